@@ -1,0 +1,165 @@
+"""The configuration: frozen dataclasses whose fields are the flags and the YAML keys."""
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from src.core.errors import UserError
+
+
+def flag(default: Any, help: str) -> Any:
+    """A dataclass field with its `--help` text."""
+    return field(default=default, metadata={"help": help})
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data"""
+
+    dataset: str = flag(
+        "isic2020", "layout of the data, a call string: isic2020, siim, ham10000, folders, table"
+    )
+    data_path: str = flag("./isic2020_challenge", "folder that holds the data set")
+    skin_color_csv: str = flag("", "CSV with group, patient and split of each image")
+    valid_size: float = flag(0.15, "share of validation rows where the data set has no split")
+    test_size: float = flag(0.15, "share of test rows where the data set has no split")
+    split_seed: int = flag(0, "seed of that split; --seed does not change it")
+    allow_leakage: bool = flag(False, "train although patients or lesions cross the splits")
+    max_bad_images: int = flag(0, "start although up to this many images are missing or unreadable")
+    preprocess: str = flag(
+        "resize || normalize(stats='imagenet')",
+        "steps joined by |, with || before those that follow augmentation",
+    )
+    input_size: int = flag(224, "side of the network's input, in pixels")
+    augment: str = flag("dermatoscopy", "augmentation of training images, a call string")
+    sampler: str = flag("random", "order of training rows, a call string")
+    num_workers: int = flag(4, "data loading processes, at most one per CPU core")
+    pin_mem: bool = flag(True, "copy batches through pinned memory when training on a GPU")
+
+    def __post_init__(self):
+        _require(self.input_size >= 16, f"--input_size {self.input_size}: expected at least 16")
+        _require(self.num_workers >= 0, f"--num_workers {self.num_workers}: expected 0 or more")
+        _require(self.max_bad_images >= 0, "--max_bad_images: expected 0 or more")
+        shares_fit = self.valid_size > 0 and self.test_size >= 0 and self.train_size > 0
+        _require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
+
+    @property
+    def train_size(self) -> float:
+        """Share of training rows."""
+        return 1 - self.valid_size - self.test_size
+
+
+@dataclass(frozen=True)
+class Model:
+    """Model"""
+
+    model: str = flag("convnext_tiny", "backbone: a name of docs/MODELS.md or any timm model")
+    pretrained: bool = flag(True, "start from published weights, fetched by timm or torchvision")
+    in_22k: bool = flag(False, "take the ImageNet-22k weights of that backbone")
+    weights: str = flag("", "start from this file (a state dict) instead of published weights")
+    freeze_model: bool = flag(False, "train the head only")
+    drop_path: float = flag(0.0, "stochastic depth rate, for backbones that have it")
+    dropout: float = flag(0.0, "dropout before the head")
+    num_classes: int = flag(0, "classes that the data must have; 0: as many as it has")
+    num_groups: int = flag(0, "tone groups of a group-aware head; 0: as many as the data has")
+
+    def __post_init__(self):
+        for name in ("drop_path", "dropout"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"--{name} {value}: expected 0 <= {name} < 1")
+        _require(self.num_classes != 1, "--num_classes 1: expected 2 or more (or 0: from the data)")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Learning"""
+
+    objective: str = flag("cross_entropy", "loss and decision rule, a call string")
+    class_weights: str = flag("none", "weights of the loss by class: none, inverse_frequency")
+    opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd")
+    lr: float = flag(1e-4, "peak learning rate")
+    weight_decay: float = flag(5e-3, "weight decay of matrices; biases and norms have none")
+    weight_decay_end: float | None = flag(None, "weight decay at the end, reached along a cosine")
+    scheduler: str = flag("cosine", "learning rate over the steps, a call string: cosine, constant")
+    epochs: int = flag(30, "passes over the training rows")
+    batch_size: int = flag(16, "rows in a batch")
+    update_freq: int = flag(1, "batches accumulated into one optimizer step")
+    clip_grad: float | None = flag(None, "clip the norm of the gradient to this value")
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "update_freq"):
+            value = getattr(self, name)
+            _require(value >= 1, f"--{name} {value}: expected 1 or more")
+        _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
+        _require(self.weight_decay >= 0, f"--weight_decay {self.weight_decay}: expected 0 or more")
+        clips = self.clip_grad is None or self.clip_grad > 0
+        _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run"""
+
+    output_dir: str = flag("./melanoma_output", "folder of all runs")
+    run_name: str = flag("", "name of this run's folder; empty: date, model, batch, objective")
+    log_dir: str = flag("", "folder for TensorBoard events; empty: logs/ in the run's folder")
+    resume: str = flag(
+        "", "auto: continue the matching run or start it; else a checkpoint to continue"
+    )
+    monitor: str = flag("malignant_f1", "metric of the validation rows that picks the best epoch")
+    save_ckpt: bool = flag(True, "keep a checkpoint_epoch_<N>.pth beside the latest and the best")
+    save_ckpt_freq: int = flag(1, "keep one every this many epochs")
+    seed: int = flag(0, "seed of weights, order, augmentation and dropout")
+    device: str = flag("auto", "auto, cpu, cuda or cuda:<index>")
+    test: bool = flag(False, "judge --checkpoint on the test rows (else validation); train nothing")
+    checkpoint: str = flag("", "checkpoint that --test judges")
+
+    def __post_init__(self):
+        _require(self.save_ckpt_freq >= 1, "--save_ckpt_freq: expected 1 or more")
+        _require(self.seed >= 0, f"--seed {self.seed}: expected 0 or more")
+        plain = not self.run_name or Path(self.run_name).name == self.run_name
+        _require(
+            plain and self.run_name != "..", f"--run_name {self.run_name}: expected a plain name"
+        )
+
+
+SECTIONS = {"data": Data, "model": Model, "learning": Learning, "run": Run}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting of a run, in four sections."""
+
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    learning: Learning = field(default_factory=Learning)
+    run: Run = field(default_factory=Run)
+
+    def flat(self) -> dict[str, Any]:
+        """All settings as one mapping of flag names to values."""
+        return {key: value for section in asdict(self).values() for key, value in section.items()}
+
+    def with_settings(self, **settings: Any) -> "Config":
+        """A copy with these flat settings changed."""
+        return from_flat({**self.flat(), **settings})
+
+
+def from_flat(settings: dict[str, Any]) -> Config:
+    """A `Config` from flat settings; `{data_path}` in a text is replaced by that setting."""
+    settings = {
+        key: value.replace("{data_path}", settings["data_path"])
+        if isinstance(value, str)
+        else value
+        for key, value in settings.items()
+    }
+    return Config(
+        **{
+            name: section(**{f.name: settings[f.name] for f in fields(section)})
+            for name, section in SECTIONS.items()
+        }
+    )

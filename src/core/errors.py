@@ -1,0 +1,28 @@
+"""The user's mistakes: one line on stderr and exit code 2, never a traceback."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+
+class UserError(Exception):
+    """A wrong path, column, flag or file: what was expected, what was found, what to do."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the known name closest to `name`, or `""` where none is close."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def run_main(main: Callable[[list[str] | None], int | None]) -> None:
+    """Run an entry point and exit: its return value, or 2 with one line for a `UserError`."""
+    try:
+        code = main(None)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)

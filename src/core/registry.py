@@ -1,0 +1,125 @@
+"""Names to factories, and the call strings (`focal(gamma=1.5)`) that choose among them."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from src.core.errors import UserError, nearest
+
+MAX_CALL_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class Call:
+    """A component's name and the options written with it."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return (
+            f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.options.items())})"
+        )
+
+
+def parse_call(text: str) -> Call:
+    """The `Call` written in `text`: `name` or `name(option=literal, ...)`.
+
+    Values are Python literals, read with `ast.literal_eval`: nothing is executed.
+    Raises `UserError` for anything else.
+    """
+    wrong = UserError(f"cannot read '{text}': expected name or name(option=value, ...)")
+    if len(text) > MAX_CALL_LENGTH:
+        raise UserError(f"a call string of {len(text)} characters: at most {MAX_CALL_LENGTH}")
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise wrong from None
+    if isinstance(node, ast.Name):
+        return Call(node.id)
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)) or node.args:
+        raise wrong
+    try:
+        options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+    except (ValueError, TypeError):
+        raise wrong from None
+    if None in options:  # name(**mapping)
+        raise wrong
+    return Call(node.func.id, options)
+
+
+class Registry:
+    """Factories of one kind of component, by function name.
+
+    In a factory's signature, positional parameters come from the program (by name, so that each
+    factory gets only what it asks for) and keyword-only parameters are the user's options.
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self._factories: dict[str, Callable] = {}
+
+    def register(self, factory: Callable) -> Callable:
+        """Decorator that adds `factory` under its own name."""
+        if factory.__name__ in self._factories:
+            raise ValueError(f"{self.kind} '{factory.__name__}' is registered twice")
+        self._factories[factory.__name__] = factory
+        return factory
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._factories)
+
+    def resolve(self, text: str) -> Call:
+        """`text` as a `Call` with every option written out, defaults included.
+
+        Raises `UserError` that suggests the nearest name or option.
+        """
+        call = parse_call(text)
+        if call.name not in self._factories:
+            known = ", ".join(self.names())
+            raise UserError(
+                f"no {self.kind} is called '{call.name}'{nearest(call.name, self._factories)} "
+                f"(known: {known})"
+            )
+        defaults = self._options(call.name)
+        for option, value in call.options.items():
+            if option not in defaults:
+                known = ", ".join(defaults) or "none"
+                raise UserError(
+                    f"{self.kind} '{call.name}' has no option '{option}'"
+                    f"{nearest(option, defaults)} (options: {known})"
+                )
+            _check_type(f"{self.kind} '{call.name}': option '{option}'", value, defaults[option])
+        return Call(call.name, {**defaults, **call.options})
+
+    def build(self, text: str, **context: Any) -> Any:
+        """What the factory named in `text` makes of its options and of the `context` it names."""
+        call = self.resolve(text)
+        factory = self._factories[call.name]
+        wanted = [
+            name
+            for name, parameter in inspect.signature(factory).parameters.items()
+            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        ]
+        return factory(*(context[name] for name in wanted), **call.options)
+
+    def __getitem__(self, name: str) -> Callable:
+        return self._factories[name]
+
+    def _options(self, name: str) -> dict[str, Any]:
+        parameters = inspect.signature(self._factories[name]).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _check_type(what: str, value: Any, default: Any) -> None:
+    """Refuse a value of another kind than the default's; None as a default admits anything."""
+    if default is None or default is inspect.Parameter.empty:
+        return
+    expected = (int, float) if isinstance(default, float) else type(default)
+    if not isinstance(value, expected) or (isinstance(value, bool) != isinstance(default, bool)):
+        raise UserError(f"{what} is {value!r}: expected a value like {default!r}")

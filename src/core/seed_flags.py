@@ -1,0 +1,148 @@
+"""The flags of the four ancestor systems: one table from each to its canonical form."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from src.core.errors import UserError
+from src.core.registry import Call, parse_call
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A switch that, when true, writes a call string into a field."""
+
+    field: str
+    call: str
+    annotation: Any = bool
+
+    @property
+    def help(self) -> str:
+        return f'the same as --{self.field} "{self.call}"'
+
+
+@dataclass(frozen=True)
+class Option:
+    """A value that becomes an option of a field's call string; the value `off` removes it."""
+
+    field: str
+    option: str
+    annotation: Any
+    off: Any = None
+
+    @property
+    def help(self) -> str:
+        return f"option '{self.option}' of --{self.field}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A flag without effect here: accepted at the values that ask for nothing, else an error."""
+
+    annotation: Any
+    neutral: tuple
+    instead: str
+
+    @property
+    def help(self) -> str:
+        return f"accepted as {' or '.join(map(str, self.neutral))} only: {self.instead}"
+
+
+_NOT_YET = "not available in this version"
+_LAUNCH = "distributed training is " + _NOT_YET
+
+SEED_FLAGS: dict[str, Choice | Option | Refused] = {
+    # data
+    "kaggle": Choice("dataset", "siim"),
+    "kaggle_csv_file": Option("dataset", "csv", str, ""),
+    "kaggle_image_dir": Option("dataset", "images", str, ""),
+    "cielab": Choice("preprocess", "resize || to_lab | normalize(stats='train')"),
+    "oversample_malignant": Choice("sampler", "class_balanced"),
+    "undersample_benign": Choice("sampler", "undersample"),
+    "undersample_benign_ratio": Option("sampler", "ratio", float, -1.0),
+    "skin_former": Refused(bool, (False,), _NOT_YET),
+    "segment_out_skin": Refused(bool, (False,), _NOT_YET),
+    # objective
+    "ohem": Choice("objective", "ohem"),
+    "recall_ce": Choice("objective", "recall_cross_entropy"),
+    "focal_loss": Choice("objective", "focal"),
+    "domain_independent_loss": Choice("objective", "domain_independent"),
+    "domain_discriminative_loss": Choice("objective", "domain_discriminative"),
+    "ifw": Choice("class_weights", "inverse_frequency"),
+    "smoothing": Option("objective", "smoothing", float, 0.0),
+    "conditional_accuracy": Refused(bool | None, (None, False), _NOT_YET),
+    # optimizer and schedule
+    "opt_eps": Option("opt", "eps", float),
+    "opt_betas": Option("opt", "betas", tuple[float, ...] | None),
+    "warmup_epochs": Option("scheduler", "warmup_epochs", int, 0),
+    "warmup_steps": Option("scheduler", "warmup_steps", int, -1),
+    "min_lr": Option("scheduler", "min_lr", float),
+    "layer_decay": Refused(float, (1.0,), _NOT_YET),
+    # mixing, averaging, precision
+    "mixup": Refused(float, (0.0,), _NOT_YET),
+    "cutmix": Refused(float, (0.0,), _NOT_YET),
+    "cutmix_minmax": Refused(tuple[float, ...] | None, (None,), _NOT_YET),
+    "mixup_prob": Refused(float, (1.0,), "it matters to mixup alone"),
+    "mixup_switch_prob": Refused(float, (0.5,), "it matters to mixup alone"),
+    "mixup_mode": Refused(str, ("batch",), "it matters to mixup alone"),
+    "model_ema": Refused(bool, (False,), _NOT_YET),
+    "model_ema_decay": Refused(float, (0.9999,), "it matters to model_ema alone"),
+    "model_ema_force_cpu": Refused(bool, (False,), "it matters to model_ema alone"),
+    "use_amp": Refused(bool, (False,), _NOT_YET),
+    # launching
+    "start_epoch": Refused(int, (0,), "--resume continues at the right epoch"),
+    "world_size": Refused(int, (1,), _LAUNCH),
+    "local_rank": Refused(int, (-1, 0), _LAUNCH),
+    "distributed": Refused(bool, (False,), _LAUNCH),
+    "dist_on_itp": Refused(bool, (False,), _LAUNCH),
+    "dist_url": Refused(str, ("env://",), _LAUNCH),
+}
+
+
+def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[str, Any]) -> dict:
+    """`settings` after one more layer (a YAML file or the command line) of canonical and seed keys.
+
+    Two statements about one field within a layer contradict each other and raise `UserError`;
+    between layers the later one wins.
+    """
+    settings = {**settings, **{key: value for key, value in layer.items() if key not in SEED_FLAGS}}
+    stated = {key: f"--{key}" for key in layer if key not in SEED_FLAGS}
+    seeds = {key: (SEED_FLAGS[key], value) for key, value in layer.items() if key in SEED_FLAGS}
+    for name, (flag, value) in seeds.items():
+        if isinstance(flag, Choice):
+            _choose(settings, stated, name, flag, value, defaults)
+    for name, (flag, value) in seeds.items():
+        if isinstance(flag, Option):
+            _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
+        elif isinstance(flag, Refused) and value not in flag.neutral:
+            raise UserError(f"--{name} {value}: {flag.help}")
+    return settings
+
+
+def _choose(settings, stated, name, flag: Choice, value: bool, defaults) -> None:
+    if not value:
+        if parse_call_name(settings[flag.field]) == parse_call_name(flag.call):
+            settings[flag.field] = defaults[flag.field]
+        return
+    if flag.field in stated:
+        raise UserError(
+            f"{stated[flag.field]} and --{name} both choose the {flag.field}: give one of them"
+        )
+    stated[flag.field] = f"--{name}"
+    settings[flag.field] = flag.call
+
+
+def _set_option(settings, stated, name, flag: Option, value, explicit: bool) -> None:
+    call = parse_call(settings[flag.field])
+    if explicit and flag.option in call.options and value != flag.off:
+        raise UserError(
+            f"{stated[flag.field]} and --{name} both set '{flag.option}': give one of them"
+        )
+    options = {key: kept for key, kept in call.options.items() if key != flag.option}
+    if value != flag.off:
+        options[flag.option] = value
+    settings[flag.field] = str(Call(call.name, options))
+
+
+def parse_call_name(text: str) -> str:
+    """The component a call string names; a chain of steps (`a | b`) is its own name."""
+    return text if "|" in text else parse_call(text).name
