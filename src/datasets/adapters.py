@@ -1,0 +1,245 @@
+"""Data sets as they are published, each read into a `Table` by one function."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from src.core.errors import UserError
+from src.core.registry import Registry
+from src.datasets.table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
+from src.preprocess.image import IMAGE_SUFFIXES, list_images
+
+DATASETS = Registry("data set")
+HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+BINARY_CLASSES = ("benign", "malignant")
+
+
+@DATASETS.register
+def isic2020(data_path: Path, skin_color_csv: str) -> Table:
+    """ISIC 2020 as `{train,valid|val,test}/{benign,malignant}/` with a CSV of skin colours.
+
+    The CSV (`image_name`, `group`, `target`, `split`, optionally `ita`, `patient_id`) is
+    `skin_color_csv`, else the folder's `ISIC_2020_full.csv`, else there is none and groups are
+    unknown. Its `split` wins over the folder's name, so that a new split needs no file moved.
+    """
+    images = _labelled_folders(data_path, required=BINARY_CLASSES)
+    classes = BINARY_CLASSES
+    rows = pd.DataFrame(images, columns=["image", "class", "split"])
+    rows["label"] = rows["class"].map(classes.index)
+    rows["mask"] = [_folder_mask(data_path, Path(image)) for image in rows["image"]]
+    csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
+    bad = []
+    if skin_color_csv or csv.is_file():
+        rows, bad = _join(rows, read_isic_csv(csv), csv)
+    return make_table(rows, classes, classes.index("malignant"), bad)
+
+
+@DATASETS.register
+def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "") -> Table:
+    """The SIIM-ISIC Kaggle layout: `train.csv` (`image_name`, `patient_id`, `target`) + `jpeg/train/`.
+
+    Options `csv` and `images` give other places; `skin_color_csv` adds groups and a split.
+    """
+    source = Path(csv) if csv else data_path / "train.csv"
+    folder = Path(images) if images else data_path / "jpeg" / "train"
+    rows = read_isic_csv(source)
+    if skin_color_csv:
+        tones = read_isic_csv(Path(skin_color_csv)).set_index("stem")
+        tones = tones[[c for c in ("group", "ita", "split") if c in tones]]
+        rows = rows.drop(columns=[c for c in tones if c in rows]).join(tones, on="stem")
+    rows, bad = _locate(rows, folder)
+    return make_table(rows, BINARY_CLASSES, 1, bad)
+
+
+@DATASETS.register
+def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -> Table:
+    """HAM10000: `HAM10000_metadata.csv` beside `images/` (or `HAM10000_images_part_1/2`).
+
+    `task='diagnosis'` has the seven classes; `task='melanoma'` sets melanoma against the rest.
+    """
+    if task not in ("diagnosis", "melanoma"):
+        raise UserError(f"ham10000(task='{task}'): expected 'diagnosis' or 'melanoma'")
+    source = data_path / "HAM10000_metadata.csv"
+    rows = read_csv(source, ("image_id", "lesion_id", "dx"))
+    unknown = set(rows["dx"]) - set(HAM10000_CLASSES)
+    if unknown:
+        raise UserError(f"{source}: dx '{min(unknown, key=str)}': expected {HAM10000_CLASSES}")
+    rows["stem"] = rows["image_id"]
+    if skin_color_csv:
+        csv = Path(skin_color_csv)
+        tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
+        rows = rows.join(tones.set_index("stem")[["group", "ita"]], on="stem")
+    rows, bad = _locate(rows, *_ham_folders(data_path))
+    masks = data_path / "masks"
+    names = [masks / f"{stem}_segmentation.png" for stem in rows["stem"]]
+    rows["mask"] = [str(name) if masks.is_dir() and name.is_file() else "" for name in names]
+    melanoma = rows["dx"] == "mel"
+    if task == "melanoma":
+        return make_table(rows.assign(label=melanoma.astype(int)), ("rest", "mel"), 1, bad)
+    rows["label"] = rows["dx"].map(HAM10000_CLASSES.index)
+    return make_table(rows, HAM10000_CLASSES, HAM10000_CLASSES.index("mel"), bad)
+
+
+@DATASETS.register
+def folders(data_path: Path, *, positive: str = "") -> Table:
+    """Class folders, `<class>/` or `{train,valid|val,test}/<class>/`, any class names.
+
+    `positive` names the class to detect; else malignant, mel or melanoma where there is one,
+    else the last.
+    """
+    images = _labelled_folders(data_path, required=())
+    classes = tuple(sorted({name for _, name, _ in images}))
+    rows = pd.DataFrame(images, columns=["image", "class", "split"])
+    rows["label"] = rows["class"].map(classes.index)
+    return make_table(rows, classes, _positive(classes, positive))
+
+
+@DATASETS.register
+def table(
+    data_path: Path, *, csv: str, image: str = "image", label: str = "label", positive: str = ""
+) -> Table:
+    """Any CSV: `csv` (relative to `data_path`) with a column of paths and one of class names.
+
+    The other columns of the schema (`group`, `ita`, `patient_id`, `lesion_id`, `mask`, `split`)
+    are used where they exist under these names.
+    """
+    source = data_path / csv
+    rows = read_csv(source, (image, label)).rename(columns={image: "image", label: "class"})
+    _refuse_empty(rows, source, ("image", "class"))
+    for column in ("group", "ita"):
+        if column in rows:
+            rows[column] = numbers(rows, column, source)
+    paths = [data_path / name for name in rows["image"]]
+    present = [path.is_file() for path in paths]
+    bad = [(str(p), "no such file") for p, there in zip(paths, present, strict=True) if not there]
+    rows = rows.assign(image=[str(path) for path in paths])[present]
+    if "mask" in rows:
+        rows["mask"] = [str(data_path / m) if isinstance(m, str) else "" for m in rows["mask"]]
+    classes = tuple(sorted(set(rows["class"])))
+    rows["label"] = rows["class"].map(classes.index)
+    return make_table(rows, classes, _positive(classes, positive), bad)
+
+
+def read_isic_csv(path: Path) -> pd.DataFrame:
+    """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has."""
+    rows = read_csv(path, ("image_name", "target"))
+    _refuse_empty(rows, path, ("image_name", "target"))
+    labels = numbers(rows, "target", path)
+    if not labels.isin((0, 1)).all():
+        raise UserError(f"{path}: target {labels[~labels.isin((0, 1))].iloc[0]}: expected 0 or 1")
+    return _unique(_tone_columns(rows.assign(label=labels.astype(int)), path), path)
+
+
+def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    rows = rows.assign(stem=[_stem(name) for name in rows["image_name"]])
+    for column in ("group", "ita"):
+        rows[column] = numbers(rows, column, path) if column in rows else float("nan")
+    return rows
+
+
+def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """`rows`, refused where an image has more than one of them."""
+    repeated = rows["stem"][rows["stem"].duplicated()]
+    if len(repeated):
+        raise UserError(
+            f"{path}: {len(repeated)} images have more than one row (first: {repeated.iloc[0]}); "
+            "expected one row for each image: preparer/prepare_split.py drops equal duplicates"
+        )
+    return rows
+
+
+def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, str, str]]:
+    """(path, class, split) of every image in `split/class/` or `class/` folders."""
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; give the data set's folder with --data_path")
+    splits = {SPLIT_ALIASES.get(d.name.lower(), d.name.lower()): d for d in _folders(root)}
+    parents = {name: splits[name] for name in SPLITS if name in splits} or {"": root}
+    found = []
+    for split, parent in parents.items():
+        class_folders = [d for d in _folders(parent) if d.name != "masks"]
+        absent = [name for name in required if name not in {d.name for d in class_folders}]
+        if absent or not class_folders:
+            wanted = " and ".join(required) or "a folder for each class"
+            raise UserError(
+                f"{parent}: expected {wanted}, found no {', '.join(absent) or 'folder'}"
+            )
+        for folder in class_folders:
+            images = list_images(folder)
+            if not images:
+                raise UserError(f"{folder}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
+            found += [(str(image), folder.name, split) for image in images]
+    return found
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(d for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
+
+
+def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
+    """`rows` of a folder with the columns of a CSV; what lacks its partner is listed as bad."""
+    rows = rows.assign(stem=[Path(image).stem for image in rows["image"]])
+    lonely = rows[~rows["stem"].isin(metadata["stem"])]
+    absent = metadata[~metadata["stem"].isin(rows["stem"])]
+    bad = [(image, f"no row in {csv.name}") for image in lonely["image"]]
+    bad += [(name, f"a row in {csv.name}, but no image") for name in absent["image_name"]]
+    columns = [c for c in ("group", "ita", "patient_id", "lesion_id", "split") if c in metadata]
+    partner = metadata.set_index("stem").rename(columns={"label": "target_label"})
+    keep = rows.drop(columns=[c for c in columns if c in rows])
+    joined = keep.join(partner[[*columns, "target_label"]], on="stem", how="inner")
+    wrong = joined[joined["label"] != joined["target_label"]]
+    if len(wrong):
+        raise UserError(
+            f"{csv}: target and folder disagree for {len(wrong)} images "
+            f"(first: {wrong['image'].iloc[0]}); correct the one or move the other"
+        )
+    return joined, bad
+
+
+def _locate(rows: pd.DataFrame, *places: Path):
+    """`rows` with the paths of their images, and (name, reason) of those without a file."""
+    files: dict[str, Path] = {}
+    for place in places:
+        if not place.is_dir():
+            raise UserError(f"{place}: no such folder; expected the images there")
+        files |= {path.stem: path for path in list_images(place)}
+    if not files:
+        raise UserError(f"{places[0]}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
+    rows = rows.assign(image=[str(files.get(stem, "")) for stem in rows["stem"]])
+    bad = [(stem, "a row in the CSV, but no image") for stem in rows["stem"][rows["image"] == ""]]
+    bad += [(stem, "no row in the CSV") for stem in sorted(set(files) - set(rows["stem"]))]
+    return rows[rows["image"] != ""], bad
+
+
+def _ham_folders(root: Path) -> list[Path]:
+    parts = [root / f"HAM10000_images_part_{part}" for part in (1, 2)]
+    return [part for part in parts if part.is_dir()] or [root / "images"]
+
+
+def _folder_mask(root: Path, image: Path) -> str:
+    """The mask of an image of `split/class/`, in `masks/split/class/` with the same stem."""
+    folder = root / "masks" / image.parent.relative_to(root)
+    candidates = [folder / (image.stem + suffix) for suffix in (".png", ".jpg", ".jpeg")]
+    return next((str(mask) for mask in candidates if mask.is_file()), "")
+
+
+def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> None:
+    for column in columns:
+        if rows[column].isna().any():
+            line = int(rows[column].isna().idxmax()) + 2
+            raise UserError(f"{path}: line {line} has no {column}")
+
+
+def _positive(classes: tuple[str, ...], wanted: str) -> int:
+    if wanted and wanted not in classes:
+        raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
+    usual = next(
+        (name for name in ("malignant", "mel", "melanoma") if name in classes), classes[-1]
+    )
+    return classes.index(wanted or usual)
+
+
+def _stem(name: str) -> str:
+    """An image's name without a suffix that is an image's (names may hold other dots)."""
+    lower = name.lower()
+    suffix = next((s for s in IMAGE_SUFFIXES if lower.endswith(s)), "")
+    return name[: len(name) - len(suffix)]

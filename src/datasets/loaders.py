@@ -1,0 +1,86 @@
+"""Data loaders, and the check of every image before training starts."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from src.core.errors import UserError
+from src.datasets.datasets import LocalISICDataset
+from src.datasets.sampler import EpochBatches
+from src.datasets.table import Table
+from src.preprocess.image import why_bad
+from src.preprocess.spec import Preprocessing
+
+
+def n_processes(num_workers: int) -> int:
+    """Loading processes to start: what was asked for, at most one per CPU core."""
+    return min(num_workers, os.cpu_count() or 1)
+
+
+def without_bad_images(table: Table, max_bad_images: int) -> Table:
+    """The table without rows whose image is missing or cannot be decoded.
+
+    `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
+    `UserError`.
+    """
+    paths = table.rows["image"].tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        checks = tqdm(
+            pool.map(why_bad, paths), "checking images", len(paths), disable=None, leave=False
+        )
+        reasons = list(checks)
+    bad = list(table.bad)
+    bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
+    if len(bad) > max_bad_images:
+        first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
+        more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise UserError(
+            f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
+            f"them, or leave them out with --max_bad_images {len(bad)}"
+        )
+    good = table.rows[[reason is None for reason in reasons]]
+    return Table(
+        good.reset_index(drop=True), table.classes, table.positive, table.groups, tuple(bad)
+    )
+
+
+def train_loader(
+    table: Table,
+    preprocessing: Preprocessing,
+    transform: Callable,
+    batches: EpochBatches,
+    num_workers: int,
+    pin_memory: bool,
+) -> DataLoader:
+    """Batches of augmented (images, labels, groups) in the order of `batches`."""
+    return DataLoader(
+        LocalISICDataset(table, preprocessing, transform),
+        batch_sampler=batches,
+        num_workers=n_processes(num_workers),
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+    )
+
+
+def eval_loader(
+    table: Table, preprocessing: Preprocessing, batch_size: int, num_workers: int, pin_memory: bool
+) -> DataLoader:
+    """Batches of (images, labels, groups) in the table's order, every row once."""
+    return DataLoader(
+        LocalISICDataset(table, preprocessing),
+        batch_size=batch_size,
+        num_workers=n_processes(num_workers),
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+    )
+
+
+def _one_thread(_: int) -> None:
+    """Loading processes share the cores: one thread each."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

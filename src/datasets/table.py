@@ -1,0 +1,136 @@
+"""The one table that every data set becomes, and the checks that every table passes."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.core.errors import UserError
+from src.skin_tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
+
+# image: path of the file; label: index into classes; group: index into groups (-1 unknown);
+# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 unknown.
+COLUMNS = ("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold")
+SPLITS = ("train", "valid", "test")
+SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
+MAX_CSV_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the schema `COLUMNS`, with the names of classes and groups.
+
+    `positive` is the index of the class whose detection is judged (melanoma, malignant).
+    `bad` lists (image, reason) of rows that were left out because their file is missing.
+    """
+
+    rows: pd.DataFrame
+    classes: tuple[str, ...]
+    positive: int
+    groups: tuple[str, ...] = GROUP_NAMES
+    bad: tuple[tuple[str, str], ...] = ()
+
+    def split(self, name: str) -> "Table":
+        """The rows of one split, in order."""
+        rows = self.rows[self.rows["split"] == name].reset_index(drop=True)
+        return replace(self, rows=rows)
+
+    def with_rows(self, rows: pd.DataFrame) -> "Table":
+        """A table of other rows with the same names."""
+        return replace(self, rows=rows.reset_index(drop=True))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 [rows]"""
+        return self.rows["label"].to_numpy(np.int64)
+
+    @property
+    def group_indices(self) -> np.ndarray:
+        """int64 [rows], -1 where the tone group is unknown"""
+        return self.rows["group"].to_numpy(np.int64)
+
+
+def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=()) -> Table:
+    """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
+
+    Raises `UserError` for duplicate images, labels out of range and unknown split names.
+    """
+    if rows.empty:
+        raise UserError("the data set has no rows: expected at least one image")
+    blank = {
+        "group": UNKNOWN_GROUP,
+        "ita": np.nan,
+        "patient_id": "",
+        "lesion_id": "",
+        "mask": "",
+        "split": "",
+        "fold": -1,
+    }
+    rows = rows.assign(**{c: v for c, v in blank.items() if c not in rows}).loc[:, list(COLUMNS)]
+    for column in ("patient_id", "lesion_id", "mask", "split"):
+        rows[column] = rows[column].fillna("").astype(str)
+    rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
+    rows["ita"] = rows["ita"].astype(float)
+    rows["group"] = _groups(rows)
+    rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
+    repeated = rows["image"][rows["image"].duplicated()]
+    if len(repeated):
+        raise UserError(
+            f"{len(repeated)} images have more than one row (first: {Path(repeated.iloc[0]).name}): "
+            "expected one row for each image; remove the duplicates"
+        )
+    strange = sorted(set(rows["split"]) - {*SPLITS, ""})
+    if strange:
+        raise UserError(f"split '{strange[0]}': expected {', '.join(SPLITS)}")
+    return Table(rows, tuple(classes), positive, bad=tuple(bad))
+
+
+def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+    """The rows of a CSV as text; `,` or `;` separated; decimal comma becomes a point with `;`.
+
+    Raises `UserError` that names a missing column and the columns found.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected a CSV with {', '.join(required)}")
+    if path.stat().st_size > MAX_CSV_BYTES:
+        raise UserError(f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            header = file.readline()
+        separator = ";" if header.count(";") > header.count(",") else ","
+        rows = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise UserError(f"{path}: not a CSV ({str(error).splitlines()[0]})") from None
+    missing = [column for column in required if column not in rows]
+    if missing:
+        found = ", ".join(map(str, rows.columns[:12]))
+        hint = "; is its separator neither , nor ;?" if len(rows.columns) == 1 else ""
+        raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
+    if rows.empty:
+        raise UserError(f"{path}: no rows below the header")
+    return rows
+
+
+def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
+    """A column of numbers, with decimal comma or point; empty cells are NaN."""
+    text = rows[column].str.strip().str.replace(",", ".", regex=False)
+    values = pd.to_numeric(text, errors="coerce")
+    wrong = text[values.isna() & text.notna() & (text != "")]
+    if len(wrong):
+        raise UserError(f"{where}: column '{column}' holds '{wrong.iloc[0]}': expected a number")
+    return values
+
+
+def _groups(rows: pd.DataFrame) -> pd.Series:
+    """The given groups; where there is none, the group of the row's ITA."""
+    given = rows["group"].fillna(UNKNOWN_GROUP).astype(int)
+    if not given.between(UNKNOWN_GROUP, len(GROUP_NAMES) - 1).all():
+        raise UserError(
+            f"group {given[~given.between(-1, len(GROUP_NAMES) - 1)].iloc[0]}: "
+            f"expected 0 to {len(GROUP_NAMES) - 1} ({', '.join(GROUP_NAMES)}), or -1 for unknown"
+        )
+    return given.where(given != UNKNOWN_GROUP, pd.Series(tone_group(rows["ita"]), rows.index))

@@ -1,0 +1,115 @@
+"""The only decoder: bytes of a JPEG or PNG file to RGB uint8, or one reason why not."""
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+MAX_FILE_BYTES = 200_000_000
+MAX_PIXELS = 150_000_000
+
+_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}
+_FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class ImageError(Exception):
+    """Why a file is not a usable image, in a few words; never stops a batch."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+    )
+
+
+def read_image(path: Path | str) -> np.ndarray:
+    """The image in a file as `decode_image` gives it. Raises `ImageError`."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ImageError(f"larger than {MAX_FILE_BYTES} bytes")
+        return decode_image(path.read_bytes())
+    except OSError as error:
+        raise ImageError(error.strerror or type(error).__name__) from None
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """RGB uint8 [height, width, 3] of an encoded JPEG or PNG image.
+
+    EXIF orientation is applied; 16-bit samples keep their upper byte; grey is repeated; alpha is
+    dropped; CMYK is converted. A truncated file raises `ImageError` (OpenCV alone would return it
+    with grey rows), as does one of over `MAX_PIXELS` pixels, before any of them is decoded.
+    """
+    height, width = _complete_size(data)
+    if height * width == 0:
+        raise ImageError("no pixels")
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"{width}x{height} is over {MAX_PIXELS} pixels")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError("corrupt")
+    return image
+
+
+def _complete_size(data: bytes) -> tuple[int, int]:
+    """Height and width in the header of a file that reaches its end marker."""
+    if not data:
+        raise ImageError("empty file")
+    try:
+        if data.startswith(_JPEG_START):
+            return _jpeg_size(data)
+        if data.startswith(_PNG_START):
+            return _png_size(data)
+    except (struct.error, IndexError):
+        raise ImageError("truncated") from None
+    raise ImageError("not a JPEG or PNG file")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Walks the segments to the scan, so that the end marker of a thumbnail does not count."""
+    size, position = None, 2
+    while True:
+        if data[position] != 0xFF:
+            raise ImageError("corrupt")
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+            continue
+        position += 2
+        if marker in _STANDALONE_MARKERS:
+            continue
+        (length,) = struct.unpack_from(">H", data, position)
+        if marker in _FRAME_MARKERS:
+            size = struct.unpack_from(">HH", data, position + 3)
+        position += length
+        if marker == 0xDA:  # start of scan: entropy-coded data holds no end marker of its own
+            break
+    if size is None:
+        raise ImageError("corrupt")
+    if data.find(_JPEG_END, position) < 0:
+        raise ImageError("truncated")
+    return size
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    width, height = struct.unpack_from(">II", data, 16)
+    position = len(_PNG_START)
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, position)
+        position += 12 + length
+        if position > len(data):
+            raise ImageError("truncated")
+        if kind == b"IEND":
+            return height, width
