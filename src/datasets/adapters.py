@@ -36,7 +36,7 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
 
 @DATASETS.register
 def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "") -> Table:
-    """The SIIM-ISIC Kaggle layout: `train.csv` (`image_name`, `patient_id`, `target`) + `jpeg/train/`.
+    """The SIIM-ISIC Kaggle layout: `train.csv` (`image_name`, `patient_id`, `target`), `jpeg/train/`.
 
     Options `csv` and `images` give other places; `skin_color_csv` adds groups and a split.
     """
@@ -161,7 +161,7 @@ def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, 
         if absent or not class_folders:
             wanted = " and ".join(required) or "a folder for each class"
             raise UserError(
-                f"{parent}: expected {wanted}, found no {', '.join(absent) or 'folder'}"
+                f"{parent}: expected {wanted}, found no {' and no '.join(absent) or 'folder'}"
             )
         for folder in class_folders:
             images = list_images(folder)
@@ -232,10 +232,8 @@ def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> N
 def _positive(classes: tuple[str, ...], wanted: str) -> int:
     if wanted and wanted not in classes:
         raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
-    usual = next(
-        (name for name in ("malignant", "mel", "melanoma") if name in classes), classes[-1]
-    )
-    return classes.index(wanted or usual)
+    usual = [name for name in ("malignant", "mel", "melanoma") if name in classes]
+    return classes.index(wanted or (usual or classes)[-1])
 
 
 def _stem(name: str) -> str:

@@ -1,5 +1,7 @@
 """Splits by patient or lesion: the audit of a given one, and a grouped, stratified new one."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
@@ -40,8 +42,8 @@ def audit(table: Table) -> None:
     found = describe_crossings(table.rows)
     if found:
         raise UserError(
-            f"the split leaks: {found}. Expected each patient and lesion in one split: make a clean "
-            "one with preparer/prepare_split.py, or train on this one with --allow_leakage"
+            f"the split leaks: {found}. Expected each patient and lesion in one split: make a "
+            "clean one with preparer/prepare_split.py, or use this one with --allow_leakage"
         )
 
 
@@ -98,8 +100,6 @@ def _take(units: np.ndarray, strata: np.ndarray, share: float, seed: int) -> np.
 
 
 def _quiet_split(folds: StratifiedGroupKFold, codes: np.ndarray, units: np.ndarray):
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         return list(folds.split(codes, codes, units))

@@ -80,8 +80,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
         raise UserError(
-            f"{len(repeated)} images have more than one row (first: {Path(repeated.iloc[0]).name}): "
-            "expected one row for each image; remove the duplicates"
+            f"{len(repeated)} images have more than one row "
+            f"(first: {Path(repeated.iloc[0]).name}): expected one row for each image"
         )
     strange = sorted(set(rows["split"]) - {*SPLITS, ""})
     if strange:
