@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from preparer.draw_lesion import CANVAS, fractal_noise, soft_step
+from preparer.draw_lesion import CANVAS
+from preparer.draw_strokes import fractal_noise, soft_step
 
 WIDTH, HEIGHT = 200, 150
-SHARPENING = 2  # everything is drawn this much larger and averaged down
-SHAPE = (HEIGHT * SHARPENING, WIDTH * SHARPENING)
+OVERSAMPLING = 2  # everything is drawn this much larger and averaged down
+SHAPE = (HEIGHT * OVERSAMPLING, WIDTH * OVERSAMPLING)
 
 # Shares of the photographs with each artefact: the same whatever is photographed.
 DARK_HAIR, LIGHT_HAIR, RULER, DARK_CORNERS, BUBBLES, GLARE = 0.3, 0.10, 0.10, 0.13, 0.12, 0.15
@@ -108,7 +109,9 @@ def _add_artefacts(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         color = np.float32([0.16, 0.10, 0.08]) * rng.uniform(0.3, 1.6)
         image = _over(image, color, _hairs(int(1 + rng.gamma(1.3, 6.0)), (1.2, 3.4), rng) * 0.85)
     if rng.random() < LIGHT_HAIR:
-        image = _over(image, (0.93, 0.86, 0.76), _hairs(int(rng.integers(2, 12)), (1, 2), rng) * 0.5)
+        image = _over(
+            image, (0.93, 0.86, 0.76), _hairs(int(rng.integers(2, 12)), (1, 2), rng) * 0.5
+        )
     if rng.random() < BUBBLES:
         image = _over(image, (0.98, 0.97, 0.97), _bubbles(rng) * 0.6)
     if rng.random() < RULER:
@@ -133,7 +136,9 @@ def _hairs(n_hairs: int, width: tuple, rng: np.random.Generator) -> np.ndarray:
         along = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(40, 230)
         bend = np.array([-along[1], along[0]]) * rng.normal(0.0, 0.28)
         start, end = middle - along, middle + along
-        curve = (1 - share) ** 2 * start + 2 * share * (1 - share) * (middle + bend) + share**2 * end
+        curve = (
+            (1 - share) ** 2 * start + 2 * share * (1 - share) * (middle + bend) + share**2 * end
+        )
         line = np.round(curve * 16).astype(np.int32)
         thickness = max(1, round(rng.uniform(*width)))
         cv2.polylines(drawn, [line], False, int(rng.integers(150, 255)), thickness, cv2.LINE_AA, 4)
@@ -147,8 +152,10 @@ def _ruler(rng: np.random.Generator) -> np.ndarray:
     radius = rng.uniform(170, 330)
     facing = rng.uniform(0, 2 * np.pi)
     reach = np.array([np.cos(facing) * width, np.sin(facing) * height]) * rng.uniform(0.36, 0.46)
-    center = np.array([width / 2, height / 2]) + reach - radius * np.array(
-        [np.cos(facing), np.sin(facing)]
+    center = (
+        np.array([width / 2, height / 2])
+        + reach
+        - radius * np.array([np.cos(facing), np.sin(facing)])
     )
     spacing = rng.uniform(11, 20) / radius
     for tick in range(-12, 13):

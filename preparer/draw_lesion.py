@@ -1,15 +1,24 @@
 """Draws skin lesions: one pigment map per lesion, after the ABCD rule of dermoscopy.
 
 A pigment map says how a lesion changes the skin below it, so one lesion shows on every skin tone:
-CIE L* is multiplied, a* and b* are shifted, and a cover in 0..1 says where the lesion is. Asymmetry,
-irregular border and number of colours follow an atypia drawn per lesion. Its distributions overlap
-between diagnoses (Nachbar et al. 1994), as they do in a clinic.
+CIE L* is multiplied, a* and b* are shifted, and a cover in 0..1 says where the lesion is.
+Asymmetry, irregular border and number of colours (Nachbar et al. 1994) follow an atypia drawn per
+lesion. Its distributions overlap between diagnoses: some nevi look worse than some melanomas.
 """
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from preparer.draw_strokes import (
+    centered_grid,
+    draw_dots,
+    draw_network,
+    draw_vessels,
+    fractal_noise,
+    soft_step,
+)
 
 CANVAS = 400  # side of a pigment map in drawing pixels, which are half an image pixel
 RADIUS = (40.0, 116.0)  # mean radius of a lesion in drawing pixels
@@ -29,10 +38,10 @@ PURPLE = (0.40, 16.0, -17.0)
 WAXY = (0.72, 0.0, 7.0)
 SCALE_YELLOW = (1.10, -4.0, 6.0)
 
-# Beta distributions of atypia: mean .29 for nevi and .69 for melanomas, both about .15 wide.
+# Beta distributions of atypia: mean .23 for nevi and .76 for melanomas, both about .13 wide.
 ATYPIA = {
-    "nv": (2.2, 5.5),
-    "mel": (6.0, 2.6),
+    "nv": (2.2, 7.5),
+    "mel": (8.0, 2.5),
     "bkl": (3.0, 4.5),
     "bcc": (3.0, 4.0),
     "akiec": (4.0, 4.0),
@@ -49,29 +58,6 @@ class Traits(NamedTuple):
     border: float
     colors: float
     radius: float
-
-
-def fractal_noise(
-    rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int = 4
-) -> np.ndarray:
-    """Smooth noise with mean 0 and deviation 1: [height, width] float32.
-
-    `cell` is the size in pixels of the coarsest structure; each octave halves it and its weight.
-    """
-    height, width = shape
-    total = np.zeros(shape, np.float32)
-    for octave in range(octaves):
-        size = max(cell / 2**octave, 1.0)
-        grid_shape = (int(height / size) + 2, int(width / size) + 2)
-        grid = rng.standard_normal(grid_shape, dtype=np.float32)
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) / 2**octave
-    return (total - total.mean()) / total.std()
-
-
-def soft_step(values: np.ndarray) -> np.ndarray:
-    """Weights in 0..1 that rise from 0 at -1 to 1 at +1: float32 of the same shape."""
-    ramp = np.clip(values * 0.5 + 0.5, 0.0, 1.0)
-    return (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
 
 
 def draw_lesion(diagnosis: str, rng: np.random.Generator) -> np.ndarray:
@@ -94,16 +80,9 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> np.ndarray:
 
 def _draw_traits(diagnosis: str, rng: np.random.Generator) -> Traits:
     atypia = rng.beta(*ATYPIA[diagnosis])
-    asymmetry, border, colors, size = np.clip(atypia + rng.normal(0.0, 0.12, 4), 0.0, 1.0)
-    radius = np.clip(rng.normal(58.0 + 34.0 * size, 14.0), *RADIUS)
+    asymmetry, border, colors, size = np.clip(atypia + rng.normal(0.0, 0.08, 4), 0.0, 1.0)
+    radius = np.clip(rng.normal(58.0 + 42.0 * size, 11.0), *RADIUS)
     return Traits(float(asymmetry), float(border), float(colors), float(radius))
-
-
-def _grid() -> tuple[np.ndarray, np.ndarray]:
-    """x and y in drawing pixels from the canvas' centre: two [CANVAS, CANVAS] float32."""
-    axis = np.arange(CANVAS, dtype=np.float32) - (CANVAS - 1) / 2
-    x, y = np.meshgrid(axis, axis)
-    return x, y
 
 
 def _outline(traits: Traits, rng: np.random.Generator) -> np.ndarray:
@@ -119,7 +98,7 @@ def _outline(traits: Traits, rng: np.random.Generator) -> np.ndarray:
         profile += amplitude * np.cos(order * angles + rng.uniform(0, 2 * np.pi))
     profile = np.clip(profile, 0.45, 1.7)
     profile *= traits.radius / np.sqrt(np.mean(profile**2))
-    x, y = _grid()
+    x, y = centered_grid(CANVAS)
     jitter = fractal_noise(rng, x.shape, 46, 5) * (1.5 + 6.5 * traits.border)
     edge = np.interp(np.arctan2(y, x), angles, np.minimum(profile, 0.46 * CANVAS))
     return (edge - np.hypot(x, y) + jitter).astype(np.float32)
@@ -142,7 +121,7 @@ def _mottle(colors: np.ndarray, amount: float, cell: float, rng: np.random.Gener
 
 def _patch(traits: Traits, off_center: float, size: float, rng: np.random.Generator) -> np.ndarray:
     """Weight 0..1 of one cloudy patch: centre and radius are shares of the lesion's radius."""
-    x, y = _grid()
+    x, y = centered_grid(CANVAS)
     angle = rng.uniform(0, 2 * np.pi)
     reach = off_center * traits.radius
     distance = np.hypot(x - reach * np.cos(angle), y - reach * np.sin(angle))
@@ -150,75 +129,27 @@ def _patch(traits: Traits, off_center: float, size: float, rng: np.random.Genera
     return soft_step((size * traits.radius - distance + cloud) / (0.22 * traits.radius))
 
 
-def _dots(
-    inside: np.ndarray, n_dots: int, radius: tuple, depth: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Weight 0..1 of round dots at least `depth` px inside the border: [CANVAS, CANVAS]."""
-    image = np.zeros(inside.shape, np.uint8)
-    candidates = np.argwhere(inside > depth)
-    for row, column in candidates[rng.integers(0, max(len(candidates), 1), n_dots)[: len(candidates)]]:
-        size = int(rng.uniform(*radius) * 16)
-        center = (int(column * 16), int(row * 16))
-        cv2.circle(image, center, size, int(rng.integers(130, 255)), -1, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.float32) / 255.0
-
-
-def _network(period: float, disorder: float, rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of a pigment network's lines: a bent honeycomb with this period in pixels."""
-    x, y = _grid()
-    bend = period * (0.35 + 0.9 * disorder)
-    x = x + bend * fractal_noise(rng, x.shape, 55, 3)
-    y = y + bend * fractal_noise(rng, x.shape, 55, 3)
-    turn = rng.uniform(0, np.pi)
-    waves = sum(
-        np.cos(2 * np.pi / period * (x * np.cos(turn + third) + y * np.sin(turn + third)))
-        for third in (0.0, np.pi / 3, 2 * np.pi / 3)
-    )
-    return soft_step(-waves * 0.9 - 0.1)
-
-
-def _vessels(n_trees: int, traits: Traits, rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of branching vessels: [CANVAS, CANVAS] float32."""
-    image = np.zeros((CANVAS, CANVAS), np.uint8)
-    branches = []
-    for _ in range(n_trees):
-        start = rng.normal(0.0, 0.45 * traits.radius, 2) + CANVAS / 2
-        branches.append((start, rng.uniform(0, 2 * np.pi), 2.6, 3))
-    while branches:
-        point, angle, width, generation = branches.pop()
-        n_steps = int(rng.integers(5, 10))
-        steps = angle + np.cumsum(rng.normal(0.0, 0.28, n_steps))
-        path = point + np.cumsum(np.stack([np.cos(steps), np.sin(steps)], 1) * 6.0, axis=0)
-        line = np.round(np.vstack([point, path]) * 16).astype(np.int32)
-        cv2.polylines(image, [line], False, 230, max(1, round(width)), cv2.LINE_AA, 4)
-        if generation:
-            for side in (-1, 1):
-                turn = side * rng.uniform(0.3, 0.8)
-                branches.append((path[-1], steps[-1] + turn, width * 0.68, generation - 1))
-    return cv2.GaussianBlur(image, (0, 0), 0.8).astype(np.float32) / 255.0
-
-
 def _paint_melanocytic(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Nevus and melanoma: the same strokes, and only the traits tell them apart."""
-    density = rng.uniform(0.0, 0.75)
+    density = rng.uniform(0.0, 0.6) + 0.3 * traits.colors
     colors = _blend(_flat(LIGHT_BROWN), DARK_BROWN, np.full(inside.shape, density, np.float32))
     second = DARK_BROWN if density < 0.4 or rng.random() < 0.5 else LIGHT_BROWN
     middle = _patch(traits, 0.55 * traits.asymmetry, rng.uniform(0.35, 0.7), rng)
     colors = _blend(colors, second, middle * rng.uniform(0.15, 0.75))
     pattern = rng.choice(["network", "globules", "even"], p=[0.5, 0.25, 0.25])
     if pattern == "network":
-        lines = _network(rng.uniform(9.0, 15.0), traits.border, rng)
+        lines = draw_network(rng.uniform(9.0, 15.0), traits.border, rng)
         patchy = soft_step(0.7 + (fractal_noise(rng, inside.shape, 90, 2)) * traits.colors * 1.6)
         colors = _blend(colors, DARK_BROWN, lines * patchy * rng.uniform(0.25, 0.6))
     elif pattern == "globules":
-        dots = _dots(inside, int(rng.integers(25, 90)), (2.0, 4.5), 6.0, rng)
+        dots = draw_dots(inside, int(rng.integers(25, 90)), (2.0, 4.5), 6.0, rng)
         colors = _blend(colors, DARK_BROWN, dots * rng.uniform(0.4, 0.8))
     colors = _add_atypical_colors(colors, traits, rng)
     # Pigment thins out towards the border, on some lesions over most of the radius.
     fading = soft_step(1.0 - inside / (rng.uniform(0.08, 0.6) * traits.radius))
     colors = _blend(colors, PALE_BROWN, fading * rng.uniform(0.1, 0.8))
     if rng.random() < traits.border:
-        dots = _dots(inside, int(rng.integers(4, 30)), (1.5, 4.0), 0.0, rng)
+        dots = draw_dots(inside, int(rng.integers(4, 30)), (1.5, 4.0), 0.0, rng)
         colors = _blend(colors, BLACK, dots * 0.7)
     return _mottle(colors, rng.uniform(0.07, 0.16), 34, rng)
 
@@ -227,10 +158,16 @@ def _add_atypical_colors(
     colors: np.ndarray, traits: Traits, rng: np.random.Generator
 ) -> np.ndarray:
     """The colours with blotches of others, more of them the higher `traits.colors` is."""
-    for target, most in ((DARK_BROWN, 0.9), (RED, 0.6), (BLACK, 0.8), (BLUE_GREY, 0.8), (WHITE, 0.6)):
-        weight = _patch(traits, rng.uniform(0.1, 0.8), rng.uniform(0.2, 0.5), rng)
-        if rng.random() < most * traits.colors**1.4:
-            colors = _blend(colors, target, weight * rng.uniform(0.35, 0.85))
+    for target, most in (
+        (DARK_BROWN, 1.0),
+        (RED, 0.7),
+        (BLACK, 1.0),
+        (BLUE_GREY, 1.1),
+        (WHITE, 0.7),
+    ):
+        if rng.random() < most * traits.colors**2:
+            weight = _patch(traits, rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6), rng)
+            colors = _blend(colors, target, weight * rng.uniform(0.5, 0.95))
     return colors
 
 
@@ -240,8 +177,8 @@ def _paint_keratosis(inside: np.ndarray, traits: Traits, rng: np.random.Generato
     colors = _blend(_flat(WAXY), DARK_BROWN if rng.random() < 0.5 else PALE_BROWN, tone)
     ridges = 1.0 - np.abs(fractal_noise(rng, inside.shape, 34, 2))
     colors = _blend(colors, DARK_BROWN, soft_step(ridges * 2.0 - 1.0) * rng.uniform(0.0, 0.4))
-    cysts = _dots(inside, int(rng.integers(4, 28)), (1.8, 4.5), 10.0, rng)
-    openings = _dots(inside, int(rng.integers(2, 18)), (2.0, 5.0), 10.0, rng)
+    cysts = draw_dots(inside, int(rng.integers(4, 28)), (1.8, 4.5), 10.0, rng)
+    openings = draw_dots(inside, int(rng.integers(2, 18)), (2.0, 5.0), 10.0, rng)
     colors = _blend(colors, DARK_BROWN, openings * 0.8)
     colors = _blend(colors, WHITE, cysts * 0.8)
     return _mottle(colors, 0.07 + 0.08 * traits.colors, 40, rng)
@@ -252,9 +189,9 @@ def _paint_basal_cell(inside: np.ndarray, traits: Traits, rng: np.random.Generat
     colors = _blend(_flat(PINK), WHITE, _patch(traits, 0.3, 0.4, rng) * rng.uniform(0.1, 0.7))
     colors = _blend(colors, LIGHT_BROWN, _patch(traits, 0.6, 0.4, rng) * rng.uniform(0.0, 0.7))
     if rng.random() < 0.6:
-        nests = _dots(inside, int(rng.integers(2, 12)), (5.0, 13.0), 8.0, rng)
+        nests = draw_dots(inside, int(rng.integers(2, 12)), (5.0, 13.0), 8.0, rng)
         colors = _blend(colors, BLUE_GREY, cv2.GaussianBlur(nests, (0, 0), 2.5) * 0.9)
-    vessels = _vessels(int(rng.integers(1, 5)), traits, rng)
+    vessels = draw_vessels(int(rng.integers(1, 5)), traits, rng)
     return _mottle(_blend(colors, DARK_RED, vessels * 0.75), 0.06, 35, rng)
 
 
@@ -265,7 +202,7 @@ def _paint_actinic(inside: np.ndarray, traits: Traits, rng: np.random.Generator)
     colors = _blend(colors, LIGHT_BROWN, _patch(traits, 0.5, 0.5, rng) * rng.uniform(0.0, 0.9))
     flakes = soft_step(fractal_noise(rng, inside.shape, 22, 4) * 2.0 - 2.4)
     colors = _blend(colors, SCALE_YELLOW, flakes * rng.uniform(0.4, 0.9))
-    follicles = _dots(inside, int(rng.integers(5, 40)), (2.0, 3.5), 0.0, rng)
+    follicles = draw_dots(inside, int(rng.integers(5, 40)), (2.0, 3.5), 0.0, rng)
     return _mottle(_blend(colors, WHITE, follicles * 0.5), 0.07, 30, rng)
 
 
@@ -284,7 +221,7 @@ def _paint_fibroma(inside: np.ndarray, traits: Traits, rng: np.random.Generator)
     """Dermatofibroma: a white scar-like centre in a delicate brown network."""
     tone = np.full(inside.shape, rng.uniform(0.1, 0.6), np.float32)
     colors = _blend(_flat(PALE_BROWN), RED if rng.random() < 0.4 else LIGHT_BROWN, tone)
-    lines = _network(rng.uniform(8.0, 12.0), 0.3, rng)
+    lines = draw_network(rng.uniform(8.0, 12.0), 0.3, rng)
     colors = _blend(colors, DARK_BROWN, lines * rng.uniform(0.2, 0.45))
     center = _patch(traits, 0.1, rng.uniform(0.3, 0.5), rng)
     return _mottle(_blend(colors, WHITE, center * rng.uniform(0.5, 0.95)), 0.06, 30, rng)

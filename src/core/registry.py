@@ -100,20 +100,20 @@ class Registry:
     def build(self, text: str, **context: Any) -> Any:
         """What the factory named in `text` makes of its options and of the `context` it names."""
         call = self.resolve(text)
-        factory = self._factories[call.name]
-        wanted = [
-            name
-            for name, parameter in inspect.signature(factory).parameters.items()
-            if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        ]
-        return factory(*(context[name] for name in wanted), **call.options)
+        values = (context[name] for name in self.context_names(text))
+        return self._factories[call.name](*values, **call.options)
+
+    def context_names(self, text: str) -> list[str]:
+        """The names of what the factory in `text` takes from the program."""
+        parameters = inspect.signature(self._factories[self.resolve(text).name]).parameters
+        return [n for n, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
 
     def __getitem__(self, name: str) -> Callable:
         return self._factories[name]
 
     def _options(self, name: str) -> dict[str, Any]:
-        parameters = inspect.signature(self._factories[name]).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+        parameters = inspect.signature(self._factories[name]).parameters
+        return {n: p.default for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
 
 def _check_type(what: str, value: Any, default: Any) -> None:

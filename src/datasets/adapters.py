@@ -36,7 +36,7 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
 
 @DATASETS.register
 def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "") -> Table:
-    """The SIIM-ISIC Kaggle layout: `train.csv` (`image_name`, `patient_id`, `target`), `jpeg/train/`.
+    """The SIIM-ISIC Kaggle layout: `train.csv` (`image_name`, `target`) with `jpeg/train/`.
 
     Options `csv` and `images` give other places; `skin_color_csv` adds groups and a split.
     """

@@ -1,0 +1,189 @@
+"""Plans the demo data: who is photographed, on which skin, with what lesion, and in which split."""
+
+import numpy as np
+import pandas as pd
+
+from preparer.draw_dermoscopy import lab_from_rgb, quantized_skin_color
+from src.skin_tone import GROUP_NAMES, ita_from_lab, tone_group
+
+SPLIT_SHARES = {"train": 0.65, "valid": 0.15, "test": 0.20}
+GROUP_SHARES = (0.20, 0.40, 0.25, 0.15)
+DIAGNOSIS_SHARES = {
+    "nv": 0.45,
+    "mel": 0.28,
+    "bkl": 0.11,
+    "bcc": 0.06,
+    "akiec": 0.04,
+    "vasc": 0.03,
+    "df": 0.03,
+}
+# Angles of a group's patients in degrees, clear of the group's bounds by more than images vary.
+ITA_RANGES = ((58.0, 64.0), (43.5, 53.0), (30.5, 38.5), (-45.0, 25.0))
+# Typical b* at an angle (degrees): yellow peaks in tan skin and falls towards both ends.
+ITA_KNOTS, YELLOW_KNOTS = (-45.0, 0.0, 22.0, 48.0, 62.0), (12.0, 18.0, 19.5, 16.0, 12.5)
+# Chardon's categories with their lower bounds; the groups of `src.skin_tone` join the last three.
+CHARDON = (
+    ("Very light", 55.0),
+    ("Light", 41.0),
+    ("Intermediate", 28.0),
+    ("Tan", 10.0),
+    ("Brown", -30.0),
+    ("Dark", -np.inf),
+)
+FITZPATRICK = ((12, 41.0), (34, 19.0), (56, -np.inf))  # lower bounds as in the ISIC 2020 table
+SITES = {
+    "back": "torso",
+    "chest": "torso",
+    "abdomen": "torso",
+    "lower extremity": "lower extremity",
+    "upper extremity": "upper extremity",
+    "face": "head/neck",
+    "neck": "head/neck",
+}
+ISIC_DIAGNOSES = {
+    "nv": "nevus",
+    "mel": "melanoma",
+    "bkl": "seborrheic keratosis",
+    "bcc": "basal cell carcinoma",
+    "akiec": "actinic keratosis",
+    "vasc": "vascular lesion",
+    "df": "dermatofibroma",
+}
+FIRST_NUMBER = 9_000_000
+
+
+def plan_cases(seed: int, n_images: int) -> pd.DataFrame:
+    """The planned images, one row each: n_images rows in drawing order, a pure function of both.
+
+    Columns: `stem, patient_id, lesion_id, lesion, dx, group, ita` (degrees, of the 8-bit colour)
+    `, color_r, color_g, color_b` (0..255)`, sex, age` (years)`, localization, split`. The images
+    of a lesion follow each other. A patient has one tone group and lies in one split. Tone groups,
+    diagnoses within a group and splits within a group keep close to their shares.
+    """
+    rng = np.random.default_rng([seed, 0])
+    group_counts = np.zeros(len(GROUP_SHARES))
+    diagnosis_counts = np.zeros((len(GROUP_SHARES), len(DIAGNOSIS_SHARES)))
+    rows, n_patients = [], 0
+    while len(rows) < n_images:
+        group = _furthest_behind(GROUP_SHARES, group_counts)
+        images = _plan_patient(n_patients, group, diagnosis_counts[group], rng)
+        images = images[: n_images - len(rows)]
+        group_counts[group] += len(images)
+        rows += images
+        n_patients += 1
+    cases = pd.DataFrame(rows)
+    cases["lesion"] = cases.groupby("lesion_id", sort=False).ngroup()
+    numbers = FIRST_NUMBER + rng.permutation(n_images)
+    cases["stem"] = [f"ISIC_{number}" for number in numbers]
+    cases["split"] = cases["patient_id"].map(_assign_splits(cases))
+    return cases
+
+
+def isic_table(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with the columns of the ISIC 2020 skin-tone table, sorted by image name.
+
+    As in that table `malignant` means melanoma; carcinomas count as benign.
+    """
+    target = (cases["dx"] == "mel").astype(int)
+    table = pd.DataFrame(
+        {
+            "image_name": cases["stem"] + ".jpg",
+            "ita": cases["ita"],
+            "color_r": cases["color_r"],
+            "color_g": cases["color_g"],
+            "color_b": cases["color_b"],
+            "fitzpatrick": [_category(ita, FITZPATRICK) for ita in cases["ita"]],
+            "group": cases["group"],
+            "patient_id": cases["patient_id"],
+            "sex": cases["sex"],
+            "age_approx": cases["age"].map("{:.1f}".format),
+            "anatom_site_general_challenge": cases["localization"].map(SITES),
+            "diagnosis": cases["dx"].map(ISIC_DIAGNOSES),
+            "benign_malignant": np.where(target == 1, "malignant", "benign"),
+            "target": target,
+            "duplicate": 0,
+            "group_str": [GROUP_NAMES[group] for group in cases["group"]],
+            "group_str_org": [_category(ita, CHARDON) for ita in cases["ita"]],
+            "split": cases["split"],
+        }
+    )
+    return table.sort_values("image_name", ignore_index=True)
+
+
+def ham_table(cases: pd.DataFrame) -> pd.DataFrame:
+    """The cases with the columns of HAM10000's metadata, sorted by image id."""
+    columns = ["lesion_id", "stem", "dx", "dx_type", "age", "sex", "localization"]
+    table = cases[columns].rename(columns={"stem": "image_id"})
+    table["age"] = table["age"].map("{:.1f}".format)
+    return table.sort_values("image_id", ignore_index=True)
+
+
+def _furthest_behind(shares: tuple, counts: np.ndarray) -> int:
+    """Index of the share that lags most, so that counts follow the shares without luck."""
+    return int(np.argmax(np.asarray(shares) * (counts.sum() + 1) - counts))
+
+
+def _plan_patient(
+    number: int, group: int, diagnosis_counts: np.ndarray, rng: np.random.Generator
+) -> list[dict]:
+    """One patient's images; counts their diagnoses into `diagnosis_counts` in place."""
+    patient = {
+        "patient_id": f"IP_{FIRST_NUMBER + number}",
+        "group": group,
+        "sex": str(rng.choice(["female", "male"])),
+        "age": int(np.clip(round(rng.normal(52, 17) / 5) * 5, 10, 85)),
+    }
+    skin_lab = _patient_skin(group, rng)
+    images = []
+    for lesion in range(rng.choice([1, 2, 3, 4], p=[0.3, 0.35, 0.2, 0.15])):
+        code = _furthest_behind(tuple(DIAGNOSIS_SHARES.values()), diagnosis_counts)
+        diagnosis = list(DIAGNOSIS_SHARES)[code]
+        examined = ["histo"] if diagnosis in ("mel", "bcc", "akiec") else ["histo", "follow_up"]
+        facts = {
+            "lesion_id": f"HAM_{FIRST_NUMBER + 10 * number + lesion}",
+            "dx": diagnosis,
+            "dx_type": str(rng.choice(examined)),
+            "localization": str(rng.choice(list(SITES))),
+        }
+        n_photographs = rng.choice([1, 2, 3], p=[0.4, 0.35, 0.25])
+        diagnosis_counts[code] += n_photographs
+        for _ in range(n_photographs):
+            images.append(patient | facts | _image_skin(skin_lab, group, rng))
+    return images
+
+
+def _patient_skin(group: int, rng: np.random.Generator) -> np.ndarray:
+    """A patient's skin colour in CIE L*a*b*: [3], about L* 37..78, a* 8..16, b* 11..21."""
+    ita = rng.uniform(*ITA_RANGES[group])
+    yellow = np.interp(ita, ITA_KNOTS, YELLOW_KNOTS) + rng.uniform(-1.5, 1.5)
+    return np.array([50.0 + yellow * np.tan(np.radians(ita)), rng.uniform(8.5, 15.5), yellow])
+
+
+def _image_skin(patient_lab: np.ndarray, group: int, rng: np.random.Generator) -> dict:
+    """The skin colour on one image of the patient, in the patient's tone group."""
+    while True:
+        color = quantized_skin_color(patient_lab + rng.normal(0.0, (0.6, 0.8, 0.4)))
+        ita = float(ita_from_lab(lab_from_rgb(color)))
+        if tone_group(ita) == group:
+            names = ("color_r", "color_g", "color_b")
+            return dict(zip(names, color.tolist(), strict=True)) | {"ita": round(ita, 8)}
+
+
+def _assign_splits(cases: pd.DataFrame) -> dict[str, str]:
+    """Each patient's split, balanced over tone group and whether the patient has a melanoma."""
+    patients = cases.groupby("patient_id", sort=False).agg(
+        group=("group", "first"), melanoma=("dx", lambda dx: (dx == "mel").any()), n=("dx", "size")
+    )
+    names, split_of = list(SPLIT_SHARES), {}
+    for _, stratum in patients.groupby(["group", "melanoma"]):
+        counts = np.zeros(len(names))
+        for patient_id, n_images in stratum["n"].items():
+            split = _furthest_behind(tuple(SPLIT_SHARES.values()), counts)
+            counts[split] += n_images
+            split_of[patient_id] = names[split]
+    return split_of
+
+
+def _category(ita: float, bounds: tuple) -> str | int:
+    """The first category in `bounds` whose lower bound lies below the angle."""
+    return next(name for name, lower_bound in bounds if ita > lower_bound)

@@ -1,0 +1,84 @@
+"""Draws what skin and lesions are made of: noise, dots, network lines and vessels, as weights."""
+
+import cv2
+import numpy as np
+
+
+def fractal_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cell: float, octaves: int = 4
+) -> np.ndarray:
+    """Smooth noise with mean 0 and deviation 1: [height, width] float32.
+
+    `cell` is the size in pixels of the coarsest structure; each octave halves it and its weight.
+    """
+    height, width = shape
+    total = np.zeros(shape, np.float32)
+    for octave in range(octaves):
+        size = max(cell / 2**octave, 1.0)
+        grid_shape = (int(height / size) + 2, int(width / size) + 2)
+        grid = rng.standard_normal(grid_shape, dtype=np.float32)
+        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) / 2**octave
+    return (total - total.mean()) / total.std()
+
+
+def soft_step(values: np.ndarray) -> np.ndarray:
+    """Weights in 0..1 that rise from 0 at -1 to 1 at +1: float32 of the same shape."""
+    ramp = np.clip(values * 0.5 + 0.5, 0.0, 1.0)
+    return (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
+
+
+def centered_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y in drawing pixels from the centre of a square: two [side, side] float32."""
+    axis = np.arange(side, dtype=np.float32) - (side - 1) / 2
+    x, y = np.meshgrid(axis, axis)
+    return x, y
+
+
+def draw_network(period: float, disorder: float, rng: np.random.Generator) -> np.ndarray:
+    """Weight 0..1 of a pigment network's lines: a bent honeycomb with this period in pixels."""
+    x, y = _grid()
+    bend = period * (0.35 + 0.9 * disorder)
+    x = x + bend * fractal_noise(rng, x.shape, 55, 3)
+    y = y + bend * fractal_noise(rng, x.shape, 55, 3)
+    turn = rng.uniform(0, np.pi)
+    waves = sum(
+        np.cos(2 * np.pi / period * (x * np.cos(turn + third) + y * np.sin(turn + third)))
+        for third in (0.0, np.pi / 3, 2 * np.pi / 3)
+    )
+    return soft_step(-waves * 0.9 - 0.1)
+
+
+def draw_dots(
+    inside: np.ndarray, n_dots: int, radius: tuple, depth: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Weight 0..1 of round dots at least `depth` px inside the border: [CANVAS, CANVAS]."""
+    image = np.zeros(inside.shape, np.uint8)
+    candidates = np.argwhere(inside > depth)
+    for row, column in candidates[
+        rng.integers(0, max(len(candidates), 1), n_dots)[: len(candidates)]
+    ]:
+        size = int(rng.uniform(*radius) * 16)
+        center = (int(column * 16), int(row * 16))
+        cv2.circle(image, center, size, int(rng.integers(130, 255)), -1, cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.float32) / 255.0
+
+
+def draw_vessels(n_trees: int, traits: Traits, rng: np.random.Generator) -> np.ndarray:
+    """Weight 0..1 of branching vessels: [CANVAS, CANVAS] float32."""
+    image = np.zeros((CANVAS, CANVAS), np.uint8)
+    branches = []
+    for _ in range(n_trees):
+        start = rng.normal(0.0, 0.45 * traits.radius, 2) + CANVAS / 2
+        branches.append((start, rng.uniform(0, 2 * np.pi), 2.6, 3))
+    while branches:
+        point, angle, width, generation = branches.pop()
+        n_steps = int(rng.integers(5, 10))
+        steps = angle + np.cumsum(rng.normal(0.0, 0.28, n_steps))
+        path = point + np.cumsum(np.stack([np.cos(steps), np.sin(steps)], 1) * 6.0, axis=0)
+        line = np.round(np.vstack([point, path]) * 16).astype(np.int32)
+        cv2.polylines(image, [line], False, 230, max(1, round(width)), cv2.LINE_AA, 4)
+        if generation:
+            for side in (-1, 1):
+                turn = side * rng.uniform(0.3, 0.8)
+                branches.append((path[-1], steps[-1] + turn, width * 0.68, generation - 1))
+    return cv2.GaussianBlur(image, (0, 0), 0.8).astype(np.float32) / 255.0

@@ -1,0 +1,91 @@
+"""The contract: all that a trained model's users must know, as JSON inside every artifact."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from src.core.errors import UserError
+from src.preprocess.spec import Preprocessing, preprocessing_from_json
+
+CONTRACT_KEY = "melanoma_contract"
+VERSION = 1
+MAX_CONTRACT_BYTES = 10_000_000
+NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the weights mean.
+
+    `preprocessing` is the spec with constants, digest and probe; `reduction` the rule from
+    logits to class probabilities; `threshold` decides for the positive class of a binary model
+    (probability >= threshold); `provenance` holds configuration, data and versions.
+    """
+
+    model: str
+    n_outputs: int
+    classes: tuple[str, ...]
+    positive: int
+    groups: tuple[str, ...]
+    reduction: str
+    preprocessing: dict[str, Any]
+    temperature: float = 1.0
+    threshold: float = 0.5
+    provenance: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    version: int = VERSION
+    notice: str = NOTICE
+
+    @property
+    def num_groups(self) -> int:
+        """Tone groups in the head's outputs: 1 for a head that ignores the group."""
+        return max(1, self.n_outputs // len(self.classes))
+
+    def spec(self) -> Preprocessing:
+        """The preprocessing, after its digest and probe were checked."""
+        return preprocessing_from_json(self.preprocessing)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types that `contract_from_json` reads back."""
+        return json.loads(json.dumps({**asdict(self), "input": self._input()}))
+
+    def _input(self) -> dict[str, Any]:
+        height, width = self.spec().output_size
+        return {"name": "input", "shape": ["batch", 3, height, width], "type": "float32"}
+
+
+def contract_from_json(content: Any, source: str) -> Contract:
+    """The contract that `to_json` wrote. Raises `UserError` where `content` is no such thing."""
+    try:
+        if isinstance(content, str):
+            if len(content) > MAX_CONTRACT_BYTES:
+                raise ValueError("too long")
+            content = json.loads(content)
+        values = {k: v for k, v in content.items() if k in Contract.__dataclass_fields__}
+        values |= {key: tuple(map(str, values[key])) for key in ("classes", "groups")}
+        contract = Contract(**values)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+        raise UserError(f"{source}: its contract is unreadable ({reason})") from None
+    _check(contract, source)
+    return contract
+
+
+def _check(contract: Contract, source: str) -> None:
+    n_classes = len(contract.classes)
+    rules = {
+        f"version {contract.version} (this software reads {VERSION})": contract.version == VERSION,
+        "classes": 2 <= n_classes <= 1000,
+        "positive": type(contract.positive) is int and 0 <= contract.positive < n_classes,
+        "n_outputs": type(contract.n_outputs) is int and contract.n_outputs % n_classes == 0,
+        "temperature": _is_number(contract.temperature) and contract.temperature > 0,
+        "threshold": _is_number(contract.threshold) and 0 <= contract.threshold <= 1,
+        "model": isinstance(contract.model, str) and isinstance(contract.reduction, str),
+    }
+    for what, holds in rules.items():
+        if not holds:
+            raise UserError(f"{source}: its contract does not hold together: {what}")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)

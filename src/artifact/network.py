@@ -1,0 +1,80 @@
+"""Weights and contract together: the network that predicts, and the files that hold it."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from src.artifact.contract import Contract, contract_from_json
+from src.core.errors import UserError
+from src.models.melanoma_classifier import MelanomaClassifier
+from src.objectives.catalog import make_reduction
+
+
+class Network(nn.Module):
+    """`network(images)` is (raw logits [N, n_outputs], probabilities [N, num_classes])."""
+
+    def __init__(self, classifier: MelanomaClassifier, reduction: nn.Module, temperature: float):
+        super().__init__()
+        self.classifier, self.reduction, self.temperature = classifier, reduction, temperature
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.classifier(images)
+        return logits, self.reduction(logits / self.temperature)
+
+
+def make_network(contract: Contract, classifier: MelanomaClassifier) -> Network:
+    """The network that a contract describes, around its classifier."""
+    reduction = make_reduction(contract.reduction, len(contract.classes), contract.num_groups)
+    return Network(classifier, reduction, contract.temperature)
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and JSON types so that a kill leaves the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """The content of a checkpoint of this software. Raises `UserError` for any other file."""
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a checkpoint, or a truncated one ({reason[:120]})") from None
+    if not isinstance(content, dict) or not {"contract", "model_state_dict"} <= content.keys():
+        raise UserError(
+            f"{path}: no contract in it; expected a checkpoint that melanoma_train.py wrote "
+            "(weights of other origin are taken by --weights)"
+        )
+    return content
+
+
+def load_network(path: str | Path) -> tuple[Network, Contract]:
+    """(network in evaluation mode on the CPU, its contract) from a checkpoint file."""
+    content = load_checkpoint(path)
+    contract = contract_from_json(content["contract"], str(path))
+    height, _ = contract.spec().output_size
+    classifier = MelanomaClassifier(contract.model, contract.n_outputs, height)
+    try:
+        classifier.load_state_dict(content["model_state_dict"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise UserError(
+            f"{path}: its weights do not fit its model {contract.model} ({reason})"
+        ) from None
+    return make_network(contract, classifier).eval(), contract

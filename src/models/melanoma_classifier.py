@@ -1,0 +1,103 @@
+"""The classifier: a backbone and a linear head of the width that the objective asks for."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from src.core.errors import UserError
+from src.models.backbones import create_backbone
+
+_NESTED_KEYS = ("model_state_dict", "state_dict", "model")
+_PREFIXES = ("module.", "backbone.")
+MIN_MATCHED = 0.5
+
+
+class MelanomaClassifier(nn.Module):
+    """`forward`: images [N, 3, H, W] to logits [N, n_outputs].
+
+    A frozen backbone has no gradients and keeps its batch statistics in training.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        n_outputs: int,
+        input_size: int = 224,
+        pretrained: bool = False,
+        in_22k: bool = False,
+        freeze_model: bool = False,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.backbone, width = create_backbone(
+            model_name, input_size, pretrained, in_22k, drop_path
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, n_outputs)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+        self.freeze_model = freeze_model
+        if freeze_model:
+            self.backbone.requires_grad_(False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.dropout(self.backbone(images)))
+
+    def train(self, mode: bool = True) -> "MelanomaClassifier":
+        super().train(mode)
+        if self.freeze_model:
+            self.backbone.eval()
+        return self
+
+    def load_backbone(self, path: str) -> str:
+        """Take the backbone's weights from a state dict file; returns what matched, in a line.
+
+        Names may carry the prefix of a wrapper; the file's own classifier is left out. Raises
+        `UserError` for a file that is no state dict or fits less than half of the backbone.
+        """
+        given = _strip_prefixes(read_state_dict(path))
+        wanted = self.backbone.state_dict()
+        fitting = {k: v for k, v in given.items() if k in wanted and v.shape == wanted[k].shape}
+        unlike = [k for k in given if k in wanted and k not in fitting]
+        if len(fitting) < MIN_MATCHED * len(wanted):
+            raise UserError(
+                f"--weights {path}: {len(fitting)} of the backbone's {len(wanted)} tensors are in "
+                "it; expected the weights of this --model"
+            )
+        self.backbone.load_state_dict(fitting, strict=False)
+        missing = [k for k in wanted if k not in fitting]
+        return (
+            f"weights from {path}: {len(fitting)} of {len(wanted)} backbone tensors matched"
+            + _some("not in the file", [k for k in missing if k not in unlike])
+            + _some("of another shape", unlike)
+            + _some("left out", [k for k in given if k not in wanted])
+        )
+
+
+def read_state_dict(path: str) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint file by name, on the CPU as stored. Nothing in it is executed."""
+    if not Path(path).is_file():
+        raise UserError(f"--weights {path}: no such file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"--weights {path}: not a state dict ({reason[:120]})") from None
+    if isinstance(content, dict):
+        nested = next((content[k] for k in _NESTED_KEYS if isinstance(content.get(k), dict)), None)
+        content = content if nested is None else nested
+    tensors = content.items() if isinstance(content, dict) else ()
+    return {str(k): v for k, v in tensors if isinstance(v, torch.Tensor)}
+
+
+def _strip_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    for prefix in _PREFIXES:
+        if any(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+def _some(what: str, names: list[str]) -> str:
+    return f"; {len(names)} {what} ({', '.join(names[:3])})" if names else ""
