@@ -1,5 +1,7 @@
 """Plans the demo data: who is photographed, on which skin, with what lesion, and in which split."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -55,10 +57,10 @@ FIRST_NUMBER = 9_000_000
 def plan_cases(seed: int, n_images: int) -> pd.DataFrame:
     """The planned images, one row each: n_images rows in drawing order, a pure function of both.
 
-    Columns: `stem, patient_id, lesion_id, lesion, dx, group, ita` (degrees, of the 8-bit colour)
-    `, color_r, color_g, color_b` (0..255)`, sex, age` (years)`, localization, split`. The images
-    of a lesion follow each other. A patient has one tone group and lies in one split. Tone groups,
-    diagnoses within a group and splits within a group keep close to their shares.
+    Columns: stem, patient_id, lesion_id, lesion (0, 1, ...), dx, dx_type, localization, group, sex,
+    age in years, split, the skin's 8-bit colour as color_r, color_g, color_b, and that colour's
+    ita in degrees. The images of a lesion follow each other. A patient has one tone group and lies
+    in one split. Tone groups, diagnoses and splits keep close to their shares.
     """
     rng = np.random.default_rng([seed, 0])
     group_counts = np.zeros(len(GROUP_SHARES))
@@ -116,6 +118,17 @@ def ham_table(cases: pd.DataFrame) -> pd.DataFrame:
     table = cases[columns].rename(columns={"stem": "image_id"})
     table["age"] = table["age"].map("{:.1f}".format)
     return table.sort_values("image_id", ignore_index=True)
+
+
+def case_paths(case: Any) -> tuple[str, str, str, str]:
+    """A planned row's four files in the output folder: ISIC image, mask, HAM10000 image, mask."""
+    place = f"{case.split}/{'malignant' if case.dx == 'mel' else 'benign'}/{case.stem}"
+    return (
+        f"isic2020/{place}.jpg",
+        f"isic2020/masks/{place}.png",
+        f"ham10000/images/{case.stem}.jpg",
+        f"ham10000/masks/{case.stem}_segmentation.png",
+    )
 
 
 def _furthest_behind(shares: tuple, counts: np.ndarray) -> int:

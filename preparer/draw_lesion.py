@@ -138,7 +138,7 @@ def _paint_melanocytic(inside: np.ndarray, traits: Traits, rng: np.random.Genera
     colors = _blend(colors, second, middle * rng.uniform(0.15, 0.75))
     pattern = rng.choice(["network", "globules", "even"], p=[0.5, 0.25, 0.25])
     if pattern == "network":
-        lines = draw_network(rng.uniform(9.0, 15.0), traits.border, rng)
+        lines = draw_network(CANVAS, rng.uniform(9.0, 15.0), traits.border, rng)
         patchy = soft_step(0.7 + (fractal_noise(rng, inside.shape, 90, 2)) * traits.colors * 1.6)
         colors = _blend(colors, DARK_BROWN, lines * patchy * rng.uniform(0.25, 0.6))
     elif pattern == "globules":
@@ -191,7 +191,7 @@ def _paint_basal_cell(inside: np.ndarray, traits: Traits, rng: np.random.Generat
     if rng.random() < 0.6:
         nests = draw_dots(inside, int(rng.integers(2, 12)), (5.0, 13.0), 8.0, rng)
         colors = _blend(colors, BLUE_GREY, cv2.GaussianBlur(nests, (0, 0), 2.5) * 0.9)
-    vessels = draw_vessels(int(rng.integers(1, 5)), traits, rng)
+    vessels = draw_vessels(CANVAS, int(rng.integers(1, 5)), 0.45 * traits.radius, rng)
     return _mottle(_blend(colors, DARK_RED, vessels * 0.75), 0.06, 35, rng)
 
 
@@ -221,7 +221,7 @@ def _paint_fibroma(inside: np.ndarray, traits: Traits, rng: np.random.Generator)
     """Dermatofibroma: a white scar-like centre in a delicate brown network."""
     tone = np.full(inside.shape, rng.uniform(0.1, 0.6), np.float32)
     colors = _blend(_flat(PALE_BROWN), RED if rng.random() < 0.4 else LIGHT_BROWN, tone)
-    lines = draw_network(rng.uniform(8.0, 12.0), 0.3, rng)
+    lines = draw_network(CANVAS, rng.uniform(8.0, 12.0), 0.3, rng)
     colors = _blend(colors, DARK_BROWN, lines * rng.uniform(0.2, 0.45))
     center = _patch(traits, 0.1, rng.uniform(0.3, 0.5), rng)
     return _mottle(_blend(colors, WHITE, center * rng.uniform(0.5, 0.95)), 0.06, 30, rng)

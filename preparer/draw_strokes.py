@@ -34,9 +34,12 @@ def centered_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def draw_network(period: float, disorder: float, rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of a pigment network's lines: a bent honeycomb with this period in pixels."""
-    x, y = _grid()
+def draw_network(side: int, period: float, disorder: float, rng: np.random.Generator) -> np.ndarray:
+    """Weight 0..1 of a pigment network's lines, a bent honeycomb: [side, side] float32.
+
+    `period` is the mesh width in pixels, `disorder` in 0..1 bends it.
+    """
+    x, y = centered_grid(side)
     bend = period * (0.35 + 0.9 * disorder)
     x = x + bend * fractal_noise(rng, x.shape, 55, 3)
     y = y + bend * fractal_noise(rng, x.shape, 55, 3)
@@ -51,24 +54,30 @@ def draw_network(period: float, disorder: float, rng: np.random.Generator) -> np
 def draw_dots(
     inside: np.ndarray, n_dots: int, radius: tuple, depth: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Weight 0..1 of round dots at least `depth` px inside the border: [CANVAS, CANVAS]."""
+    """Weight 0..1 of round dots with centres where `inside` exceeds `depth`: float32, its shape.
+
+    `radius`: least and largest, in pixels.
+    """
     image = np.zeros(inside.shape, np.uint8)
     candidates = np.argwhere(inside > depth)
-    for row, column in candidates[
-        rng.integers(0, max(len(candidates), 1), n_dots)[: len(candidates)]
-    ]:
+    if len(candidates) == 0:
+        return image.astype(np.float32)
+    for row, column in candidates[rng.integers(0, len(candidates), n_dots)]:
         size = int(rng.uniform(*radius) * 16)
         center = (int(column * 16), int(row * 16))
         cv2.circle(image, center, size, int(rng.integers(130, 255)), -1, cv2.LINE_AA, 4)
     return cv2.GaussianBlur(image, (0, 0), 1.2).astype(np.float32) / 255.0
 
 
-def draw_vessels(n_trees: int, traits: Traits, rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of branching vessels: [CANVAS, CANVAS] float32."""
-    image = np.zeros((CANVAS, CANVAS), np.uint8)
+def draw_vessels(side: int, n_trees: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """Weight 0..1 of branching vessels that start near the middle: [side, side] float32.
+
+    `spread` is the standard deviation of their starting points in pixels.
+    """
+    image = np.zeros((side, side), np.uint8)
     branches = []
     for _ in range(n_trees):
-        start = rng.normal(0.0, 0.45 * traits.radius, 2) + CANVAS / 2
+        start = rng.normal(0.0, spread, 2) + side / 2
         branches.append((start, rng.uniform(0, 2 * np.pi), 2.6, 3))
     while branches:
         point, angle, width, generation = branches.pop()
@@ -78,7 +87,7 @@ def draw_vessels(n_trees: int, traits: Traits, rng: np.random.Generator) -> np.n
         line = np.round(np.vstack([point, path]) * 16).astype(np.int32)
         cv2.polylines(image, [line], False, 230, max(1, round(width)), cv2.LINE_AA, 4)
         if generation:
-            for side in (-1, 1):
-                turn = side * rng.uniform(0.3, 0.8)
+            for direction in (-1, 1):
+                turn = direction * rng.uniform(0.3, 0.8)
                 branches.append((path[-1], steps[-1] + turn, width * 0.68, generation - 1))
     return cv2.GaussianBlur(image, (0, 0), 0.8).astype(np.float32) / 255.0

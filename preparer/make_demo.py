@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,12 +20,14 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from preparer.demo_cases import SPLIT_SHARES, ham_table, isic_table, plan_cases
+from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
 from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
 from src.core.errors import UserError, run_main
 
 MARKER = ".demo_data.json"
+ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
+HAM_TABLE = "ham10000/HAM10000_metadata.csv"
 VERSION = 1  # raise it when the drawing changes, so that older output is drawn anew
 OWN_FILE = re.compile(
     r"ISIC_9\d{6}(_segmentation)?\.(jpg|png)|ISIC_2020_full\.csv|HAM10000_metadata\.csv"
@@ -37,8 +40,8 @@ def main(argv: list[str] | None) -> int | None:
     args = parse_args(argv)
     target = args.output_dir.resolve()
     settings = {"seed": args.seed, "n_images": args.n_images, "version": VERSION}
-    cases = plan_cases(args.seed, args.n_images)
     refuse_foreign_files(target)
+    cases = plan_cases(args.seed, args.n_images)
     if is_complete(target, settings, cases):
         print(f"{args.output_dir} already holds this demo data: {len(cases)} images")
         return
@@ -62,7 +65,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--n-images",
         type=int,
         default=720,
-        help="images to draw (default 720); well below that a split can lack a class or tone group",
+        help="images to draw (default 720); below about 300 a split may lack a class or tone group",
     )
     args = parser.parse_args(argv)
     if args.seed < 0 or args.n_images < 1:
@@ -94,28 +97,12 @@ def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
     if not marker.is_file() or marker.read_text() != marker_text(settings):
         return False
     paths = [path for case in cases.itertuples() for path in case_paths(case)]
-    return all((target / path).is_file() for path in [*paths, *table_paths()])
+    return all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
 
 
 def marker_text(settings: dict) -> str:
     """The marker file's content for these settings."""
     return json.dumps({"made_by": "preparer/make_demo.py", **settings}, indent=2) + "\n"
-
-
-def table_paths() -> tuple[str, str]:
-    """The two tables' paths inside the output folder: ISIC 2020, HAM10000."""
-    return "isic2020/ISIC_2020_full.csv", "ham10000/HAM10000_metadata.csv"
-
-
-def case_paths(case: tuple) -> tuple[str, str, str, str]:
-    """A case's paths inside the output folder: ISIC image and mask, HAM10000 image and mask."""
-    place = f"{case.split}/{'malignant' if case.dx == 'mel' else 'benign'}/{case.stem}"
-    return (
-        f"isic2020/{place}.jpg",
-        f"isic2020/masks/{place}.png",
-        f"ham10000/images/{case.stem}.jpg",
-        f"ham10000/masks/{case.stem}_segmentation.png",
-    )
 
 
 def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
@@ -133,13 +120,12 @@ def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
             for case in photographs.itertuples():
                 write_case(folder, case, pigment, settings["seed"])
                 progress.update()
-    isic_path, ham_path = table_paths()
-    isic_table(cases).to_csv(folder / isic_path, sep=";", decimal=",", index=False)
-    ham_table(cases).to_csv(folder / ham_path, index=False)
+    isic_table(cases).to_csv(folder / ISIC_TABLE, sep=";", decimal=",", index=False)
+    ham_table(cases).to_csv(folder / HAM_TABLE, index=False)
     (folder / MARKER).write_text(marker_text(settings))
 
 
-def write_case(folder: Path, case: tuple, pigment: np.ndarray, seed: int) -> None:
+def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:
     """None once the case is photographed and its image and mask lie in both layouts."""
     skin_rgb = np.uint8([case.color_r, case.color_g, case.color_b])
     image, mask = photograph(pigment, skin_rgb, np.random.default_rng([seed, 2, case.Index]))
@@ -152,13 +138,11 @@ def write_case(folder: Path, case: tuple, pigment: np.ndarray, seed: int) -> Non
 
 def replace_folder(new: Path, target: Path) -> None:
     """None once `new` has taken `target`'s place; what lay there is removed."""
+    old = new.with_name(f"{new.name}.old")
     if target.exists():
-        old = new.with_name(f"{new.name}.old")
         target.rename(old)
-        new.rename(target)
-        shutil.rmtree(old)
-    else:
-        new.rename(target)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 if __name__ == "__main__":

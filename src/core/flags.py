@@ -23,8 +23,14 @@ ANNOTATIONS = {f.name: f.type for section in SECTIONS.values() for f in fields(s
 DEFAULTS = Config().flat()
 
 
-def load_config(argv: list[str] | None, parser: argparse.ArgumentParser | None = None) -> Config:
-    """The configuration of a command line: defaults < `--config` files in order < flags.
+def load_config(
+    argv: list[str] | None,
+    parser: argparse.ArgumentParser | None = None,
+    base: dict[str, Any] | None = None,
+) -> Config:
+    """The configuration of a command line: `base` < `--config` files in order < flags.
+
+    `base` are flat settings that stand in for the defaults, such as those of a checkpoint.
 
     Prints it as YAML and exits for `--print_config`. Raises `UserError` for unknown keys,
     values of the wrong type and contradictions.
@@ -33,7 +39,7 @@ def load_config(argv: list[str] | None, parser: argparse.ArgumentParser | None =
     print_config = given.pop("print_config", False)
     layers = [read_yaml(path) for path in given.pop("config", [])]
     layers.append({name: convert(name, text, f"--{name}") for name, text in given.items()})
-    settings = dict(DEFAULTS)
+    settings = {**DEFAULTS, **(base or {})}
     for layer in layers:
         settings = canonical(settings, layer, DEFAULTS)
     config = from_flat(settings)

@@ -73,7 +73,7 @@ SEED_FLAGS: dict[str, Choice | Option | Refused] = {
     # optimizer and schedule
     "opt_eps": Option("opt", "eps", float),
     "opt_betas": Option("opt", "betas", tuple[float, ...] | None),
-    "warmup_epochs": Option("scheduler", "warmup_epochs", int, 0),
+    "warmup_epochs": Option("scheduler", "warmup_epochs", float, 0.0),
     "warmup_steps": Option("scheduler", "warmup_steps", int, -1),
     "min_lr": Option("scheduler", "min_lr", float),
     "layer_decay": Refused(float, (1.0,), _NOT_YET),

@@ -1,5 +1,6 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,3 +135,17 @@ def _groups(rows: pd.DataFrame) -> pd.Series:
             f"expected 0 to {len(GROUP_NAMES) - 1} ({', '.join(GROUP_NAMES)}), or -1 for unknown"
         )
     return given.where(given != UNKNOWN_GROUP, pd.Series(tone_group(rows["ita"]), rows.index))
+
+
+def split_csv(table: Table, split: str, data_path: str) -> str:
+    """The rows of a split as the text of a CSV that the data set `table(csv=...)` reads.
+
+    Labels are class names; paths are relative to `data_path`.
+    """
+    rows = table.split(split).rows
+    relative = {
+        column: [path and os.path.relpath(path, data_path) for path in rows[column]]
+        for column in ("image", "mask")
+    }
+    names = [table.classes[label] for label in rows["label"]]
+    return rows.assign(**relative, label=names).to_csv(index=False)

@@ -13,9 +13,8 @@ def group_metrics(predictions: Predictions) -> dict[str, dict]:
     """`compute_metrics` of every group that has rows, by name; `unknown` for rows without one."""
     names = dict(enumerate(predictions.group_names)) | {-1: "unknown"}
     present = sorted(set(predictions.groups.tolist()), key=lambda g: (g < 0, g))
-    return {
-        names[g]: compute_metrics(subset(predictions, predictions.groups == g)) for g in present
-    }
+    parts = {names[g]: subset(predictions, predictions.groups == g) for g in present}
+    return {name: compute_metrics(part) for name, part in parts.items()}
 
 
 def subset(predictions: Predictions, keep: np.ndarray) -> Predictions:

@@ -10,13 +10,22 @@ from sklearn.metrics import (
 
 from src.evaluation.predictions import Predictions
 
-# Metrics that a lower value of is better; of all others a higher one is.
-LOWER_IS_BETTER = (
-    "loss",
-    "log_loss",
-    "demographic_parity_difference",
-    "equal_opportunity_difference",
-)
+# Names that can pick the best epoch, and whether a higher value is better.
+MONITORED = {
+    "loss": False,
+    "log_loss": False,
+    "accuracy": True,
+    "balanced_accuracy": True,
+    "malignant_precision": True,
+    "malignant_recall": True,
+    "malignant_f1": True,
+    "specificity": True,
+    "auroc": True,
+    "auprc": True,
+    "auroc_macro": True,
+    "demographic_parity_difference": False,
+    "equal_opportunity_difference": False,
+}
 
 
 def ratio(part: float, whole: float) -> float:

@@ -99,8 +99,8 @@ def domain_independent(
     return Objective(num_groups * num_classes, loss, "mean_over_groups", weight)
 
 
-def class_weights(name: str, labels: np.ndarray, num_classes: int) -> torch.Tensor | None:
-    """float32 [num_classes] loss weights, or None for `none`.
+def class_weights(name: str, counts: np.ndarray) -> torch.Tensor | None:
+    """float32 [num_classes] loss weights from the training rows of each class; None for `none`.
 
     `inverse_frequency` is N / (num_classes * N_class), so that rows have a mean weight of 1.
     """
@@ -108,8 +108,7 @@ def class_weights(name: str, labels: np.ndarray, num_classes: int) -> torch.Tens
         return None
     if name != "inverse_frequency":
         raise UserError(f"--class_weights {name}: expected none or inverse_frequency")
-    counts = np.bincount(labels, minlength=num_classes)
-    weights = len(labels) / (num_classes * np.maximum(counts, 1))
+    weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
     return torch.tensor(np.where(counts > 0, weights, 0.0), dtype=torch.float32)
 
 

@@ -1,0 +1,48 @@
+"""From data settings to a checked table with a split."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from src.core.config import Data
+from src.core.errors import UserError
+from src.datasets.adapters import DATASETS
+from src.datasets.loaders import without_bad_images
+from src.datasets.splits import assign_splits, audit, describe_crossings
+from src.datasets.table import Table
+
+log = logging.getLogger(__name__)
+
+
+def load_table(data: Data) -> Table:
+    """The data set's rows, each with a readable image and a split that does not leak.
+
+    A data set without a split gets a grouped, stratified one. Raises `UserError` for what is
+    wrong with the folder, its CSV, its split or its images.
+    """
+    path = Path(data.data_path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give the data set's folder with --data_path")
+    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    unsplit = table.rows["split"] == ""
+    if unsplit.any() and not unsplit.all():
+        raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
+    if unsplit.all():
+        table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
+    if data.allow_leakage:
+        leaks = describe_crossings(table.rows)
+        if leaks:
+            log.warning("THE SPLIT LEAKS, results will be too good: %s", leaks)
+    else:
+        audit(table)
+    table = without_bad_images(table, data.max_bad_images)
+    for name, reason in table.bad:
+        log.warning("left out: %s: %s", name, reason)
+    return table
+
+
+def table_hash(table: Table) -> str:
+    """A digest of names, labels, groups and splits, whatever folder the images are in."""
+    names = table.rows["image"].map(lambda path: Path(path).name)
+    content = table.rows.assign(image=names)[["image", "label", "group", "split"]]
+    return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()

@@ -1,0 +1,125 @@
+"""The state of a run on disk, and finding the run to continue."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from src.artifact.contract import Contract
+from src.artifact.network import load_checkpoint, save_checkpoint
+from src.core.config import Config
+from src.core.errors import UserError
+from src.evaluation.metrics import MONITORED
+
+LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
+# settings that may differ between the parts of one run: they do not change its result
+_FREE = ("resume", "run_name", "output_dir", "log_dir", "num_workers", "pin_mem", "save_ckpt")
+_FREE += ("save_ckpt_freq", "test", "checkpoint", "device")
+
+
+@dataclass
+class Progress:
+    """How far a run has come: the epochs done, and which of them is best by the monitor."""
+
+    history: list[dict] = field(default_factory=list)
+    best_epoch: int = -1
+
+    @property
+    def next_epoch(self) -> int:
+        """The epoch to train next."""
+        return len(self.history)
+
+    def add(self, entry: dict, monitor: str) -> bool:
+        """Append an epoch; whether it is the best so far. An undefined value never beats any."""
+        self.history.append(entry)
+        is_best = self.best_epoch < 0 or _score(entry, monitor) > _score(
+            self.history[self.best_epoch], monitor
+        )
+        if is_best:
+            self.best_epoch = entry["epoch"]
+        return is_best
+
+
+def save_state(
+    path: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    contract: Contract,
+    progress: Progress,
+) -> None:
+    """Write a checkpoint: weights and contract for its users, the rest to continue from."""
+    save_checkpoint(
+        path,
+        {
+            "model_state_dict": model.state_dict(),
+            "optimizer_state_dict": optimizer.state_dict(),
+            "contract": contract.to_json(),
+            "epoch": progress.next_epoch - 1,
+            "best_epoch": progress.best_epoch,
+            "history": progress.history,
+        },
+    )
+
+
+def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put a checkpoint's state into `model` and `optimizer`; how far it had come."""
+    content = load_checkpoint(path)
+    try:
+        model.load_state_dict(content["model_state_dict"])
+        optimizer.load_state_dict(content["optimizer_state_dict"])
+        return Progress(list(content["history"]), int(content["best_epoch"]))
+    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0][:120]
+        raise UserError(f"{path}: it does not fit this run ({reason})") from None
+
+
+def find_run(cfg: Config) -> Path | None:
+    """The folder that `--resume` continues: None to start a new one.
+
+    `auto` takes the folder `--run_name` names, else the newest in `--output_dir` with the same
+    settings. A path is a checkpoint, or a folder that has one. Raises `UserError` for a run of
+    other settings.
+    """
+    if not cfg.run.resume:
+        return None
+    root = Path(cfg.run.output_dir)
+    if cfg.run.resume != "auto":
+        path = Path(cfg.run.resume)
+        folder = path if path.is_dir() else path.parent
+        if not path.exists() or not (folder / LATEST).is_file():
+            raise UserError(f"--resume {path}: expected auto, a checkpoint or a run's folder")
+    elif cfg.run.run_name:
+        folder = root / cfg.run.run_name
+        if not (folder / LATEST).is_file():
+            return None
+    else:
+        runs = sorted(path.parent for path in root.glob(f"*/{LATEST}"))
+        same = [run for run in runs if not _differences(run, cfg)]
+        return same[-1] if same else None
+    different = _differences(folder, cfg)
+    if different:
+        raise UserError(
+            f"--resume: {folder} was started with other settings ({', '.join(different[:5])}): "
+            "give the same ones, or start a new run"
+        )
+    return folder
+
+
+def _differences(folder: Path, cfg: Config) -> list[str]:
+    """The settings that matter to the result and differ from those a run was started with."""
+    try:
+        theirs = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ["config.json is missing or unreadable"]
+    ours = json.loads(json.dumps(cfg.flat()))
+    keys = [key for key in {*ours, *theirs} if key not in _FREE]
+    return sorted(key for key in keys if ours.get(key) != theirs.get(key))
+
+
+def _score(entry: dict, monitor: str) -> float:
+    """The monitored value as one that is better when higher; undefined is worst."""
+    value = entry["valid"].get(monitor)
+    if value is None or value != value:
+        return float("-inf")
+    return value if MONITORED[monitor] else -value

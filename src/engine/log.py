@@ -1,0 +1,130 @@
+"""A run's folder: its name, and what is written into it."""
+
+import json
+import logging
+import platform
+import subprocess
+import sys
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from tensorboardX import SummaryWriter
+
+from src.core.config import Config
+from src.core.errors import UserError
+from src.core.flags import to_yaml
+from src.core.registry import parse_call
+from src.evaluation.report import scalars, to_strict_json
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python", "onnx", "scikit-learn")
+log = logging.getLogger(__name__)
+
+
+def new_run_name(cfg: Config) -> str:
+    """`--run_name`, else `<YYYYmmdd_HHMMSS>_<model>_bs<batch>_<objective>`."""
+    objective = parse_call(cfg.learning.objective).name
+    stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
+    name = f"{stamp}_{cfg.model.model}_bs{cfg.learning.batch_size}_{objective}"
+    return cfg.run.run_name or name
+
+
+def make_folder(path: Path) -> Path:
+    """An existing, writable folder. Raises `UserError` where there can be none."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written to ({error.strerror})") from None
+    return path
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by `text` as a whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def environment() -> dict:
+    """Versions, platform and commit that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "packages": {name: _version(name) for name in PACKAGES},
+        "commit": _commit(),
+    }
+
+
+class RunLog:
+    """Writes `training.log`, `log.txt`, `training_history.json` and TensorBoard events."""
+
+    def __init__(self, folder: Path, cfg: Config):
+        self.folder = folder
+        events = Path(cfg.run.log_dir) / folder.name if cfg.run.log_dir else folder / "logs"
+        make_folder(events)
+        self._writer = SummaryWriter(str(events))
+        self._handler = logging.FileHandler(folder / "training.log", encoding="utf-8")
+        self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logging.getLogger("src").addHandler(self._handler)
+        write_text(folder / "config.yaml", to_yaml(cfg))
+        write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2))
+        write_text(folder / "environment.json", json.dumps(environment(), indent=2))
+
+    def epoch(self, history: list[dict]) -> None:
+        """Record the last epoch of `history`."""
+        entry = history[-1]
+        lines = [to_strict_json(line) + "\n" for line in history]
+        write_text(self.folder / "log.txt", "".join(lines))
+        write_text(self.folder / "training_history.json", to_strict_json(history, indent=1))
+        for key, value in scalars(entry).items():
+            self._writer.add_scalar(f"train/{key}", value, entry["epoch"])
+        for key, value in scalars(entry["valid"]).items():
+            self._writer.add_scalar(f"valid/{key}", value, entry["epoch"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self._writer.close()
+        logging.getLogger("src").removeHandler(self._handler)
+        self._handler.close()
+
+
+def log_to_console() -> None:
+    """Send this software's log lines to stdout, once."""
+    logger = logging.getLogger("src")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    if not any(isinstance(handler, _Console) for handler in logger.handlers):
+        logger.addHandler(_Console())
+
+
+class _Console(logging.Handler):
+    """Writes to whatever stdout is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stdout.write(self.format(record) + "\n")
+        sys.stdout.flush()
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """The commit of this checkout, empty outside of one."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,66 @@
+"""The files of an evaluation: metrics, metrics by group, predictions and a figure."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from src.evaluation.plots import plot_by_group
+from src.evaluation.predictions import Predictions
+
+
+def write_report(folder: Path, split: str, predictions: Predictions, metrics: dict) -> None:
+    """Write what `evaluate` found of one split into an existing folder.
+
+    `predictions_<split>.csv`, `metrics_by_group_<split>.csv` and `by_group_<split>.png`.
+    """
+    predictions.to_csv(folder / f"predictions_{split}.csv")
+    by_group_frame(metrics).to_csv(folder / f"metrics_by_group_{split}.csv", index=False)
+    plot_by_group(predictions, metrics, folder / f"by_group_{split}.png")
+
+
+def by_group_frame(metrics: dict) -> pd.DataFrame:
+    """One line for all rows and one for each group, a column for each single number."""
+    lines = {"all": metrics, **metrics["groups"]}
+    return pd.DataFrame(
+        [{"group": name, **scalars(values)} for name, values in lines.items()]
+    ).dropna(axis=1, how="all")
+
+
+def scalars(metrics: dict) -> dict[str, float]:
+    """The single numbers among metrics."""
+    return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
+
+
+def to_strict_json(value: Any, **options: Any) -> str:
+    """JSON text in which undefined numbers are null."""
+    return json.dumps(_null_nan(value), allow_nan=False, ensure_ascii=False, **options)
+
+
+def _null_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _null_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_null_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def summary(metrics: dict) -> str:
+    """A few lines of text: overall, then each group with its counts."""
+    lines = [_line("all", metrics)]
+    lines += [_line(name, values) for name, values in metrics["groups"].items()]
+    lines.append(
+        f"gaps between groups: demographic parity {metrics['demographic_parity_difference']:.3f}, "
+        f"equal opportunity {metrics['equal_opportunity_difference']:.3f}"
+    )
+    return "\n".join(lines)
+
+
+def _line(name: str, m: dict) -> str:
+    return (
+        f"{name:<13} n {m['n']:>6}  malignant {m['n_malignant']:>5}  AUROC {m['auroc']:.3f}  "
+        f"sensitivity {m['malignant_recall']:.3f}  specificity {m['specificity']:.3f}  "
+        f"F1 {m['malignant_f1']:.3f}"
+    )
