@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import platform
 import subprocess
 import sys
@@ -81,10 +82,10 @@ class RunLog:
         lines = [to_strict_json(line) + "\n" for line in history]
         write_text(self.folder / "log.txt", "".join(lines))
         write_text(self.folder / "training_history.json", to_strict_json(history, indent=1))
-        for key, value in scalars(entry).items():
-            self._writer.add_scalar(f"train/{key}", value, entry["epoch"])
-        for key, value in scalars(entry["valid"]).items():
-            self._writer.add_scalar(f"valid/{key}", value, entry["epoch"])
+        for part, values in (("train", entry), ("valid", entry["valid"])):
+            for key, value in scalars(values).items():
+                if math.isfinite(value):
+                    self._writer.add_scalar(f"{part}/{key}", value, entry["epoch"])
         self._writer.flush()
 
     def close(self) -> None:
