@@ -1,9 +1,8 @@
 """Train a melanoma classifier, or judge one with --test: flags -> train(cfg)."""
 
-from src.artifact.network import load_checkpoint
 from src.core.errors import run_main
 from src.core.flags import load_config
-from src.engine.evaluate import test
+from src.engine.evaluate import test, trained_settings
 from src.engine.run import train
 
 
@@ -13,8 +12,7 @@ def main(argv: list[str] | None) -> None:
         train(cfg)
         return
     # settings that are not given are those that the checkpoint was trained with
-    trained_with = load_checkpoint(cfg.run.checkpoint)["contract"]["provenance"]["config"]
-    test(load_config(argv, base=trained_with))
+    test(load_config(argv, base=trained_settings(cfg.run.checkpoint)))
 
 
 if __name__ == "__main__":

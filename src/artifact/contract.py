@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from src.core.errors import UserError
 from src.preprocess.spec import Preprocessing, preprocessing_from_json
 
@@ -44,6 +46,16 @@ class Contract:
     def spec(self) -> Preprocessing:
         """The preprocessing, after its digest and probe were checked."""
         return preprocessing_from_json(self.preprocessing)
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Class indices [N] of probabilities [N, classes].
+
+        Of two classes the positive one at `threshold` or more; else the most probable.
+        """
+        if probabilities.shape[1] == 2:
+            positive = probabilities[:, self.positive] >= self.threshold
+            return np.where(positive, self.positive, 1 - self.positive)
+        return probabilities.argmax(axis=1)
 
     def to_json(self) -> dict[str, Any]:
         """JSON types that `contract_from_json` reads back."""

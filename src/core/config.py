@@ -17,6 +17,10 @@ def _require(condition: bool, message: str) -> None:
         raise UserError(message)
 
 
+def _require_seed(name: str, value: int) -> None:
+    _require(0 <= value < 2**32, f"--{name} {value}: expected 0 to {2**32 - 1}")
+
+
 @dataclass(frozen=True)
 class Data:
     """Data"""
@@ -45,6 +49,8 @@ class Data:
         _require(self.input_size >= 16, f"--input_size {self.input_size}: expected at least 16")
         _require(self.num_workers >= 0, f"--num_workers {self.num_workers}: expected 0 or more")
         _require(self.max_bad_images >= 0, "--max_bad_images: expected 0 or more")
+        _require_seed("split_seed", self.split_seed)
+        _require("{data_path}" not in self.data_path, "--data_path: contains {data_path} itself")
         shares_fit = self.valid_size > 0 and self.test_size >= 0 and self.train_size > 0
         _require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
 
@@ -72,7 +78,9 @@ class Model:
         for name in ("drop_path", "dropout"):
             value = getattr(self, name)
             _require(0 <= value < 1, f"--{name} {value}: expected 0 <= {name} < 1")
-        _require(self.num_classes != 1, "--num_classes 1: expected 2 or more (or 0: from the data)")
+        many = self.num_classes == 0 or self.num_classes >= 2
+        _require(many, f"--num_classes {self.num_classes}: expected 2 or more (or 0: from the data)")
+        _require(self.num_groups >= 0, f"--num_groups {self.num_groups}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,9 @@ class Learning:
             value = getattr(self, name)
             _require(value >= 1, f"--{name} {value}: expected 1 or more")
         _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
-        _require(self.weight_decay >= 0, f"--weight_decay {self.weight_decay}: expected 0 or more")
+        for name in ("weight_decay", "weight_decay_end"):
+            value = getattr(self, name)
+            _require(value is None or value >= 0, f"--{name} {value}: expected 0 or more")
         clips = self.clip_grad is None or self.clip_grad > 0
         _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
 
@@ -121,7 +131,7 @@ class Run:
 
     def __post_init__(self):
         _require(self.save_ckpt_freq >= 1, "--save_ckpt_freq: expected 1 or more")
-        _require(self.seed >= 0, f"--seed {self.seed}: expected 0 or more")
+        _require_seed("seed", self.seed)
         plain = not self.run_name or Path(self.run_name).name == self.run_name
         _require(
             plain and self.run_name != "..", f"--run_name {self.run_name}: expected a plain name"

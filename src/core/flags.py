@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from src.core.config import SECTIONS, Config, from_flat
-from src.core.errors import UserError, nearest
-from src.core.seed_flags import SEED_FLAGS, canonical
+from src.core.errors import UserError, nearest, refuse_in_words
+from src.core.seed_flags import SEED_FLAGS, canonical, check_refused
 
 MAX_YAML_BYTES = 1_000_000
+_NOT_SETTINGS = ("config", "print_config")
 _TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
 
 ANNOTATIONS = {f.name: f.type for section in SECTIONS.values() for f in fields(section)} | {
@@ -23,30 +24,41 @@ ANNOTATIONS = {f.name: f.type for section in SECTIONS.values() for f in fields(s
 DEFAULTS = Config().flat()
 
 
-def load_config(
-    argv: list[str] | None,
-    parser: argparse.ArgumentParser | None = None,
-    base: dict[str, Any] | None = None,
-) -> Config:
-    """The configuration of a command line: `base` < `--config` files in order < flags.
+def load_config(argv: list[str] | None, base: dict[str, Any] | None = None) -> Config:
+    """The configuration of the trainer's command line, as `resolve` makes it."""
+    return resolve(parse_flags(make_parser(), argv), base)
+
+
+def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config:
+    """The configuration of parsed flags: `base` < `--config` files in order < flags.
 
     `base` are flat settings that stand in for the defaults, such as those of a checkpoint.
-
-    Prints it as YAML and exits for `--print_config`. Raises `UserError` for unknown keys,
-    values of the wrong type and contradictions.
+    Prints the result as YAML and exits for `--print_config`. Raises `UserError` for unknown
+    keys, values of the wrong type and contradictions.
     """
-    given = parse_flags(parser or make_parser(), argv)
-    print_config = given.pop("print_config", False)
-    layers = [read_yaml(path) for path in given.pop("config", [])]
-    layers.append({name: convert(name, text, f"--{name}") for name, text in given.items()})
-    settings = {**DEFAULTS, **(base or {})}
+    flags = {name: text for name, text in given.items() if name not in _NOT_SETTINGS}
+    layers = [read_yaml(path) for path in given.get("config", [])]
+    layers.append({name: convert(name, text, f"--{name}") for name, text in flags.items()})
+    settings = {**DEFAULTS, **_checked_base(base or {})}
     for layer in layers:
         settings = canonical(settings, layer, DEFAULTS)
+    check_refused({name: value for layer in layers for name, value in layer.items()})
     config = from_flat(settings)
-    if print_config:
+    if given.get("print_config"):
         print(to_yaml(config), end="")
         sys.exit(0)
     return config
+
+
+def _checked_base(base: Any) -> dict[str, Any]:
+    """The settings in a file of unknown origin that this version has, each in its field's type."""
+    if not isinstance(base, dict):
+        raise UserError("the model's configuration is unreadable: export or train it again")
+    return {
+        key: convert(key, _as_text(base[key]), f"the model's configuration: {key}")
+        for key in DEFAULTS
+        if key in base
+    }
 
 
 def to_yaml(config: Config) -> str:
@@ -62,9 +74,13 @@ def make_parser(
     parser = argparse.ArgumentParser(
         description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS
     )
-    parser.error = _raise_user_error
+    refuse_in_words(parser)
     parser.add_argument(
-        "--config", nargs="+", metavar="YAML", help="YAML files, the later one wins"
+        "--config",
+        nargs="+",
+        action="extend",
+        metavar="YAML",
+        help="YAML files, the later one wins",
     )
     parser.add_argument(
         "--print_config", action="store_true", help="print the resolved configuration and exit"
@@ -115,7 +131,7 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise UserError(f"--config {path}: larger than {MAX_YAML_BYTES} bytes, not a configuration")
     try:
         root = yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"--config {path}: not YAML ({str(error).splitlines()[0]})") from None
     if root is None:
         return {}
@@ -123,12 +139,12 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise UserError(f"--config {path}: expected 'key: value' lines")
     settings: dict[str, Any] = {}
     for key_node, value_node in root.value:
-        key = str(key_node.value).replace("-", "_")
+        key = str(_node_text(key_node, path)).replace("-", "_")
         if key not in ANNOTATIONS:
             raise UserError(f"{path}: unknown key '{key}'{nearest(key, ANNOTATIONS)}")
         if key in settings:
             raise UserError(f"{path}: '{key}' is given twice")
-        settings[key] = convert(key, _node_text(value_node), f"{path}: {key}")
+        settings[key] = convert(key, _node_text(value_node, f"{path}: {key}"), f"{path}: {key}")
     return settings
 
 
@@ -178,15 +194,23 @@ def _plain(annotation: Any) -> Any:
 
 
 def _type_name(kind: type) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, str(kind))
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[kind]
 
 
-def _node_text(node: yaml.Node) -> Any:
-    if isinstance(node, yaml.SequenceNode):
-        return [str(item.value) for item in node.value]
+def _node_text(node: yaml.Node, where: str) -> Any:
+    """The text of a scalar (None for null), or a list of them."""
     if isinstance(node, yaml.ScalarNode):
         return None if node.tag == "tag:yaml.org,2002:null" else node.value
-    return node
+    if isinstance(node, yaml.SequenceNode) and all(isinstance(i.value, str) for i in node.value):
+        return [item.value for item in node.value]
+    raise UserError(f"{where}: expected a value or a list of values, found one nested in another")
+
+
+def _as_text(value: Any) -> Any:
+    """A JSON value as YAML would have it written."""
+    if isinstance(value, (list, tuple)):
+        return [str(item) for item in value]
+    return value if value is None else str(value)
 
 
 def _as_list(value: Any) -> list:
@@ -198,7 +222,3 @@ def _underscore(argument: str) -> str:
         return argument
     name, equals, value = argument.partition("=")
     return "--" + name[2:].replace("-", "_") + equals + value
-
-
-def _raise_user_error(message: str) -> typing.NoReturn:
-    raise UserError(f"{message} (see --help)")

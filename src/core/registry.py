@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,8 +30,8 @@ class Call:
 def parse_call(text: str) -> Call:
     """The `Call` written in `text`: `name` or `name(option=literal, ...)`.
 
-    Values are Python literals, read with `ast.literal_eval`: nothing is executed.
-    Raises `UserError` for anything else.
+    Values are literals (text, finite numbers, True, False, None, tuples and lists of them), read
+    with `ast.literal_eval`: nothing is executed. Raises `UserError` for anything else.
     """
     wrong = UserError(f"cannot read '{text}': expected name or name(option=value, ...)")
     if len(text) > MAX_CALL_LENGTH:
@@ -47,9 +48,19 @@ def parse_call(text: str) -> Call:
         options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
     except (ValueError, TypeError):
         raise wrong from None
-    if None in options:  # name(**mapping)
+    if None in options or not _is_plain(list(options.values())):  # None: name(**mapping)
         raise wrong
+    if len(options) < len(node.keywords):
+        raise UserError(f"'{text}' gives an option twice")
     return Call(node.func.id, options)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | int)
 
 
 class Registry:
@@ -77,7 +88,7 @@ class Registry:
     def resolve(self, text: str) -> Call:
         """`text` as a `Call` with every option written out, defaults included.
 
-        Raises `UserError` that suggests the nearest name or option.
+        Raises `UserError` that suggests the nearest name or option, or names a missing one.
         """
         call = parse_call(text)
         if call.name not in self._factories:
@@ -95,7 +106,11 @@ class Registry:
                     f"{nearest(option, defaults)} (options: {known})"
                 )
             _check_type(f"{self.kind} '{call.name}': option '{option}'", value, defaults[option])
-        return Call(call.name, {**defaults, **call.options})
+        options = {**defaults, **call.options}
+        for option, value in options.items():
+            if value is inspect.Parameter.empty:
+                raise UserError(f"{self.kind} '{call.name}' needs the option '{option}'")
+        return Call(call.name, options)
 
     def build(self, text: str, **context: Any) -> Any:
         """What the factory named in `text` makes of its options and of the `context` it names."""

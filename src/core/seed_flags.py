@@ -113,9 +113,18 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
-        elif isinstance(flag, Refused) and value not in flag.neutral:
-            raise UserError(f"--{name} {value}: {flag.help}")
     return settings
+
+
+def check_refused(settings: dict[str, Any]) -> None:
+    """Raise `UserError` for a refused flag at a value that asks for something.
+
+    `settings` are those of all layers, so that a later layer can take such a value back.
+    """
+    for name, value in settings.items():
+        flag = SEED_FLAGS.get(name)
+        if isinstance(flag, Refused) and value not in flag.neutral:
+            raise UserError(f"--{name} {value}: {flag.help}")
 
 
 def _choose(settings, stated, name, flag: Choice, value: bool, defaults) -> None:

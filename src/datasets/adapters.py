@@ -18,13 +18,21 @@ BINARY_CLASSES = ("benign", "malignant")
 def isic2020(data_path: Path, skin_color_csv: str) -> Table:
     """ISIC 2020 as `{train,valid|val,test}/{benign,malignant}/` with a CSV of skin colours.
 
-    The CSV (`image_name`, `group`, `target`, `split`, optionally `ita`, `patient_id`) is
+    The CSV (`image_name`, `target`, optionally `group`, `ita`, `patient_id`, `split`) is
     `skin_color_csv`, else the folder's `ISIC_2020_full.csv`, else there is none and groups are
     unknown. Its `split` wins over the folder's name, so that a new split needs no file moved.
     """
     images = _labelled_folders(data_path, required=BINARY_CLASSES)
     classes = BINARY_CLASSES
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
+    rows["stem"] = [Path(image).stem for image in rows["image"]]
+    repeated = rows["image"][rows["stem"].duplicated()]
+    if len(repeated):
+        raise UserError(f"{repeated.iloc[0]}: an image of this name is there twice; remove one")
+    strange = rows["image"][~rows["class"].isin(classes)]
+    if len(strange):
+        folder = Path(strange.iloc[0]).parent
+        raise UserError(f"{folder}: expected the class folders {' and '.join(classes)} only")
     rows["label"] = rows["class"].map(classes.index)
     rows["mask"] = [_folder_mask(data_path, Path(image)) for image in rows["image"]]
     csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
@@ -61,6 +69,7 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
         raise UserError(f"ham10000(task='{task}'): expected 'diagnosis' or 'melanoma'")
     source = data_path / "HAM10000_metadata.csv"
     rows = read_csv(source, ("image_id", "lesion_id", "dx"))
+    _refuse_empty(rows, source, ("image_id", "dx"))
     unknown = set(rows["dx"]) - set(HAM10000_CLASSES)
     if unknown:
         raise UserError(f"{source}: dx '{min(unknown, key=str)}': expected {HAM10000_CLASSES}")
@@ -68,7 +77,9 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     if skin_color_csv:
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
-        rows = rows.join(tones.set_index("stem")[["group", "ita"]], on="stem")
+        tones = tones.set_index("stem")
+        columns = [c for c in ("group", "ita", "patient_id", "split") if c in tones]
+        rows = rows.join(tones[columns], on="stem")
     rows, bad = _locate(rows, *_ham_folders(data_path))
     masks = data_path / "masks"
     names = [masks / f"{stem}_segmentation.png" for stem in rows["stem"]]
@@ -106,7 +117,7 @@ def table(
     source = data_path / csv
     rows = read_csv(source, (image, label)).rename(columns={image: "image", label: "class"})
     _refuse_empty(rows, source, ("image", "class"))
-    for column in ("group", "ita"):
+    for column in ("group", "ita", "fold"):
         if column in rows:
             rows[column] = numbers(rows, column, source)
     paths = [data_path / name for name in rows["image"]]
@@ -121,13 +132,18 @@ def table(
 
 
 def read_isic_csv(path: Path) -> pd.DataFrame:
+    """`isic_rows`, refused where an image has more than one row."""
+    return _unique(isic_rows(path), path)
+
+
+def isic_rows(path: Path) -> pd.DataFrame:
     """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has."""
     rows = read_csv(path, ("image_name", "target"))
     _refuse_empty(rows, path, ("image_name", "target"))
     labels = numbers(rows, "target", path)
     if not labels.isin((0, 1)).all():
         raise UserError(f"{path}: target {labels[~labels.isin((0, 1))].iloc[0]}: expected 0 or 1")
-    return _unique(_tone_columns(rows.assign(label=labels.astype(int)), path), path)
+    return _tone_columns(rows.assign(label=labels.astype(int)), path)
 
 
 def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -152,10 +168,10 @@ def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, 
     """(path, class, split) of every image in `split/class/` or `class/` folders."""
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; give the data set's folder with --data_path")
-    splits = {SPLIT_ALIASES.get(d.name.lower(), d.name.lower()): d for d in _folders(root)}
-    parents = {name: splits[name] for name in SPLITS if name in splits} or {"": root}
+    splits = [(SPLIT_ALIASES.get(d.name.lower(), d.name.lower()), d) for d in _folders(root)]
+    parents = [(name, folder) for name, folder in splits if name in SPLITS] or [("", root)]
     found = []
-    for split, parent in parents.items():
+    for split, parent in parents:
         class_folders = [d for d in _folders(parent) if d.name != "masks"]
         absent = [name for name in required if name not in {d.name for d in class_folders}]
         if absent or not class_folders:
@@ -177,7 +193,6 @@ def _folders(root: Path) -> list[Path]:
 
 def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     """`rows` of a folder with the columns of a CSV; what lacks its partner is listed as bad."""
-    rows = rows.assign(stem=[Path(image).stem for image in rows["image"]])
     lonely = rows[~rows["stem"].isin(metadata["stem"])]
     absent = metadata[~metadata["stem"].isin(rows["stem"])]
     bad = [(image, f"no row in {csv.name}") for image in lonely["image"]]

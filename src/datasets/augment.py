@@ -65,6 +65,6 @@ def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.0
 def augment(transform: Callable, image: np.ndarray, seed: int) -> np.ndarray:
     """RGB uint8 [H, W, 3]: `transform` of `image`, a pure function of the two and of `seed`."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
         changed = transform(torch.from_numpy(image).permute(2, 0, 1))
     return np.ascontiguousarray(changed.permute(1, 2, 0).numpy())

@@ -51,9 +51,9 @@ def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) 
     """The table with a new `split` column; units are whole, class x group shares are kept.
 
     A unit is all that shares a patient or a lesion, else a single image. The order of the rows
-    does not matter. Sizes are shares of all rows, met to within what whole units allow.
+    does not matter. Sizes are shares of all rows, met in steps of a twentieth of the rows.
     """
-    rows = table.rows
+    rows = table.rows.sort_values("image", kind="stable")
     units = connected_units(rows)
     strata = (rows["label"].astype(str) + "/" + rows["group"].astype(str)).to_numpy()
     split = np.full(len(rows), "train", dtype=object)
@@ -63,7 +63,7 @@ def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) 
             part = _take(units[rest], strata[rest], share * len(rows) / len(rest), seed)
             split[rest[part]] = name
             rest = np.delete(rest, part)
-    return table.with_rows(rows.assign(split=split))
+    return table.with_rows(rows.assign(split=split).loc[table.rows.index])
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:
@@ -87,14 +87,18 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
 
 def _take(units: np.ndarray, strata: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Indices of about `share` of the rows, in whole units with all strata in proportion."""
-    # Folds of 1/20 each, as many of them as the share asks for; fewer where units are few.
-    n_folds = min(20, len(np.unique(units)))
-    if n_folds < 3:
-        raise UserError(f"{n_folds} patients or lesions: too few to split them whole")
-    wanted = max(1, round(share * n_folds))
+    n_units = len(np.unique(units))
+    if n_units < 3:
+        raise UserError(f"{n_units} patients or lesions: too few to split them whole")
+    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    if counts.max() < 3:  # every stratum is too rare to be spread
+        codes, counts = np.zeros_like(codes), np.array([len(codes)])
+    # Folds of 1/20 each, as many of them as the share asks for; fewer where units are few or
+    # every stratum is rare. One fold at least is left to the other side.
+    n_folds = int(min(20, n_units, counts.max()))
+    wanted = min(max(1, round(share * n_folds)), n_folds - 1)
     # Folds are about the strata's shares: the splitter's warning on rare ones is no news.
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    _, codes = np.unique(strata, return_inverse=True)
     parts = [part for _, part in _quiet_split(folds, codes, units)]
     return np.sort(np.concatenate(parts[:wanted]))
 

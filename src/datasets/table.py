@@ -61,7 +61,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     Raises `UserError` for duplicate images, labels out of range and unknown split names.
     """
     if rows.empty:
-        raise UserError("the data set has no rows: expected at least one image")
+        why = f" ({len(bad)} left out, first: {bad[0][0]}: {bad[0][1]})" if bad else ""
+        raise UserError(f"the data set has no rows: expected at least one image{why}")
     blank = {
         "group": UNKNOWN_GROUP,
         "ita": np.nan,
@@ -76,6 +77,7 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
         rows[column] = rows[column].fillna("").astype(str)
     rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
+    rows["fold"] = rows["fold"].fillna(-1).astype(int)
     rows["group"] = _groups(rows)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
     repeated = rows["image"][rows["image"].duplicated()]
@@ -100,10 +102,7 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     if path.stat().st_size > MAX_CSV_BYTES:
         raise UserError(f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images")
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            header = file.readline()
-        separator = ";" if header.count(";") > header.count(",") else ","
-        rows = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+        rows = pd.read_csv(path, sep=csv_separator(path), dtype=str, encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV ({str(error).splitlines()[0]})") from None
     missing = [column for column in required if column not in rows]
@@ -113,7 +112,16 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
     if rows.empty:
         raise UserError(f"{path}: no rows below the header")
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes surplus cells for an index
+        raise UserError(f"{path}: line 2 has more cells than the header; quote decimal commas")
     return rows
+
+
+def csv_separator(path: Path) -> str:
+    """`;` or `,`, whichever the header of a CSV has more of."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline()
+    return ";" if header.count(";") > header.count(",") else ","
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
@@ -128,12 +136,14 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
 
 def _groups(rows: pd.DataFrame) -> pd.Series:
     """The given groups; where there is none, the group of the row's ITA."""
-    given = rows["group"].fillna(UNKNOWN_GROUP).astype(int)
-    if not given.between(UNKNOWN_GROUP, len(GROUP_NAMES) - 1).all():
+    given = rows["group"].fillna(UNKNOWN_GROUP)
+    strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
+    if strange.any():
         raise UserError(
-            f"group {given[~given.between(-1, len(GROUP_NAMES) - 1)].iloc[0]}: "
+            f"{Path(rows['image'][strange].iloc[0]).name}: group {given[strange].iloc[0]:g}: "
             f"expected 0 to {len(GROUP_NAMES) - 1} ({', '.join(GROUP_NAMES)}), or -1 for unknown"
         )
+    given = given.astype(int)
     return given.where(given != UNKNOWN_GROUP, pd.Series(tone_group(rows["ita"]), rows.index))
 
 

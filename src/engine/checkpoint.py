@@ -1,16 +1,15 @@
 """The state of a run on disk, and finding the run to continue."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
-from src.artifact.contract import Contract
 from src.artifact.network import load_checkpoint, save_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.engine.parts import Parts
 from src.evaluation.metrics import MONITORED
+from src.evaluation.report import scalars
 
 LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
 # settings that may differ between the parts of one run: they do not change its result
@@ -30,44 +29,43 @@ class Progress:
         """The epoch to train next."""
         return len(self.history)
 
-    def add(self, entry: dict, monitor: str) -> bool:
-        """Append an epoch; whether it is the best so far. An undefined value never beats any."""
-        self.history.append(entry)
-        is_best = self.best_epoch < 0 or _score(entry, monitor) > _score(
-            self.history[self.best_epoch], monitor
-        )
-        if is_best:
+    def add(self, entry: dict, monitor: str) -> None:
+        """Append an epoch and note in it whether it is the best so far.
+
+        The first one is; later an undefined value never beats any.
+        """
+        best = self.history[self.best_epoch] if self.history else None
+        entry["is_best"] = best is None or _score(entry, monitor) > _score(best, monitor)
+        if entry["is_best"]:
             self.best_epoch = entry["epoch"]
-        return is_best
+        self.history.append(entry)
 
 
-def save_state(
-    path: Path,
-    model: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
-    contract: Contract,
-    progress: Progress,
-) -> None:
-    """Write a checkpoint: weights and contract for its users, the rest to continue from."""
-    save_checkpoint(
-        path,
-        {
-            "model_state_dict": model.state_dict(),
-            "optimizer_state_dict": optimizer.state_dict(),
-            "contract": contract.to_json(),
-            "epoch": progress.next_epoch - 1,
-            "best_epoch": progress.best_epoch,
-            "history": progress.history,
-        },
-    )
+def save_epoch(folder: Path, parts: Parts, progress: Progress, names: list[str]) -> None:
+    """Write the state after the last epoch under each of `names`.
+
+    Weights and contract are for users of the model, the rest is to continue from.
+    """
+    last = progress.history[-1]
+    contract = replace(parts.contract, metrics=scalars(last["valid"]))
+    content = {
+        "model_state_dict": parts.classifier.state_dict(),
+        "optimizer_state_dict": parts.optimizer.state_dict(),
+        "contract": contract.to_json(),
+        "epoch": last["epoch"],
+        "best_epoch": progress.best_epoch,
+        "history": progress.history,
+    }
+    for name in names:
+        save_checkpoint(folder / name, content)
 
 
-def load_state(path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put a checkpoint's state into `model` and `optimizer`; how far it had come."""
+def load_epoch(path: Path, parts: Parts) -> Progress:
+    """Put a checkpoint's state into classifier and optimizer; how far it had come."""
     content = load_checkpoint(path)
     try:
-        model.load_state_dict(content["model_state_dict"])
-        optimizer.load_state_dict(content["optimizer_state_dict"])
+        parts.classifier.load_state_dict(content["model_state_dict"])
+        parts.optimizer.load_state_dict(content["optimizer_state_dict"])
         return Progress(list(content["history"]), int(content["best_epoch"]))
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0][:120]

@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from src.artifact.contract import Contract
-from src.artifact.network import Network, load_network
+from src.artifact.contract import Contract, contract_from_json
+from src.artifact.network import Network, load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table
 from src.datasets.table import Table
+from src.engine.checks import pick_device
 from src.engine.log import log_to_console, make_folder, new_run_name, write_text
 from src.engine.loop import Outputs, predict
-from src.engine.setup import make_objective, pick_device
 from src.evaluation.fairness import evaluate
-from src.evaluation.predictions import Predictions, decide
+from src.evaluation.predictions import Predictions
 from src.evaluation.report import summary, to_strict_json, write_report
-from src.objectives.catalog import Objective, needs_groups
+from src.objectives.catalog import OBJECTIVES, Objective, class_weights, needs_groups
 
 log = logging.getLogger(__name__)
 
@@ -55,9 +55,7 @@ class Judge:
             labels=rows.labels,
             groups=rows.group_indices,
             probabilities=outputs.probabilities,
-            decisions=decide(
-                outputs.probabilities, self.contract.positive, self.contract.threshold
-            ),
+            decisions=self.contract.decide(outputs.probabilities),
             classes=self.contract.classes,
             positive=self.contract.positive,
             group_names=self.contract.groups,
@@ -86,14 +84,30 @@ class Judge:
         return found
 
 
+def make_objective(cfg: Config, label_counts: np.ndarray, num_groups: int) -> Objective:
+    """The objective, with class weights from the training rows of each class."""
+    return OBJECTIVES.build(
+        cfg.learning.objective,
+        num_classes=len(label_counts),
+        num_groups=num_groups,
+        weight=class_weights(cfg.learning.class_weights, label_counts),
+    )
+
+
+def trained_settings(checkpoint: str) -> dict:
+    """The flat settings that a checkpoint was trained with, as it states them."""
+    if not checkpoint:
+        raise UserError("--test: expected the checkpoint to judge, with --checkpoint FILE")
+    contract = contract_from_json(load_checkpoint(checkpoint)["contract"], checkpoint)
+    return contract.provenance.get("config", {})
+
+
 def test(cfg: Config) -> dict:
     """Judge `--checkpoint` on the test rows, else the validation rows; its metrics by split.
 
     Writes the report into a folder of its own under `--output_dir`.
     """
     log_to_console()
-    if not cfg.run.checkpoint:
-        raise UserError("--test: expected the checkpoint to judge, with --checkpoint FILE")
     device = pick_device(cfg.run.device)
     network, contract = load_network(cfg.run.checkpoint)
     table = load_table(cfg.data)

@@ -65,7 +65,7 @@ class RunLog:
     """Writes `training.log`, `log.txt`, `training_history.json` and TensorBoard events."""
 
     def __init__(self, folder: Path, cfg: Config):
-        self.folder = folder
+        self.folder, self._epochs = folder, cfg.learning.epochs
         events = Path(cfg.run.log_dir) / folder.name if cfg.run.log_dir else folder / "logs"
         make_folder(events)
         self._writer = SummaryWriter(str(events))
@@ -87,6 +87,8 @@ class RunLog:
                 if math.isfinite(value):
                     self._writer.add_scalar(f"{part}/{key}", value, entry["epoch"])
         self._writer.flush()
+
+        log.info(_epoch_line(entry, self._epochs))
 
     def close(self) -> None:
         """Flush and let go of the files."""
@@ -110,6 +112,16 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         sys.stdout.write(self.format(record) + "\n")
         sys.stdout.flush()
+
+
+def _epoch_line(entry: dict, epochs: int) -> str:
+    valid = entry["valid"]
+    return (
+        f"epoch {entry['epoch'] + 1}/{epochs}  loss {entry['train_loss']:.4f}  "
+        f"valid loss {valid['loss']:.4f}  AUROC {valid['auroc']:.4f}  "
+        f"sensitivity {valid['malignant_recall']:.4f}  F1 {valid['malignant_f1']:.4f}  "
+        f"{entry['seconds']:.0f} s" + ("  best" if entry["is_best"] else "")
+    )
 
 
 def _version(package: str) -> str:

@@ -18,6 +18,7 @@ class StepSettings:
     """How an optimizer step is made."""
 
     update_freq: int
+    steps_per_epoch: int
     clip_grad: float | None
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
@@ -39,18 +40,17 @@ def train_epoch(
     loader: DataLoader,
     optimizer: torch.optim.Optimizer,
     settings: StepSettings,
-    first_step: int,
+    epoch: int,
     device: torch.device,
-    title: str,
 ) -> float:
-    """Mean loss by row over one pass; takes ceil(batches / update_freq) optimizer steps.
+    """Mean loss by row over one pass; takes `steps_per_epoch` optimizer steps.
 
     Raises `UserError` when the loss is no longer finite.
     """
     model.train()
     total, n_rows = 0.0, 0
-    batches = iter(tqdm(loader, title, disable=None, leave=False))
-    for step in itertools.count(first_step):
+    batches = iter(tqdm(loader, f"epoch {epoch + 1}", disable=None, leave=False))
+    for step in itertools.count(epoch * settings.steps_per_epoch):
         # the last step may have fewer batches, and is a mean over those
         parts = list(itertools.islice(batches, settings.update_freq))
         if not parts:

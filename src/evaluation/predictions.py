@@ -76,9 +76,13 @@ def from_frame(
         raise UserError(f"column 'target': expected class indices 0 to {n_classes - 1}")
     decisions = decisions.astype(np.int64)
     if columns:
-        probabilities = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        wrong = UserError(f"columns {columns[0]}...: expected probabilities, 0 to 1")
+        try:  # not pandas' own parser: it is off by the last digit
+            probabilities = frame[columns].map(float).to_numpy(np.float64)
+        except ValueError:
+            raise wrong from None
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise UserError(f"columns {columns[0]}...: expected probabilities, 0 to 1")
+            raise wrong
     else:
         probabilities = np.eye(n_classes)[decisions]
     classes = tuple(c.removeprefix("probability_") for c in columns) or tuple(

@@ -40,6 +40,8 @@ def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarra
         return decode_image(path.read_bytes(), flags)
     except OSError as error:
         raise ImageError(error.strerror or type(error).__name__) from None
+    except ValueError:  # a NUL in the path
+        raise ImageError("no such path") from None
 
 
 def why_bad(path: Path | str) -> str | None:

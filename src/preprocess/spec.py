@@ -9,10 +9,11 @@ import numpy as np
 
 from src.core.errors import UserError
 from src.core.registry import Call, parse_call
-from src.preprocess.steps import FROM_TRAINING_ROWS, STEPS, check, expand
+from src.preprocess.steps import STEPS, check, expand
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
+FINISHING = ("to_lab", "normalize")  # steps that give float32, after the mark
 
 
 @dataclass(frozen=True)
@@ -100,15 +101,16 @@ class Preprocessing:
 def parse_preprocessing(text: str, input_size: int) -> Preprocessing:
     """The spec written as `step | step(option=value) || step`; `||` is the mark.
 
-    Without a mark all steps up to the last that gives RGB uint8 are *prepare*. Raises `UserError`.
+    Without a mark all steps before the first of to_lab and normalize are *prepare*.
+    Raises `UserError`.
     """
     parts = text.split("||")
     if len(parts) > 2:
         raise UserError(f"--preprocess '{text}': expected at most one mark ||")
     parsed = [[_parse_step(s, input_size) for s in p.split("|") if s.strip()] for p in parts]
     steps = tuple(step for part in parsed for step in part)
-    geometric = [i for i, step in enumerate(steps) if "height" in step.options]
-    mark = len(parsed[0]) if len(parts) == 2 else (geometric[-1] + 1 if geometric else 0)
+    finishing = (i for i, step in enumerate(steps) if step.name in FINISHING)
+    mark = len(parsed[0]) if len(parts) == 2 else next(finishing, len(steps))
     return _checked(Preprocessing(steps, mark), f"--preprocess '{text}'")
 
 
@@ -118,7 +120,7 @@ def preprocessing_from_json(content: dict) -> Preprocessing:
         steps = tuple(_make_step(name, _tuples(options)) for name, options in content["steps"])
         spec = _checked(Preprocessing(steps, int(content["mark"])), "the model's preprocessing")
         digest, probe = content["digest"], np.asarray(content["probe"], np.float64)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise UserError("the model's preprocessing is unreadable: export the model again") from None
     written = spec.to_json()
     if digest != written["digest"]:
@@ -136,9 +138,9 @@ def _parse_step(text: str, input_size: int) -> Step:
     call = parse_call(text)
     options = expand(call.name, call.options, input_size)
     if call.name == "normalize" and not options:
-        if call.options.get("stats") != FROM_TRAINING_ROWS:
+        if not call.options:
             raise UserError("normalize: expected stats=... or mean=... and std=...")
-        return Step(call.name, {})
+        return Step(call.name, {})  # stats='train': `with_statistics` will write them
     return _make_step(call.name, options)
 
 
@@ -156,7 +158,7 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         raise UserError(f"{what}: expected a step that fixes the size, such as resize")
     if names.count("normalize") > 1 or names.count("to_lab") > 1:
         raise UserError(f"{what}: expected normalize and to_lab once at most")
-    if not 0 <= spec.mark <= len(names) or {"to_lab", "normalize"} & set(names[: spec.mark]):
+    if not 0 <= spec.mark <= len(names) or set(FINISHING) & set(names[: spec.mark]):
         raise UserError(f"{what}: to_lab and normalize stand after the mark ||")
     if "to_lab" in names and "normalize" in names[: names.index("to_lab")]:
         raise UserError(f"{what}: to_lab stands before normalize")

@@ -73,12 +73,13 @@ def expand(name: str, options: dict, input_size: int) -> dict:
     if name in ("resize", "pad_resize", "center_crop"):
         size = options.pop("size", input_size)
         options = {"height": size, "width": size, **options}
-    stats = options.pop("stats", None) if name == "normalize" else None
-    if stats in STATISTICS:
-        options = {**STATISTICS[stats], **options}
-    elif stats is not None and stats != FROM_TRAINING_ROWS:
-        known = ", ".join([*STATISTICS, FROM_TRAINING_ROWS])
-        raise UserError(f"normalize(stats='{stats}'): expected one of {known}")
+    if name == "normalize" and "stats" in options:
+        stats, known = options.pop("stats"), [*STATISTICS, FROM_TRAINING_ROWS]
+        if stats not in known:
+            raise UserError(f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
+        if options:
+            raise UserError("normalize: expected stats=... or mean=... and std=..., not both")
+        options = dict(STATISTICS.get(stats, {}))
     return options
 
 
@@ -88,15 +89,20 @@ def check(name: str, options: dict) -> None:
         value = options.get(side, 1)
         if type(value) is not int or not 1 <= value <= 8192:
             raise UserError(f"{name}: {side} is {value!r}: expected pixels, 1 to 8192")
-    for constant in ("mean", "std"):
+    if not 0 <= options.get("value", 0) <= 255:
+        raise UserError(f"{name}: value is {options['value']}: expected 0 to 255")
+    for constant, least in (("mean", -1e6), ("std", 1e-6)):
         numbers = options.get(constant, (1.0, 1.0, 1.0))
-        if not _three_numbers(numbers) or (constant == "std" and min(numbers) <= 0):
-            raise UserError(f"{name}: {constant} is {numbers!r}: expected one number per channel")
+        if not _three_numbers(numbers) or min(numbers) < least or max(numbers) > 1e6:
+            raise UserError(
+                f"{name}: {constant} is {numbers!r}: expected a number per channel, "
+                f"{least:g} to 1e6"
+            )
 
 
 def _three_numbers(values) -> bool:
-    fits = isinstance(values, (tuple, list)) and len(values) == 3
-    return fits and all(type(v) in (int, float) and np.isfinite(v) for v in values)
+    fits = isinstance(values, tuple | list) and len(values) == 3
+    return fits and all(type(value) in (int, float) for value in values)
 
 
 def _centre_on(inner: np.ndarray, height: int, width: int, value: int) -> np.ndarray:

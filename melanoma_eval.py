@@ -1,0 +1,64 @@
+"""Judge a checkpoint, an ONNX model or a predictions CSV by tone group."""
+
+import argparse
+from pathlib import Path
+
+from src.core.config import Config
+from src.core.errors import UserError, run_main
+from src.core.flags import make_parser, parse_flags, resolve
+from src.datasets.loading import load_table
+from src.engine.evaluate import test, trained_settings
+from src.engine.log import log_to_console, make_folder, write_text
+from src.evaluation.fairness import evaluate
+from src.evaluation.predictions import Predictions
+from src.evaluation.report import summary, to_strict_json, write_report
+from src.inference.evaluate import predict_table, read_predictions
+from src.inference.predictor import OnnxPredictor
+
+SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
+
+
+def main(argv: list[str] | None) -> None:
+    given = parse_flags(make_eval_parser(), argv)
+    chosen = [name for name in SOURCES if given.get(name)]
+    if len(chosen) != 1:
+        raise UserError(f"expected one of --{', --'.join(SOURCES)}; found {len(chosen)} of them")
+    onnx, csv = given.pop("onnx_model_path", ""), given.pop("predictions_csv", "")
+    log_to_console()
+    if chosen == ["checkpoint"]:
+        test(resolve(given, trained_settings(given["checkpoint"])))
+    elif onnx:
+        predictor = OnnxPredictor(Path(onnx))
+        cfg = resolve(given, predictor.contract.provenance.get("config"))
+        table = load_table(cfg.data)
+        split = "test" if len(table.split("test")) else "valid"
+        rows = table.split(split)
+        write(cfg, Path(onnx).stem, split, predict_table(predictor, rows, cfg.learning.batch_size))
+    else:
+        cfg = resolve(given)
+        name = Path(csv).stem
+        write(cfg, name, name, read_predictions(Path(csv), cfg.data.skin_color_csv))
+
+
+def make_eval_parser() -> argparse.ArgumentParser:
+    """The trainer's flags (data, `--output_dir`, `--checkpoint`) and the two other sources."""
+    parser = make_parser(__doc__)
+    group = parser.add_argument_group("What to judge, instead of --checkpoint")
+    group.add_argument("--onnx_model_path", metavar="FILE", help="ONNX model of this software")
+    group.add_argument(
+        "--predictions_csv", metavar="FILE", help="CSV with image_name, target [, probability_...]"
+    )
+    return parser
+
+
+def write(cfg: Config, source: str, split: str, predictions: Predictions) -> None:
+    """Judge predictions and write the files into a folder of their own."""
+    folder = make_folder(Path(cfg.run.output_dir) / f"{cfg.run.run_name or source}_eval")
+    metrics = evaluate(predictions)
+    write_report(folder, split, predictions, metrics)
+    write_text(folder / "metrics.json", to_strict_json({split: metrics}, indent=2))
+    print(f"{summary(metrics)}\nwritten to {folder}")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,156 @@
+"""The parts of a run, each made from the settings that concern it."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from src.artifact.contract import Contract
+from src.artifact.network import Network, make_network
+from src.core.config import Config
+from src.datasets.augment import AUGMENTATIONS
+from src.datasets.loaders import train_loader
+from src.datasets.loading import table_hash
+from src.datasets.sampler import SAMPLERS, EpochBatches
+from src.datasets.table import SPLITS, Table
+from src.engine.checks import count_groups
+from src.engine.evaluate import Judge, make_objective
+from src.engine.log import environment
+from src.engine.loop import StepSettings
+from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
+from src.models.melanoma_classifier import MelanomaClassifier
+from src.objectives.catalog import Objective
+from src.preprocess.image import read_image
+from src.preprocess.spec import Preprocessing, parse_preprocessing
+
+log = logging.getLogger(__name__)
+STATISTICS_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that an epoch needs."""
+
+    classifier: MelanomaClassifier
+    network: Network
+    optimizer: torch.optim.Optimizer
+    loader: DataLoader
+    batches: EpochBatches
+    settings: StepSettings
+    contract: Contract
+    judge: Judge
+
+
+def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
+    """The parts of a run on `device`, at their starting state."""
+    rows = table.split("train")
+    label_counts = np.bincount(rows.labels, minlength=len(table.classes))
+    objective = make_objective(cfg, label_counts, count_groups(table, cfg.model.num_groups))
+    spec = make_preprocessing(cfg, rows)
+    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size[0])
+    classifier = classifier.to(device, memory_format=torch.channels_last)
+    contract = make_contract(cfg, table, objective, spec, label_counts)
+    order = SAMPLERS.build(cfg.data.sampler, labels=rows.labels)
+    batches = EpochBatches(order, cfg.learning.batch_size, cfg.run.seed)
+    loader = train_loader(
+        rows,
+        spec,
+        AUGMENTATIONS.build(cfg.data.augment),
+        batches,
+        cfg.data.num_workers,
+        pin_memory=cfg.data.pin_mem and device.type == "cuda",
+    )
+    return Parts(
+        classifier=classifier,
+        network=make_network(contract, classifier),
+        optimizer=make_optimizer(
+            cfg.learning.opt, classifier, cfg.learning.lr, cfg.learning.weight_decay
+        ),
+        loader=loader,
+        batches=batches,
+        settings=make_step_settings(cfg, len(loader)),
+        contract=contract,
+        judge=Judge(cfg, table, contract, objective, device),
+    )
+
+
+def make_preprocessing(cfg: Config, train: Table) -> Preprocessing:
+    """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
+    spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    if not spec.needs_statistics:
+        return spec
+    step = max(1, len(train) // STATISTICS_ROWS)
+    paths = train.rows["image"].iloc[::step]
+    return spec.with_statistics(spec.prepare(read_image(path)) for path in paths)
+
+
+def make_classifier(cfg: Config, n_outputs: int, height: int) -> MelanomaClassifier:
+    """The classifier with its starting weights."""
+    model = cfg.model
+    torch.manual_seed(cfg.run.seed)
+    classifier = MelanomaClassifier(
+        model.model,
+        n_outputs,
+        input_size=height,
+        pretrained=model.pretrained and not model.weights,
+        in_22k=model.in_22k,
+        freeze_model=model.freeze_model,
+        drop_path=model.drop_path,
+        dropout=model.dropout,
+    )
+    if model.weights:
+        log.info(classifier.load_backbone(model.weights))
+    return classifier
+
+
+def make_contract(
+    cfg: Config, table: Table, objective: Objective, spec: Preprocessing, label_counts: np.ndarray
+) -> Contract:
+    """What users of the weights must know."""
+    return Contract(
+        model=cfg.model.model,
+        n_outputs=objective.n_outputs,
+        classes=table.classes,
+        positive=table.positive,
+        groups=table.groups,
+        reduction=objective.reduction,
+        preprocessing=spec.to_json(),
+        provenance={
+            "config": cfg.flat(),
+            "table": table_hash(table),
+            "label_counts": label_counts.tolist(),
+            "environment": environment(),
+        },
+    )
+
+
+def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
+    """How steps are made, with both schedules as functions of the step."""
+    learning = cfg.learning
+    steps_per_epoch = -(-n_batches // learning.update_freq)
+    n_steps = steps_per_epoch * learning.epochs
+    start, end = learning.weight_decay, learning.weight_decay_end
+    end = start if end is None else end
+    rate = SCHEDULERS.build(
+        learning.scheduler, lr=learning.lr, n_steps=n_steps, steps_per_epoch=steps_per_epoch
+    )
+    return StepSettings(
+        learning.update_freq,
+        steps_per_epoch,
+        learning.clip_grad,
+        learning_rate=rate,
+        weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
+    )
+
+
+def row_counts(table: Table) -> str:
+    """A line on rows, classes and groups of each split."""
+    parts = []
+    for split in SPLITS:
+        rows = table.split(split)
+        counts = np.bincount(rows.labels, minlength=len(table.classes))
+        named = ", ".join(f"{n} {name}" for name, n in zip(table.classes, counts, strict=True))
+        parts.append(f"{split} {len(rows)} ({named})")
+    return "; ".join(parts)

@@ -1,0 +1,140 @@
+"""Predicting images with an ONNX model by its contract; needs no torch."""
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tqdm import tqdm
+
+from src.artifact.contract import CONTRACT_KEY, Contract, contract_from_json
+from src.core.errors import UserError
+from src.preprocess.image import ImageError, read_image
+from src.preprocess.spec import parse_preprocessing
+
+MAX_MODEL_BYTES = 4_000_000_000
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image: class probabilities [classes], or why there are none."""
+
+    path: Path
+    probabilities: np.ndarray | None
+    reason: str = ""
+
+
+class OnnxPredictor:
+    """An ONNX file, ready to predict as its contract says.
+
+    A foreign file has no contract: it is described by `image_size` (height, width) and, unless
+    it has two outputs named benign and malignant, by its `classes`; its images are stretched
+    and normalized with ImageNet's statistics, and its first output is taken for logits.
+    Raises `UserError` for a file that is no ONNX model and for contradictory descriptions.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_size: tuple[int, int] | None = None,
+        classes: tuple[str, ...] = ("benign", "malignant"),
+    ):
+        self._session = _open(path)
+        written = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT_KEY)
+        self._is_foreign = written is None
+        if written is None:
+            self.contract = _describe(self._session, path, image_size, classes)
+        else:
+            self.contract = contract_from_json(written, str(path))
+        self._spec = self.contract.spec()
+        if image_size and image_size != self._spec.output_size:
+            raise UserError(
+                f"{path} was made for images of {self._spec.output_size} (height, width): it "
+                f"says so itself, leave out --image_height and --image_width ({image_size})"
+            )
+
+    def predict(self, paths: Iterable[Path], batch_size: int = 32) -> Iterator[Prediction]:
+        """One `Prediction` for each path, in order; a bad image does not stop the others."""
+        paths = list(paths)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            # at most one batch ahead of the model: memory stays small for any folder
+            starts = range(0, len(paths), batch_size)
+            batches = (paths[start : start + batch_size] for start in starts)
+            pending = None
+            for batch in tqdm(batches, "predicting", len(starts), disable=None, leave=False):
+                loading = [(path, pool.submit(self._load, path)) for path in batch]
+                if pending:
+                    yield from self._run(pending)
+                pending = loading
+            if pending:
+                yield from self._run(pending)
+
+    def _load(self, path: Path) -> np.ndarray | str:
+        try:
+            return self._spec(read_image(path))
+        except ImageError as error:
+            return str(error)
+
+    def _run(self, loading: list) -> Iterator[Prediction]:
+        loaded = [(path, future.result()) for path, future in loading]
+        inputs = [image for _, image in loaded if isinstance(image, np.ndarray)]
+        rows = iter(self._probabilities(np.stack(inputs)) if inputs else ())
+        for path, image in loaded:
+            if isinstance(image, str):
+                yield Prediction(path, None, image)
+            else:
+                yield Prediction(path, next(rows))
+
+    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+        name = self._session.get_inputs()[0].name
+        if not self._is_foreign:
+            return self._session.run(["probabilities"], {name: images})[0]
+        logits = self._session.run(None, {name: images})[0].astype(np.float64)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    """A session on the CPU; read into memory, so that a file cannot pull in others."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such ONNX file")
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES} bytes")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime raises kinds of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a usable ONNX model ({reason[:120]})") from None
+
+
+def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Contract:
+    """A contract for a foreign file, from flags and the shapes that the file states."""
+    shape, n_outputs = session.get_inputs()[0].shape, session.get_outputs()[0].shape[-1]
+    stated = tuple(shape[2:]) if len(shape) == 4 else ()
+    size = image_size or (stated if all(type(side) is int for side in stated) else ())
+    if len(stated) != 2 or not size:
+        raise UserError(
+            f"{path} has no contract and input shape {shape}: give --image_height and "
+            "--image_width, or export the model with this software"
+        )
+    if n_outputs != len(classes):
+        raise UserError(
+            f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes"
+        )
+    text = f"resize(height={size[0]}, width={size[1]}) || normalize(stats='imagenet')"
+    return Contract(
+        model=f"foreign ONNX file {path.name}",
+        n_outputs=n_outputs,
+        classes=classes,
+        positive=len(classes) - 1,
+        groups=(),
+        reduction="softmax",
+        preprocessing=parse_preprocessing(text, size[0]).to_json(),
+    )
