@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from preparer.make_demo import main as make_demo
+from src.artifact.export import export_onnx
+from src.artifact.network import load_network
+from src.core.config import Config
+from src.engine.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,3 +47,36 @@ def real_data() -> Path:
     if not (folder / "ham10000" / "HAM10000_metadata.csv").is_file():
         pytest.skip(f"no real images: {folder} is absent (set MELANOMA_REAL_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(demo) -> dict:
+    """Flat settings of a run that takes seconds."""
+    return {
+        "data_path": str(demo / "isic2020"),
+        "model": "test_resnet",
+        "pretrained": False,
+        "input_size": 32,
+        "augment": "flips",
+        "epochs": 3,
+        "batch_size": 32,
+        "lr": 1e-3,
+        "num_workers": 0,
+        "monitor": "auroc",
+        "device": "cpu",
+    }
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_settings, tmp_path_factory) -> Path:
+    """The folder of a finished run; tests must not change it."""
+    folder = tmp_path_factory.mktemp("runs")
+    return train(Config().with_settings(**tiny_settings, output_dir=str(folder), run_name="tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny_run, tmp_path_factory) -> Path:
+    """The best checkpoint of `tiny_run` as an ONNX file."""
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export_onnx(*load_network(tiny_run / "best_checkpoint.pth"), path)
+    return path

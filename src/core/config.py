@@ -79,7 +79,9 @@ class Model:
             value = getattr(self, name)
             _require(0 <= value < 1, f"--{name} {value}: expected 0 <= {name} < 1")
         many = self.num_classes == 0 or self.num_classes >= 2
-        _require(many, f"--num_classes {self.num_classes}: expected 2 or more (or 0: from the data)")
+        _require(
+            many, f"--num_classes {self.num_classes}: expected 2 or more (or 0: from the data)"
+        )
         _require(self.num_groups >= 0, f"--num_groups {self.num_groups}: expected 0 or more")
 
 

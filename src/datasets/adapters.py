@@ -99,10 +99,10 @@ def folders(data_path: Path, *, positive: str = "") -> Table:
     else the last.
     """
     images = _labelled_folders(data_path, required=())
-    classes = tuple(sorted({name for _, name, _ in images}))
+    classes, positive_index = _classes({name for _, name, _ in images}, positive)
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
     rows["label"] = rows["class"].map(classes.index)
-    return make_table(rows, classes, _positive(classes, positive))
+    return make_table(rows, classes, positive_index)
 
 
 @DATASETS.register
@@ -115,8 +115,9 @@ def table(
     are used where they exist under these names.
     """
     source = data_path / csv
-    rows = read_csv(source, (image, label)).rename(columns={image: "image", label: "class"})
-    _refuse_empty(rows, source, ("image", "class"))
+    rows = read_csv(source, (image, label))
+    _refuse_empty(rows, source, (image, label))
+    rows = rows.rename(columns={image: "image", label: "class"})
     for column in ("group", "ita", "fold"):
         if column in rows:
             rows[column] = numbers(rows, column, source)
@@ -126,9 +127,9 @@ def table(
     rows = rows.assign(image=[str(path) for path in paths])[present]
     if "mask" in rows:
         rows["mask"] = [str(data_path / m) if isinstance(m, str) else "" for m in rows["mask"]]
-    classes = tuple(sorted(set(rows["class"])))
+    classes, positive_index = _classes(set(rows["class"]), positive)
     rows["label"] = rows["class"].map(classes.index)
-    return make_table(rows, classes, _positive(classes, positive), bad)
+    return make_table(rows, classes, positive_index, bad)
 
 
 def read_isic_csv(path: Path) -> pd.DataFrame:
@@ -148,7 +149,7 @@ def isic_rows(path: Path) -> pd.DataFrame:
 
 def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     rows = rows.assign(stem=[_stem(name) for name in rows["image_name"]])
-    for column in ("group", "ita"):
+    for column in ("group", "ita", "fold"):
         rows[column] = numbers(rows, column, path) if column in rows else float("nan")
     return rows
 
@@ -158,8 +159,8 @@ def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     repeated = rows["stem"][rows["stem"].duplicated()]
     if len(repeated):
         raise UserError(
-            f"{path}: {len(repeated)} images have more than one row (first: {repeated.iloc[0]}); "
-            "expected one row for each image: preparer/prepare_split.py drops equal duplicates"
+            f"{path}: {len(repeated)} rows repeat an image (first: {repeated.iloc[0]}); "
+            "expected one row for each image: preparer/prepare_split.py drops the others"
         )
     return rows
 
@@ -244,11 +245,16 @@ def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> N
             raise UserError(f"{path}: line {line} has no {column}")
 
 
-def _positive(classes: tuple[str, ...], wanted: str) -> int:
+def _classes(names: set[str], wanted: str) -> tuple[tuple[str, ...], int]:
+    """The classes and the index of the one to detect: sorted, but of two that one is the last."""
+    classes = sorted(names)
     if wanted and wanted not in classes:
         raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
     usual = [name for name in ("malignant", "mel", "melanoma") if name in classes]
-    return classes.index(wanted or (usual or classes)[-1])
+    positive = wanted or (usual or classes)[-1]
+    if len(classes) == 2:
+        classes.sort(key=lambda name: name == positive)
+    return tuple(classes), classes.index(positive)
 
 
 def _stem(name: str) -> str:

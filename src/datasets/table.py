@@ -83,8 +83,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
         raise UserError(
-            f"{len(repeated)} images have more than one row "
-            f"(first: {Path(repeated.iloc[0]).name}): expected one row for each image"
+            f"{len(repeated)} rows repeat an image (first: {Path(repeated.iloc[0]).name}): "
+            "expected one row for each image"
         )
     strange = sorted(set(rows["split"]) - {*SPLITS, ""})
     if strange:
@@ -107,7 +107,7 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         raise UserError(f"{path}: not a CSV ({str(error).splitlines()[0]})") from None
     missing = [column for column in required if column not in rows]
     if missing:
-        found = ", ".join(map(str, rows.columns[:12]))
+        found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]  # tabs and such made visible
         hint = "; is its separator neither , nor ;?" if len(rows.columns) == 1 else ""
         raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
     if rows.empty:

@@ -16,9 +16,15 @@ SCHEDULERS = Registry("scheduler")
 def make_optimizer(
     call: str, model: torch.nn.Module, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """The optimizer over the trainable parameters; vectors (biases, norms) have no decay."""
+    """The optimizer over the trainable parameters; vectors (biases, norms) have no decay.
+
+    Raises `UserError` for options that the optimizer refuses.
+    """
     groups = param_groups_weight_decay(model, weight_decay)
-    return OPTIMIZERS.build(call, parameters=[g for g in groups if g["params"]], lr=lr)
+    try:
+        return OPTIMIZERS.build(call, parameters=[g for g in groups if g["params"]], lr=lr)
+    except (ValueError, TypeError, IndexError) as error:
+        raise UserError(f"--opt {call}: {error}") from None
 
 
 @OPTIMIZERS.register
@@ -56,6 +62,10 @@ def cosine(
     warmup = warmup_steps if warmup_steps >= 0 else round(warmup_epochs * steps_per_epoch)
     if warmup >= n_steps > 0 and warmup > 0:
         raise UserError(f"cosine: {warmup} warm-up steps, expected fewer than all {n_steps}")
+    if warmup < 0:
+        raise UserError(f"cosine(warmup_epochs={warmup_epochs}): expected 0 or more")
+    if not 0 <= min_lr <= lr:
+        raise UserError(f"cosine(min_lr={min_lr}): expected 0 to the learning rate {lr}")
 
     def rate(step: int) -> float:
         if step < warmup:

@@ -1,12 +1,7 @@
 """Metrics on plain arrays; what is undefined is NaN, and every count is given."""
 
 import numpy as np
-from sklearn.metrics import (
-    average_precision_score,
-    balanced_accuracy_score,
-    confusion_matrix,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from src.evaluation.predictions import Predictions
 
@@ -63,7 +58,7 @@ def compute_metrics(predictions: Predictions) -> dict:
 
     The malignant ones judge the positive class against the rest. `balanced_accuracy` is the mean
     recall of the classes that occur; `log_loss` the mean negative log probability of the label,
-    in nats.
+    in nats; `confusion_matrix` counts rows by [label][decision].
     """
     labels, decisions = predictions.labels, predictions.decisions
     probabilities = predictions.probabilities
@@ -79,20 +74,15 @@ def compute_metrics(predictions: Predictions) -> dict:
     n_classes = len(predictions.classes)
     if n_classes > 2:
         metrics["auroc_macro"] = _macro_auroc(labels, probabilities)
-    counts = confusion_matrix(labels, decisions, labels=np.arange(n_classes))
-    metrics["confusion_matrix"] = counts.tolist()
+    counts = np.bincount(labels * n_classes + decisions, minlength=n_classes**2)
+    metrics["confusion_matrix"] = counts.reshape(n_classes, n_classes).tolist()
     return metrics
 
 
 def _balanced_accuracy(labels: np.ndarray, decisions: np.ndarray) -> float:
-    known = np.isin(decisions, labels)
-    if not len(labels):
-        return float("nan")
-    if known.all():
-        return float(balanced_accuracy_score(labels, decisions))
-    # scikit-learn warns of decided classes without a row: they have no recall to average
+    # not scikit-learn's, which warns of decided classes without a row
     recalls = [(decisions[labels == label] == label).mean() for label in np.unique(labels)]
-    return float(np.mean(recalls))
+    return float(np.mean(recalls)) if recalls else float("nan")
 
 
 def _macro_auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:

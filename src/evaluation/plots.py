@@ -9,8 +9,9 @@ from sklearn.metrics import roc_curve
 
 from src.evaluation.predictions import Predictions
 
-# tone groups from very light to dark; rows of unknown group in grey
-GROUP_COLORS = ("#e8b894", "#c98e62", "#9c6239", "#553018", "#8a8f98")
+# tone groups from very light to dark
+GROUP_COLORS = ("#e8b894", "#c98e62", "#9c6239", "#553018")
+UNKNOWN_COLOR = "#8a8f98"
 
 
 def plot_by_group(predictions: Predictions, metrics: dict, path: Path) -> None:
@@ -29,10 +30,10 @@ def _roc_curves(axes, predictions: Predictions, metrics: dict) -> None:
     target = predictions.labels == predictions.positive
     score = predictions.probabilities[:, predictions.positive]
     parts = {"all": (np.full(len(target), True), "black", metrics)}
-    for index, name in enumerate([*predictions.group_names, "unknown"]):
+    colors = {-1: UNKNOWN_COLOR} | dict(enumerate(GROUP_COLORS))
+    for group, name in [*enumerate(predictions.group_names), (-1, "unknown")]:
         if name in metrics["groups"]:
-            group = index if name != "unknown" else -1
-            color = GROUP_COLORS[min(index, len(GROUP_COLORS) - 1)]
+            color = colors.get(group, GROUP_COLORS[-1])
             parts[name] = (predictions.groups == group, color, metrics["groups"][name])
     for name, (rows, color, values) in parts.items():
         label = f"{name} (n={values['n']}, {values['n_malignant']} malignant)"

@@ -8,6 +8,8 @@ import pandas as pd
 
 from src.core.errors import UserError
 
+MAX_CLASSES = 1000
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -67,13 +69,19 @@ def from_frame(
     """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
 
     Without probabilities each decision has probability 1: what needs a ranking is then NaN-free
-    but coarse. Raises `UserError` for decisions and probabilities that are none.
+    but coarse. Raises `UserError` for decisions and probabilities that are none, and for labels
+    and groups beyond the classes and `group_names`.
     """
     columns = probability_columns(frame)
     decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
-    n_classes = len(columns) or int(max(2, np.nanmax([*labels, *decisions, 0]) + 1))
+    highest = np.nanmax([*labels, *decisions, 1])
+    n_classes = len(columns) or int(min(highest + 1, MAX_CLASSES))
     if not np.isin(decisions, np.arange(n_classes)).all():
         raise UserError(f"column 'target': expected class indices 0 to {n_classes - 1}")
+    if not np.isin(labels, np.arange(n_classes)).all():
+        raise UserError(f"labels: expected class indices 0 to {n_classes - 1}")
+    if not np.isin(groups, np.arange(-1, len(group_names))).all():
+        raise UserError(f"column 'group': expected -1 (unknown) to {len(group_names) - 1}")
     decisions = decisions.astype(np.int64)
     if columns:
         wrong = UserError(f"columns {columns[0]}...: expected probabilities, 0 to 1")

@@ -49,15 +49,26 @@ NAMED_BACKBONES = [*CONVNEXT, *CONVNEXT_V2, *TIMM_NAMES, *TORCHVISION_NAMES]
 # timm's weights by preference: trained on ImageNet-1k alone where there are such, and on 22k
 _TAGS_1K = ("fb_in1k", "fcmae_ft_in1k", "in1k", "fb_in22k_ft_in1k", "in21k_ft_in1k", "lvd142m")
 _DINOV2_PATCH = 14
-_TAGS_22K = ("fb_in22k", "fcmae_ft_in22k_in1k", "in21k", "fcmae_ft_in22k_in1k_384")
+_TAGS_22K = (
+    "fb_in22k",
+    "fcmae_ft_in22k_in1k",
+    "fcmae_ft_in22k_in1k_384",
+    "in21k",
+    "miil_in21k",
+)
 
 
 def check_name(name: str) -> None:
     """Raise `UserError` that suggests the nearest name unless `name` is a backbone's."""
-    base = name.partition(".")[0]
-    if name not in NAMED_BACKBONES and not timm.is_model(base):
+    if name in NAMED_BACKBONES:
+        return
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
         known = [*NAMED_BACKBONES, *timm.list_models()]
         raise UserError(f"--model '{name}': no such backbone{nearest(name, known)}")
+    tagged = timm.list_models(f"{base}.*", include_tags=True)
+    if tag and name not in tagged:
+        raise UserError(f"--model '{name}': {base} has no such weights{nearest(name, tagged)}")
 
 
 def create_backbone(
@@ -65,13 +76,14 @@ def create_backbone(
 ) -> tuple[nn.Module, int]:
     """(module from [N, 3, H, W] to pooled features [N, width], width).
 
-    `input_size` matters to vision transformers, whose position embedding is made for it.
-    Raises `UserError` for unknown names, options the backbone lacks, and weights that cannot be
-    fetched.
+    `input_size` matters to vision transformers, whose position embedding is made for it, and to
+    networks that need some size to pool over.
+    Raises `UserError` for unknown names, options the backbone lacks, sizes it cannot take, and
+    weights that cannot be fetched.
     """
     check_name(name)
     if name in TORCHVISION_NAMES:
-        return _torchvision_backbone(name, pretrained, in_22k, drop_path)
+        return _torchvision_backbone(name, input_size, pretrained, in_22k, drop_path)
     timm_name = TIMM_NAMES.get(name, name)
     if pretrained:
         timm_name = _with_tag(timm_name, in_22k)
@@ -89,10 +101,12 @@ def create_backbone(
         raise UserError(f"--drop_path {drop_path}: {name} has no stochastic depth") from None
     if pretrained:
         module = _fetch(name, lambda: timm.create_model(timm_name, pretrained=True, **options))
-    return module, _feature_width(module, input_size)
+    return module, _feature_width(name, module, input_size)
 
 
-def _torchvision_backbone(name: str, pretrained: bool, in_22k: bool, drop_path: float):
+def _torchvision_backbone(
+    name: str, input_size: int, pretrained: bool, in_22k: bool, drop_path: float
+):
     torchvision_name, classifier = TORCHVISION_NAMES[name]
     if in_22k:
         raise UserError(f"--in_22k: there are no ImageNet-22k weights of {name}")
@@ -110,7 +124,7 @@ def _torchvision_backbone(name: str, pretrained: bool, in_22k: bool, drop_path: 
     squeezes = name == "squeezenet1_1"  # its classifier is what pools
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     setattr(module, classifier, pool if squeezes else nn.Identity())
-    return module, _feature_width(module, 64)
+    return module, _feature_width(name, module, input_size)
 
 
 def _with_tag(timm_name: str, in_22k: bool) -> str:
@@ -145,10 +159,14 @@ def _fetch(name: str, create):
         ) from None
 
 
-def _feature_width(module: nn.Module, input_size: int) -> int:
+def _feature_width(name: str, module: nn.Module, input_size: int) -> int:
     """Width of the pooled features, measured: some timm models pool to more than num_features."""
     was_training = module.training
-    with torch.no_grad():
-        width = module.eval()(torch.zeros(1, 3, input_size, input_size)).shape[1]
+    try:
+        with torch.no_grad():
+            width = module.eval()(torch.zeros(1, 3, input_size, input_size)).shape[1]
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0][:150]
+        raise UserError(f"--input_size {input_size}: {name} takes other sizes ({reason})") from None
     module.train(was_training)
     return width

@@ -40,7 +40,7 @@ class MelanomaClassifier(nn.Module):
         nn.init.zeros_(self.head.bias)
         self.freeze_model = freeze_model
         if freeze_model:
-            self.backbone.requires_grad_(False)
+            self.backbone.requires_grad_(False).eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.backbone(images)))

@@ -13,14 +13,22 @@ def weighted_mean(losses: torch.Tensor, targets: torch.Tensor, weight) -> torch.
     """Mean of `losses` [N], by the class weight of each target where there are weights."""
     if weight is None:
         return losses.mean()
-    row_weights = weight[targets]
-    total = row_weights.sum()
-    return (losses * row_weights).sum() / total.clamp_min(torch.finfo(losses.dtype).tiny)
+    return (losses * weight[targets]).sum() / _total(weight, targets)
+
+
+def _total(weight, targets: torch.Tensor) -> torch.Tensor:
+    """Sum of the rows' weights; 1 where all are 0, so that a mean by them is 0."""
+    total = weight[targets].sum()
+    return total + (total == 0)
 
 
 def cross_entropy(logits, targets, weight=None, smoothing: float = 0.0) -> torch.Tensor:
     """Cross-entropy [N] -> mean; label smoothing of Szegedy et al. 2016."""
-    return F.cross_entropy(logits.float(), targets, weight, label_smoothing=smoothing)
+    logits = logits.float()
+    if weight is None:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    losses = F.cross_entropy(logits, targets, weight, reduction="none", label_smoothing=smoothing)
+    return losses.sum() / _total(weight, targets)
 
 
 def focal(logits, targets, gamma: float, weight=None) -> torch.Tensor:

@@ -1,0 +1,43 @@
+# The virtual environment of all targets; made when it is missing or its requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+REQUIREMENTS := requirements.txt requirements_dev.txt constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 minutes on 2 cores
+	@set -e; \
+	run=demo_$$(date +%Y%m%d_%H%M%S); out=demo_output/$$run; started=$$(date +%s); \
+	$(BIN)/python preparer/make_demo.py --output_dir demo_data; \
+	$(BIN)/python melanoma_train.py --config configs/demo.yaml --run_name $$run; \
+	$(BIN)/python -m src.scripts.export_model --checkpoint_path $$out/best_checkpoint.pth; \
+	$(BIN)/python melanoma_eval.py --onnx_model_path $$out/best_checkpoint.onnx; \
+	$(BIN)/python predict.py --onnx_model_path $$out/best_checkpoint.onnx --probabilities \
+		--input_folder demo_data/isic2020/test/malignant --output_csv $$out/predictions.csv; \
+	echo; \
+	echo "Done in $$(( $$(date +%s) - started )) seconds."; \
+	echo "  drawn images      demo_data/isic2020, demo_data/ham10000"; \
+	echo "  run and metrics   $$out (metrics.json, by_group_test.png)"; \
+	echo "  checkpoint, ONNX  $$out/best_checkpoint.pth, .onnx"; \
+	echo "  ONNX evaluated    $${out}_eval"; \
+	echo "  predictions       $$out/predictions.csv"
+
+test: $(INSTALLED)  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+$(INSTALLED): $(REQUIREMENTS)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements.txt -r requirements_dev.txt -c constraints.txt
+	$(BIN)/python -m pip check
+	touch $@

@@ -1,0 +1,96 @@
+"""Checkpoints are hostile until they prove otherwise; writing one is all or nothing."""
+
+import pickle
+
+import pytest
+import torch
+
+import src.artifact.network as network_module
+from src.artifact.network import load_checkpoint, load_network, save_checkpoint
+from src.core.errors import UserError
+
+
+class Payload:
+    """Runs code when unpickled."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code was run')",))
+
+
+def write_text(path):
+    path.write_text("not a checkpoint")
+
+
+def write_nothing(path):
+    path.touch()
+
+
+def write_payload(path):
+    torch.save({"contract": Payload(), "model_state_dict": {}}, path)
+
+
+def write_pickle(path):
+    path.write_bytes(pickle.dumps(Payload()))
+
+
+def write_foreign(path):
+    torch.save({"conv.weight": torch.zeros(2)}, path)
+
+
+def write_list(path):
+    torch.save([1, 2], path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_text, write_nothing, write_payload, write_pickle, write_foreign, write_list],
+    ids=lambda write: write.__name__,
+)
+def test_what_is_no_checkpoint_is_refused_in_a_line(tmp_path, write):
+    path = tmp_path / "x.pth"
+    write(path)
+    with pytest.raises(UserError, match=r"x\.pth: (not a checkpoint|no contract)") as error:
+        load_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_checkpoint_is_refused(tiny_run, tmp_path):
+    data = (tiny_run / "best_checkpoint.pth").read_bytes()
+    path = tmp_path / "cut.pth"
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="truncated"):
+        load_network(path)
+
+
+def test_weights_of_another_model_are_refused(tiny_run, tmp_path):
+    content = load_checkpoint(tiny_run / "best_checkpoint.pth")
+    content["contract"]["model"] = "resnet10t"
+    save_checkpoint(tmp_path / "x.pth", content)
+    with pytest.raises(UserError, match="do not fit its model resnet10t"):
+        load_network(tmp_path / "x.pth")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.pth"
+    save_checkpoint(path, {"contract": {}, "model_state_dict": {}, "epoch": 1})
+
+    def fail(content, file):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(network_module.torch, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(path, {})
+    assert load_checkpoint(path)["epoch"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
+
+
+def test_temperature_divides_the_logits_before_the_reduction(tiny_run):
+    network, _ = load_network(tiny_run / "best_checkpoint.pth")
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        logits, _ = network(images)
+        network.temperature = 2.0
+        same_logits, probabilities = network(images)
+    assert torch.equal(logits, same_logits)
+    assert torch.allclose(probabilities, (logits / 2.0).softmax(1))

@@ -1,0 +1,161 @@
+"""Splits: the audit finds every crossing, and new splits keep units whole and shares even."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from src.core.errors import UserError
+from src.datasets.adapters import DATASETS
+from src.datasets.splits import (
+    assign_splits,
+    audit,
+    connected_units,
+    crossings,
+    describe_crossings,
+)
+from src.datasets.table import SPLITS, make_table
+
+UNITS = ("patient_id", "lesion_id")
+
+
+def make(n_rows, **columns):
+    names = [f"{i:05}.jpg" for i in range(n_rows)]
+    rows = pd.DataFrame({"image": names, "label": 0, **columns})
+    return make_table(rows, ("benign", "malignant"), 1)
+
+
+def cohort(n_patients=300, seed=0):
+    """A table with 1 to 6 images of each patient, lesions within patients, 8 uneven strata."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(n_patients), rng.integers(1, 7, n_patients))
+    n_rows = len(patient)
+    return make(
+        n_rows,
+        label=rng.random(n_rows) < 0.25,
+        group=rng.choice(4, n_patients, p=[0.1, 0.5, 0.25, 0.15])[patient],
+        patient_id=[f"p{i}" for i in patient],
+        lesion_id=[f"l{i}_{rng.integers(2)}" for i in patient],
+    )
+
+
+def brute_force_units(rows):
+    """Components by merging overlapping sets of rows until none overlap."""
+    sets = [{i} for i in range(len(rows))]
+    for column in UNITS:
+        for name in set(rows[column]) - {""}:
+            sets.append(set(np.flatnonzero(rows[column] == name)))
+    merged = True
+    while merged:
+        merged = False
+        for a, b in itertools.combinations(sets, 2):
+            if a & b:
+                sets.remove(b)
+                a |= b
+                merged = True
+                break
+    return {frozenset(rows) for rows in sets}
+
+
+NAMES = st.sampled_from(["", "a", "b", "c", "d"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=9))
+def test_units_are_the_connected_rows(names):
+    """The same name as a patient and as a lesion connects nothing."""
+    rows = pd.DataFrame(names, columns=UNITS)
+    units = connected_units(rows)
+    found = {frozenset(np.flatnonzero(units == unit).tolist()) for unit in set(units)}
+    assert found == brute_force_units(rows)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.combinations(SPLITS, 2)))
+def test_audit_finds_a_unit_in_two_splits(unit, earlier, later):
+    table = make(4, **{unit: ["a", "b", "a", "c"], "split": [earlier, earlier, later, later]})
+    noun = unit.removesuffix("_id") + "s"
+    with pytest.raises(UserError, match=f"1 of the 2 {later} {noun} are also in {earlier}") as e:
+        audit(table)
+    assert "prepare_split.py" in str(e.value)
+    assert "--allow_leakage" in str(e.value)
+    assert crossings(table.rows, unit) == [(later, earlier, 1, 2)]
+
+
+def test_audit_counts_units_and_names_every_crossing():
+    table = make(6, patient_id=[*"abaabb"], split=["train", "train", "valid", "valid", "test", ""])
+    assert describe_crossings(table.rows) == (
+        "1 of the 1 valid patients are also in train; 1 of the 1 test patients are also in train"
+    )
+
+
+def test_audit_passes_a_clean_split_and_rows_without_a_unit():
+    audit(make(4, patient_id=["", "a", "", "b"], split=["train", "train", "valid", "valid"]))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_new_split_keeps_units_whole_and_shares_even(seed):
+    table = assign_splits(cohort(seed=seed), 0.2, 0.15, seed)
+    audit(table)
+    units = connected_units(table.rows)
+    assert table.rows["split"].groupby(units).nunique().max() == 1
+    sizes = table.rows["split"].value_counts(normalize=True)
+    assert sizes["test"] == pytest.approx(0.15, abs=0.01)
+    # A twentieth of what the test rows leave is a step: the nearest is at most half of one away.
+    assert sizes["valid"] == pytest.approx(0.2, abs=0.5 / 20 + 0.01)
+    strata = table.rows.groupby(["label", "group"])["split"]
+    for _, stratum in strata:
+        for name in ("valid", "test"):
+            # A patient is at most 6 rows: shares are met to within one of them.
+            assert abs((stratum == name).sum() - sizes[name] * len(stratum)) <= 6
+
+
+def test_new_split_depends_on_the_seed_alone():
+    table = cohort(120)
+    split = assign_splits(table, 0.2, 0.2, 0).rows["split"]
+    assert split.equals(assign_splits(table, 0.2, 0.2, 0).rows["split"])
+    assert not split.equals(assign_splits(table, 0.2, 0.2, 1).rows["split"])
+    mixed = table.with_rows(table.rows.sample(frac=1, random_state=0))
+    again = assign_splits(mixed, 0.2, 0.2, 0).rows
+    assert again["image"].equals(mixed.rows["image"])
+    by_image = again.set_index("image")["split"]
+    assert by_image[table.rows["image"]].tolist() == split.tolist()
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"label": [0, 1] * 15},  # each class has fewer rows than there are folds
+        {"label": [0, 1] * 4, "group": [0, 0, 1, 1, 2, 2, 3, 3]},  # each stratum has one row
+        {"label": [0, 1] * 4, "patient_id": [*"aabbccdd"]},
+    ],
+)
+def test_small_data_are_split(columns):
+    table = assign_splits(make(len(columns["label"]), **columns), 0.2, 0.2, 0)
+    audit(table)
+    assert set(table.rows["split"]) == set(SPLITS)
+
+
+def test_training_rows_are_left_whatever_the_share():
+    sizes = assign_splits(make(100), 0.99, 0.0, 0).rows["split"].value_counts()
+    assert sizes["train"] == 5
+
+
+def test_too_few_units_are_refused():
+    with pytest.raises(UserError, match="2 patients or lesions: too few to split them whole"):
+        assign_splits(make(9, patient_id=[*"aaaabbbbb"]), 0.2, 0.0, 0)
+
+
+def test_no_lesion_of_ham10000_crosses(real_data):
+    folder = real_data / "ham10000"
+    table = DATASETS.build("ham10000(task='melanoma')", data_path=folder, skin_color_csv="")
+    table = assign_splits(table, 0.15, 0.0, 0)
+    lesions = table.rows.groupby("lesion_id")["split"].nunique()
+    assert len(table) > 8000
+    assert len(lesions) > 5000
+    assert lesions.max() == 1
+    melanoma = table.rows.groupby("split")["label"].mean()
+    assert np.ptp(melanoma) < 0.005

@@ -1,0 +1,120 @@
+"""Optimizer steps: accumulation, clipping and schedules, on a model that is a matrix."""
+
+import pytest
+import torch
+from torch import nn
+
+from src.core.errors import UserError
+from src.engine.loop import StepSettings, predict, seed_torch, train_epoch
+
+CPU = torch.device("cpu")
+
+
+class Flat(nn.Module):
+    """A linear model of the pixels, in float64."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(12, 2).double()
+
+    def forward(self, images):
+        return self.linear(images.flatten(1).double())
+
+
+def loss(logits, labels, groups):
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def batches(n, size):
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(n, 3, 2, 2, generator=generator)
+    labels = torch.randint(0, 2, (n,), generator=generator)
+    groups = torch.zeros(n, dtype=torch.int64)
+    return [tuple(x[i : i + size] for x in (images, labels, groups)) for i in range(0, n, size)]
+
+
+def train_once(loader, update_freq=1, clip_grad=None, lr=0.5, weight_decay=0.0, epoch=0):
+    model = Flat()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, weight_decay=1.0)
+    settings = StepSettings(
+        update_freq, 2, clip_grad, lambda step: lr * (step + 1), lambda step: weight_decay
+    )
+    mean = train_epoch(model, loss, loader, optimizer, settings, epoch, CPU)
+    return model, optimizer, mean
+
+
+def test_accumulated_batches_step_as_one_large_batch():
+    small, _, small_loss = train_once(batches(16, 4), update_freq=2)
+    large, _, large_loss = train_once(batches(16, 8))
+    assert torch.allclose(small.linear.weight, large.linear.weight, atol=1e-12)
+    assert small_loss == pytest.approx(large_loss, abs=1e-12)
+
+
+def test_a_last_incomplete_accumulation_is_a_mean_of_what_it_has():
+    three, _, _ = train_once(batches(12, 4), update_freq=2, lr=0.1)
+    model = Flat()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parts = batches(12, 4)
+    first = (
+        loss(model(parts[0][0]), parts[0][1], None),
+        loss(model(parts[1][0]), parts[1][1], None),
+    )
+    (sum(first) / 2).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    optimizer.param_groups[0]["lr"] = 0.2
+    loss(model(parts[2][0]), parts[2][1], None).backward()
+    optimizer.step()
+    assert torch.allclose(three.linear.weight, model.linear.weight, atol=1e-12)
+
+
+def test_clipping_bounds_the_step():
+    free, _, _ = train_once(batches(8, 8), lr=1.0)
+    clipped, _, _ = train_once(batches(8, 8), lr=1.0, clip_grad=1e-3)
+    start = Flat()
+
+    def moved(model):
+        steps = [a - b for a, b in zip(model.parameters(), start.parameters(), strict=True)]
+        return torch.cat([step.flatten() for step in steps]).norm().item()
+
+    assert moved(free) > 0.01
+    assert moved(clipped) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_schedules_are_set_by_the_step_over_all_epochs():
+    _, optimizer, _ = train_once(batches(8, 4), lr=0.1, weight_decay=0.25, epoch=3)
+    group = optimizer.param_groups[0]
+    assert group["lr"] == pytest.approx(0.1 * 8)  # steps 6 and 7 of two an epoch
+    assert group["weight_decay"] == 0.25
+
+
+def test_a_loss_that_is_no_number_stops_with_a_reason():
+    loader = batches(4, 4)
+    loader[0][0][0, 0, 0, 0] = float("nan")
+    with pytest.raises(UserError, match="lower --lr"):
+        train_once(loader)
+
+
+def test_predict_gives_every_row_once_in_order():
+    class Network(Flat):
+        def forward(self, images):
+            logits = super().forward(images)
+            return logits, logits.softmax(1)
+
+    loader = batches(11, 4)
+    outputs = predict(Network(), loader, CPU, "all")
+    assert torch.equal(outputs.labels, torch.cat([labels for _, labels, _ in loader]))
+    assert outputs.probabilities.shape == (11, 2)
+    alone = Network()(loader[1][0][1:2])[1].detach().numpy()
+    assert outputs.probabilities[5] == pytest.approx(alone[0], abs=1e-6)
+
+
+def test_seeding_repeats_and_differs_by_epoch():
+    draws = []
+    for numbers in ((0, 1), (0, 1), (0, 2), (1, 1)):
+        seed_torch(*numbers)
+        draws.append(torch.rand(3))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0], draws[3])

@@ -1,0 +1,208 @@
+"""A whole run: its folder, its numbers, and that it can be repeated and continued."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import src.engine.run as run_module
+from src.artifact.network import load_checkpoint
+from src.core.config import Config
+from src.core.errors import UserError
+from src.core.flags import load_config
+from src.engine.evaluate import test as judge_checkpoint
+from src.engine.run import train
+from src.evaluation.fairness import evaluate
+from src.evaluation.report import to_strict_json
+from src.inference.evaluate import read_predictions
+
+FILES = (
+    "config.yaml",
+    "config.json",
+    "environment.json",
+    "training.log",
+    "log.txt",
+    "training_history.json",
+    "checkpoint_epoch_0.pth",
+    "checkpoint_epoch_2.pth",
+    "checkpoint_latest.pth",
+    "best_checkpoint.pth",
+    "train_split.csv",
+    "valid_split.csv",
+    "test_split.csv",
+    "predictions_valid.csv",
+    "predictions_test.csv",
+    "metrics.json",
+    "metrics_by_group_test.csv",
+    "by_group_test.png",
+)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def strict(metrics):
+    return json.loads(to_strict_json(metrics))
+
+
+def weights(folder, name="checkpoint_latest.pth"):
+    return load_checkpoint(folder / name)["model_state_dict"]
+
+
+def same_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def without_seconds(history):
+    return [{key: value for key, value in entry.items() if key != "seconds"} for entry in history]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_run_folder_holds(tiny_run, name):
+    assert (tiny_run / name).stat().st_size > 0
+
+
+def test_run_folder_has_tensorboard_events_and_no_leftovers(tiny_run):
+    assert list((tiny_run / "logs").glob("events.out.tfevents.*"))
+    assert not list(tiny_run.glob(".*"))
+
+
+def test_log_has_a_json_line_an_epoch(tiny_run):
+    lines = [json.loads(line) for line in (tiny_run / "log.txt").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    assert lines == read(tiny_run / "training_history.json")
+
+
+def test_metrics_logged_in_training_are_those_of_the_saved_file(tiny_run):
+    history, metrics = read(tiny_run / "training_history.json"), read(tiny_run / "metrics.json")
+    best = load_checkpoint(tiny_run / "best_checkpoint.pth")["epoch"]
+    assert history[best]["valid"] == metrics["valid"]
+    assert metrics["valid"]["n"] == len(pd.read_csv(tiny_run / "valid_split.csv"))
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_metrics_of_the_predictions_file_are_those_logged(tiny_run, split):
+    logged = read(tiny_run / "metrics.json")[split]
+    found = strict(evaluate(read_predictions(tiny_run / f"predictions_{split}.csv", "")))
+    assert found == {key: value for key, value in logged.items() if key != "loss"}
+
+
+def test_testing_the_checkpoint_repeats_the_logged_metrics(tiny_run, tmp_path):
+    checkpoint = str(tiny_run / "best_checkpoint.pth")
+    trained_with = load_checkpoint(checkpoint)["contract"]["provenance"]["config"]
+    flags = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
+    found = judge_checkpoint(load_config(flags, trained_with))
+    assert strict(found)["test"] == read(tiny_run / "metrics.json")["test"]
+
+
+def test_best_epoch_is_the_best_by_the_monitored_metric(tiny_run):
+    values = [entry["valid"]["auroc"] for entry in read(tiny_run / "training_history.json")]
+    assert load_checkpoint(tiny_run / "best_checkpoint.pth")["epoch"] == int(np.argmax(values))
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_either_config_file_reproduces_the_run(tiny_run, tmp_path, suffix):
+    config = str(tiny_run / f"config.{suffix}")
+    cfg = load_config(["--config", config, "--output_dir", str(tmp_path)])
+    again = train(cfg)
+    assert same_weights(weights(tiny_run), weights(again))
+    assert without_seconds(read(again / "training_history.json")) == without_seconds(
+        read(tiny_run / "training_history.json")
+    )
+
+
+def test_another_seed_gives_other_weights(tiny_settings, tiny_run, tmp_path):
+    cfg = Config().with_settings(**tiny_settings, output_dir=str(tmp_path), seed=1)
+    assert not same_weights(weights(tiny_run), weights(train(cfg.with_settings(epochs=1))))
+
+
+def test_a_stopped_run_continues_to_the_same_weights(
+    tiny_settings, tiny_run, tmp_path, monkeypatch
+):
+    cfg = Config().with_settings(
+        **tiny_settings, output_dir=str(tmp_path), run_name="tiny", resume="auto"
+    )
+    real_epoch = run_module.train_epoch
+
+    def stop_in_second_epoch(*args):
+        if args[5] == 1:
+            raise KeyboardInterrupt
+        return real_epoch(*args)
+
+    monkeypatch.setattr(run_module, "train_epoch", stop_in_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(cfg)
+    monkeypatch.setattr(run_module, "train_epoch", real_epoch)
+    assert len(read(tmp_path / "tiny" / "training_history.json")) == 1
+    folder = train(cfg)
+    assert same_weights(weights(tiny_run), weights(folder))
+    assert same_weights(
+        weights(tiny_run, "best_checkpoint.pth"), weights(folder, "best_checkpoint.pth")
+    )
+    assert read(folder / "metrics.json") == read(tiny_run / "metrics.json")
+    assert without_seconds(read(folder / "training_history.json")) == without_seconds(
+        read(tiny_run / "training_history.json")
+    )
+
+
+def test_resume_auto_without_a_name_finds_the_matching_run(tiny_settings, tmp_path):
+    cfg = Config().with_settings(**{**tiny_settings, "epochs": 1}, output_dir=str(tmp_path))
+    first = train(cfg)
+    assert train(cfg.with_settings(resume="auto")) == first
+    other = train(cfg.with_settings(resume="auto", lr=2e-3, run_name="other"))
+    assert other != first
+    with pytest.raises(UserError, match=r"other settings \(lr\)"):
+        train(cfg.with_settings(resume=str(other)))
+
+
+def test_a_named_run_is_not_overwritten(tiny_settings, tiny_run):
+    cfg = Config().with_settings(
+        **tiny_settings, output_dir=str(tiny_run.parent), run_name=tiny_run.name
+    )
+    with pytest.raises(UserError, match="holds a run"):
+        train(cfg)
+
+
+def test_split_files_train_again_as_a_table(tiny_run, tiny_settings, tmp_path):
+    data = tiny_settings["data_path"]
+    rows = pd.concat([pd.read_csv(tiny_run / f"{s}_split.csv") for s in ("train", "valid", "test")])
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    settings = {**tiny_settings, "dataset": f"table(csv='{tmp_path / 'rows.csv'}')"}
+    again = train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+    assert data and same_weights(weights(tiny_run), weights(again))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"objective": "domain_discriminative", "class_weights": "inverse_frequency"},
+        {"preprocess": "resize || to_lab | normalize(stats='train')"},
+        {"freeze_model": True, "update_freq": 2, "clip_grad": 1.0, "weight_decay_end": 0.1},
+        {"save_ckpt": False, "augment": "dermatoscopy", "sampler": "class_balanced"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_run_with(tiny_settings, tmp_path, settings):
+    cfg = Config().with_settings(
+        **{**tiny_settings, "epochs": 1, **settings}, output_dir=str(tmp_path)
+    )
+    folder = train(cfg)
+    contract = load_checkpoint(folder / "best_checkpoint.pth")["contract"]
+    kept = (folder / "checkpoint_epoch_0.pth").exists()
+    assert kept == settings.get("save_ckpt", True)
+    if "preprocess" in settings:
+        lightness = contract["preprocessing"]["steps"][-1][1]["mean"][0]
+        assert 20 < lightness < 80  # L* counted on the training rows and written out
+    if "objective" in settings:
+        assert contract["n_outputs"] == 8
+        assert contract["reduction"] == "sum_over_groups"
+
+
+def test_log_dir_takes_the_tensorboard_events(tiny_settings, tmp_path):
+    settings = {**tiny_settings, "epochs": 1, "log_dir": str(tmp_path / "events")}
+    folder = train(Config().with_settings(**settings, output_dir=str(tmp_path), run_name="r"))
+    assert list((tmp_path / "events" / "r").glob("events.out.tfevents.*"))
+    assert not (folder / "logs").exists()

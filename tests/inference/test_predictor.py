@@ -1,0 +1,144 @@
+"""The torch-free predictor against the checkpoint, and against foreign and broken files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import TensorProto, helper
+
+from src.core.errors import UserError
+from src.inference.predictor import OnnxPredictor
+from src.preprocess.image import list_images, read_image
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def foreign_model(path, n_outputs=2, size=8):
+    """An ONNX file without a contract: the mean of each channel, `n_outputs` of them."""
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Slice", ["flat", "start", "end", "axis"], ["scores"]),
+    ]
+    constants = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("start", 0), ("end", n_outputs), ("axis", 1))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "foreign",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, size, size])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", n_outputs])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def test_equals_the_checkpoints_predictions_on_raw_files(tiny_run, tiny_onnx, demo):
+    expected = pd.read_csv(tiny_run / "predictions_test.csv").set_index("image_name")
+    predictor = OnnxPredictor(tiny_onnx)
+    images = sorted((demo / "isic2020" / "test").glob("*/*.jpg"))
+    found = list(predictor.predict(images, batch_size=7))
+    assert [prediction.path for prediction in found] == images
+    probabilities = np.stack([prediction.probabilities for prediction in found])
+    names = [path.name for path in images]
+    columns = ["probability_benign", "probability_malignant"]
+    np.testing.assert_allclose(probabilities, expected.loc[names, columns], atol=1e-4)
+    assert predictor.contract.decide(probabilities).tolist() == expected.loc[names].target.tolist()
+
+
+def test_the_batch_size_does_not_matter(tiny_onnx, demo):
+    images = list_images(demo / "isic2020" / "test" / "malignant")[:5]
+    predictor = OnnxPredictor(tiny_onnx)
+    one, all_ = (
+        np.stack([p.probabilities for p in predictor.predict(images, size)]) for size in (1, 5)
+    )
+    np.testing.assert_allclose(one, all_, atol=1e-6)
+
+
+def test_bad_images_do_not_stop_the_others(tiny_onnx, demo, tmp_path):
+    good = list_images(demo / "isic2020" / "test" / "malignant")[0]
+    empty, missing = tmp_path / "empty.jpg", tmp_path / "missing.jpg"
+    empty.touch()
+    found = list(OnnxPredictor(tiny_onnx).predict([empty, good, missing, good], batch_size=2))
+    assert [p.reason for p in found] == ["empty file", "", "No such file or directory", ""]
+    assert np.array_equal(found[1].probabilities, found[3].probabilities)
+
+
+@pytest.mark.parametrize("content", [b"", b"not an ONNX file", b"\x08\x07" * 50])
+def test_what_is_no_onnx_is_refused(tmp_path, content):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.onnx: not a usable ONNX model") as error:
+        OnnxPredictor(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_truncated_model_is_refused(tiny_onnx, tmp_path):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(tiny_onnx.read_bytes()[:-20_000])
+    with pytest.raises(UserError, match=r"cut\.onnx: not a usable ONNX model"):
+        OnnxPredictor(path)
+
+
+def test_a_model_cannot_pull_in_other_files(tmp_path):
+    path = foreign_model(tmp_path / "x.onnx")
+    model = onnx.load(path)
+    weight = model.graph.initializer[0]
+    weight.ClearField("int64_data")
+    weight.data_location = TensorProto.EXTERNAL
+    entry = weight.external_data.add()
+    entry.key, entry.value = "location", "../../secret.bin"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="not a usable ONNX model"):
+        OnnxPredictor(path)
+
+
+def test_a_foreign_model_is_described_by_flags(tmp_path, demo):
+    image = list_images(demo / "isic2020" / "test" / "malignant")[0]
+    predictor = OnnxPredictor(foreign_model(tmp_path / "x.onnx"), (8, 8))
+    (prediction,) = predictor.predict([image])
+    means = predictor.contract.spec()(read_image(image)).mean((1, 2))
+    odds = np.exp(means[:2])
+    np.testing.assert_allclose(prediction.probabilities, odds / odds.sum(), atol=1e-5)
+
+
+def test_a_foreign_model_with_other_outputs_needs_class_names(tmp_path):
+    path = foreign_model(tmp_path / "x.onnx", n_outputs=3)
+    with pytest.raises(UserError, match="3 outputs: name as many classes with --classes"):
+        OnnxPredictor(path, (8, 8))
+    assert OnnxPredictor(path, (8, 8), ("a", "b", "c")).contract.classes == ("a", "b", "c")
+
+
+def test_a_size_that_contradicts_the_contract_is_refused(tiny_onnx):
+    assert OnnxPredictor(tiny_onnx, (32, 32)).contract.positive == 1
+    with pytest.raises(UserError, match="leave out --image_height"):
+        OnnxPredictor(tiny_onnx, (64, 64))
+
+
+def test_an_edited_contract_is_refused(tiny_onnx, tmp_path):
+    model = onnx.load(tiny_onnx)
+    (entry,) = (e for e in model.metadata_props if e.key == "melanoma_contract")
+    entry.value = entry.value.replace("0.485", "0.5")
+    path = tmp_path / "edited.onnx"
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="preprocessing was edited"):
+        OnnxPredictor(path)
+
+
+def test_prediction_imports_what_requirements_inference_lists_and_no_more():
+    listed = (ROOT / "requirements_inference.txt").read_text()
+    code = (
+        "import sys, predict; "
+        "heavy = {'torch', 'torchvision', 'timm', 'pandas', 'sklearn', 'matplotlib', 'onnx', "
+        "'yaml', 'scipy'}; print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+    assert "torch" not in listed.split("#", 1)[1].split("\n", 1)[1]

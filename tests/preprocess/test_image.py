@@ -1,0 +1,334 @@
+"""The decoder: what PIL sees is what comes out, and a damaged file is an `ImageError`."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from src.preprocess import image as decoder
+from src.preprocess.image import ImageError, decode_image, list_images, read_image, why_bad
+
+HEIGHT, WIDTH = 24, 40
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+NOISE16 = RNG.integers(0, 2**16, (HEIGHT, WIDTH, 3), np.uint16)
+SMOOTH = cv2.GaussianBlur(NOISE, (0, 0), 3)
+
+
+def encode(image, kind, **options):
+    buffer = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def seen_by_pil(data):
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+def jpeg_segment(marker, content):
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def png_chunk(kind, content):
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
+def jpeg_with_thumbnail():
+    """A JPEG whose EXIF segment holds a whole JPEG, end marker and all."""
+    tiff = b"II*\0\x08\0\0\0" + b"\0\0" + b"\0\0\0\0"
+    thumbnail = encode(SMOOTH[:8, :8], "JPEG")
+    data = encode(SMOOTH, "JPEG")
+    return data[:2] + jpeg_segment(0xE1, b"Exif\0\0" + tiff + thumbnail) + data[2:]
+
+
+JPEG = encode(SMOOTH, "JPEG", quality=90)
+PNG = encode(NOISE, "PNG")
+WHOLE_FILES = {
+    "jpeg": JPEG,
+    "progressive jpeg": encode(SMOOTH, "JPEG", progressive=True),
+    "jpeg with restarts": encode(SMOOTH, "JPEG", restart_marker_blocks=1),
+    "jpeg with a thumbnail": jpeg_with_thumbnail(),
+    "png": PNG,
+}
+
+
+def refusal(data):
+    with pytest.raises(ImageError) as error:
+        decode_image(data)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_png_pixels_are_exactly_those_of_pil(mode):
+    data = encode(Image.fromarray(NOISE).convert(mode), "PNG")
+    decoded = decode_image(data)
+    assert (decoded.dtype, decoded.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+    np.testing.assert_array_equal(decoded, seen_by_pil(data))
+
+
+def test_channels_come_as_rgb():
+    red = np.full((8, 8, 3), (255, 0, 0), np.uint8)
+    np.testing.assert_array_equal(decode_image(encode(red, "PNG")), red)
+    assert np.abs(decode_image(encode(red, "JPEG")).astype(int) - red).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (Image.fromarray(np.dstack([NOISE, NOISE[..., :1]])), {}),
+        (Image.fromarray(NOISE).convert("LA"), {}),
+        (Image.fromarray(NOISE).convert("P"), {"transparency": 0}),
+        (Image.fromarray(NOISE).convert("L"), {"transparency": 7}),
+    ],
+    ids=["RGBA", "LA", "palette", "grey"],
+)
+def test_alpha_is_dropped_not_blended(pixels, options):
+    data = encode(pixels, "PNG", **options)
+    opaque = np.asarray(pixels.convert("RGBA"))[..., :3]
+    np.testing.assert_array_equal(decode_image(data), opaque)
+
+
+def test_16_bit_samples_keep_their_upper_byte():
+    colour = cv2.imencode(".png", NOISE16[..., ::-1])[1].tobytes()
+    np.testing.assert_array_equal(decode_image(colour), NOISE16 >> 8)
+    grey = encode(NOISE16[..., 0], "PNG")
+    np.testing.assert_array_equal(decode_image(grey), np.dstack([NOISE16[..., 0] >> 8] * 3))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_pixels_are_those_of_pil_within_rounding(mode):
+    data = encode(Image.fromarray(SMOOTH).convert(mode), "JPEG", quality=95)
+    decoded = decode_image(data)
+    assert (decoded.dtype, decoded.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+    assert np.abs(decoded - seen_by_pil(data)).max() <= 3
+    if mode == "L":
+        assert (decoded == decoded[..., :1]).all()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation, kind):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(SMOOTH, kind, exif=exif.tobytes())
+    expected = seen_by_pil(data)
+    assert expected.shape[:2] == ((HEIGHT, WIDTH) if orientation <= 4 else (WIDTH, HEIGHT))
+    decoded = decode_image(data)
+    assert decoded.shape == expected.shape
+    assert np.abs(decoded - expected).max() <= 3
+
+
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_whole_files_decode_with_or_without_bytes_after_their_end(name):
+    data = WHOLE_FILES[name]
+    decoded = decode_image(data)
+    assert np.abs(decoded - seen_by_pil(data)).max() <= 3
+    np.testing.assert_array_equal(decode_image(data + b"trailing"), decoded)
+
+
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_a_file_cut_anywhere_is_refused(name):
+    data = WHOLE_FILES[name]
+    for cut in range(len(data)):
+        assert refusal(data[:cut]) in ("empty file", "truncated", "not a JPEG or PNG file"), cut
+    assert refusal(data[:-1]) == "truncated"
+
+
+def test_the_end_marker_of_a_thumbnail_does_not_count():
+    data = WHOLE_FILES["jpeg with a thumbnail"]
+    assert data.count(b"\xff\xd9") == 2
+    assert refusal(data[: data.index(b"\xff\xd9") + 2]) == "truncated"
+    assert refusal(data[:-2]) == "truncated"
+
+
+def test_fill_bytes_before_a_marker_are_skipped():
+    filled = JPEG[:2] + b"\xff\xff\xff" + JPEG[2:]
+    np.testing.assert_array_equal(decode_image(filled), decode_image(JPEG))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"\0", "not a JPEG or PNG file"),
+        (b"\0" * 1000, "not a JPEG or PNG file"),
+        (b"hello, I am a photograph\n" * 50, "not a JPEG or PNG file"),
+        (b"GIF89a" + b"\0" * 100, "not a JPEG or PNG file"),
+        (encode(NOISE, "BMP"), "not a JPEG or PNG file"),
+        (encode(NOISE, "TIFF"), "not a JPEG or PNG file"),
+        (encode(NOISE, "WEBP"), "not a JPEG or PNG file"),
+        (JPEG[:3], "truncated"),
+        (JPEG[:20] + b"\x12\x34" * 500, "corrupt"),
+        (b"\xff\xd8\xff\xda\0\x02" + b"\xff\xd9", "corrupt"),
+        (b"\xff\xd8" + b"\xff\xe0\0\0" * 9 + b"\xff\xd9", "corrupt"),
+        (b"\xff\xd8\xff\xd9", "truncated"),
+        (PNG[:8] + b"\0" * 50, "truncated"),
+        (PNG[:8] + png_chunk(b"IEND", b""), "truncated"),
+        (PNG[:33] + png_chunk(b"IEND", b""), "corrupt"),
+        (PNG[:33] + png_chunk(b"IDAT", b"garbage") + png_chunk(b"IEND", b""), "corrupt"),
+    ],
+    ids=range(17),
+)
+def test_what_is_no_image_is_refused_with_its_reason(data, reason):
+    assert refusal(data) == reason
+
+
+def test_garbage_in_place_of_a_jpeg_s_tables_is_refused():
+    scan = JPEG.index(b"\xff\xda")
+    frame = JPEG.index(b"\xff\xc0")
+    broken = JPEG[:frame] + jpeg_segment(0xC0, b"\x08\0\x18\0\x28\x03" + b"\xee" * 9) + JPEG[scan:]
+    assert refusal(broken) == "corrupt"
+
+
+@pytest.mark.parametrize("position", range(41, len(PNG) - 16, 61))
+def test_a_png_with_one_wrong_byte_of_pixel_data_is_refused(position):
+    damaged = bytearray(PNG)
+    damaged[position] ^= 0x10
+    assert refusal(bytes(damaged)) == "corrupt"
+
+
+def huge_png():
+    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    body = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+    return PNG[:8] + body + png_chunk(b"IEND", b"")
+
+
+def huge_jpeg():
+    frame = JPEG.index(b"\xff\xc0")
+    return JPEG[: frame + 5] + struct.pack(">HH", 60_000, 50_000) + JPEG[frame + 9 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [(huge_png(), "50000x50000"), (huge_jpeg(), "50000x60000")],
+    ids=["png", "jpeg"],
+)
+def test_huge_dimensions_are_refused_before_decoding(data, size, monkeypatch):
+    def decode(*_):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(cv2, "imdecode", decode)
+    assert refusal(data) == f"{size} is over {decoder.MAX_PIXELS} pixels"
+
+
+@pytest.mark.parametrize("data", [JPEG, PNG], ids=["jpeg", "png"])
+def test_the_limit_of_pixels_is_inclusive(data, monkeypatch):
+    monkeypatch.setattr(decoder, "MAX_PIXELS", HEIGHT * WIDTH)
+    assert decode_image(data).shape == (HEIGHT, WIDTH, 3)
+    monkeypatch.setattr(decoder, "MAX_PIXELS", HEIGHT * WIDTH - 1)
+    assert refusal(data) == f"{WIDTH}x{HEIGHT} is over {HEIGHT * WIDTH - 1} pixels"
+
+
+def test_dimensions_of_zero_are_refused():
+    frame = JPEG.index(b"\xff\xc0")
+    assert refusal(JPEG[: frame + 5] + b"\0\0" + JPEG[frame + 7 :]) == "no pixels"
+
+
+@pytest.mark.parametrize(
+    "name", ["plain.jpg", "with space.JPG", "мелома é 皮.jpeg", "'quoted' #1.png"]
+)
+def test_files_of_any_name_are_read(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(JPEG)
+    np.testing.assert_array_equal(read_image(path), decode_image(JPEG))
+    np.testing.assert_array_equal(read_image(str(path)), decode_image(JPEG))
+    assert why_bad(path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        ("folder", "Is a directory"),
+        (b"", "empty file"),
+        (b"text", "not a JPEG or PNG file"),
+        (JPEG[:-9], "truncated"),
+    ],
+    ids=["missing", "folder", "empty", "text", "cut"],
+)
+def test_unreadable_files_are_refused_with_their_reason(tmp_path, content, reason):
+    path = tmp_path / "image.jpg"
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImageError) as error:
+        read_image(path)
+    assert str(error.value) == why_bad(path) == reason
+
+
+def test_a_path_that_no_file_can_have_is_refused():
+    assert why_bad("a\0b.jpg") == "no such path"
+    assert why_bad("a" * 5000) == "File name too long"
+
+
+def test_a_file_over_the_size_limit_is_refused_unread(tmp_path, monkeypatch):
+    path = tmp_path / "image.jpg"
+    path.write_bytes(JPEG)
+    monkeypatch.setattr(decoder, "MAX_FILE_BYTES", len(JPEG))
+    assert why_bad(path) is None
+    monkeypatch.setattr(decoder, "MAX_FILE_BYTES", len(JPEG) - 1)
+    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("read"))
+    assert why_bad(path) == f"larger than {len(JPEG) - 1} bytes"
+
+
+def test_list_images_takes_suffixes_in_any_case_and_no_hidden_files(tmp_path):
+    listed = ["B.JPG", "a b.jpeg", "c.PnG", "d.jpg", "é.png"]
+    for name in [
+        *listed,
+        ".hidden.jpg",
+        "._d.jpg",
+        ".jpg",
+        "notes.txt",
+        "e.jpg.bak",
+        "f.tiff",
+        "jpg",
+    ]:
+        (tmp_path / name).touch()
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "folder.jpg" / "inner.jpg").touch()
+    assert list_images(tmp_path) == [tmp_path / name for name in sorted(listed)]
+
+
+EDITS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(WHOLE_FILES)), EDITS, st.integers(0, 10**6), st.binary(max_size=6))
+def test_damaged_bytes_decode_or_raise_image_error(name, edits, position, inserted):
+    data = bytearray(WHOLE_FILES[name])
+    for place, value in edits:
+        data[place % len(data)] = value
+    position %= 2 * len(data)  # half of the time nothing is inserted
+    if position < len(data):
+        data[position:position] = inserted
+    try:
+        decoded = decode_image(bytes(data))
+    except ImageError as error:
+        assert str(error)
+    else:
+        assert decoded.dtype == np.uint8
+        assert decoded.shape[2:] == (3,)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([b"", b"\xff\xd8\xff", JPEG[:200], PNG[:8], PNG[:40]]), st.binary(max_size=80)
+)
+def test_random_bytes_raise_image_error(start, rest):
+    with pytest.raises(ImageError):
+        decode_image(start + rest)

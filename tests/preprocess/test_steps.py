@@ -1,0 +1,286 @@
+"""The preprocessing steps against closed forms and independent arithmetic."""
+
+import numpy as np
+import pytest
+
+from src.core.errors import UserError
+from src.preprocess.steps import (
+    STATISTICS,
+    STEPS,
+    center_crop,
+    check,
+    expand,
+    normalize,
+    pad_resize,
+    resize,
+    to_lab,
+)
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)
+WRITTEN = {"normalize": {"stats": "half"}}  # options of the steps that have no default
+GEOMETRIC = ("resize", "pad_resize", "center_crop")
+SHAPES = [(48, 64), (64, 48), (32, 32), (33, 31), (1, 1), (1, 100), (100, 1), (31, 70)]
+
+
+def options_of(name):
+    return expand(name, WRITTEN.get(name, {}), 32)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", STEPS.names())
+def test_every_step_takes_uint8_and_gives_three_channels_without_touching_its_input(name, shape):
+    image = RNG.integers(0, 256, (*shape, 3), np.uint8)
+    before = image.copy()
+    options = options_of(name)
+    check(name, options)
+    result = STEPS[name](image, **options)
+    assert result.ndim == 3
+    assert result.shape[2] == 3
+    assert result.dtype in (np.uint8, np.float32)
+    assert np.isfinite(result).all()
+    assert result.shape[:2] == (options.get("height", shape[0]), options.get("width", shape[1]))
+    np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(STEPS[name](image, **options), result)
+
+
+@pytest.mark.parametrize("name", STEPS.names())
+def test_every_step_writes_a_docstring_and_options_the_user_can_give(name):
+    assert STEPS[name].__doc__
+    assert STEPS.context_names(
+        name + "(" + ", ".join(f"{k}={v!r}" for k, v in options_of(name).items()) + ")"
+    ) == ["image"]
+
+
+@pytest.mark.parametrize("name", GEOMETRIC)
+def test_geometric_steps_keep_uint8_and_float32(name):
+    options = {"height": 20, "width": 30}
+    assert STEPS[name](NOISE, **options).dtype == np.uint8
+    assert STEPS[name](NOISE.astype(np.float32), **options).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", GEOMETRIC)
+def test_an_image_that_has_the_size_already_stays_as_it_is(name):
+    np.testing.assert_array_equal(STEPS[name](NOISE, height=48, width=64), NOISE)
+
+
+@pytest.mark.parametrize(
+    "size", [(24, 32), (13, 7), (96, 128), (100, 20), (20, 100), (1, 1)], ids=str
+)
+def test_a_constant_image_stays_constant(size):
+    colour = (17, 130, 251)
+    image = np.full((48, 64, 3), colour, np.uint8)
+    height, width = size
+    resized = resize(image, height=height, width=width)
+    np.testing.assert_array_equal(resized, np.full((*size, 3), colour, np.uint8))
+
+
+def test_shrinking_a_checkerboard_gives_its_mean():
+    board = np.indices((32, 64)).sum(0) % 2 * 254
+    image = np.repeat(board[..., None], 3, 2).astype(np.uint8)
+    np.testing.assert_array_equal(resize(image, height=16, width=32), np.full((16, 32, 3), 127))
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_shrinking_by_a_whole_factor_averages_blocks(factor):
+    image = RNG.integers(0, 256, (6 * factor, 10 * factor, 3), np.uint8)
+    blocks = image.reshape(6, factor, 10, factor, 3).astype(float).mean((1, 3))
+    assert np.abs(resize(image, height=6, width=10) - blocks).max() <= 0.5 + 1e-4
+
+
+def test_shrinking_by_a_broken_factor_weighs_pixels_by_their_area():
+    row = np.array([0, 60, 240], np.float32)
+    image = np.repeat(np.repeat(row[None, :, None], 3, 0), 3, 2)
+    shrunk = resize(image, height=3, width=2)
+    np.testing.assert_allclose(shrunk[0, :, 0], [(0 + 30) / 1.5, (30 + 240) / 1.5], rtol=1e-5)
+
+
+def test_enlarging_is_bilinear_between_pixel_centres():
+    image = RNG.uniform(0, 1, (5, 7, 3)).astype(np.float32)
+    height, width = 15, 14
+    y = np.clip((np.arange(height) + 0.5) * 5 / height - 0.5, 0, 4)
+    x = np.clip((np.arange(width) + 0.5) * 7 / width - 0.5, 0, 6)
+    y0, x0 = np.minimum(y.astype(int), 3), np.minimum(x.astype(int), 5)
+    wy, wx = (y - y0)[:, None, None], (x - x0)[None, :, None]
+    rows = image[y0] * (1 - wy) + image[y0 + 1] * wy
+    expected = rows[:, x0] * (1 - wx) + rows[:, x0 + 1] * wx
+    np.testing.assert_allclose(resize(image, height=height, width=width), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "inner"),
+    [
+        ((100, 50), (64, 64), (64, 32)),
+        ((50, 100), (64, 64), (32, 64)),
+        ((10, 20), (64, 64), (32, 64)),
+        ((64, 64), (64, 64), (64, 64)),
+        ((60, 60), (32, 80), (32, 32)),
+        ((100, 33), (64, 64), (64, 21)),
+        ((1, 1000), (64, 64), (1, 64)),
+        ((1000, 1), (64, 32), (64, 1)),
+        ((450, 600), (224, 224), (168, 224)),
+    ],
+    ids=str,
+)
+def test_pad_resize_keeps_proportions_and_centres(shape, size, inner):
+    image = np.full((*shape, 3), 200, np.uint8)
+    padded = pad_resize(image, height=size[0], width=size[1], value=7)
+    content = (padded == 200).all(-1)
+    assert ((padded == 200) | (padded == 7)).all()
+    rows, columns = np.flatnonzero(content.any(1)), np.flatnonzero(content.any(0))
+    assert (len(rows), len(columns)) == inner
+    assert content.sum() == inner[0] * inner[1]
+    above, below = rows[0], size[0] - 1 - rows[-1]
+    left, right = columns[0], size[1] - 1 - columns[-1]
+    assert 0 <= below - above <= 1
+    assert 0 <= right - left <= 1
+
+
+def test_pad_resize_scales_as_resize_does_and_pads_with_black():
+    padded = pad_resize(NOISE, height=32, width=32)
+    np.testing.assert_array_equal(padded[4:28], resize(NOISE, height=24, width=32))
+    assert (padded[:4] == 0).all()
+    assert (padded[28:] == 0).all()
+
+
+def test_center_crop_of_a_larger_image_is_its_centre():
+    np.testing.assert_array_equal(center_crop(NOISE, height=20, width=30), NOISE[14:34, 17:47])
+    np.testing.assert_array_equal(center_crop(NOISE, height=21, width=64), NOISE[13:34])
+
+
+def test_center_crop_of_a_smaller_image_is_centred_on_black():
+    framed = center_crop(NOISE, height=60, width=80)
+    np.testing.assert_array_equal(framed[6:54, 8:72], NOISE)
+    framed[6:54, 8:72] = 0
+    assert (framed == 0).all()
+
+
+def test_center_crop_crops_one_side_and_frames_the_other():
+    mixed = center_crop(NOISE, height=20, width=80)
+    np.testing.assert_array_equal(mixed[:, 8:72], NOISE[14:34])
+    assert (mixed[:, :8] == 0).all()
+    assert (mixed[:, 72:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [
+        ((255, 255, 255), (100.0, 0.0, 0.0)),
+        ((0, 0, 0), (0.0, 0.0, 0.0)),
+        ((255, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 255, 0), (87.73, -86.18, 83.18)),
+        ((0, 0, 255), (32.30, 79.19, -107.86)),
+        ((119, 119, 119), (50.03, 0.0, 0.0)),
+    ],
+)
+def test_lab_of_known_colours(rgb, lab):
+    found = to_lab(np.array([[rgb]], np.uint8))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0, 0], lab, atol=0.05)
+
+
+def lab_in_float64(rgb):
+    """CIE 1976 L*a*b* (D65, 2 degrees) of sRGB in 0..255, from the definitions."""
+    c = rgb / 255.0
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    matrix = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750]]
+    matrix.append([0.0193339, 0.1191920, 0.9503041])
+    t = linear @ np.transpose(matrix) / [0.95047, 1.0, 1.08883]
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(f, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def test_lab_of_any_colour_follows_the_definition():
+    np.testing.assert_allclose(to_lab(NOISE), lab_in_float64(NOISE), atol=0.05)
+
+
+@pytest.mark.parametrize("stats", STATISTICS)
+def test_normalize_follows_its_formula(stats):
+    mean, std = (np.array(STATISTICS[stats][name]) for name in ("mean", "std"))
+    from_uint8 = normalize(NOISE, **STATISTICS[stats])
+    np.testing.assert_allclose(from_uint8, (NOISE / 255.0 - mean) / std, atol=2e-6)
+    floats = RNG.uniform(-100, 100, (9, 8, 3)).astype(np.float32)
+    from_float = normalize(floats, **STATISTICS[stats])
+    np.testing.assert_allclose(
+        from_float, (floats.astype(float) - mean) / std, rtol=1e-5, atol=1e-4
+    )
+    assert from_uint8.dtype == from_float.dtype == np.float32
+
+
+def test_normalize_treats_each_channel_by_its_own_constants():
+    image = np.full((2, 2, 3), 51, np.uint8)
+    result = normalize(image, mean=(0.2, 0.0, 1.0), std=(1.0, 0.5, 2.0))
+    np.testing.assert_allclose(result[0, 0], [0.0, 0.4, -0.4], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", GEOMETRIC)
+def test_short_forms_of_a_size_are_written_out(name):
+    assert expand(name, {}, 99) == {"height": 99, "width": 99}
+    assert expand(name, {"size": 64}, 99) == {"height": 64, "width": 64}
+    assert expand(name, {"height": 48}, 99) == {"height": 48, "width": 99}
+    given = {"size": 64, "width": 32}
+    assert expand(name, given, 99) == {"height": 64, "width": 32}
+    assert given == {"size": 64, "width": 32}
+
+
+def test_short_forms_of_statistics_are_written_out():
+    for name, constants in STATISTICS.items():
+        assert expand("normalize", {"stats": name}, 99) == constants
+    assert expand("normalize", {"stats": "train"}, 99) == {}
+    assert expand("to_lab", {}, 99) == {}
+
+
+@pytest.mark.parametrize("stats", ["imagnet", 1, None, [1], ("half",), True], ids=str)
+def test_unknown_statistics_are_refused(stats):
+    with pytest.raises(UserError, match="expected one of imagenet, half, train"):
+        expand("normalize", {"stats": stats}, 99)
+
+
+@pytest.mark.parametrize("stats", ["train", "half"])
+def test_statistics_beside_constants_are_refused(stats):
+    with pytest.raises(UserError, match="not both"):
+        expand("normalize", {"stats": stats, "mean": (0.0, 0.0, 0.0)}, 99)
+
+
+@pytest.mark.parametrize("side", ["height", "width"])
+@pytest.mark.parametrize("value", [0, -1, 8193, 10**30, 1.0, True, None, "32", (1,)], ids=str)
+def test_impossible_sizes_are_refused(side, value):
+    with pytest.raises(UserError, match=f"resize: {side} is .*: expected pixels, 1 to 8192"):
+        check("resize", {"height": 8192, "width": 1, side: value})
+
+
+@pytest.mark.parametrize("value", [-1, 256, 10**30])
+def test_impossible_padding_is_refused(value):
+    check("pad_resize", {"value": 0})
+    check("pad_resize", {"value": 255})
+    with pytest.raises(UserError, match="pad_resize: value is .*: expected 0 to 255"):
+        check("pad_resize", {"value": value})
+
+
+NOT_THREE_NUMBERS = [(1, 1), (1, 1, 1, 1), 1.0, "111", (1, 1, True), (1, 1, "1"), (1, 1, None)]
+
+
+@pytest.mark.parametrize("constant", ["mean", "std"])
+@pytest.mark.parametrize(
+    "value", [*NOT_THREE_NUMBERS, (1, 1, float("inf")), (1, 1, 10**400), (1, 1, 1e7)], ids=repr
+)
+def test_constants_that_are_not_a_number_per_channel_are_refused(constant, value):
+    with pytest.raises(UserError, match=f"normalize: {constant} is .*: expected a number per"):
+        check("normalize", {constant: value})
+
+
+@pytest.mark.parametrize("std", [0, -1.0, 1e-7, 1e-320])
+def test_a_deviation_near_zero_is_refused(std):
+    check("normalize", {"mean": (0, -1.0, 1e-320), "std": (1, 2.5, 1e-6)})
+    with pytest.raises(UserError, match="normalize: std is"):
+        check("normalize", {"std": (1.0, std, 1.0)})
+
+
+@pytest.mark.parametrize("constant", ["mean", "std"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_nan_is_refused(constant, place):
+    values = [1.0, 1.0, 1.0]
+    values[place] = float("nan")
+    with pytest.raises(UserError):
+        check("normalize", {constant: tuple(values)})

@@ -1,0 +1,349 @@
+"""A user's mistake ends in one line, exit code 2 and nothing lost."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import melanoma_eval
+import melanoma_train
+import predict
+from preparer import prepare_split
+from src.core.errors import run_main
+from src.scripts import export_model
+
+PROGRAMS = {
+    "train": melanoma_train.main,
+    "eval": melanoma_eval.main,
+    "predict": predict.main,
+    "export": export_model.main,
+    "split": prepare_split.main,
+}
+
+
+@pytest.fixture
+def refuse(capsys):
+    """Run a program that must refuse; the one line it says."""
+
+    def run(program, *argv, code=2):
+        main = PROGRAMS[program]
+        with pytest.raises(SystemExit) as stop:
+            run_main(lambda _: main([str(argument) for argument in argv]))
+        output = capsys.readouterr()
+        assert stop.value.code == code, output
+        assert "Traceback" not in output.out + output.err
+        lines = output.err.strip().splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("error: ")
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def isic(demo, tmp_path):
+    """A copy of the drawn ISIC layout that a test may spoil."""
+    folder = tmp_path / "isic"
+    shutil.copytree(demo / "isic2020", folder)
+    return folder
+
+
+def train_flags(data, tmp_path, *more):
+    flags = ["--data_path", data, "--output_dir", tmp_path / "out", "--model", "test_resnet"]
+    flags += ["--pretrained", "false", "--input_size", "32", "--epochs", "1"]
+    return [*flags, "--num_workers", "0", "--device", "cpu", *more]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--epochz", "3"], "did you mean 'epochs'"),
+        (["--epochs", "three"], "--epochs is 'three': expected a whole number"),
+        (["--epochs", "0"], "expected 1 or more"),
+        (["--pretrained", "maybe"], "expected true or false"),
+        (["--objective", "focall"], "did you mean 'focal'"),
+        (["--objective", "focal(gama=1)"], "did you mean 'gamma'"),
+        (["--objective", "focal(gamma='x')"], "expected a value like 2.0"),
+        (["--objective", "__import__('os').system('x')"], "expected name"),
+        (["--focal_loss", "--ohem"], "--focal_loss and --ohem both choose the objective"),
+        (["--ohem", "--objective", "focal"], "both choose the objective"),
+        (["--focal_loss", "--smoothing", "0.1"], "has no option 'smoothing'"),
+        (["--cielab", "--preprocess", "resize"], "both choose the preprocess"),
+        (["--augment", "dermoscopy"], "did you mean 'dermatoscopy'"),
+        (["--sampler", "weigthed"], "no sampler is called"),
+        (["--scheduler", "cosin"], "did you mean 'cosine'"),
+        (["--dataset", "ham1000"], "did you mean 'ham10000'"),
+        (["--model", "convnext_tinny"], "did you mean 'convnext_tiny'"),
+        (["--monitor", "aurocc"], "did you mean 'auroc'"),
+        (["--preprocess", "normalize(stats='imagenet')"], "a step that fixes the size"),
+        (["--device", "cuda"], "--device cpu or --device auto"),
+        (["--device", "tpu"], "expected auto, cpu, cuda"),
+        (["--mixup", "0.5"], "--mixup 0.5: accepted as 0.0 only"),
+        (["--test"], "--checkpoint FILE"),
+        (["--checkpoint", "x.pth"], "--checkpoint goes with --test"),
+        (["--resume", "nowhere.pth"], "expected auto, a checkpoint or a run's folder"),
+        (["--run_name", "../x"], "expected a plain name"),
+        (["--config", "nowhere.yaml"], "no such file"),
+        (["--valid_size", "0.6", "--test_size", "0.5"], "leave rows for training"),
+        (["--num_classes", "7"], "the data have 2 (benign, malignant)"),
+        (["--num_groups", "2", "--domain_discriminative_loss"], "the data have groups up to 3"),
+        (["--weights", "nowhere.pth"], "no such file"),
+        (["--scheduler", "cosine(warmup_steps=99999)"], "expected fewer than all"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_flags(refuse, demo, tmp_path, monkeypatch, flags, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    base = train_flags(demo / "isic2020", tmp_path)
+    assert expected in refuse("train", *base, *flags)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epochz: 3", "unknown key 'epochz'; did you mean 'epochs'"),
+        ("lr: fast", "lr is 'fast': expected a number"),
+        ("- a\n- b", "expected 'key: value' lines"),
+        ("lr: [1, 2]", "lr is '['1', '2']': expected a number"),
+        ("lr: 1\nlr: 2", "given twice"),
+        ("{", "not YAML"),
+        ("focal_loss: true\nohem: true", "both choose the objective"),
+    ],
+)
+def test_yaml(refuse, tmp_path, text, expected):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert expected in refuse("train", "--config", path)
+
+
+def spoil_missing_folder(isic):
+    shutil.rmtree(isic)
+    return "no such folder"
+
+
+def spoil_empty_folder(isic):
+    shutil.rmtree(isic)
+    isic.mkdir()
+    return "expected benign and malignant"
+
+
+def spoil_empty_class_folder(isic):
+    shutil.rmtree(isic / "valid" / "malignant")
+    (isic / "valid" / "malignant").mkdir()
+    return "malignant: empty"
+
+
+def spoil_missing_class_folder(isic):
+    shutil.rmtree(isic / "train" / "benign")
+    return "found no benign"
+
+
+def csv_of(isic):
+    return isic / "ISIC_2020_full.csv"
+
+
+def spoil_missing_column(isic):
+    rows = pd.read_csv(csv_of(isic), sep=";")
+    rows.drop(columns="target").to_csv(csv_of(isic), sep=";", index=False)
+    return "no column 'target' (found: image_name"
+
+
+def spoil_separator(isic):
+    csv_of(isic).write_text(csv_of(isic).read_text().replace(",", ".").replace(";", "\t"))
+    return "is its separator neither , nor ;?"
+
+
+def spoil_images_without_a_row(isic):
+    lines = csv_of(isic).read_text().splitlines(keepends=True)
+    csv_of(isic).write_text("".join(lines[:-2]))
+    return "2 bad images"
+
+
+def spoil_rows_without_an_image(isic):
+    next((isic / "train" / "benign").iterdir()).unlink()
+    return "a row in ISIC_2020_full.csv, but no image"
+
+
+def spoil_duplicate_rows(isic):
+    lines = csv_of(isic).read_text().splitlines(keepends=True)
+    csv_of(isic).write_text("".join([*lines, lines[-1]]))
+    return "1 rows repeat an image"
+
+
+def spoil_target(isic):
+    rows = pd.read_csv(csv_of(isic), sep=";", dtype=str)
+    rows.loc[0, "target"] = "maybe"
+    rows.to_csv(csv_of(isic), sep=";", index=False)
+    return "column 'target' holds 'maybe': expected a number"
+
+
+def spoil_leak(isic):
+    rows = pd.read_csv(csv_of(isic), sep=";", dtype=str)
+    rows.loc[rows.split == "valid", "patient_id"] = rows.patient_id[rows.split == "train"].iloc[0]
+    rows.to_csv(csv_of(isic), sep=";", index=False)
+    return "1 of the 1 valid patients are also in train"
+
+
+def first_image(isic):
+    return sorted((isic / "train" / "malignant").iterdir())[0]
+
+
+def spoil_truncated_jpeg(isic):
+    path = first_image(isic)
+    path.write_bytes(path.read_bytes()[:-500])
+    return f"{path.name}: truncated"
+
+
+def spoil_corrupt_jpeg(isic):
+    path = first_image(isic)
+    path.write_bytes(path.read_bytes()[:20] + b"\x00" * 5000)
+    return f"{path.name}: corrupt"
+
+
+def spoil_text_named_jpg(isic):
+    first_image(isic).write_text("not an image")
+    return "not a JPEG or PNG file"
+
+
+def spoil_zero_bytes(isic):
+    first_image(isic).write_bytes(b"")
+    return "empty file"
+
+
+SPOILERS = [function for name, function in list(globals().items()) if name.startswith("spoil_")]
+
+
+@pytest.mark.parametrize("spoil", SPOILERS, ids=lambda spoil: spoil.__name__)
+def test_data(refuse, isic, tmp_path, spoil):
+    expected = spoil(isic)
+    assert expected in refuse("train", *train_flags(isic, tmp_path))
+    assert not (tmp_path / "out").exists(), "refused before anything was written"
+
+
+def test_bad_images_are_left_out_up_to_the_limit(isic, tmp_path, capsys):
+    spoil_zero_bytes(isic)
+    melanoma_train.main(list(map(str, train_flags(isic, tmp_path, "--max_bad_images", "1"))))
+    assert "left out" in capsys.readouterr().out
+
+
+def test_names_with_spaces_and_other_scripts_work(isic, tiny_onnx, tmp_path, capsys):
+    source = isic / "test" / "malignant"
+    renamed = tmp_path / "Bilder ü 皮膚"
+    renamed.mkdir()
+    for index, path in enumerate(sorted(source.iterdir())[:2]):
+        shutil.copy(path, renamed / f"läsion {index} 黒.JPG")
+    output = tmp_path / "aus gabe" / "vorhersage ß.csv"
+    argv = ["--onnx_model_path", tiny_onnx, "--input_folder", renamed, "--output_csv", output]
+    assert predict.main(list(map(str, argv))) == 0
+    names = pd.read_csv(output).image_name.tolist()
+    assert names == ["läsion 0 黒.JPG", "läsion 1 黒.JPG"]
+    capsys.readouterr()
+
+
+def not_writable(tmp_path):
+    """A path below a file: no user, root included, can write there."""
+    (tmp_path / "file").write_text("")
+    return tmp_path / "file" / "sub"
+
+
+def test_unwritable_outputs(refuse, demo, tiny_run, tiny_onnx, tmp_path):
+    bad = not_writable(tmp_path)
+    images = demo / "isic2020" / "test" / "malignant"
+    model = ["--onnx_model_path", tiny_onnx]
+    flags = train_flags(demo / "isic2020", tmp_path, "--output_dir", bad)
+    assert "cannot be written to" in refuse("train", *flags)
+    flags = [*model, "--input_folder", images, "--output_csv", bad / "x.csv"]
+    assert "cannot be written" in refuse("predict", *flags)
+    flags = [*model, "--input_folder", images, "--output_csv", tmp_path]
+    assert "cannot be written" in refuse("predict", *flags)
+    checkpoint = tiny_run / "best_checkpoint.pth"
+    flags = ["--checkpoint_path", checkpoint, "--output_dir", bad]
+    assert "cannot be written" in refuse("export", *flags)
+    flags = ["--predictions_csv", tiny_run / "predictions_test.csv", "--output_dir", bad]
+    assert "cannot be written to" in refuse("eval", *flags)
+
+
+@pytest.mark.parametrize("program", ["export", "train", "eval"])
+def test_checkpoints_that_are_none(refuse, tmp_path, program):
+    path = tmp_path / "x.pth"
+    path.write_text("not a checkpoint")
+    flags = ["--test"] if program == "train" else []
+    assert "not a checkpoint" in refuse(program, *flags, "--checkpoint", path)
+    assert "no such checkpoint" in refuse(program, *flags, "--checkpoint", tmp_path / "y.pth")
+
+
+@pytest.mark.parametrize("program", ["predict", "eval"])
+def test_onnx_files_that_are_none(refuse, demo, tmp_path, program):
+    path = tmp_path / "x.onnx"
+    path.write_text("not a model")
+    images = demo / "isic2020" / "test" / "malignant"
+    flags = ["--input_folder", images, "--output_csv", tmp_path / "x.csv"]
+    flags = flags if program == "predict" else []
+    assert "not a usable ONNX model" in refuse(program, "--onnx_model_path", path, *flags)
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_predict_needs_a_folder_with_images(refuse, tiny_onnx, tmp_path):
+    flags = ["--onnx_model_path", tiny_onnx, "--output_csv", tmp_path / "x.csv"]
+    assert "no such folder" in refuse("predict", *flags, "--input_folder", tmp_path / "nowhere")
+    assert "no .jpg, .jpeg, .png images" in refuse("predict", *flags, "--image_folder", tmp_path)
+    assert "--input_folder" in refuse("predict", *flags)
+    more = ["--input_folder", tmp_path, "--batch_size", "0"]
+    assert "invalid" in refuse("predict", *flags, *more)
+
+
+def test_eval_takes_one_source(refuse, tiny_run, tiny_onnx):
+    both = ["--onnx_model_path", tiny_onnx, "--predictions_csv", tiny_run / "predictions_test.csv"]
+    assert "expected one of" in refuse("eval", *both)
+    assert "expected one of" in refuse("eval")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("image_name,target\na.jpg,0\n", "no column 'label'"),
+        ("image_name\na.jpg\n", "no column 'target'"),
+        ("image_name,target,label\na.jpg,1.5,0\n", "target"),
+        ("image_name,target,label\na.jpg,x,0\n", "target"),
+        ("image_name,target,label\na.jpg,0,\n", "has no label"),
+        ("image_name,target,label,probability_a,probability_b\na.jpg,0,0,2,x\n", "probabilities"),
+    ],
+)
+def test_predictions_that_are_none(refuse, tmp_path, text, expected):
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    assert expected in refuse("eval", "--predictions_csv", path, "--output_dir", tmp_path)
+
+
+def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, demo, tmp_path):
+    flags = ["--dataset", "ham10000", "--data_path", demo / "ham10000", "--output_dir", tmp_path]
+    for source in (
+        ["--checkpoint", tiny_run / "best_checkpoint.pth"],
+        ["--onnx_model_path", tiny_onnx],
+    ):
+        assert "knows the classes benign, malignant" in refuse("eval", *source, *flags)
+
+
+def test_failed_images_exit_with_1_and_are_listed(isic, tiny_onnx, tmp_path, capsys):
+    folder, output = isic / "test" / "malignant", tmp_path / "out.csv"
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "subfolder.jpg").mkdir()
+    argv = ["--onnx_model_path", tiny_onnx, "--input_folder", folder, "--output_csv", output]
+    assert predict.main(list(map(str, argv))) == 1
+    assert "broken.png: truncated" in capsys.readouterr().err
+    rows = pd.read_csv(output)
+    assert list(rows.columns) == ["image_name", "target"]
+    assert len(rows) == len(list(folder.iterdir())) - 2
+
+
+def test_eval_reads_either_form_of_predictions(tiny_run, demo, tmp_path, capsys):
+    rows = pd.read_csv(tiny_run / "predictions_test.csv").drop(columns=["label", "group"])
+    rows.to_csv(tmp_path / "p.csv", index=False)
+    csv = demo / "isic2020" / "ISIC_2020_full.csv"
+    argv = ["--predictions_csv", tmp_path / "p.csv", "--skin_color_csv", csv]
+    melanoma_eval.main([*map(str, argv), "--output_dir", str(tmp_path)])
+    found = json.loads((tmp_path / "p_eval" / "metrics.json").read_text())["p"]
+    logged = json.loads((tiny_run / "metrics.json").read_text())["test"]
+    assert found == {key: value for key, value in logged.items() if key != "loss"}
+    assert "sensitivity" in capsys.readouterr().out
