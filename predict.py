@@ -12,7 +12,7 @@ from src.preprocess.image import IMAGE_SUFFIXES, list_images
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be read."""
-    args = parse_arguments(argv)
+    args = parse_args(argv)
     folder, output = Path(args.input_folder), Path(args.output_csv)
     if not folder.is_dir():
         raise UserError(f"--input_folder {folder}: no such folder")
@@ -41,7 +41,7 @@ def main(argv: list[str] | None) -> int:
     return report_failures(failed)
 
 
-def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line; a mistake in it raises `UserError`."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     refuse_in_words(parser)

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
 # Train on what this machine has (a GPU where there is one): ./train.sh --config configs/demo.yaml
 set -euo pipefail
-cd "$(dirname "$0")"
-exec "${PYTHON:-python}" melanoma_train.py "$@"
+exec "${PYTHON:-python}" "$(dirname "$0")/melanoma_train.py" "$@"

@@ -82,7 +82,7 @@ def train_flags(data, tmp_path, *more):
         (["--mixup", "0.5"], "--mixup 0.5: accepted as 0.0 only"),
         (["--test"], "--checkpoint FILE"),
         (["--checkpoint", "x.pth"], "--checkpoint goes with --test"),
-        (["--resume", "nowhere.pth"], "expected auto, a checkpoint or a run's folder"),
+        (["--resume", "nowhere.pth"], "expected auto or the folder of a run"),
         (["--run_name", "../x"], "expected a plain name"),
         (["--config", "nowhere.yaml"], "no such file"),
         (["--valid_size", "0.6", "--test_size", "0.5"], "leave rows for training"),

@@ -121,7 +121,7 @@ class Run:
     run_name: str = flag("", "name of this run's folder; empty: date, model, batch, objective")
     log_dir: str = flag("", "folder for TensorBoard events; empty: logs/ in the run's folder")
     resume: str = flag(
-        "", "auto: continue the matching run or start it; else a checkpoint to continue"
+        "", "auto: continue the matching run or start it; else the folder of a run to continue"
     )
     monitor: str = flag("malignant_f1", "metric of the validation rows that picks the best epoch")
     save_ckpt: bool = flag(True, "keep a checkpoint_epoch_<N>.pth beside the latest and the best")

@@ -76,8 +76,8 @@ def find_run(cfg: Config) -> Path | None:
     """The folder that `--resume` continues: None to start a new one.
 
     `auto` takes the folder `--run_name` names, else the newest in `--output_dir` with the same
-    settings. A path is a checkpoint, or a folder that has one. Raises `UserError` for a run of
-    other settings.
+    settings. Else it is a run's folder, or a checkpoint in it; the run goes on from its latest.
+    Raises `UserError` for a run of other settings.
     """
     if not cfg.run.resume:
         return None
@@ -86,7 +86,7 @@ def find_run(cfg: Config) -> Path | None:
         path = Path(cfg.run.resume)
         folder = path if path.is_dir() else path.parent
         if not path.exists() or not (folder / LATEST).is_file():
-            raise UserError(f"--resume {path}: expected auto, a checkpoint or a run's folder")
+            raise UserError(f"--resume {path}: expected auto or the folder of a run")
     elif cfg.run.run_name:
         folder = root / cfg.run.run_name
         if not (folder / LATEST).is_file():

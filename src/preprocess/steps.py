@@ -93,16 +93,16 @@ def check(name: str, options: dict) -> None:
         raise UserError(f"{name}: value is {options['value']}: expected 0 to 255")
     for constant, least in (("mean", -1e6), ("std", 1e-6)):
         numbers = options.get(constant, (1.0, 1.0, 1.0))
-        if not _three_numbers(numbers) or min(numbers) < least or max(numbers) > 1e6:
+        if not _three_numbers(numbers, least, 1e6):
             raise UserError(
                 f"{name}: {constant} is {numbers!r}: expected a number per channel, "
                 f"{least:g} to 1e6"
             )
 
 
-def _three_numbers(values) -> bool:
+def _three_numbers(values, least: float, most: float) -> bool:
     fits = isinstance(values, tuple | list) and len(values) == 3
-    return fits and all(type(value) in (int, float) for value in values)
+    return fits and all(type(v) in (int, float) and least <= v <= most for v in values)
 
 
 def _centre_on(inner: np.ndarray, height: int, width: int, value: int) -> np.ndarray:

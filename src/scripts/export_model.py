@@ -9,19 +9,7 @@ from src.core.errors import UserError, refuse_in_words, run_main
 
 
 def main(argv: list[str] | None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    refuse_in_words(parser)
-    parser.add_argument(
-        "--checkpoint_path", "--checkpoint", required=True, help="checkpoint of a run"
-    )
-    parser.add_argument("--output_dir", help="folder to write to (default: the checkpoint's)")
-    parser.add_argument(
-        "--model_class",
-        choices=["MelanomaClassifier"],
-        default="MelanomaClassifier",
-        help="the class in the checkpoint; there is one",
-    )
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     checkpoint = Path(args.checkpoint_path)
     network, contract = load_network(checkpoint)
     folder = Path(args.output_dir) if args.output_dir else checkpoint.parent
@@ -32,6 +20,22 @@ def main(argv: list[str] | None) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
     print(f"{path}: within {deviation:.1g} of the checkpoint's probabilities")
     print(contract.notice)
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line; a mistake in it raises `UserError`."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    refuse_in_words(parser)
+    add = parser.add_argument
+    add("--checkpoint_path", "--checkpoint", required=True, help="checkpoint of a run")
+    add("--output_dir", help="folder to write to (default: the checkpoint's)")
+    add(
+        "--model_class",
+        choices=["MelanomaClassifier"],
+        default="MelanomaClassifier",
+        help="the class in the checkpoint; there is one",
+    )
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
+from src.core.registry import Call
 from src.preprocess.steps import (
     STATISTICS,
     STEPS,
@@ -45,11 +46,9 @@ def test_every_step_takes_uint8_and_gives_three_channels_without_touching_its_in
 
 
 @pytest.mark.parametrize("name", STEPS.names())
-def test_every_step_writes_a_docstring_and_options_the_user_can_give(name):
+def test_every_step_says_what_it_gives_and_takes_an_image_alone_from_the_program(name):
     assert STEPS[name].__doc__
-    assert STEPS.context_names(
-        name + "(" + ", ".join(f"{k}={v!r}" for k, v in options_of(name).items()) + ")"
-    ) == ["image"]
+    assert STEPS.context_names(str(Call(name, options_of(name)))) == ["image"]
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)
@@ -176,7 +175,7 @@ def test_center_crop_crops_one_side_and_frames_the_other():
 def test_lab_of_known_colours(rgb, lab):
     found = to_lab(np.array([[rgb]], np.uint8))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found[0, 0], lab, atol=0.05)
+    np.testing.assert_allclose(found[0, 0], lab, atol=0.2)
 
 
 def lab_in_float64(rgb):
@@ -192,7 +191,8 @@ def lab_in_float64(rgb):
 
 
 def test_lab_of_any_colour_follows_the_definition():
-    np.testing.assert_allclose(to_lab(NOISE), lab_in_float64(NOISE), atol=0.05)
+    """OpenCV interpolates in tables: its error stays well below what an eye can tell (1)."""
+    np.testing.assert_allclose(to_lab(NOISE), lab_in_float64(NOISE), atol=0.5)
 
 
 @pytest.mark.parametrize("stats", STATISTICS)
@@ -254,7 +254,7 @@ def test_impossible_sizes_are_refused(side, value):
 def test_impossible_padding_is_refused(value):
     check("pad_resize", {"value": 0})
     check("pad_resize", {"value": 255})
-    with pytest.raises(UserError, match="pad_resize: value is .*: expected 0 to 255"):
+    with pytest.raises(UserError, match=r"pad_resize: value is .*: expected 0 to 255"):
         check("pad_resize", {"value": value})
 
 

@@ -1,0 +1,296 @@
+"""The split maker: finds the leak, keeps patients whole and shares even, changes nothing else."""
+
+import csv
+import io
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from preparer.prepare_split import main
+from src.core.errors import UserError
+
+SCRIPT = Path(__file__).resolve().parents[2] / "preparer" / "prepare_split.py"
+COLUMNS = ["image_name", "ita", "group", "patient_id", "sex", "site, exact", "target", "split"]
+
+
+def cohort(n_patients=90, seed=0):
+    """Rows of 1 to 5 images a patient, in a random order, split by image: it leaks."""
+    rng = random.Random(seed)
+    rows = []
+    for patient in range(n_patients):
+        group = rng.choices(range(4), [1, 5, 3, 2])[0]
+        for _ in range(rng.randint(1, 5)):
+            rows.append(
+                [
+                    f"ISIC_{len(rows):07}.jpg",
+                    f"{rng.uniform(-40, 60):.8f}".replace(".", ","),
+                    str(group),
+                    f"IP_{patient:05}",
+                    rng.choice(["female", "", "NA", " 007 "]),
+                    rng.choice(["back", 'left "upper", arm', "Fuß; rechts"]),
+                    str(int(rng.random() < 0.3)),
+                    rng.choices(["train", "valid"], [4, 1])[0],
+                ]
+            )
+    rng.shuffle(rows)
+    return rows
+
+
+def write(path, rows, separator=";", columns=COLUMNS):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=separator, lineterminator="\n")
+        writer.writerows([columns, *rows])
+    return path
+
+
+def read(path, separator=";"):
+    text = path.read_text(encoding="utf-8")
+    header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def split_of(path):
+    return {row["image_name"]: row["split"] for row in read(path)}
+
+
+def run(path, output, *flags):
+    return main(["--csv", str(path), "--output_csv", str(output), *flags])
+
+
+@pytest.fixture
+def leaky(tmp_path):
+    return write(tmp_path / "in.csv", cohort())
+
+
+def check_whole_and_even(rows, sizes, tolerance):
+    """No shared patient; sizes within 2 points; each class x group within `tolerance` rows."""
+    patients = {s: {r["patient_id"] for r in rows if r["split"] == s} for s in sizes}
+    assert sum(map(len, patients.values())) == len(set().union(*patients.values()))
+    in_stratum = Counter((r["target"], r["group"]) for r in rows)
+    for split, size in sizes.items():
+        part = [r for r in rows if r["split"] == split]
+        assert len(part) / len(rows) == pytest.approx(size, abs=0.02)
+        found = Counter((r["target"], r["group"]) for r in part)
+        for stratum, count in in_stratum.items():
+            assert abs(found[stratum] - size * count) <= tolerance(stratum), (split, stratum)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sizes"),
+    [
+        ([], {"train": 0.8, "valid": 0.2}),
+        (["--valid_size", "0.1"], {"train": 0.9, "valid": 0.1}),
+        (
+            ["--valid-size", "0.2", "--test-size", "0.2"],
+            {"train": 0.6, "valid": 0.2, "test": 0.2},
+        ),
+    ],
+)
+def test_patients_are_whole_and_shares_even(leaky, tmp_path, flags, sizes):
+    assert run(leaky, tmp_path / "out.csv", *flags) == 0
+    rows = read(tmp_path / "out.csv")
+    assert set(split_of(tmp_path / "out.csv").values()) == set(sizes)
+    # A patient, which cannot be cut, has up to five rows: a stratum may be off by one of them.
+    check_whole_and_even(rows, sizes, lambda stratum: 5)
+
+
+def test_real_table_leaks_and_its_new_split_does_not(real_data, tmp_path, capsys):
+    source, output = real_data / "isic2020" / "ISIC_2020_full.csv", tmp_path / "out.csv"
+    assert main(["--csv", str(source), "--audit"]) == 2
+    assert "1,689 of the 1,691 valid patients are also in train\n" in capsys.readouterr().out
+    with pytest.raises(UserError, match=r"1 rows .* ISIC_7951995 in ita, color_b.*--keep_first"):
+        run(source, output)
+    assert not output.exists()
+    capsys.readouterr()
+    assert run(source, output, "--keep_first") == 0
+    assert "have their image" not in capsys.readouterr().out
+    before, rows = read(source), read(output)
+    assert len(rows) == len({r["image_name"] for r in before}) == len(before) - 1
+    # Patients are up to 115 rows of one tone: the mean patient of a class in a group sets what
+    # is possible. Two points of its share, or two rows where it is small, is what is asked.
+    counts = Counter((r["target"], r["group"]) for r in rows)
+    sizes = {"train": 0.8, "valid": 0.2}
+    check_whole_and_even(rows, sizes, lambda stratum: max(2, 0.02 * counts[stratum]))
+    assert main(["--csv", str(output), "--audit"]) == 0
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_only_the_split_column_changes(tmp_path, separator):
+    """Byte for byte: decimal commas, leading zeros, blanks, quotes and empty cells."""
+    source = write(tmp_path / "in.csv", cohort(), separator)
+    run(source, tmp_path / "out.csv")
+    before, after = read(source, separator), read(tmp_path / "out.csv", separator)
+    assert [r | {"split": ""} for r in after] == [r | {"split": ""} for r in before]
+    assert [r["split"] for r in after] != [r["split"] for r in before]
+    again = write(tmp_path / "again.csv", [list(r.values()) for r in after], separator)
+    assert (tmp_path / "out.csv").read_bytes() == again.read_bytes()
+
+
+def test_split_depends_on_the_seed_but_not_on_the_order_of_rows(leaky, tmp_path):
+    def made(source, seed):
+        output = tmp_path / "out.csv"
+        run(source, output, "--seed", str(seed))
+        return split_of(output)
+
+    mixed = cohort()
+    random.Random(1).shuffle(mixed)
+    first = made(leaky, 0)
+    assert made(leaky, 0) == first
+    assert made(write(tmp_path / "mixed.csv", mixed), 0) == first
+    assert made(leaky, 1) != first
+    old = [row[:-1] + ["train"] for row in cohort()]
+    assert made(write(tmp_path / "old.csv", old), 0) == first
+
+
+def test_audit_reports_and_writes_nothing(leaky, tmp_path, capsys):
+    output = tmp_path / "out.csv"
+    assert run(leaky, output, "--audit") == 2
+    patients = {s: {r[3] for r in cohort() if r[-1] == s} for s in ("train", "valid")}
+    shared, total = len(patients["train"] & patients["valid"]), len(patients["valid"])
+    assert (
+        f"\n{shared} of the {total} valid patients are also in train\n" in capsys.readouterr().out
+    )
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+    run(leaky, output)
+    capsys.readouterr()
+    assert main(["--csv", str(output), "--audit"]) == 0
+    assert "no patient or lesion crosses the splits" in capsys.readouterr().out
+
+
+def test_audit_sees_lesions_and_split_aliases(tmp_path, capsys):
+    columns = ["image_name", "target", "patient_id", "lesion_id", "split"]
+    rows = [["a", 0, "", "l", "TRAIN"], ["b", 1, "", "l", "val"], ["c", 1, "p", "", "test"]]
+    path = write(tmp_path / "in.csv", rows, columns=columns)
+    assert main(["--csv", str(path), "--audit"]) == 2
+    assert "1 of the 1 valid lesions are also in train" in capsys.readouterr().out
+
+
+def test_counts_are_printed_before_and_after(leaky, tmp_path, capsys):
+    run(leaky, tmp_path / "out.csv")
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    tables = [i for i, line in enumerate(lines) if line[0] in ("before", "after")]
+    assert [lines[i][0] for i in tables] == ["before", "after"]
+    for start, path in zip(tables, (leaky, tmp_path / "out.csv"), strict=True):
+        for line, split in zip(lines[start + 1 : start + 3], ("train", "valid"), strict=True):
+            part = [r for r in read(path) if r["split"] == split]
+            expected = [split]
+            for group in (None, "0", "1", "2", "3"):
+                rows = [r for r in part if group in (None, r["group"])]
+                expected += [str(len(rows)), f"({sum(r['target'] == '1' for r in rows)})"]
+            assert line == expected
+
+
+def test_equal_rows_are_dropped_and_counted(tmp_path, capsys):
+    rows = cohort()
+    source = write(tmp_path / "in.csv", [*rows, rows[0], rows[7], rows[7]])
+    run(source, tmp_path / "out.csv")
+    assert "an earlier one has their image: 3\n" in capsys.readouterr().out
+    names = [row["image_name"] for row in read(tmp_path / "out.csv")]
+    assert names == [row[0] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("target", "x"), ("patient_id", "IP_other"), ("split", "x"), ("image_name", "x")],
+)
+def test_rows_of_an_image_that_differ_are_refused_or_the_first_is_kept(tmp_path, column, value):
+    rows = cohort()
+    place = COLUMNS.index(column)
+    other = list(rows[4])
+    flipped = {"target": str(1 - int(other[6])), "image_name": other[0].removesuffix(".jpg")}
+    flipped["split"] = {"train": "valid", "valid": "train"}[other[7]]
+    other[place] = flipped.get(column, value)
+    source = write(tmp_path / "in.csv", [*rows, rows[4], other])
+    stem = rows[4][0].removesuffix(".jpg")
+    with pytest.raises(UserError, match=rf"1 rows .*\(first: {stem} in {column}\).*--keep_first"):
+        run(source, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+    run(source, tmp_path / "out.csv", "--keep_first")
+    assert [list(r.values())[:-1] for r in read(tmp_path / "out.csv")] == [r[:-1] for r in rows]
+
+
+def test_rows_without_a_patient_are_counted_and_stand_alone(tmp_path, capsys):
+    rows = [[*row[:3], "", *row[4:]] for row in cohort(40)]
+    run(write(tmp_path / "in.csv", rows), tmp_path / "out.csv")
+    assert f"{len(rows)} rows, {len(rows)} of no patient" in capsys.readouterr().out
+    assert set(split_of(tmp_path / "out.csv").values()) == {"train", "valid"}
+
+
+@pytest.mark.parametrize("place", ["in.csv", "link.csv", "sub/../in.csv"])
+def test_input_is_never_overwritten(leaky, tmp_path, place):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.csv").symlink_to(leaky)
+    before = leaky.read_bytes()
+    with pytest.raises(UserError, match="is the input: choose another --output_csv"):
+        run(leaky, tmp_path / place)
+    assert leaky.read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["absent/out.csv", "in.csv/out.csv", "folder"])
+def test_output_that_cannot_be_written_is_refused(leaky, tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match=f"{place}: cannot write there; expected a file"):
+        run(leaky, tmp_path / place)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "in.csv"]
+
+
+def test_earlier_output_survives_a_write_that_fails(leaky, tmp_path, monkeypatch):
+    output = tmp_path / "out.csv"
+    output.write_text("earlier")
+
+    def full(self, path, **options):
+        Path(path).write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
+    with pytest.raises(UserError, match=r"out.csv: cannot write there \(No space left on device\)"):
+        run(leaky, output)
+    assert output.read_text() == "earlier"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--valid_size", "0"], "expected a sum below 1"),
+        (["--valid_size", "-0.1"], "--valid_size -0.1"),
+        (["--valid_size", "nan"], "expected a sum below 1"),
+        (["--valid_size", "0.5", "--test_size", "0.5"], "expected a sum below 1"),
+        (["--test_size", "-0.1"], "--test_size -0.1"),
+        (["--seed", "-1"], "--seed -1: expected 0 to"),
+        (["--seed", str(2**32)], "--seed 4294967296"),
+    ],
+)
+def test_sizes_and_seeds_out_of_range_are_refused(leaky, tmp_path, flags, message):
+    with pytest.raises(UserError, match=message):
+        run(leaky, tmp_path / "out.csv", *flags)
+
+
+@pytest.mark.parametrize("column", ["image_name", "target", "patient_id", "split"])
+def test_missing_column_is_named(tmp_path, column):
+    place = COLUMNS.index(column)
+    rows = [row[:place] + row[place + 1 :] for row in cohort(5)]
+    columns = COLUMNS[:place] + COLUMNS[place + 1 :]
+    path = write(tmp_path / "in.csv", rows, columns=columns)
+    with pytest.raises(UserError, match=f"in.csv: no column '{column}'"):
+        main(["--csv", str(path), "--audit"])
+
+
+def test_wrong_group_is_named_with_its_line(tmp_path):
+    rows = cohort()
+    rows[3][2] = "6"
+    stem = rows[3][0].removesuffix(".jpg")
+    with pytest.raises(UserError, match=rf"{stem} \(line 5\): group 6: expected 0 to 3"):
+        main(["--csv", str(write(tmp_path / "in.csv", rows)), "--audit"])
+
+
+def test_command_exits_with_2_and_one_line_without_an_output(leaky):
+    command = [sys.executable, str(SCRIPT), "--csv", str(leaky)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=leaky.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: nowhere to write to: give --output_csv FILE, or --audit")
+    assert len(done.stderr.splitlines()) == 1

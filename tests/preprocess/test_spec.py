@@ -1,0 +1,414 @@
+"""A spec: what stands before and after its mark, and that only an unedited one loads."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.core.errors import UserError
+from src.preprocess.spec import (
+    PROBE_SIZE,
+    PROBE_TOLERANCE,
+    parse_preprocessing,
+    preprocessing_from_json,
+)
+from src.preprocess.steps import STEPS, center_crop, normalize, pad_resize, resize, to_lab
+
+RNG = np.random.default_rng(0)
+NOISE = RNG.integers(0, 256, (90, 120, 3), np.uint8)
+HALF = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+SPECS = [
+    "resize",
+    "resize || normalize(stats='imagenet')",
+    "pad_resize(size=48, value=9) || center_crop | normalize(stats='half')",
+    "|| resize | to_lab | normalize(mean=(50, 0, 0), std=(20.5, 10, 10))",
+    "resize(height=40, width=56) | center_crop(size=24) | normalize(stats='half')",
+    "resize || to_lab",
+    "resize || normalize(stats='half') | pad_resize(size=40)",
+]
+FULL = "pad_resize(size=48, value=9) || center_crop | to_lab | normalize(stats='half')"
+
+
+def parse(text):
+    return parse_preprocessing(text, 32)
+
+
+def saved(text=FULL):
+    return json.loads(json.dumps(parse(text).to_json()))
+
+
+def digest(content):
+    """The digest as documented: SHA-256 of steps and mark as JSON with sorted keys."""
+    signed = {"steps": content["steps"], "mark": content["mark"]}
+    return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("text", SPECS)
+def test_prepare_then_finish_is_the_call(text):
+    spec = parse(text)
+    before = NOISE.copy()
+    prepared = spec.prepare(NOISE)
+    assert prepared.dtype == np.uint8
+    assert prepared.shape[2] == 3
+    result = spec(NOISE)
+    np.testing.assert_array_equal(spec.finish(prepared), result)
+    np.testing.assert_array_equal(NOISE, before)
+    assert result.dtype == np.float32
+    assert result.shape == (3, *spec.output_size)
+    assert result.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize("shape", [(90, 120), (120, 90), (32, 32), (1, 1), (3, 500)], ids=str)
+@pytest.mark.parametrize("text", SPECS)
+def test_every_image_comes_out_at_one_size(text, shape):
+    spec = parse(text)
+    image = RNG.integers(0, 256, (*shape, 3), np.uint8)
+    result = spec(image)
+    assert result.shape == (3, *spec.output_size)
+    assert np.isfinite(result).all()
+
+
+@pytest.mark.parametrize("name", STEPS.names())
+def test_every_step_fits_into_a_spec_that_saves_and_loads(name):
+    written = {"normalize": "normalize(stats='half')"}.get(name, name)
+    text = f"resize(size=40) || {written}"
+    spec = parse(text)
+    assert spec.steps[-1].name == name
+    assert preprocessing_from_json(saved(text)) == spec
+    assert spec(NOISE).shape == (3, *spec.output_size)
+
+
+def test_the_steps_before_the_mark_are_prepare_and_those_after_it_finish():
+    spec = parse(
+        "pad_resize(size=48, value=9) | resize(size=40) "
+        "|| center_crop | to_lab | normalize(stats='half')"
+    )
+    working = resize(pad_resize(NOISE, height=48, width=48, value=9), height=40, width=40)
+    np.testing.assert_array_equal(spec.prepare(NOISE), working)
+    finished = normalize(to_lab(center_crop(working, height=32, width=32)), **HALF)
+    np.testing.assert_array_equal(spec.finish(working), finished.transpose(2, 0, 1))
+    assert (spec.mark, spec.output_size) == (2, (32, 32))
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("resize", 1),
+        ("resize | center_crop", 2),
+        ("resize | normalize(stats='half')", 1),
+        ("resize | center_crop | to_lab | normalize(stats='half')", 2),
+        ("resize | to_lab | center_crop | normalize(stats='half')", 1),
+        ("normalize(stats='half') | resize", 0),
+        ("resize ||", 1),
+        ("|| resize", 0),
+        ("resize || center_crop | normalize(stats='half')", 1),
+        ("resize | | center_crop ||| normalize(stats='half')", 2),
+    ],
+)
+def test_without_a_mark_every_step_before_lab_and_normalize_is_prepare(text, mark):
+    assert parse(text).mark == mark
+
+
+def test_short_forms_are_written_out():
+    spec = parse("resize || normalize(stats='half')")
+    assert [(s.name, s.options) for s in spec.steps] == [
+        ("resize", {"height": 32, "width": 32}),
+        ("normalize", HALF),
+    ]
+    assert parse("pad_resize(size=64)").steps[0].options == {"height": 64, "width": 64, "value": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a step that fixes the size, such as resize"),
+        ("||", "expected a step that fixes the size, such as resize"),
+        ("normalize(stats='half')", "expected a step that fixes the size, such as resize"),
+        ("resize || to_lab || normalize(stats='half')", "expected at most one mark ||"),
+        ("resize | normalize(stats='half') | normalize(stats='half')", "normalize and to_lab once"),
+        ("resize | to_lab | to_lab", "expected normalize and to_lab once at most"),
+        ("resize | normalize(stats='half') ||", "to_lab and normalize stand after the mark ||"),
+        ("to_lab || resize", "to_lab and normalize stand after the mark ||"),
+        ("resize || normalize(stats='half') | to_lab", "to_lab stands before normalize"),
+        ("resise", "no preprocessing step is called 'resise'; did you mean 'resize'?"),
+        ("resize(hight=3)", "has no option 'hight'; did you mean 'height'?"),
+        ("to_lab(x=1) | resize", "preprocessing step 'to_lab' has no option 'x' (options: none)"),
+        ("resize(32)", "cannot read 'resize(32)'"),
+        ("resize(size=__import__('os'))", "cannot read"),
+        ("resize, to_lab", "cannot read"),
+        ("resize(size=0)", "resize: height is 0: expected pixels, 1 to 8192"),
+        ("resize(size=None)", "resize: height is None: expected pixels, 1 to 8192"),
+        ("resize(width=True)", "resize: width is True: expected pixels, 1 to 8192"),
+        ("pad_resize(value=300)", "pad_resize: value is 300: expected 0 to 255"),
+        ("pad_resize(value=0.5)", "option 'value' is 0.5: expected a value like 0"),
+        ("resize | normalize", "normalize: expected stats=... or mean=... and std=..."),
+        ("resize | normalize(stats='image')", "expected one of imagenet, half, train"),
+        ("resize | normalize(stats=[1])", "expected one of imagenet, half, train"),
+        ("resize | normalize(mean=(1, 1, 1))", "normalize' needs the option 'std'"),
+        ("resize | normalize(std=(1, 1, 1))", "normalize' needs the option 'mean'"),
+        ("resize | normalize(stats='train', mean=(0, 0, 0))", "not both"),
+        ("resize | normalize(mean=(0, 0), std=(1, 1))", "mean is (0, 0): expected a number per"),
+        ("resize | normalize(mean=(0, 0, 0), std=(1, 1, 0))", "std is (1, 1, 0): expected a"),
+        ("resize | normalize(mean=0.5, std=0.5)", "mean is 0.5: expected a number per channel"),
+        ("resize | normalize(mean=(1e999, 0, 0), std=(1, 1, 1))", "cannot read"),
+    ],
+)
+def test_specs_that_cannot_work_are_refused(text, message):
+    with pytest.raises(UserError) as error:
+        parse(text)
+    assert message in str(error.value)
+
+
+@given(st.text(alphabet="|resiz_ab(size=3,)to'n", max_size=24))
+def test_random_text_is_a_spec_or_a_user_error(text):
+    try:
+        spec = parse(text)
+    except UserError:
+        return
+    assert spec.output_size
+
+
+@pytest.mark.parametrize(
+    "head", ["", "to_lab | ", "center_crop(size=16) | ", "center_crop(size=16) | to_lab | "]
+)
+def test_statistics_are_those_of_all_pixels_that_normalize_meets(head):
+    spec = parse(f"resize || {head}normalize(stats='train')")
+    assert spec.needs_statistics
+    images = [RNG.integers(0, 200, (h, w, 3), np.uint8) for h, w in ((32, 32), (40, 24), (17, 50))]
+    counted = spec.with_statistics(iter(images))
+    assert not counted.needs_statistics
+    met = images
+    if "crop" in head:
+        met = [center_crop(image, height=16, width=16) for image in met]
+    met = [to_lab(image) if "lab" in head else image / 255.0 for image in met]
+    pixels = np.concatenate([image.reshape(-1, 3) for image in met]).astype(float)
+    np.testing.assert_allclose(counted.steps[-1].options["mean"], pixels.mean(0), atol=1e-5)
+    np.testing.assert_allclose(counted.steps[-1].options["std"], pixels.std(0), atol=1e-5)
+    assert (counted.mark, counted.steps[:-1]) == (spec.mark, spec.steps[:-1])
+    assert spec.needs_statistics
+    assert preprocessing_from_json(counted.to_json()) == counted
+
+
+def test_counted_statistics_standardize_the_images_they_were_counted_on():
+    images = RNG.integers(0, 256, (5, 32, 32, 3), np.uint8)
+    spec = parse("resize || to_lab | normalize(stats='train')").with_statistics(images)
+    outputs = np.stack([spec.finish(image) for image in images])
+    np.testing.assert_allclose(outputs.mean((0, 2, 3)), 0, atol=1e-4)
+    np.testing.assert_allclose(outputs.std((0, 2, 3)), 1, atol=1e-4)
+
+
+def test_statistics_of_constant_images_stay_usable():
+    images = np.full((3, 32, 32, 3), (0, 77, 255), np.uint8)
+    spec = parse("resize || normalize(stats='train')").with_statistics(images)
+    assert min(spec.steps[-1].options["std"]) > 0
+    assert np.isfinite(spec(NOISE)).all()
+    assert preprocessing_from_json(spec.to_json()) == spec
+
+
+@pytest.mark.parametrize("text", [*SPECS, FULL])
+def test_a_saved_spec_loads_as_the_same_function(text):
+    spec, content = parse(text), saved(text)
+    loaded = preprocessing_from_json(content)
+    assert loaded == spec
+    assert loaded.to_json() == spec.to_json() == content
+    np.testing.assert_array_equal(loaded(NOISE), spec(NOISE))
+
+
+def test_saved_specs_hold_every_constant_the_mark_and_their_digest():
+    content = saved()
+    assert content["steps"] == [
+        ["pad_resize", {"height": 48, "width": 48, "value": 9}],
+        ["center_crop", {"height": 32, "width": 32}],
+        ["to_lab", {}],
+        ["normalize", {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}],
+    ]
+    assert content["mark"] == 1
+    assert content["digest"] == digest(content)
+    assert len(content["probe"]) == PROBE_SIZE == 16
+    assert np.std(content["probe"]) > 0.1
+
+
+def edits():
+    """Every constant of a saved spec changed alone, its order and its mark."""
+    for index, (name, options) in enumerate(saved()["steps"]):
+        for key, value in options.items():
+            for place in range(len(value)) if isinstance(value, list) else [None]:
+                content = saved()
+                changed = content["steps"][index][1]
+                if place is None:
+                    changed[key] = value + 1
+                else:
+                    changed[key][place] = value[place] + 0.0001
+                yield pytest.param(content, id=f"{name} {key} {place}")
+    content = saved()
+    content["steps"] = [content["steps"][i] for i in (1, 0, 2, 3)]
+    yield pytest.param(content, id="order")
+    yield pytest.param({**saved(), "mark": 2}, id="mark")
+    content = saved()
+    del content["steps"][2]
+    yield pytest.param(content, id="removed")
+
+
+@pytest.mark.parametrize("content", list(edits()))
+def test_any_edited_constant_changes_the_digest_and_is_refused(content):
+    assert digest(content) != content["digest"]
+    with pytest.raises(UserError, match=r"was edited: its digest does not fit its steps$"):
+        preprocessing_from_json(content)
+
+
+def test_an_edited_digest_is_refused():
+    for wrong in ("0" * 64, "", None, 5, saved()["digest"].upper()):
+        with pytest.raises(UserError, match="was edited"):
+            preprocessing_from_json({**saved(), "digest": wrong})
+
+
+@pytest.mark.parametrize("place", range(PROBE_SIZE))
+def test_a_drifting_probe_is_refused_and_rounding_is_not(place):
+    content = saved()
+    content["probe"][place] += 0.9 * PROBE_TOLERANCE
+    assert preprocessing_from_json(content) == parse(FULL)
+    content["probe"][place] += 0.2 * PROBE_TOLERANCE
+    with pytest.raises(UserError, match=r"gives other numbers than when .* \(by 0.0011\)"):
+        preprocessing_from_json(content)
+
+
+def test_a_constant_edited_together_with_its_digest_fails_the_probe():
+    content = saved()
+    content["steps"][3][1]["mean"][0] = 0.6
+    content["digest"] = digest(content)
+    with pytest.raises(UserError, match="gives other numbers"):
+        preprocessing_from_json(content)
+
+
+NESTED = [1]
+for _ in range(5000):
+    NESTED = [NESTED]
+HOSTILE_STEPS = [
+    None,
+    5,
+    "resize",
+    {},
+    [],
+    {"ab": 1},
+    [None],
+    ["resize"],
+    [["resize"]],
+    [["resize", {}, {}]],
+    [["resize", []]],
+    [["resize", None]],
+    [["resize", "ab"]],
+    [["resize", {}]],
+    [["resize", {"height": 32}]],
+    [["resize", {"height": 32, "width": 32, "extra": 1}]],
+    [["resize", {"height": 32, "width": "32"}]],
+    [["resize", {"height": 32, "width": 32.0}]],
+    [["resize", {"height": 32, "width": True}]],
+    [["resize", {"height": 32, "width": None}]],
+    [["resize", {"height": 32, "width": [32]}]],
+    [["resize", {"height": 32, "width": {"a": 1}}]],
+    [["resize", {"height": 32, "width": 10**9}]],
+    [["resize", {"height": 32, "width": 10**5000}]],
+    [["resize", {"height": 32, "width": -1}]],
+    [["resize", {"height": 32, "width": float("inf")}]],
+    [["resize", {"height": 32, "width": float("nan")}]],
+    [["resize", {"height": 32, "width": NESTED}]],
+    [["resize", {"height": 32, "width": 32, "a" * 10**6: 1}]],
+    [["pad_resize", {"height": 32, "width": 32, "value": 300}]],
+    [["pad_resize", {"height": 32, "width": 32, "value": None}]],
+    [["os.system", {}]],
+    [["resize(height=1, width=1)", {}]],
+    [["__import__('os').abort", {}]],
+    [["", {}]],
+    [[None, {}]],
+    [[["resize"], {}]],
+    [["resize", {"height": 32, "width": 32}], ["normalize", {}]],
+    [["resize", {"height": 32, "width": 32}], ["normalize", {"mean": [0, 0, 0]}]],
+    [["resize", {"height": 32, "width": 32}], ["normalize", {"mean": [0, 0, 0], "std": [1, 1]}]],
+    [["resize", {"height": 32, "width": 32}], ["normalize", {"mean": "abc", "std": [1, 1, 1]}]],
+    [["resize", {"height": 32, "width": 32}], ["normalize", {"stats": "half"}]],
+    [["normalize", HALF], ["resize", {"height": 32, "width": 32}]],
+]
+
+
+@pytest.mark.parametrize("steps", HOSTILE_STEPS, ids=range(len(HOSTILE_STEPS)))
+def test_hostile_steps_are_refused(steps):
+    with pytest.raises(UserError) as error:
+        preprocessing_from_json({**saved(), "steps": steps})
+    assert str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("mark", None),
+        ("mark", "x"),
+        ("mark", []),
+        ("mark", -1),
+        ("mark", 5),
+        ("mark", 10**30),
+        ("mark", float("inf")),
+        ("mark", float("nan")),
+        ("probe", None),
+        ("probe", "x"),
+        ("probe", []),
+        ("probe", 0.5),
+        ("probe", [[1.0]] * 16),
+        ("probe", [0.0] * 15),
+        ("probe", [0.0] * 17),
+        ("probe", [float("nan")] * 16),
+        ("probe", [float("inf")] * 16),
+        ("probe", [10**400] * 16),
+        ("probe", ["x"] * 16),
+        ("probe", [{}] * 16),
+        ("probe", [None] * 16),
+        ("probe", [[1.0], [1.0, 2.0]]),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_hostile_marks_and_probes_are_refused(key, value):
+    with pytest.raises(UserError):
+        preprocessing_from_json({**saved(), key: value})
+
+
+@pytest.mark.parametrize("key", ["steps", "mark", "digest", "probe"])
+def test_a_missing_key_is_refused(key):
+    content = saved()
+    del content[key]
+    with pytest.raises(UserError, match="unreadable: export the model again"):
+        preprocessing_from_json(content)
+
+
+@pytest.mark.parametrize("content", [None, 5, "text", [], {}, [1, 2]], ids=str)
+def test_what_is_no_mapping_is_refused(content):
+    with pytest.raises(UserError, match="unreadable: export the model again"):
+        preprocessing_from_json(content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["height", "width", "value", "mean", "x"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+STEP = st.lists(st.sampled_from(STEPS.names()) | JSON, min_size=2, max_size=2)
+CONTENT = st.fixed_dictionaries({"steps": st.lists(STEP | JSON, max_size=3) | JSON, "mark": JSON})
+
+
+@given(CONTENT, JSON)
+def test_random_json_is_refused(parts, probe):
+    with pytest.raises(UserError):
+        preprocessing_from_json({**saved("resize"), **parts})
+    with pytest.raises(UserError):
+        preprocessing_from_json({**saved("resize"), "probe": probe})
+
+
+def test_specs_are_values():
+    assert parse(FULL) == parse(FULL)
+    assert parse(FULL) != parse(FULL.replace("value=9", "value=8"))

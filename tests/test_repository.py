@@ -1,0 +1,96 @@
+"""What the repository promises: configurations, documented commands and launchers work."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import melanoma_eval
+import predict
+from preparer import make_demo, prepare_split
+from src.core.flags import load_config, parse_flags
+from src.engine.checks import check_settings
+from src.models.backbones import NAMED_BACKBONES
+from src.scripts import export_model
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(ROOT.glob("configs/**/*.yaml"))
+COMMANDS = [
+    shlex.split(line.partition("#")[0])
+    for page in ("README.md", "docs/RESULTS.md")
+    for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("python ")
+]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_configuration_is_valid_and_says_its_command_and_result(path):
+    command, result, _ = path.read_text().split("\n", 2)
+    assert command.startswith("# python melanoma_train.py --config configs/")
+    assert path.name in command
+    assert len(result) > 10 and result.startswith("# ")
+    check_settings(load_config(["--config", str(path)]))
+
+
+def parse(words: list[str]) -> None:
+    """Read a command as its program would; a wrong flag raises."""
+    program, argv = words[1], words[2:]
+    if program == "-m":
+        program, argv = words[2], words[3:]
+    parsers = {
+        "melanoma_train.py": load_config,
+        "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
+        "predict.py": predict.parse_args,
+        "src.scripts.export_model": export_model.parse_args,
+        "preparer/prepare_split.py": prepare_split.parse_args,
+        "preparer/make_demo.py": make_demo.parse_args,
+    }
+    parsers[program](argv)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])
+def test_every_documented_command_is_one(words, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    parse(words)
+
+
+def test_readme_has_its_commands():
+    programs = {words[1] for words in COMMANDS}
+    assert {"melanoma_train.py", "melanoma_eval.py", "predict.py"} <= programs
+
+
+def test_every_named_backbone_is_documented():
+    page = (ROOT / "docs" / "MODELS.md").read_text()
+    assert [name for name in NAMED_BACKBONES if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("script", ["train.sh", "test.sh"])
+def test_launchers_pass_their_flags_on(script, tmp_path):
+    done = subprocess.run(
+        [ROOT / script, "--seed", "7", "--print_config"],
+        cwd=tmp_path,
+        env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "seed: 7" in done.stdout
+    assert f"test: {'true' if script == 'test.sh' else 'false'}" in done.stdout
+
+
+def test_make_help_lists_the_targets():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
+    names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert names == ["help", "demo", "test", "lint"]
+
+
+def test_pins_agree_between_the_requirement_files():
+    pins = {}
+    for path in [*ROOT.glob("requirements*.txt"), ROOT / "constraints.txt"]:
+        for name, version in re.findall(r"^([\w.-]+)==(\S+)$", path.read_text(), re.MULTILINE):
+            assert pins.setdefault(name, version) == version, (path.name, name)
+    assert pins["torch"] == "2.15.0"
