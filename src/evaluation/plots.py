@@ -63,5 +63,5 @@ def _rates(axes, metrics: dict) -> None:
         axes.bar_label(drawn, texts, fontsize=8)
     labels = [f"{name}\nn={v['n']}\n{v['n_malignant']} malignant" for name, v in lines.items()]
     axes.set_xticks(places, labels, fontsize=8)
-    axes.set(ylim=(0, 1.12), title="At the decision threshold")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set(ylim=(0, 1.2), yticks=np.linspace(0, 1, 6), title="At the decision threshold")
+    axes.legend(loc="upper right", fontsize=8, ncols=2, frameon=False)

@@ -233,6 +233,21 @@ def test_every_earlier_flag_reads_values_of_its_type(name):
             convert(name, "x", "here")
 
 
+def test_the_switches_stand_for_what_they_always_did():
+    assert {name: SEED_FLAGS[name].call for name in CHOICES} == {
+        "kaggle": "siim",
+        "cielab": "resize || to_lab | normalize(stats='train')",
+        "oversample_malignant": "class_balanced",
+        "undersample_benign": "undersample",
+        "ohem": "ohem",
+        "recall_ce": "recall_cross_entropy",
+        "focal_loss": "focal",
+        "domain_independent_loss": "domain_independent",
+        "domain_discriminative_loss": "domain_discriminative",
+        "ifw": "inverse_frequency",
+    }
+
+
 @pytest.mark.parametrize("name", CHOICES)
 @pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
 def test_a_switch_sets_its_field(name, form):

@@ -206,7 +206,7 @@ def tables(draw):
 
 
 @given(tables())
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 def test_metrics_of_anything_are_shares_or_nan(table, drawn):
     labels, groups, probabilities, decisions, positive = drawn
     classes = ("x", "y") if probabilities.shape[1] == 2 else SEVEN
