@@ -73,7 +73,7 @@ class RunLog:
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("src").addHandler(self._handler)
         write_text(folder / "config.yaml", to_yaml(cfg))
-        write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2))
+        write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2, ensure_ascii=False))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2))
 
     def epoch(self, history: list[dict]) -> None:

@@ -35,6 +35,8 @@ def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarra
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # a folder, a device, a pipe
+            raise ImageError("not a file")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ImageError(f"larger than {MAX_FILE_BYTES} bytes")
         return decode_image(path.read_bytes(), flags)

@@ -12,6 +12,7 @@ from src.core.registry import Call, parse_call
 from src.preprocess.steps import STEPS, check, expand
 
 PROBE_SIZE = 16
+MAX_STEPS = 32
 PROBE_TOLERANCE = 1e-3
 FINISHING = ("to_lab", "normalize")  # steps that give float32, after the mark
 
@@ -154,6 +155,8 @@ def _make_step(name: str, options: dict) -> Step:
 def _checked(spec: Preprocessing, what: str) -> Preprocessing:
     """`spec`, or a `UserError` where its order cannot work."""
     names = [step.name for step in spec.steps]
+    if len(names) > MAX_STEPS:
+        raise UserError(f"{what}: {len(names)} steps, expected at most {MAX_STEPS}")
     if not any("height" in step.options for step in spec.steps):
         raise UserError(f"{what}: expected a step that fixes the size, such as resize")
     if names.count("normalize") > 1 or names.count("to_lab") > 1:

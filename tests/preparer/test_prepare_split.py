@@ -253,6 +253,15 @@ def test_earlier_output_survives_a_write_that_fails(leaky, tmp_path, monkeypatch
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
+def test_earlier_output_is_replaced_not_written_into(leaky, tmp_path):
+    output, kept = tmp_path / "out.csv", tmp_path / "kept.csv"
+    output.write_text("earlier")
+    kept.hardlink_to(output)
+    run(leaky, output)
+    assert len(read(output)) == len(cohort())
+    assert kept.read_text() == "earlier"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

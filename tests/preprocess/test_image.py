@@ -1,6 +1,7 @@
 """The decoder: what PIL sees is what comes out, and a damaged file is an `ImageError`."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -253,17 +254,20 @@ def test_files_of_any_name_are_read(tmp_path, name):
     ("content", "reason"),
     [
         (None, "No such file or directory"),
-        ("folder", "Is a directory"),
+        ("folder", "not a file"),
+        ("pipe", "not a file"),
         (b"", "empty file"),
         (b"text", "not a JPEG or PNG file"),
         (JPEG[:-9], "truncated"),
     ],
-    ids=["missing", "folder", "empty", "text", "cut"],
+    ids=["missing", "folder", "pipe", "empty", "text", "cut"],
 )
 def test_unreadable_files_are_refused_with_their_reason(tmp_path, content, reason):
     path = tmp_path / "image.jpg"
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(ImageError) as error:

@@ -412,3 +412,9 @@ def test_random_json_is_refused(parts, probe):
 def test_specs_are_values():
     assert parse(FULL) == parse(FULL)
     assert parse(FULL) != parse(FULL.replace("value=9", "value=8"))
+
+
+def test_a_chain_of_steps_has_a_limit():
+    chain = " | ".join(["resize"] * 33)
+    with pytest.raises(UserError, match="34 steps, expected at most 32"):
+        parse_preprocessing(f"{chain} || normalize(stats='imagenet')", 32)
