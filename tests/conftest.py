@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from preparer.make_demo import main as make_demo
 from src.artifact.export import export_onnx
@@ -13,6 +14,10 @@ from src.core.config import Config
 from src.engine.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+# one thread: on few cores torch's threads and the loaders' fight over them
+torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from src.datasets.adapters import DATASETS
 from src.datasets.augment import AUGMENTATIONS
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
-from src.engine.optim import OPTIMIZERS, SCHEDULERS
+from src.engine.optim import SCHEDULERS, make_optimizer
 from src.evaluation.metrics import MONITORED
 from src.models.backbones import check_name
 from src.objectives.catalog import OBJECTIVES, class_weights, needs_groups
@@ -30,8 +30,11 @@ def check_settings(cfg: Config) -> None:
     check_name(cfg.model.model)
     OBJECTIVES.build(cfg.learning.objective, num_classes=2, num_groups=1, weight=None)
     class_weights(cfg.learning.class_weights, np.ones(2))
-    OPTIMIZERS.resolve(cfg.learning.opt)
-    SCHEDULERS.resolve(cfg.learning.scheduler)
+    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0)
+    # a long run: warm-up is held against the real number of steps when that is known
+    SCHEDULERS.build(
+        cfg.learning.scheduler, lr=cfg.learning.lr, n_steps=10**9, steps_per_epoch=1000
+    )
     if cfg.run.monitor not in MONITORED:
         hint = nearest(cfg.run.monitor, MONITORED)
         known = ", ".join(MONITORED)

@@ -47,13 +47,6 @@ class Predictions:
         temporary.replace(path)
 
 
-def decide(probabilities: np.ndarray, positive: int, threshold: float) -> np.ndarray:
-    """Class indices [N]: by `threshold` on the positive class of two, else the most probable."""
-    if probabilities.shape[1] == 2:
-        return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)
-    return probabilities.argmax(axis=1)
-
-
 def probability_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of class probabilities, in order."""
     return [column for column in frame if str(column).startswith("probability_")]

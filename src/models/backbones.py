@@ -95,12 +95,16 @@ def create_backbone(
         padded = math.ceil(input_size / _DINOV2_PATCH) * _DINOV2_PATCH
         embed = partial(PatchEmbed, strict_img_size=False)
         options |= {"img_size": padded, "dynamic_img_pad": True, "embed_layer": embed}
+
+    def create():
+        return timm.create_model(timm_name, pretrained=pretrained, **options)
+
     try:
-        module = timm.create_model(timm_name, pretrained=False, **options)
+        module = _fetch(name, create) if pretrained else create()
     except TypeError:
+        if not drop_path:
+            raise
         raise UserError(f"--drop_path {drop_path}: {name} has no stochastic depth") from None
-    if pretrained:
-        module = _fetch(name, lambda: timm.create_model(timm_name, pretrained=True, **options))
     return module, _feature_width(name, module, input_size)
 
 
@@ -151,6 +155,8 @@ def _fetch(name: str, create):
         huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:
         return create()
+    except TypeError:  # an option that the backbone lacks
+        raise
     except Exception as error:  # every hub client raises its own kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
