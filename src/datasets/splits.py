@@ -1,10 +1,7 @@
 """Splits by patient or lesion: the audit of a given one, and a grouped, stratified new one."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from src.core.errors import UserError
 from src.datasets.table import SPLITS, Table
@@ -51,18 +48,20 @@ def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) 
     """The table with a new `split` column; units are whole, class x group shares are kept.
 
     A unit is all that shares a patient or a lesion, else a single image. The order of the rows
-    does not matter. Sizes are shares of all rows, met in steps of a twentieth of the rows.
+    does not matter. Sizes are shares of all rows, met to within what whole units allow.
     """
     rows = table.rows.sort_values("image", kind="stable")
-    units = connected_units(rows)
-    strata = (rows["label"].astype(str) + "/" + rows["group"].astype(str)).to_numpy()
-    split = np.full(len(rows), "train", dtype=object)
-    rest = np.arange(len(rows))
-    for name, share in (("test", test_size), ("valid", valid_size)):
-        if share > 0:
-            part = _take(units[rest], strata[rest], share * len(rows) / len(rest), seed)
-            split[rest[part]] = name
-            rest = np.delete(rest, part)
+    _, units = np.unique(connected_units(rows), return_inverse=True)
+    strata = rows["label"].astype(str) + "/" + rows["group"].astype(str)
+    shares = {"train": 1 - valid_size - test_size, "valid": valid_size, "test": test_size}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    if units.max() + 1 < len(shares):
+        raise UserError(
+            f"{units.max() + 1} patients or lesions: too few for {' and '.join(shares)}"
+        )
+    counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
+    homes = _place(counts, np.array([*shares.values()]), np.random.default_rng(seed))
+    split = np.array([*shares], dtype=object)[homes[units]]
     return table.with_rows(rows.assign(split=split).loc[table.rows.index])
 
 
@@ -85,25 +84,22 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
     return np.array([root(i) for i in range(len(rows))])
 
 
-def _take(units: np.ndarray, strata: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Indices of about `share` of the rows, in whole units with all strata in proportion."""
-    n_units = len(np.unique(units))
-    if n_units < 3:
-        raise UserError(f"{n_units} patients or lesions: too few to split them whole")
-    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
-    if counts.max() < 3:  # every stratum is too rare to be spread
-        codes, counts = np.zeros_like(codes), np.array([len(codes)])
-    # Folds of 1/20 each, as many of them as the share asks for; fewer where units are few or
-    # every stratum is rare. One fold at least is left to the other side.
-    n_folds = int(min(20, n_units, counts.max()))
-    wanted = min(max(1, round(share * n_folds)), n_folds - 1)
-    # Folds are about the strata's shares: the splitter's warning on rare ones is no news.
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    parts = [part for _, part in _quiet_split(folds, codes, units)]
-    return np.sort(np.concatenate(parts[:wanted]))
+def _place(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """int [units]: the split of each unit, from its `counts` [units, strata] and the `shares`.
 
-
-def _quiet_split(folds: StratifiedGroupKFold, codes: np.ndarray, units: np.ndarray):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
-        return list(folds.split(codes, codes, units))
+    One after the other, those first that hold most of a stratum, units go where they reduce the
+    squared lack of rows most, relative to what is wanted: that of all rows as much as those of
+    all strata together.
+    """
+    counts = np.column_stack([counts, counts.sum(axis=1)])
+    wanted = np.outer(shares, counts.sum(axis=0))
+    lack = wanted.copy()
+    homes = np.empty(len(counts), int)
+    order = rng.permutation(len(counts))
+    largest = (counts / counts.sum(axis=0)).max(axis=1)
+    for unit in order[np.argsort(-largest[order], kind="stable")]:
+        change = ((lack - counts[unit]) ** 2 - lack**2) / wanted
+        change[:, -1] *= counts.shape[1] - 1
+        homes[unit] = np.argmin(change.sum(axis=1))
+        lack[homes[unit]] -= counts[unit]
+    return homes
