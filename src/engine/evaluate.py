@@ -11,7 +11,7 @@ from src.artifact.network import Network, load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.loaders import eval_loader
-from src.datasets.loading import load_table
+from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
 from src.engine.checks import pick_device
 from src.engine.log import log_to_console, make_folder, new_run_name, write_text
@@ -116,6 +116,8 @@ def test(cfg: Config) -> dict:
             f"{cfg.run.checkpoint} knows the classes {', '.join(contract.classes)}: "
             f"the data have {', '.join(table.classes)}"
         )
+    if table_hash(table) != contract.provenance.get("table"):
+        log.warning("not the table it was trained with: its training rows may be among these")
     counts = np.asarray(contract.provenance.get("label_counts", [1] * len(contract.classes)))
     objective = make_objective(cfg, counts, contract.num_groups)
     if objective.n_outputs != contract.n_outputs:

@@ -98,6 +98,21 @@ def test_testing_the_checkpoint_repeats_the_logged_metrics(tiny_run, tmp_path):
     assert strict(found)["test"] == read(tiny_run / "metrics.json")["test"]
 
 
+def test_testing_on_other_rows_warns(tiny_run, tiny_settings, demo, tmp_path, capsys):
+    flags = ["--test", "--checkpoint", str(tiny_run / "best_checkpoint.pth")]
+    base = {**tiny_settings, "output_dir": str(tmp_path)}
+    rows = pd.read_csv(demo / "isic2020" / "ISIC_2020_full.csv", sep=";")
+    rows = rows[rows["split"] == "valid"]
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    for name in rows["image_name"]:
+        (image,) = (demo / "isic2020" / "valid").glob(f"*/{name}")
+        (tmp_path / name).symlink_to(image)
+    base["dataset"] = f"siim(csv='{tmp_path / 'rows.csv'}', images='{tmp_path}')"
+    found = judge_checkpoint(load_config(flags, base))
+    assert found["valid"]["n"] == len(rows)
+    assert "its training rows may be among these" in capsys.readouterr().out
+
+
 def test_best_epoch_is_the_best_by_the_monitored_metric(tiny_run):
     values = [entry["valid"]["auroc"] for entry in read(tiny_run / "training_history.json")]
     assert load_checkpoint(tiny_run / "best_checkpoint.pth")["epoch"] == int(np.argmax(values))
