@@ -88,7 +88,7 @@ def train_flags(data, tmp_path, *more):
         (["--valid_size", "0.6", "--test_size", "0.5"], "leave rows for training"),
         (["--num_classes", "7"], "the data have 2 (benign, malignant)"),
         (["--num_groups", "2", "--domain_discriminative_loss"], "the data have groups up to 3"),
-        (["--weights", "nowhere.pth"], "no such file"),
+        (["--weights", "nowhere.pth"], "nowhere.pth: no such state dict"),
         (["--scheduler", "cosine(warmup_steps=99999)"], "expected fewer than all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -11,6 +11,7 @@ from torch import nn
 from src.artifact.contract import Contract, contract_from_json
 from src.core.errors import UserError
 from src.models.melanoma_classifier import MelanomaClassifier
+from src.models.weights import load_tensors
 from src.objectives.catalog import make_reduction
 
 
@@ -49,13 +50,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """The content of a checkpoint of this software. Raises `UserError` for any other file."""
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such checkpoint")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each raise their own kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a checkpoint, or a truncated one ({reason[:120]})") from None
+    content = load_tensors(path, "checkpoint")
     if not isinstance(content, dict) or not {"contract", "model_state_dict"} <= content.keys():
         raise UserError(
             f"{path}: no contract in it; expected a checkpoint that melanoma_train.py wrote "

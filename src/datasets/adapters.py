@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from src.core.classes import positive_index
 from src.core.errors import UserError
 from src.core.registry import Registry
 from src.datasets.table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
@@ -99,10 +100,10 @@ def folders(data_path: Path, *, positive: str = "") -> Table:
     else the last.
     """
     images = _labelled_folders(data_path, required=())
-    classes, positive_index = _classes({name for _, name, _ in images}, positive)
+    classes, index = _classes({name for _, name, _ in images}, positive)
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
     rows["label"] = rows["class"].map(classes.index)
-    return make_table(rows, classes, positive_index)
+    return make_table(rows, classes, index)
 
 
 @DATASETS.register
@@ -127,9 +128,9 @@ def table(
     rows = rows.assign(image=[str(path) for path in paths])[present]
     if "mask" in rows:
         rows["mask"] = [str(data_path / m) if isinstance(m, str) else "" for m in rows["mask"]]
-    classes, positive_index = _classes(set(rows["class"]), positive)
+    classes, index = _classes(set(rows["class"]), positive)
     rows["label"] = rows["class"].map(classes.index)
-    return make_table(rows, classes, positive_index, bad)
+    return make_table(rows, classes, index, bad)
 
 
 def read_isic_csv(path: Path) -> pd.DataFrame:
@@ -248,10 +249,7 @@ def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> N
 def _classes(names: set[str], wanted: str) -> tuple[tuple[str, ...], int]:
     """The classes and the index of the one to detect: sorted, but of two that one is the last."""
     classes = sorted(names)
-    if wanted and wanted not in classes:
-        raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
-    usual = [name for name in ("malignant", "mel", "melanoma") if name in classes]
-    positive = wanted or (usual or classes)[-1]
+    positive = classes[positive_index(classes, wanted)]
     if len(classes) == 2:
         classes.sort(key=lambda name: name == positive)
     return tuple(classes), classes.index(positive)

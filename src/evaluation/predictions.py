@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from src.core.classes import positive_index
 from src.core.errors import UserError
 
 MAX_CLASSES = 1000
@@ -53,50 +54,49 @@ def probability_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def from_frame(
-    frame: pd.DataFrame,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    positive: int | None,
-    group_names: tuple[str, ...],
+    frame: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, group_names: tuple[str, ...]
 ) -> Predictions:
     """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
 
-    Without probabilities each decision has probability 1: what needs a ranking is then NaN-free
-    but coarse. Raises `UserError` for decisions and probabilities that are none, and for labels
-    and groups beyond the classes and `group_names`.
+    Without probabilities each decision has probability 1: measures of ranking are then coarse.
+    Raises `UserError` for decisions and probabilities that are none, and for labels and groups
+    beyond the classes and `group_names`.
     """
     columns = probability_columns(frame)
     decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
     highest = np.nanmax([*labels, *decisions, 1])
     n_classes = len(columns) or int(min(highest + 1, MAX_CLASSES))
-    if not np.isin(decisions, np.arange(n_classes)).all():
-        raise UserError(f"column 'target': expected class indices 0 to {n_classes - 1}")
-    if not np.isin(labels, np.arange(n_classes)).all():
-        raise UserError(f"labels: expected class indices 0 to {n_classes - 1}")
-    if not np.isin(groups, np.arange(-1, len(group_names))).all():
-        raise UserError(f"column 'group': expected -1 (unknown) to {len(group_names) - 1}")
+    _require_indices("column 'target'", decisions, 0, n_classes)
+    _require_indices("column 'label'", labels, 0, n_classes)
+    _require_indices("column 'group'", groups, -1, len(group_names))
     decisions = decisions.astype(np.int64)
-    if columns:
-        wrong = UserError(f"columns {columns[0]}...: expected probabilities, 0 to 1")
-        try:  # not pandas' own parser: it is off by the last digit
-            probabilities = frame[columns].map(float).to_numpy(np.float64)
-        except ValueError:
-            raise wrong from None
-        if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise wrong
-    else:
-        probabilities = np.eye(n_classes)[decisions]
-    classes = tuple(c.removeprefix("probability_") for c in columns) or tuple(
-        map(str, range(n_classes))
-    )
-    usual = [classes.index(name) for name in ("malignant", "mel", "melanoma") if name in classes]
+    certain = np.eye(n_classes)[decisions]
+    probabilities = _read_probabilities(frame[columns]) if columns else certain
+    classes = [c.removeprefix("probability_") for c in columns] or list(map(str, range(n_classes)))
     return Predictions(
-        frame["image_name"].astype(str).tolist(),
-        labels,
-        groups,
-        probabilities,
-        decisions,
-        classes,
-        positive if positive is not None else (usual or [n_classes - 1])[0],
-        group_names,
+        names=frame["image_name"].astype(str).tolist(),
+        labels=labels,
+        groups=groups,
+        probabilities=probabilities,
+        decisions=decisions,
+        classes=tuple(classes),
+        positive=positive_index(classes),
+        group_names=group_names,
     )
+
+
+def _require_indices(what: str, values: np.ndarray, first: int, end: int) -> None:
+    if not np.isin(values, np.arange(first, end)).all():
+        raise UserError(f"{what}: expected whole numbers, {first} to {end - 1}")
+
+
+def _read_probabilities(frame: pd.DataFrame) -> np.ndarray:
+    """float64 [rows, classes], exactly as written: pandas' own parser is off by the last digit."""
+    wrong = UserError(f"columns {frame.columns[0]}...: expected probabilities, 0 to 1")
+    try:
+        probabilities = frame.map(float).to_numpy(np.float64)
+    except ValueError:
+        raise wrong from None
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise wrong
+    return probabilities

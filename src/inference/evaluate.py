@@ -54,9 +54,7 @@ def read_predictions(path: Path, metadata: str) -> Predictions:
     if labels.isna().any() or (labels < 0).any():
         raise UserError(f"{path}: a row has no label: expected class indices from 0")
     known = np.full(len(frame), UNKNOWN_GROUP) if groups is None else groups.fillna(UNKNOWN_GROUP)
-    return from_frame(
-        frame, labels.to_numpy(np.int64), np.asarray(known, np.int64), None, GROUP_NAMES
-    )
+    return from_frame(frame, labels.to_numpy(np.int64), np.asarray(known, np.int64), GROUP_NAMES)
 
 
 def _joined(frame: pd.DataFrame, path: Path, metadata: str) -> tuple[pd.Series, pd.Series]:

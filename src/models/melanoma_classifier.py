@@ -1,12 +1,11 @@
 """The classifier: a backbone and a linear head of the width that the objective asks for."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from src.core.errors import UserError
 from src.models.backbones import create_backbone
+from src.models.weights import load_tensors
 
 _NESTED_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "backbone.")
@@ -77,14 +76,8 @@ class MelanomaClassifier(nn.Module):
 
 
 def read_state_dict(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint file by name, on the CPU as stored. Nothing in it is executed."""
-    if not Path(path).is_file():
-        raise UserError(f"--weights {path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch each raise their own kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"--weights {path}: not a state dict ({reason[:120]})") from None
+    """The tensors of a checkpoint file by name, on the CPU as stored."""
+    content = load_tensors(path, "state dict")
     if isinstance(content, dict):
         nested = next((content[k] for k in _NESTED_KEYS if isinstance(content.get(k), dict)), None)
         content = content if nested is None else nested
