@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
 from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
-from src.core.errors import UserError, run_main
+from src.core.errors import UserError, refuse_in_words, run_main
 
 MARKER = ".demo_data.json"
 ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
@@ -58,6 +58,7 @@ def main(argv: list[str] | None) -> int | None:
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The flags: `output_dir` (Path), `seed` (>= 0) and `n_images` (>= 1)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    refuse_in_words(parser)
     parser.add_argument("--output_dir", "--output-dir", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default 0)")
     parser.add_argument(

@@ -13,7 +13,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.core.errors import UserError, run_main
+from src.core.errors import UserError, refuse_in_words, run_main
 from src.datasets.adapters import BINARY_CLASSES, isic_rows
 from src.datasets.splits import assign_splits, describe_crossings
 from src.datasets.table import Table, csv_separator, make_table, read_csv
@@ -44,10 +44,13 @@ def main(argv: list[str] | None) -> int:
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The flags, with sizes that leave rows for training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    refuse_in_words(parser)
     parser.add_argument("--csv", type=Path, required=True, help="; or , separated, ISIC 2020 style")
     parser.add_argument("--output_csv", "--output-csv", type=Path, help="where the new CSV goes")
     for name, default in (("valid", 0.2), ("test", 0.0)):
-        parser.add_argument(f"--{name}_size", f"--{name}-size", type=float, default=default)
+        size_help = f"share of {name} rows (default {default})"
+        flags = (f"--{name}_size", f"--{name}-size")
+        parser.add_argument(*flags, type=float, default=default, help=size_help)
     parser.add_argument("--seed", type=int, default=0, help="same seed, same split (default 0)")
     parser.add_argument("--audit", action="store_true", help="report only: exit code 2 for a leak")
     keep_help = "where rows of an image differ, keep the first"
