@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
+from src.artifact.network import load_contract
 from src.core.config import Config
 from src.core.errors import UserError, run_main
 from src.core.flags import make_parser, parse_flags, resolve
-from src.datasets.loading import load_table
-from src.engine.evaluate import test, trained_settings
-from src.engine.log import log_to_console, make_folder, write_text
+from src.engine.evaluate import report_folder, rows_to_judge, test, trained_settings
+from src.engine.log import log_to_console, write_text
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
 from src.evaluation.report import summary, to_strict_json, write_report
@@ -26,18 +26,19 @@ def main(argv: list[str] | None) -> None:
     onnx, csv = given.pop("onnx_model_path", ""), given.pop("predictions_csv", "")
     log_to_console()
     if chosen == ["checkpoint"]:
-        test(resolve(given, trained_settings(given["checkpoint"])))
-    elif onnx:
+        test(resolve(given, trained_settings(load_contract(given["checkpoint"]))))
+        return
+    if onnx:
         predictor = OnnxPredictor(Path(onnx))
-        cfg = resolve(given, predictor.contract.provenance.get("config"))
-        table = load_table(cfg.data)
-        split = "test" if len(table.split("test")) else "valid"
-        rows = table.split(split)
-        write(cfg, Path(onnx).stem, split, predict_table(predictor, rows, cfg.learning.batch_size))
+        cfg = resolve(given, trained_settings(predictor.contract))
+        table, split = rows_to_judge(cfg, predictor.contract, onnx)
+        predictions = predict_table(predictor, table.split(split), cfg.learning.batch_size)
     else:
-        cfg = resolve(given)
-        name = Path(csv).stem
-        write(cfg, name, name, read_predictions(Path(csv), cfg.data.skin_color_csv))
+        cfg, split = resolve(given), Path(csv).stem
+        predictions = read_predictions(Path(csv), cfg.data.skin_color_csv)
+    if cfg.run.device not in ("auto", "cpu"):
+        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
+    write(cfg, Path(onnx or csv), split, predictions)
 
 
 def make_eval_parser() -> argparse.ArgumentParser:
@@ -51,9 +52,9 @@ def make_eval_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def write(cfg: Config, source: str, split: str, predictions: Predictions) -> None:
+def write(cfg: Config, source: Path, split: str, predictions: Predictions) -> None:
     """Judge predictions and write the files into a folder of their own."""
-    folder = make_folder(Path(cfg.run.output_dir) / f"{cfg.run.run_name or source}_eval")
+    folder = report_folder(cfg, source, "eval")
     metrics = evaluate(predictions)
     write_report(folder, split, predictions, metrics)
     write_text(folder / "metrics.json", to_strict_json({split: metrics}, indent=2))

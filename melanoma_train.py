@@ -1,18 +1,23 @@
 """Train a melanoma classifier, or judge one with --test: flags -> train(cfg)."""
 
+from src.artifact.network import load_contract
 from src.core.errors import run_main
-from src.core.flags import load_config
+from src.core.flags import make_parser, parse_flags, resolve
 from src.engine.evaluate import test, trained_settings
 from src.engine.run import train
 
 
 def main(argv: list[str] | None) -> None:
-    cfg = load_config(argv)
-    if not cfg.run.test:
+    given = parse_flags(make_parser(), argv)
+    cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
+    judges = cfg.run.test and cfg.run.checkpoint
+    # when judging, settings that are not given are those that the checkpoint was trained with
+    base = trained_settings(load_contract(cfg.run.checkpoint)) if judges else None
+    cfg = resolve(given, base)
+    if cfg.run.test:
+        test(cfg)
+    else:
         train(cfg)
-        return
-    # settings that are not given are those that the checkpoint was trained with
-    test(load_config(argv, base=trained_settings(cfg.run.checkpoint)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from src.core.errors import UserError, refuse_in_words, run_main
+from src.core.files import replacing
 from src.inference.predictor import OnnxPredictor, Prediction
 from src.preprocess.image import IMAGE_SUFFIXES, list_images
 
@@ -19,13 +20,13 @@ def main(argv: list[str] | None) -> int:
     paths = list_images(folder)
     if not paths:
         raise UserError(f"--input_folder {folder}: no {', '.join(IMAGE_SUFFIXES)} images in it")
-    partial = open_partial(output)
+    check_writable(output)
     size = (args.image_height, args.image_width) if args.image_height else None
     predictor = OnnxPredictor(find_model(args.onnx_model_path), size, args.classes)
     contract, failed = predictor.contract, []
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    names = [f"probability_{name}" for name in contract.classes] if args.probabilities else []
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        names = [f"probability_{name}" for name in contract.classes] if args.probabilities else []
         writer.writerow(["image_name", "target", *names])
         for prediction in predictor.predict(paths, args.batch_size):
             if prediction.probabilities is None:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None) -> int:
             target = contract.decide(prediction.probabilities[None])[0]
             values = [float(p) for p in prediction.probabilities] if args.probabilities else []
             writer.writerow([prediction.path.name, target, *values])
-    partial.replace(output)
+        file.flush()
     print(f"{len(paths) - len(failed)} of {len(paths)} images predicted, written to {output}")
     print(f"target: {', '.join(f'{i} {name}' for i, name in enumerate(contract.classes))}")
     print(contract.notice)
@@ -56,7 +57,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     add(
         "--classes",
         type=lambda text: tuple(text.split(",")),
-        default=("benign", "malignant"),
         help="comma-separated classes of a model without a contract (default: benign,malignant)",
     )
     args = parser.parse_args(argv)
@@ -77,24 +77,24 @@ def find_model(path: str | None) -> Path:
     return found[0]
 
 
-def open_partial(output: Path) -> Path:
-    """A file beside `output` that can be written and then take its name."""
-    partial = output.with_name(f".{output.name}.part")
+def check_writable(output: Path) -> None:
+    """Raise `UserError` where `output` could not be written, before any work is done."""
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        partial.touch()
-        partial.unlink()
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(output.with_name(f".{output.name}.writable")) as probe:
+            probe.touch()
+        output.with_name(f".{output.name}.writable").unlink()
     except OSError as error:
         raise UserError(f"--output_csv {output}: cannot be written ({error.strerror})") from None
-    return partial
 
 
 def report_failures(failed: list[Prediction]) -> int:
     """List what could not be read on stderr; the exit code."""
     for prediction in failed:
-        print(f"not predicted: {prediction.path.name}: {prediction.reason}", file=sys.stderr)
+        name = prediction.path.name.encode(errors="backslashreplace").decode()
+        print(f"not predicted: {name}: {prediction.reason}", file=sys.stderr)
     return 1 if failed else 0
 
 

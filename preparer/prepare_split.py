@@ -14,6 +14,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.core.errors import UserError, refuse_in_words, run_main
+from src.core.files import replacing
 from src.datasets.adapters import BINARY_CLASSES, isic_rows
 from src.datasets.splits import assign_splits, describe_crossings
 from src.datasets.table import Table, csv_separator, make_table, read_csv
@@ -47,7 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     refuse_in_words(parser)
     parser.add_argument("--csv", type=Path, required=True, help="; or , separated, ISIC 2020 style")
     parser.add_argument("--output_csv", "--output-csv", type=Path, help="where the new CSV goes")
-    for name, default in (("valid", 0.2), ("test", 0.0)):
+    for name, default in (("valid", 0.15), ("test", 0.15)):
         size_help = f"share of {name} rows (default {default})"
         flags = (f"--{name}_size", f"--{name}-size")
         parser.add_argument(*flags, type=float, default=default, help=size_help)
@@ -118,14 +119,11 @@ def refuse_output(output: Path, csv: Path) -> None:
 
 def write_text(text: pd.DataFrame, output: Path, sep: str) -> None:
     """None once `output` holds all rows; it never holds a part of them."""
-    partial = output.with_name(f".{output.name}.partial{os.getpid()}")
     try:
-        text.to_csv(partial, sep=sep, index=False)
-        partial.replace(output)
+        with replacing(output) as temporary:
+            text.to_csv(temporary, sep=sep, index=False)
     except OSError as error:
         raise UserError(f"{output}: cannot write there ({error.strerror})") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

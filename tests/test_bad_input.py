@@ -1,6 +1,7 @@
 """A user's mistake ends in one line, exit code 2 and nothing lost."""
 
 import json
+import os
 import shutil
 
 import pandas as pd
@@ -11,6 +12,7 @@ import melanoma_train
 import predict
 from preparer import prepare_split
 from src.core.errors import run_main
+from src.engine.checks import check_table
 from src.scripts import export_model
 
 PROGRAMS = {
@@ -325,6 +327,94 @@ def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, 
         assert "knows the classes benign, malignant" in refuse("eval", *source, *flags)
 
 
+@pytest.mark.parametrize(
+    "flags", [["--model", "resnet10t"], ["--input_size", "64"], ["--preprocess", "resize"]], ids=str
+)
+@pytest.mark.parametrize("program", ["train", "eval", "eval onnx"])
+def test_judging_refuses_flags_that_contradict_the_model(
+    refuse, tiny_run, tiny_onnx, program, flags
+):
+    checkpoint = ["--checkpoint", tiny_run / "best_checkpoint.pth"]
+    sources = {
+        "train": ["--test", *checkpoint],
+        "eval": checkpoint,
+        "eval onnx": ["--onnx_model_path", tiny_onnx],
+    }
+    line = refuse(program.split()[0], *sources[program], *flags)
+    assert "was trained with" in line and "leave it out" in line
+
+
+@pytest.mark.parametrize("source", ["checkpoint", "onnx_model_path"])
+def test_a_split_drawn_from_other_rows_is_refused(
+    refuse, demo, tiny_run, tiny_onnx, tmp_path, source
+):
+    """Training rows would be among the test rows."""
+    rows = pd.read_csv(demo / "isic2020" / "ISIC_2020_full.csv", sep=";", dtype=str)
+    rows.drop(columns="split").to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    images = tmp_path / "images"
+    images.mkdir()
+    for path in (demo / "isic2020").glob("t*/*/*.jpg"):
+        (images / path.name).symlink_to(path)
+    for path in (demo / "isic2020").glob("valid/*/*.jpg"):
+        (images / path.name).symlink_to(path)
+    dataset = f"siim(csv='{tmp_path / 'rows.csv'}', images='{images}')"
+    path = tiny_onnx if source == "onnx_model_path" else tiny_run / "best_checkpoint.pth"
+    assert "training rows in test" in refuse("eval", f"--{source}", path, "--dataset", dataset)
+
+
+def test_eval_of_onnx_on_a_gpu_is_refused(refuse, tiny_onnx):
+    flags = ["--onnx_model_path", tiny_onnx, "--device", "cuda"]
+    assert "judged on the CPU" in refuse("eval", *flags)
+
+
+def test_test_prints_the_configuration_it_would_use(tiny_run, capsys):
+    flags = ["--test", "--checkpoint", str(tiny_run / "best_checkpoint.pth"), "--print_config"]
+    with pytest.raises(SystemExit) as stop:
+        melanoma_train.main(flags)
+    assert stop.value.code == 0
+    assert "model: test_resnet" in capsys.readouterr().out
+
+
+def test_binary_targets_do_not_judge_seven_classes(refuse, demo, tmp_path):
+    names = [f"probability_{name}" for name in ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")]
+    image = next((demo / "isic2020").glob("test/*/*.jpg")).name
+    pd.DataFrame([[image, 4, *[1 / 7] * 7]], columns=["image_name", "target", *names]).to_csv(
+        tmp_path / "p.csv", index=False
+    )
+    csv = demo / "isic2020" / "ISIC_2020_full.csv"
+    flags = ["--predictions_csv", tmp_path / "p.csv", "--skin_color_csv", csv]
+    assert "say nothing of the 7 classes" in refuse("eval", *flags)
+
+
+def test_batches_of_one_row_are_refused_where_statistics_need_two(refuse, demo, tmp_path):
+    flags = train_flags(demo / "isic2020", tmp_path, "--batch_size", "1", "--input_size", "16")
+    assert "--batch_size" in refuse("train", *flags)
+
+
+def test_an_image_that_vanishes_ends_a_run_in_one_line(refuse, isic, tmp_path, monkeypatch):
+    def vanish(*args):
+        first_image(isic).unlink()
+        return check_table(*args)
+
+    monkeypatch.setattr("src.engine.run.check_table", vanish)
+    flags = train_flags(isic, tmp_path)
+    flags[flags.index("--num_workers") + 1] = "1"
+    assert "No such file or directory" in refuse("train", *flags)
+
+
+def test_a_name_that_is_not_utf8_is_listed(tiny_onnx, demo, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    good = next((demo / "isic2020").glob("test/*/*.jpg"))
+    shutil.copy(good, folder / "good.jpg")
+    shutil.copy(good, os.fsencode(folder) + b"/b\xff.jpg")
+    output = tmp_path / "out.csv"
+    argv = ["--onnx_model_path", tiny_onnx, "--input_folder", folder, "--output_csv", output]
+    assert predict.main(list(map(str, argv))) == 1
+    assert "its name is not UTF-8" in capsys.readouterr().err
+    assert pd.read_csv(output).image_name.tolist() == ["good.jpg"]
+
+
 def test_failed_images_exit_with_1_and_are_listed(isic, tiny_onnx, tmp_path, capsys):
     folder, output = isic / "test" / "malignant", tmp_path / "out.csv"
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -343,7 +433,7 @@ def test_eval_reads_either_form_of_predictions(tiny_run, demo, tmp_path, capsys)
     csv = demo / "isic2020" / "ISIC_2020_full.csv"
     argv = ["--predictions_csv", tmp_path / "p.csv", "--skin_color_csv", csv]
     melanoma_eval.main([*map(str, argv), "--output_dir", str(tmp_path)])
-    found = json.loads((tmp_path / "p_eval" / "metrics.json").read_text())["p"]
+    found = json.loads(next(tmp_path.glob("*_p_eval/metrics.json")).read_text())["p"]
     logged = json.loads((tiny_run / "metrics.json").read_text())["test"]
     assert found == {key: value for key, value in logged.items() if key != "loss"}
     assert "sensitivity" in capsys.readouterr().out

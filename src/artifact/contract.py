@@ -89,9 +89,13 @@ def _check(contract: Contract, source: str) -> None:
         f"version {contract.version} (this software reads {VERSION})": contract.version == VERSION,
         "classes": 2 <= n_classes <= 1000,
         "positive": type(contract.positive) is int and 0 <= contract.positive < n_classes,
-        "n_outputs": type(contract.n_outputs) is int and contract.n_outputs % n_classes == 0,
+        "n_outputs": type(contract.n_outputs) is int
+        and contract.n_outputs > 0
+        and contract.n_outputs % n_classes == 0,
         "temperature": _is_number(contract.temperature) and contract.temperature > 0,
         "threshold": _is_number(contract.threshold) and 0 <= contract.threshold <= 1,
+        "provenance": isinstance(contract.provenance, dict)
+        and isinstance(contract.provenance.get("config", {}), dict),
         "model": isinstance(contract.model, str) and isinstance(contract.reduction, str),
     }
     for what, holds in rules.items():

@@ -13,8 +13,10 @@ import torch
 from src.artifact.contract import CONTRACT_KEY, Contract
 from src.artifact.network import Network
 from src.core.errors import UserError
+from src.core.files import replacing
 
 TOLERANCE = 1e-4
+MAX_BYTES = 1_900_000_000  # a protobuf message ends at 2 GiB
 
 
 def export_onnx(network: Network, contract: Contract, path: Path) -> float:
@@ -26,6 +28,12 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
     """
     height, width = contract.spec().output_size
     network = network.eval().cpu()
+    n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if n_bytes > MAX_BYTES:
+        raise UserError(
+            f"{contract.model} has {n_bytes / 1e9:.1f} GB of weights: one ONNX file holds at most "
+            f"{MAX_BYTES / 1e9:.1f} GB; use the checkpoint itself"
+        )
     # an example batch of 2: with 1 some models export with the batch fixed
     images = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0))
     with warnings.catch_warnings():  # the exporter's notes on its own internals
@@ -52,9 +60,8 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
             f"most {TOLERANCE}; nothing was written"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
     return deviation
 
 

@@ -1,7 +1,5 @@
 """Weights and contract together: the network that predicts, and the files that hold it."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from torch import nn
 
 from src.artifact.contract import Contract, contract_from_json
 from src.core.errors import UserError
+from src.core.files import replacing
 from src.models.melanoma_classifier import MelanomaClassifier
 from src.models.weights import load_tensors
 from src.objectives.catalog import make_reduction
@@ -36,16 +35,8 @@ def make_network(contract: Contract, classifier: MelanomaClassifier) -> Network:
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and JSON types so that a kill leaves the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -59,12 +50,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def load_contract(path: str | Path) -> Contract:
+    """The contract in a checkpoint file."""
+    return contract_from_json(load_checkpoint(path)["contract"], str(path))
+
+
 def load_network(path: str | Path) -> tuple[Network, Contract]:
     """(network in evaluation mode on the CPU, its contract) from a checkpoint file."""
     content = load_checkpoint(path)
     contract = contract_from_json(content["contract"], str(path))
-    height, _ = contract.spec().output_size
-    classifier = MelanomaClassifier(contract.model, contract.n_outputs, height)
+    size = contract.spec().output_size
+    classifier = MelanomaClassifier(contract.model, contract.n_outputs, size)
     try:
         classifier.load_state_dict(content["model_state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:

@@ -22,7 +22,8 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
     try:
         code = main(None)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # a data loading process hands its error on inside a report of several lines
+        print(f"error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -129,7 +129,8 @@ def check_refused(settings: dict[str, Any]) -> None:
 
 def _choose(settings, stated, name, flag: Choice, value: bool, defaults) -> None:
     if not value:
-        if parse_call_name(settings[flag.field]) == parse_call_name(flag.call):
+        chosen = parse_call_name(settings[flag.field]) == parse_call_name(flag.call)
+        if chosen and flag.field not in stated:
             settings[flag.field] = defaults[flag.field]
         return
     if flag.field in stated:

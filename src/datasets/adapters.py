@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from src.core.classes import positive_index
 from src.core.errors import UserError
@@ -80,7 +81,10 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
         tones = tones.set_index("stem")
         columns = [c for c in ("group", "ita", "patient_id", "split") if c in tones]
-        rows = rows.join(tones[columns], on="stem")
+        rows = rows.drop(columns=[c for c in columns if c in rows]).join(tones[columns], on="stem")
+    for column in ("group", "ita", "fold"):
+        if column in rows and not is_numeric_dtype(rows[column]):
+            rows[column] = numbers(rows, column, source)
     rows, bad = _locate(rows, *_ham_folders(data_path))
     masks = data_path / "masks"
     names = [masks / f"{stem}_segmentation.png" for stem in rows["stem"]]
@@ -118,7 +122,7 @@ def table(
     source = data_path / csv
     rows = read_csv(source, (image, label))
     _refuse_empty(rows, source, (image, label))
-    rows = rows.rename(columns={image: "image", label: "class"})
+    rows = rows.assign(image=rows[image], **{"class": rows[label]})
     for column in ("group", "ita", "fold"):
         if column in rows:
             rows[column] = numbers(rows, column, source)
@@ -160,8 +164,8 @@ def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     repeated = rows["stem"][rows["stem"].duplicated()]
     if len(repeated):
         raise UserError(
-            f"{path}: {len(repeated)} rows repeat an image (first: {repeated.iloc[0]}); "
-            "expected one row for each image: preparer/prepare_split.py drops the others"
+            f"{path}: {len(repeated)} rows repeat an image (first: {repeated.iloc[0]}); expected "
+            "one row for each image: preparer/prepare_split.py --keep_first drops the others"
         )
     return rows
 
@@ -201,8 +205,10 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     bad += [(name, f"a row in {csv.name}, but no image") for name in absent["image_name"]]
     columns = [c for c in ("group", "ita", "patient_id", "lesion_id", "split") if c in metadata]
     partner = metadata.set_index("stem").rename(columns={"label": "target_label"})
-    keep = rows.drop(columns=[c for c in columns if c in rows])
+    keep = rows.rename(columns={"split": "folder_split"})
     joined = keep.join(partner[[*columns, "target_label"]], on="stem", how="inner")
+    stated = joined["split"] if "split" in joined else joined["folder_split"]
+    joined["split"] = stated.where(stated.notna() & (stated != ""), joined["folder_split"])
     wrong = joined[joined["label"] != joined["target_label"]]
     if len(wrong):
         raise UserError(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import torch
@@ -44,9 +45,7 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
             f"them, or leave them out with --max_bad_images {len(bad)}"
         )
     good = table.rows[[reason is None for reason in reasons]]
-    return Table(
-        good.reset_index(drop=True), table.classes, table.positive, table.groups, tuple(bad)
-    )
+    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
 
 
 def train_loader(

@@ -29,6 +29,17 @@ def load_table(data: Data) -> Table:
         raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
     if unsplit.all():
         table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
+        log.info("the data set has no split: one is drawn")
+    unchecked = (table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")
+    if unchecked.any():
+        log.warning(
+            "%d of %d rows have neither patient nor lesion: whether the split is clean of them "
+            "cannot be checked",
+            unchecked.sum(),
+            len(table),
+        )
+    if (table.group_indices < 0).all():
+        log.info("no tone groups in these data: no figures by group")
     if data.allow_leakage:
         leaks = describe_crossings(table.rows)
         if leaks:

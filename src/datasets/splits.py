@@ -1,5 +1,7 @@
 """Splits by patient or lesion: the audit of a given one, and a grouped, stratified new one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -62,7 +64,7 @@ def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) 
     counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
     homes = _place(counts, np.array([*shares.values()]), np.random.default_rng(seed))
     split = np.array([*shares], dtype=object)[homes[units]]
-    return table.with_rows(rows.assign(split=split).loc[table.rows.index])
+    return replace(table, rows=rows.assign(split=split).loc[table.rows.index], is_split_drawn=True)
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:

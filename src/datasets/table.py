@@ -24,6 +24,7 @@ class Table:
 
     `positive` is the index of the class whose detection is judged (melanoma, malignant).
     `bad` lists (image, reason) of rows that were left out because their file is missing.
+    `is_split_drawn` tells that the split is not the data set's own: other rows, another split.
     """
 
     rows: pd.DataFrame
@@ -31,6 +32,7 @@ class Table:
     positive: int
     groups: tuple[str, ...] = GROUP_NAMES
     bad: tuple[tuple[str, str], ...] = ()
+    is_split_drawn: bool = False
 
     def split(self, name: str) -> "Table":
         """The rows of one split, in order."""

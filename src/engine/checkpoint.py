@@ -1,9 +1,11 @@
 """The state of a run on disk, and finding the run to continue."""
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from src.artifact.contract import contract_from_json
 from src.artifact.network import load_checkpoint, save_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
@@ -32,8 +34,13 @@ class Progress:
     def add(self, entry: dict, monitor: str) -> None:
         """Append an epoch and note in it whether it is the best so far.
 
-        The first one is; later an undefined value never beats any.
+        AUROC breaks ties. Raises `UserError` where the validation rows leave `monitor` undefined.
         """
+        value = entry["valid"].get(monitor)
+        if value is None or math.isnan(value):
+            raise UserError(
+                f"--monitor {monitor} is undefined on these validation rows: choose another metric"
+            )
         best = self.history[self.best_epoch] if self.history else None
         entry["is_best"] = best is None or _score(entry, monitor) > _score(best, monitor)
         if entry["is_best"]:
@@ -47,7 +54,8 @@ def save_epoch(folder: Path, parts: Parts, progress: Progress, names: list[str])
     Weights and contract are for users of the model, the rest is to continue from.
     """
     last = progress.history[-1]
-    contract = replace(parts.contract, metrics=scalars(last["valid"]))
+    defined = {k: v for k, v in scalars(last["valid"]).items() if math.isfinite(v)}
+    contract = replace(parts.contract, metrics=defined)
     content = {
         "model_state_dict": parts.classifier.state_dict(),
         "optimizer_state_dict": parts.optimizer.state_dict(),
@@ -63,6 +71,12 @@ def save_epoch(folder: Path, parts: Parts, progress: Progress, names: list[str])
 def load_epoch(path: Path, parts: Parts) -> Progress:
     """Put a checkpoint's state into classifier and optimizer; how far it had come."""
     content = load_checkpoint(path)
+    before = contract_from_json(content["contract"], str(path)).provenance.get("table")
+    if before != parts.contract.provenance["table"]:
+        raise UserError(
+            f"{path}: the data changed since this run was started (rows, labels, groups or split): "
+            "start a new run, or bring back the data"
+        )
     try:
         parts.classifier.load_state_dict(content["model_state_dict"])
         parts.optimizer.load_state_dict(content["optimizer_state_dict"])
@@ -115,9 +129,7 @@ def _differences(folder: Path, cfg: Config) -> list[str]:
     return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 
-def _score(entry: dict, monitor: str) -> float:
-    """The monitored value as one that is better when higher; undefined is worst."""
-    value = entry["valid"].get(monitor)
-    if value is None or value != value:
-        return float("-inf")
-    return value if MONITORED[monitor] else -value
+def _score(entry: dict, monitor: str) -> tuple[float, float]:
+    """What the best epoch has most of: the monitored value, signed, then AUROC."""
+    value, auroc = entry["valid"][monitor], entry["valid"]["auroc"]
+    return (value if MONITORED[monitor] else -value, 0.0 if math.isnan(auroc) else auroc)

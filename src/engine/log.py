@@ -15,6 +15,7 @@ from tensorboardX import SummaryWriter
 
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import replacing
 from src.core.flags import to_yaml
 from src.core.registry import parse_call
 from src.evaluation.report import scalars, to_strict_json
@@ -45,9 +46,8 @@ def make_folder(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file by `text` as a whole."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def environment() -> dict:
@@ -69,7 +69,9 @@ class RunLog:
         events = Path(cfg.run.log_dir) / folder.name if cfg.run.log_dir else folder / "logs"
         make_folder(events)
         self._writer = SummaryWriter(str(events))
-        self._handler = logging.FileHandler(folder / "training.log", encoding="utf-8")
+        self._handler = logging.FileHandler(
+            folder / "training.log", encoding="utf-8", errors="backslashreplace"
+        )
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger("src").addHandler(self._handler)
         write_text(folder / "config.yaml", to_yaml(cfg))
@@ -110,7 +112,8 @@ class _Console(logging.Handler):
     """Writes to whatever stdout is at the time."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stdout.write(self.format(record) + "\n")
+        line = self.format(record).encode(errors="backslashreplace").decode()
+        sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 

@@ -58,7 +58,11 @@ def train_epoch(
         _set_rates(optimizer, settings.learning_rate(step), settings.weight_decay(step))
         for images, labels, groups in parts:
             images = _to_device(images, device)
-            loss = objective(model(images), labels.to(device), groups.to(device))
+            try:
+                logits = model(images)
+            except ValueError as error:  # batch statistics of a single value
+                raise UserError(f"--batch_size: {error}") from None
+            loss = objective(logits, labels.to(device), groups.to(device))
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is {loss.item()} at step {step}: try a lower --lr")
             (loss / len(parts)).backward()
@@ -92,7 +96,7 @@ def seed_torch(*numbers: int) -> None:
 def _set_rates(optimizer: torch.optim.Optimizer, lr: float, weight_decay: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = lr
-        if group["weight_decay"] > 0:
+        if group["decays"]:
             group["weight_decay"] = weight_decay
 
 

@@ -20,7 +20,10 @@ def make_optimizer(
 
     Raises `UserError` for options that the optimizer refuses.
     """
-    groups = param_groups_weight_decay(model, weight_decay)
+    groups = param_groups_weight_decay(model, weight_decay=1.0)
+    for group in groups:
+        group["decays"] = group["weight_decay"] > 0
+        group["weight_decay"] *= weight_decay
     try:
         return OPTIMIZERS.build(call, parameters=[g for g in groups if g["params"]], lr=lr)
     except (ValueError, TypeError, IndexError) as error:

@@ -20,7 +20,9 @@ from src.engine.evaluate import Judge, make_objective
 from src.engine.log import environment
 from src.engine.loop import StepSettings
 from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
+from src.models.backbones import create_backbone
 from src.models.melanoma_classifier import MelanomaClassifier
+from src.models.weights import load_tensors
 from src.objectives.catalog import Objective
 from src.preprocess.image import read_image
 from src.preprocess.spec import Preprocessing, parse_preprocessing
@@ -49,7 +51,7 @@ def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
     label_counts = np.bincount(rows.labels, minlength=len(table.classes))
     objective = make_objective(cfg, label_counts, count_groups(table, cfg.model.num_groups))
     spec = make_preprocessing(cfg, rows)
-    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size[0])
+    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     contract = make_contract(cfg, table, objective, spec, label_counts)
     order = SAMPLERS.build(cfg.data.sampler, labels=rows.labels)
@@ -86,14 +88,24 @@ def make_preprocessing(cfg: Config, train: Table) -> Preprocessing:
     return spec.with_statistics(spec.prepare(read_image(path)) for path in paths)
 
 
-def make_classifier(cfg: Config, n_outputs: int, height: int) -> MelanomaClassifier:
+def fetch_weights(cfg: Config) -> None:
+    """Raise `UserError` where starting weights are not to be had, before images are read."""
+    model = cfg.model
+    if model.weights:
+        load_tensors(model.weights, "state dict")
+    elif model.pretrained:
+        size = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size).output_size
+        create_backbone(model.model, size, pretrained=True, in_22k=model.in_22k)
+
+
+def make_classifier(cfg: Config, n_outputs: int, size: tuple[int, int]) -> MelanomaClassifier:
     """The classifier with its starting weights."""
     model = cfg.model
     torch.manual_seed(cfg.run.seed)
     classifier = MelanomaClassifier(
         model.model,
         n_outputs,
-        input_size=height,
+        input_size=size,
         pretrained=model.pretrained and not model.weights,
         in_22k=model.in_22k,
         freeze_model=model.freeze_model,

@@ -15,7 +15,7 @@ from src.engine.checkpoint import BEST, LATEST, Progress, find_run, load_epoch, 
 from src.engine.checks import check_settings, check_table, pick_device
 from src.engine.log import RunLog, log_to_console, make_folder, new_run_name, write_text
 from src.engine.loop import seed_torch, train_epoch
-from src.engine.parts import Parts, make_parts, row_counts
+from src.engine.parts import Parts, fetch_weights, make_parts, row_counts
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,7 @@ def train(cfg: Config) -> Path:
     folder = find_run(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
     if not cfg.run.resume and (folder / LATEST).exists():
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
+    fetch_weights(cfg)
     table = load_table(cfg.data)
     check_table(table, cfg)
     make_folder(folder)

@@ -32,21 +32,23 @@ def binary_metrics(target: np.ndarray, decision: np.ndarray, score: np.ndarray) 
     """Metrics of detecting a class: `target` and `decision` bool [N], `score` float [N].
 
     AUROC is NaN without both kinds of rows; AUPRC, recall, F1 without positives; specificity
-    without negatives; precision without a positive decision.
+    without negatives; precision without a positive decision; AUROC, AUPRC where a score is NaN.
     """
     tp = int((target & decision).sum())
     fp = int((~target & decision).sum())
     fn = int((target & ~decision).sum())
     tn = int((~target & ~decision).sum())
     positives, negatives = tp + fn, fp + tn
-    both = positives > 0 and negatives > 0
+    ranked = not np.isnan(score).any()
+    auroc = roc_auc_score(target, score) if ranked and positives and negatives else np.nan
+    auprc = average_precision_score(target, score) if ranked and positives else np.nan
     return {
         "malignant_precision": ratio(tp, tp + fp),
         "malignant_recall": ratio(tp, positives),
         "malignant_f1": ratio(2 * tp, 2 * tp + fp + fn) if positives else float("nan"),
         "specificity": ratio(tn, negatives),
-        "auroc": float(roc_auc_score(target, score)) if both else float("nan"),
-        "auprc": float(average_precision_score(target, score)) if positives else float("nan"),
+        "auroc": float(auroc),
+        "auprc": float(auprc),
         "selection_rate": ratio(tp + fp, len(target)),
         "n": len(target),
         "n_malignant": positives,
@@ -87,6 +89,8 @@ def _balanced_accuracy(labels: np.ndarray, decisions: np.ndarray) -> float:
 
 def _macro_auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean one-vs-rest AUROC over the classes that have rows, NaN where one class is all."""
+    if np.isnan(probabilities).any():
+        return float("nan")
     present = [c for c in np.unique(labels) if (labels != c).any()]
     scores = [roc_auc_score(labels == c, probabilities[:, c]) for c in present]
     return float(np.mean(scores)) if scores else float("nan")

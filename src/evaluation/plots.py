@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+from src.core.files import replacing
 from src.evaluation.predictions import Predictions
 
 # tone groups from very light to dark
@@ -21,9 +22,8 @@ def plot_by_group(predictions: Predictions, metrics: dict, path: Path) -> None:
         curves, bars = figure.subplots(1, 2)
         _roc_curves(curves, predictions, metrics)
         _rates(bars, metrics)
-        temporary = path.with_name(f".{path.name}")
-        figure.savefig(temporary, dpi=130, format="png")
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=130, format="png")
 
 
 def _roc_curves(axes, predictions: Predictions, metrics: dict) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from src.core.classes import positive_index
 from src.core.errors import UserError
+from src.core.files import replacing
 
 MAX_CLASSES = 1000
 
@@ -16,7 +17,8 @@ MAX_CLASSES = 1000
 class Predictions:
     """`labels` int [N]; `groups` int [N], -1 unknown; `probabilities` float [N, classes].
 
-    `decisions` int [N] are class indices. `names` are the images' file names.
+    `decisions` int [N] are class indices. Probabilities are NaN where only decisions are known.
+    `names` are the images' file names.
     """
 
     names: list[str]
@@ -43,9 +45,8 @@ class Predictions:
         )
         for index, name in enumerate(self.classes):
             frame[f"probability_{name}"] = self.probabilities[:, index].astype(np.float64)
-        temporary = path.with_name(f".{path.name}.tmp")
-        frame.to_csv(temporary, index=False)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            frame.to_csv(temporary, index=False)
 
 
 def probability_columns(frame: pd.DataFrame) -> list[str]:
@@ -58,7 +59,7 @@ def from_frame(
 ) -> Predictions:
     """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
 
-    Without probabilities each decision has probability 1: measures of ranking are then coarse.
+    Without such columns the probabilities are NaN, and so is what is measured on them.
     Raises `UserError` for decisions and probabilities that are none, and for labels and groups
     beyond the classes and `group_names`.
     """
@@ -70,8 +71,8 @@ def from_frame(
     _require_indices("column 'label'", labels, 0, n_classes)
     _require_indices("column 'group'", groups, -1, len(group_names))
     decisions = decisions.astype(np.int64)
-    certain = np.eye(n_classes)[decisions]
-    probabilities = _read_probabilities(frame[columns]) if columns else certain
+    unknown = np.full((len(frame), n_classes), np.nan)
+    probabilities = _read_probabilities(frame[columns]) if columns else unknown
     classes = [c.removeprefix("probability_") for c in columns] or list(map(str, range(n_classes)))
     return Predictions(
         names=frame["image_name"].astype(str).tolist(),

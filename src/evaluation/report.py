@@ -24,9 +24,7 @@ def write_report(folder: Path, split: str, predictions: Predictions, metrics: di
 def by_group_frame(metrics: dict) -> pd.DataFrame:
     """One line for all rows and one for each group, a column for each single number."""
     lines = {"all": metrics, **metrics["groups"]}
-    return pd.DataFrame(
-        [{"group": name, **scalars(values)} for name, values in lines.items()]
-    ).dropna(axis=1, how="all")
+    return pd.DataFrame([{"group": name, **scalars(values)} for name, values in lines.items()])
 
 
 def scalars(metrics: dict) -> dict[str, float]:
@@ -51,6 +49,11 @@ def summary(metrics: dict) -> str:
     """A few lines of text: overall, then each group with its counts."""
     lines = [_line("all", metrics)]
     lines += [_line(name, values) for name, values in metrics["groups"].items()]
+    lines.append(
+        f"all rows: accuracy {metrics['accuracy']:.3f}, balanced accuracy "
+        f"{metrics['balanced_accuracy']:.3f}, precision {metrics['malignant_precision']:.3f}, "
+        f"AUPRC {metrics['auprc']:.3f}"
+    )
     lines.append(
         f"gaps between groups: demographic parity {metrics['demographic_parity_difference']:.3f}, "
         f"equal opportunity {metrics['equal_opportunity_difference']:.3f}"

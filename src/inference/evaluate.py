@@ -8,19 +8,14 @@ import pandas as pd
 from src.core.errors import UserError
 from src.datasets.adapters import read_isic_csv
 from src.datasets.table import Table, numbers, read_csv
-from src.evaluation.predictions import Predictions, from_frame
+from src.evaluation.predictions import Predictions, from_frame, probability_columns
 from src.inference.predictor import OnnxPredictor
 from src.skin_tone import GROUP_NAMES, UNKNOWN_GROUP
 
 
 def predict_table(predictor: OnnxPredictor, table: Table, batch_size: int) -> Predictions:
-    """The model's predictions of every row. Raises `UserError` where the classes differ."""
+    """The model's predictions of every row of a table that has its classes."""
     contract = predictor.contract
-    if table.classes != contract.classes:
-        raise UserError(
-            f"the model knows the classes {', '.join(contract.classes)}: "
-            f"the data have {', '.join(table.classes)}"
-        )
     paths = [Path(path) for path in table.rows["image"]]
     found = list(predictor.predict(paths, batch_size))
     bad = [p for p in found if p.probabilities is None]
@@ -62,6 +57,11 @@ def _joined(frame: pd.DataFrame, path: Path, metadata: str) -> tuple[pd.Series, 
         raise UserError(
             f"{path} has no column 'label': give the table with the true targets as "
             "--skin_color_csv FILE"
+        )
+    if len(probability_columns(frame)) > 2:
+        raise UserError(
+            f"{metadata}: its targets 0 and 1 say nothing of the {len(probability_columns(frame))} "
+            f"classes of {path}: add a column 'label' with the true class indices"
         )
     truth = read_isic_csv(Path(metadata)).set_index("stem")
     stems = [Path(name).stem for name in frame["image_name"]]

@@ -11,6 +11,7 @@ import onnxruntime
 from tqdm import tqdm
 
 from src.artifact.contract import CONTRACT_KEY, Contract, contract_from_json
+from src.core.classes import positive_index
 from src.core.errors import UserError
 from src.preprocess.image import ImageError, read_image
 from src.preprocess.spec import parse_preprocessing
@@ -30,23 +31,25 @@ class Prediction:
 class OnnxPredictor:
     """An ONNX file, ready to predict as its contract says.
 
-    A foreign file has no contract: it is described by `image_size` (height, width) and, unless
-    it has two outputs named benign and malignant, by its `classes`; its images are stretched
-    and normalized with ImageNet's statistics, and its first output is taken for logits.
-    Raises `UserError` for a file that is no ONNX model and for contradictory descriptions.
+    A foreign file has no contract: it is described by `image_size` (height, width) and `classes`
+    (default: benign, malignant); its images are stretched and normalized with ImageNet's
+    statistics, and its first output is taken for logits. Raises `UserError` for a file that is no
+    ONNX model and for contradictory descriptions.
     """
 
     def __init__(
         self,
         path: Path,
         image_size: tuple[int, int] | None = None,
-        classes: tuple[str, ...] = ("benign", "malignant"),
+        classes: tuple[str, ...] | None = None,
     ):
         self._session = _open(path)
         written = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT_KEY)
         self._is_foreign = written is None
         if written is None:
-            self.contract = _describe(self._session, path, image_size, classes)
+            self.contract = _describe(
+                self._session, path, image_size, classes or ("benign", "malignant")
+            )
         else:
             self.contract = contract_from_json(written, str(path))
         self._spec = self.contract.spec()
@@ -54,6 +57,11 @@ class OnnxPredictor:
             raise UserError(
                 f"{path} was made for images of {self._spec.output_size} (height, width): it "
                 f"says so itself, leave out --image_height and --image_width ({image_size})"
+            )
+
+        if classes and classes != self.contract.classes:
+            raise UserError(
+                f"{path} knows the classes {', '.join(self.contract.classes)}: leave out --classes"
             )
 
     def predict(self, paths: Iterable[Path], batch_size: int = 32) -> Iterator[Prediction]:
@@ -90,9 +98,15 @@ class OnnxPredictor:
 
     def _probabilities(self, images: np.ndarray) -> np.ndarray:
         name = self._session.get_inputs()[0].name
+        outputs = None if self._is_foreign else ["probabilities"]
+        try:
+            found = self._session.run(outputs, {name: images})[0]
+        except Exception as error:  # onnxruntime raises kinds of its own
+            reason = str(error).strip().splitlines()[0][:120]
+            raise UserError(f"the ONNX model failed on a batch of images ({reason})") from None
         if not self._is_foreign:
-            return self._session.run(["probabilities"], {name: images})[0]
-        logits = self._session.run(None, {name: images})[0].astype(np.float64)
+            return found
+        logits = found.astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -124,6 +138,8 @@ def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Cont
             f"{path} has no contract and input shape {shape}: give --image_height and "
             "--image_width, or export the model with this software"
         )
+    if type(shape[0]) is int:
+        raise UserError(f"{path} takes batches of {shape[0]} only: export it with a dynamic batch")
     if n_outputs != len(classes):
         raise UserError(
             f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes"
@@ -133,7 +149,7 @@ def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Cont
         model=f"foreign ONNX file {path.name}",
         n_outputs=n_outputs,
         classes=classes,
-        positive=len(classes) - 1,
+        positive=positive_index(classes),
         groups=(),
         reduction="softmax",
         preprocessing=parse_preprocessing(text, size[0]).to_json(),

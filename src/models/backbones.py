@@ -72,16 +72,22 @@ def check_name(name: str) -> None:
 
 
 def create_backbone(
-    name: str, input_size: int, pretrained: bool, in_22k: bool = False, drop_path: float = 0.0
+    name: str,
+    input_size: int | tuple[int, int],
+    pretrained: bool,
+    in_22k: bool = False,
+    drop_path: float = 0.0,
 ) -> tuple[nn.Module, int]:
     """(module from [N, 3, H, W] to pooled features [N, width], width).
 
-    `input_size` matters to vision transformers, whose position embedding is made for it, and to
-    networks that need some size to pool over.
+    `input_size`, (height, width) or a number for both, matters to vision transformers, whose
+    position embedding is made for it, and to networks that need some size to pool over.
     Raises `UserError` for unknown names, options the backbone lacks, sizes it cannot take, and
     weights that cannot be fetched.
     """
     check_name(name)
+    if isinstance(input_size, int):
+        input_size = (input_size, input_size)
     if name in TORCHVISION_NAMES:
         return _torchvision_backbone(name, input_size, pretrained, in_22k, drop_path)
     timm_name = TIMM_NAMES.get(name, name)
@@ -92,7 +98,7 @@ def create_backbone(
         options["drop_path_rate"] = drop_path
     if "dinov2" in timm_name:
         # any input size: padded up to whole patches, the position embedding resampled to them
-        padded = math.ceil(input_size / _DINOV2_PATCH) * _DINOV2_PATCH
+        padded = tuple(math.ceil(side / _DINOV2_PATCH) * _DINOV2_PATCH for side in input_size)
         embed = partial(PatchEmbed, strict_img_size=False)
         options |= {"img_size": padded, "dynamic_img_pad": True, "embed_layer": embed}
 
@@ -109,7 +115,7 @@ def create_backbone(
 
 
 def _torchvision_backbone(
-    name: str, input_size: int, pretrained: bool, in_22k: bool, drop_path: float
+    name: str, input_size: tuple[int, int], pretrained: bool, in_22k: bool, drop_path: float
 ):
     torchvision_name, classifier = TORCHVISION_NAMES[name]
     if in_22k:
@@ -165,14 +171,15 @@ def _fetch(name: str, create):
         ) from None
 
 
-def _feature_width(name: str, module: nn.Module, input_size: int) -> int:
+def _feature_width(name: str, module: nn.Module, input_size: tuple[int, int]) -> int:
     """Width of the pooled features, measured: some timm models pool to more than num_features."""
     was_training = module.training
     try:
         with torch.no_grad():
-            width = module.eval()(torch.zeros(1, 3, input_size, input_size)).shape[1]
+            width = module.eval()(torch.zeros(1, 3, *input_size)).shape[1]
     except (AssertionError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:150]
-        raise UserError(f"--input_size {input_size}: {name} takes other sizes ({reason})") from None
+        size = input_size[0] if len({*input_size}) == 1 else f"{input_size[0]}x{input_size[1]}"
+        raise UserError(f"--input_size {size}: {name} takes other sizes ({reason})") from None
     module.train(was_training)
     return width

@@ -15,6 +15,8 @@ MIN_MATCHED = 0.5
 class MelanomaClassifier(nn.Module):
     """`forward`: images [N, 3, H, W] to logits [N, n_outputs].
 
+    `input_size` is (height, width), or one number for both.
+
     A frozen backbone has no gradients and keeps its batch statistics in training.
     """
 
@@ -22,7 +24,7 @@ class MelanomaClassifier(nn.Module):
         self,
         model_name: str,
         n_outputs: int,
-        input_size: int = 224,
+        input_size: int | tuple[int, int] = 224,
         pretrained: bool = False,
         in_22k: bool = False,
         freeze_model: bool = False,

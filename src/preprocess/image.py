@@ -35,6 +35,10 @@ def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarra
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
     path = Path(path)
     try:
+        path.name.encode()
+    except UnicodeEncodeError:  # no CSV could hold it
+        raise ImageError("its name is not UTF-8") from None
+    try:
         if path.exists() and not path.is_file():  # a folder, a device, a pipe
             raise ImageError("not a file")
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -59,8 +63,9 @@ def decode_image(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """RGB uint8 [height, width, 3] of an encoded JPEG or PNG image.
 
     EXIF orientation is applied; 16-bit samples keep their upper byte; grey is repeated; alpha is
-    dropped; CMYK is converted. A truncated file raises `ImageError` (OpenCV alone would return it
-    with grey rows), as does one of over `MAX_PIXELS` pixels, before any of them is decoded.
+    dropped; CMYK is converted. A file without its end raises `ImageError` (OpenCV alone would
+    return it with grey rows), as does one of over `MAX_PIXELS` pixels, before any of them is
+    decoded. Damage between start and end that the decoder bridges goes unnoticed.
     """
     height, width = _complete_size(data)
     if height * width == 0:

@@ -75,7 +75,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     save_checkpoint(path, {"contract": {}, "model_state_dict": {}, "epoch": 1})
 
     def fail(content, file):
-        file.write(b"half")
+        file.write_bytes(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(network_module.torch, "save", fail)

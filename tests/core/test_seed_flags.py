@@ -310,6 +310,13 @@ def test_a_switch_beside_its_field_is_an_error(load, name):
         load(f"{name}: true\n{flag.field}: {flag.call}")
 
 
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_switch_that_is_off_leaves_its_field_alone(load, name):
+    """As in a file that lists every flag of the earlier system."""
+    flag = SEED_FLAGS[name]
+    assert load(f"{name}: false\n{flag.field}: {flag.call}").flat()[flag.field] == flag.call
+
+
 @pytest.mark.parametrize(("first", "second"), RIVALS)
 def test_a_choice_on_the_command_line_wins_over_another_in_yaml(load, first, second):
     cfg = load(f"{first}: true", f"--{second}")
@@ -325,7 +332,7 @@ def test_an_option_is_written_into_its_call_string(load, name):
     flags = [f"--{flag.field}", host, f"--{name}", *words]
     expected = f"{host}({flag.option}={value!r})"
     assert load_config(flags).flat()[flag.field] == expected
-    check_settings(load_config(flags))
+    check_settings(load_config([*flags, "--lr", "1"]))
     in_yaml = f"[{', '.join(words)}]" if len(words) > 1 else words[0]
     assert load(f"{flag.field}: {host}\n{name}: {in_yaml}").flat()[flag.field] == expected
 

@@ -77,7 +77,6 @@ def test_class_folder_of_another_name_is_refused(isic):
         (lambda rows: rows[1].update(group="7"), "ISIC_1.jpg: group 7: expected 0 to 3"),
         (lambda rows: rows[1].update(ita="43°"), "column 'ita' holds '43°'"),
         (lambda rows: rows[1].update(split="dev"), "split 'dev': expected train, valid, test"),
-        (lambda rows: rows[1].update(split=""), "1 rows have no split: expected all or none"),
         (lambda rows: rows.append(rows[3]), "1 rows repeat an image (first: ISIC_3)"),
         (lambda rows: rows.append(rows[3] | {"image_name": "ISIC_3.png"}), "1 rows repeat an"),
         (lambda rows: rows.pop(3), "1 bad images, expected at most 0"),
@@ -229,3 +228,32 @@ def test_table_hash_tells_content_not_place(isic, tmp_path, edit_csv):
     image_of(isic, "train/malignant/ISIC_1.jpg").rename(isic / "train" / "benign" / "ISIC_1.jpg")
     edit_csv(lambda rows: rows[1].update(target=0))
     assert len({before, after_group, after_split, digest(isic)}) == 4
+
+
+def test_rows_of_a_csv_without_a_split_keep_that_of_their_folder(isic):
+    before = load(isic).rows["split"].tolist()
+    rows = [row | {"split": ""} for row in isic_rows()]
+    rows[0]["split"] = "train"
+    write_csv(isic / "ISIC_2020_full.csv", rows)
+    assert load(isic).rows["split"].tolist() == before
+
+
+def test_rows_without_patient_and_lesion_are_pointed_out(isic, caplog):
+    rows = [{k: v for k, v in row.items() if k != "patient_id"} for row in isic_rows()]
+    write_csv(isic / "ISIC_2020_full.csv", rows)
+    with caplog.at_level(logging.WARNING):
+        load(isic)
+    assert "24 of 24 rows have neither patient nor lesion" in caplog.text
+
+
+def test_a_drawn_split_says_so(isic, caplog):
+    assert not load(isic).is_split_drawn
+    for split in ("valid", "test"):
+        for path in isic.glob(f"{split}/*/*"):
+            path.rename(isic / "train" / path.parent.name / path.name)
+    (isic / "train" / "benign").rename(isic / "benign")
+    (isic / "train" / "malignant").rename(isic / "malignant")
+    for split in ("train", "valid", "test"):
+        shutil.rmtree(isic / split)
+    write_csv(isic / "ISIC_2020_full.csv", [row | {"split": ""} for row in isic_rows()])
+    assert load(isic).is_split_drawn

@@ -36,7 +36,8 @@ def batches(n, size):
 
 def train_once(loader, update_freq=1, clip_grad=None, lr=0.5, weight_decay=0.0, epoch=0):
     model = Flat()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, weight_decay=1.0)
+    groups = [{"params": list(model.parameters()), "decays": True}]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
     settings = StepSettings(
         update_freq, 2, clip_grad, lambda step: lr * (step + 1), lambda step: weight_decay
     )

@@ -212,3 +212,10 @@ def test_wrong_optimizer_is_refused_in_words(call, expected):
         make_optimizer(call, Small(), lr=0.1, weight_decay=0.0)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_weight_decay_that_starts_at_0_still_belongs_to_matrices_alone():
+    groups = make_optimizer("adamw", torch.nn.Linear(2, 2), 1e-3, 0.0).param_groups
+    decays = {group["params"][0].ndim: group["decays"] for group in groups}
+    assert decays == {1: False, 2: True}
+    assert [group["weight_decay"] for group in groups] == [0.0, 0.0]

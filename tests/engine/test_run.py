@@ -12,6 +12,7 @@ from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import load_config
+from src.engine.checkpoint import Progress
 from src.engine.evaluate import test as judge_checkpoint
 from src.engine.run import train
 from src.evaluation.fairness import evaluate
@@ -221,3 +222,42 @@ def test_log_dir_takes_the_tensorboard_events(tiny_settings, tmp_path):
     folder = train(Config().with_settings(**settings, output_dir=str(tmp_path), run_name="r"))
     assert list((tmp_path / "events" / "r").glob("events.out.tfevents.*"))
     assert not (folder / "logs").exists()
+
+
+def test_a_run_is_not_continued_on_changed_data(tiny_settings, demo, tmp_path):
+    rows = pd.read_csv(demo / "isic2020" / "ISIC_2020_full.csv", sep=";", dtype=str)
+    rows.to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    settings = {**tiny_settings, "epochs": 1, "skin_color_csv": str(tmp_path / "rows.csv")}
+    cfg = Config().with_settings(**settings, output_dir=str(tmp_path), run_name="r", resume="auto")
+    train(cfg)
+    rows["split"] = rows["split"].replace({"valid": "test", "test": "valid"})
+    rows.to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    with pytest.raises(UserError, match="the data changed since this run was started"):
+        train(cfg)
+
+
+def test_a_monitor_without_a_value_is_refused(tiny_settings, tmp_path):
+    settings = {**tiny_settings, "monitor": "auroc_macro"}
+    with pytest.raises(UserError, match="--monitor auroc_macro is undefined"):
+        train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+
+
+def test_ties_of_the_monitor_are_broken_by_auroc():
+    progress = Progress()
+    for epoch, auroc in enumerate((0.6, 0.8, 0.7)):
+        progress.add(
+            {"epoch": epoch, "valid": {"malignant_f1": 0.0, "auroc": auroc}}, "malignant_f1"
+        )
+    assert progress.best_epoch == 1
+    progress.add({"epoch": 3, "valid": {"malignant_f1": 0.1, "auroc": 0.5}}, "malignant_f1")
+    assert progress.best_epoch == 3
+
+
+def test_no_test_rows_are_pointed_out(tiny_settings, demo, tmp_path, capsys):
+    rows = pd.read_csv(demo / "isic2020" / "ISIC_2020_full.csv", sep=";", dtype=str)
+    rows["split"] = rows["split"].replace({"test": "train"})
+    rows.to_csv(tmp_path / "rows.csv", sep=";", index=False)
+    settings = {**tiny_settings, "epochs": 1, "skin_color_csv": str(tmp_path / "rows.csv")}
+    folder = train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+    assert list(read(folder / "metrics.json")) == ["valid"]
+    assert "the rows that chose the best epoch" in capsys.readouterr().out

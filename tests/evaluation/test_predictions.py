@@ -105,11 +105,13 @@ def test_positive_class_is_found_by_its_name(classes, positive):
     ("target", "labels", "n_classes"),
     [([1, 0], (0, 0), 2), ([0, 0], (0, 0), 2), ([1, 0], (4, 0), 5)],
 )
-def test_without_probabilities_each_decision_is_certain(target, labels, n_classes):
+def test_without_probabilities_what_ranks_is_undefined(target, labels, n_classes):
     found = read(frame_of(target=target)[["image_name", "target"]], labels)
     assert found.classes == tuple(map(str, range(n_classes)))
-    assert np.array_equal(found.probabilities, np.eye(n_classes)[target])
-    assert evaluate(found)["accuracy"] == (np.array(target) == labels).mean()
+    assert found.probabilities.shape == (2, n_classes)
+    metrics = evaluate(found)
+    assert metrics["accuracy"] == (np.array(target) == labels).mean()
+    assert np.isnan([metrics[name] for name in ("auroc", "auprc", "log_loss")]).all()
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, "malignant", None, float("inf"), 1e12])

@@ -116,6 +116,21 @@ def test_a_foreign_model_with_other_outputs_needs_class_names(tmp_path):
     assert OnnxPredictor(path, (8, 8), ("a", "b", "c")).contract.classes == ("a", "b", "c")
 
 
+def test_a_foreign_model_with_a_fixed_batch_is_refused(tmp_path):
+    path = foreign_model(tmp_path / "x.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, path)
+    with pytest.raises(UserError, match="takes batches of 1 only"):
+        OnnxPredictor(path, (8, 8))
+
+
+def test_classes_that_contradict_the_contract_are_refused(tiny_onnx):
+    assert OnnxPredictor(tiny_onnx, classes=("benign", "malignant")).contract.positive == 1
+    with pytest.raises(UserError, match="leave out --classes"):
+        OnnxPredictor(tiny_onnx, classes=("a", "b"))
+
+
 def test_a_size_that_contradicts_the_contract_is_refused(tiny_onnx):
     assert OnnxPredictor(tiny_onnx, (32, 32)).contract.positive == 1
     with pytest.raises(UserError, match="leave out --image_height"):

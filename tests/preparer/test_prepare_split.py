@@ -82,8 +82,8 @@ def check_whole_and_even(rows, sizes, tolerance):
 @pytest.mark.parametrize(
     ("flags", "sizes"),
     [
-        ([], {"train": 0.8, "valid": 0.2}),
-        (["--valid_size", "0.1"], {"train": 0.9, "valid": 0.1}),
+        ([], {"train": 0.7, "valid": 0.15, "test": 0.15}),
+        (["--valid_size", "0.1", "--test_size", "0"], {"train": 0.9, "valid": 0.1}),
         (
             ["--valid-size", "0.2", "--test-size", "0.2"],
             {"train": 0.6, "valid": 0.2, "test": 0.2},
@@ -106,7 +106,7 @@ def test_real_table_leaks_and_its_new_split_does_not(real_data, tmp_path, capsys
         run(source, output)
     assert not output.exists()
     capsys.readouterr()
-    assert run(source, output, "--keep_first") == 0
+    assert run(source, output, "--keep_first", "--valid_size", "0.2", "--test_size", "0") == 0
     assert "rows dropped, since an earlier one has their image: 1\n" in capsys.readouterr().out
     before, rows = read(source), read(output)
     assert len(rows) == len({r["image_name"] for r in before}) == len(before) - 1
@@ -170,7 +170,7 @@ def test_audit_sees_lesions_and_split_aliases(tmp_path, capsys):
 
 
 def test_counts_are_printed_before_and_after(leaky, tmp_path, capsys):
-    run(leaky, tmp_path / "out.csv")
+    run(leaky, tmp_path / "out.csv", "--test_size", "0")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     tables = [i for i, line in enumerate(lines) if line[0] in ("before", "after")]
     assert [lines[i][0] for i in tables] == ["before", "after"]
@@ -217,7 +217,7 @@ def test_rows_without_a_patient_are_counted_and_stand_alone(tmp_path, capsys):
     rows = [[*row[:3], "", *row[4:]] for row in cohort(40)]
     run(write(tmp_path / "in.csv", rows), tmp_path / "out.csv")
     assert f"{len(rows)} rows, {len(rows)} of no patient" in capsys.readouterr().out
-    assert set(split_of(tmp_path / "out.csv").values()) == {"train", "valid"}
+    assert set(split_of(tmp_path / "out.csv").values()) == {"train", "valid", "test"}
 
 
 @pytest.mark.parametrize("place", ["in.csv", "link.csv", "sub/../in.csv"])
