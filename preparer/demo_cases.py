@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from preparer.draw_dermoscopy import lab_from_rgb, quantized_skin_color
-from src.skin_tone import GROUP_NAMES, ita_from_lab, tone_group
+from preparer.draw_dermoscopy import quantized_skin_color
+from src.skin_tone import GROUP_NAMES, TONE_CATEGORIES, ita_from_rgb, tone_category, tone_group
 
 SPLIT_SHARES = {"train": 0.65, "valid": 0.15, "test": 0.20}
 GROUP_SHARES = (0.20, 0.40, 0.25, 0.15)
@@ -23,16 +23,6 @@ DIAGNOSIS_SHARES = {
 ITA_RANGES = ((58.0, 64.0), (43.5, 53.0), (30.5, 38.5), (-45.0, 25.0))
 # Typical b* at an angle (degrees): yellow peaks in tan skin and falls towards both ends.
 ITA_KNOTS, YELLOW_KNOTS = (-45.0, 0.0, 22.0, 48.0, 62.0), (12.0, 18.0, 19.5, 16.0, 12.5)
-# Chardon's categories with their lower bounds; the groups of `src.skin_tone` join the last three.
-CHARDON = (
-    ("Very light", 55.0),
-    ("Light", 41.0),
-    ("Intermediate", 28.0),
-    ("Tan", 10.0),
-    ("Brown", -30.0),
-    ("Dark", -np.inf),
-)
-FITZPATRICK = ((12, 41.0), (34, 19.0), (56, -np.inf))  # lower bounds as in the ISIC 2020 table
 SITES = {
     "back": "torso",
     "chest": "torso",
@@ -87,6 +77,7 @@ def isic_table(cases: pd.DataFrame) -> pd.DataFrame:
     As in that table `malignant` means melanoma; carcinomas count as benign.
     """
     target = (cases["dx"] == "mel").astype(int)
+    categories = [TONE_CATEGORIES[index] for index in tone_category(cases["ita"])]
     table = pd.DataFrame(
         {
             "image_name": cases["stem"] + ".jpg",
@@ -94,7 +85,7 @@ def isic_table(cases: pd.DataFrame) -> pd.DataFrame:
             "color_r": cases["color_r"],
             "color_g": cases["color_g"],
             "color_b": cases["color_b"],
-            "fitzpatrick": [_category(ita, FITZPATRICK) for ita in cases["ita"]],
+            "fitzpatrick": [category.fitzpatrick for category in categories],
             "group": cases["group"],
             "patient_id": cases["patient_id"],
             "sex": cases["sex"],
@@ -105,7 +96,7 @@ def isic_table(cases: pd.DataFrame) -> pd.DataFrame:
             "target": target,
             "duplicate": 0,
             "group_str": [GROUP_NAMES[group] for group in cases["group"]],
-            "group_str_org": [_category(ita, CHARDON) for ita in cases["ita"]],
+            "group_str_org": [category.chardon for category in categories],
             "split": cases["split"],
         }
     )
@@ -176,7 +167,7 @@ def _image_skin(patient_lab: np.ndarray, group: int, rng: np.random.Generator) -
     """The skin colour on one image of the patient, in the patient's tone group."""
     while True:
         color = quantized_skin_color(patient_lab + rng.normal(0.0, (0.6, 0.8, 0.4)))
-        ita = float(ita_from_lab(lab_from_rgb(color)))
+        ita = float(ita_from_rgb(color))
         if tone_group(ita) == group:
             names = ("color_r", "color_g", "color_b")
             return dict(zip(names, color.tolist(), strict=True)) | {"ita": round(ita, 8)}
@@ -195,8 +186,3 @@ def _assign_splits(cases: pd.DataFrame) -> dict[str, str]:
             counts[split] += n_images
             split_of[patient_id] = names[split]
     return split_of
-
-
-def _category(ita: float, bounds: tuple) -> str | int:
-    """The first category in `bounds` whose lower bound lies below the angle."""
-    return next(name for name, lower_bound in bounds if ita > lower_bound)

@@ -28,7 +28,7 @@ from src.core.errors import UserError, refuse_in_words, run_main
 MARKER = ".demo_data.json"
 ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
 HAM_TABLE = "ham10000/HAM10000_metadata.csv"
-VERSION = 1  # raise it when the drawing changes, so that older output is drawn anew
+VERSION = 2  # raise it when the drawing changes, so that older output is drawn anew
 OWN_FILE = re.compile(
     r"ISIC_9\d{6}(_segmentation)?\.(jpg|png)|ISIC_2020_full\.csv|HAM10000_metadata\.csv"
 )
