@@ -17,7 +17,8 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	$(BIN)/python preparer/make_demo.py --output_dir demo_data; \
 	$(BIN)/python melanoma_train.py --config configs/demo.yaml --run_name $$run; \
 	$(BIN)/python -m src.scripts.export_model --checkpoint_path $$out/best_checkpoint.pth; \
-	$(BIN)/python melanoma_eval.py --onnx_model_path $$out/best_checkpoint.onnx; \
+	$(BIN)/python melanoma_eval.py --onnx_model_path $$out/best_checkpoint.onnx \
+		--run_name $${run}_eval; \
 	$(BIN)/python predict.py --onnx_model_path $$out/best_checkpoint.onnx --probabilities \
 		--input_folder demo_data/isic2020/test/malignant --output_csv $$out/predictions.csv; \
 	echo; \
