@@ -83,7 +83,8 @@ def test_launchers_pass_their_flags_on(script, tmp_path):
 
 
 def test_make_help_lists_the_targets():
-    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
+    command = ["make", "--no-print-directory", "help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     names = [line.split("\t")[0] for line in done.stdout.splitlines()]
     assert names == ["help", "demo", "test", "lint"]
 
