@@ -35,7 +35,6 @@ def main(argv: list[str] | None) -> int:
             target = contract.decide(prediction.probabilities[None])[0]
             values = [float(p) for p in prediction.probabilities] if args.probabilities else []
             writer.writerow([prediction.path.name, target, *values])
-        file.flush()
     print(f"{len(paths) - len(failed)} of {len(paths)} images predicted, written to {output}")
     print(f"target: {', '.join(f'{i} {name}' for i, name in enumerate(contract.classes))}")
     print(contract.notice)

@@ -37,21 +37,20 @@ class Judge:
         objective: Objective,
         device: torch.device,
     ):
-        self.table, self.contract, self.device = table, contract, device
+        self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
-        self.loss_needs_groups = needs_groups(cfg.learning.objective)
-        self._loader = lambda rows: eval_loader(
-            rows,
-            contract.spec(),
-            cfg.learning.batch_size,
-            cfg.data.num_workers,
-            pin_memory=cfg.data.pin_mem and device.type == "cuda",
-        )
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them."""
         rows = self.table.split(split)
-        outputs = predict(network, self._loader(rows), self.device, split)
+        loader = eval_loader(
+            rows,
+            self.contract.spec(),
+            self.cfg.learning.batch_size,
+            self.cfg.data.num_workers,
+            pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
+        )
+        outputs = predict(network, loader, self.device, split)
         predictions = Predictions(
             names=[Path(path).name for path in rows.rows["image"]],
             labels=rows.labels,
@@ -67,8 +66,9 @@ class Judge:
     @torch.inference_mode()
     def _loss(self, outputs: Outputs) -> float:
         """The objective over all rows at once (of known group, where it needs the group)."""
-        usable = outputs.groups >= 0 if self.loss_needs_groups else torch.ones(len(outputs.groups))
-        usable = usable.bool()
+        usable = outputs.groups >= -1
+        if needs_groups(self.cfg.learning.objective):
+            usable = outputs.groups >= 0
         if not usable.any():
             return float("nan")
         parts = (outputs.logits, outputs.labels, outputs.groups)
@@ -108,8 +108,9 @@ def trained_settings(contract: Contract) -> dict:
         settings.pop(name, None)
     old = settings.get("data_path")
     for name in ("skin_color_csv", "weights"):
-        if old and str(settings.get(name, "")).startswith(str(old)):
-            settings[name] = "{data_path}" + settings[name].removeprefix(old)
+        path = str(settings.get(name, ""))
+        if path.startswith(f"{old}/"):
+            settings[name] = "{data_path}" + path.removeprefix(old)
     return settings
 
 

@@ -46,14 +46,16 @@ def _null_nan(value: Any) -> Any:
 
 
 def summary(metrics: dict) -> str:
-    """A few lines of text: overall, then each group with its counts."""
-    lines = [_line("all", metrics)]
-    lines += [_line(name, values) for name, values in metrics["groups"].items()]
-    lines.append(
-        f"all rows: accuracy {metrics['accuracy']:.3f}, balanced accuracy "
-        f"{metrics['balanced_accuracy']:.3f}, precision {metrics['malignant_precision']:.3f}, "
-        f"AUPRC {metrics['auprc']:.3f}"
-    )
+    """A few lines of text: overall, then each group with its counts, then the gaps."""
+    groups = metrics["groups"]
+    lines = [
+        _line("all", metrics),
+        f"accuracy {metrics['accuracy']:.3f}  balanced accuracy {metrics['balanced_accuracy']:.3f}"
+        f"  precision {metrics['malignant_precision']:.3f}  AUPRC {metrics['auprc']:.3f}",
+    ]
+    if list(groups) == ["unknown"]:
+        return "\n".join([*lines, "tone groups are unknown: no figures by group"])
+    lines += [_line(name, values) for name, values in groups.items()]
     lines.append(
         f"gaps between groups: demographic parity {metrics['demographic_parity_difference']:.3f}, "
         f"equal opportunity {metrics['equal_opportunity_difference']:.3f}"

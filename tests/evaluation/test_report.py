@@ -121,8 +121,9 @@ def test_only_rows_of_unknown_group_are_grey(group_names, table, tmp_path, monke
 def test_summary_names_each_group_with_its_counts(table):
     predictions = table([1, 0, 1, 0, 0], [0, 0, 1, 1, -1])
     lines = summary(evaluate(predictions)).splitlines()
-    assert [line.split("  ")[0].split(" n ")[0].strip() for line in lines[:-2]] == [
+    assert [line.split("  ")[0].split(" n ")[0].strip() for line in lines[:-1]] == [
         "all",
+        "accuracy 1.000",
         "Very light",
         "Light",
         "unknown",
@@ -130,10 +131,16 @@ def test_summary_names_each_group_with_its_counts(table):
     assert " ".join(lines[0].split()) == (
         "all n 5 malignant 2 AUROC 1.000 sensitivity 1.000 specificity 1.000 F1 1.000"
     )
-    assert " ".join(lines[3].split()) == (
+    assert " ".join(lines[4].split()) == (
         "unknown n 1 malignant 0 AUROC nan sensitivity nan specificity 1.000 F1 nan"
     )
     assert lines[-1] == "gaps between groups: demographic parity 0.000, equal opportunity 0.000"
+
+
+def test_summary_says_once_that_groups_are_unknown(table):
+    lines = summary(evaluate(table([1, 0], [-1, -1]))).splitlines()
+    assert len(lines) == 3
+    assert lines[-1] == "tone groups are unknown: no figures by group"
 
 
 def test_by_group_frame_has_the_same_columns_for_any_data(table):
