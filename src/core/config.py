@@ -40,8 +40,12 @@ class Data:
         "steps joined by |, with || before those that follow augmentation",
     )
     input_size: int = flag(224, "side of the network's input, in pixels")
-    augment: str = flag("dermatoscopy", "augmentation of training images, a call string")
-    sampler: str = flag("random", "order of training rows, a call string")
+    augment: str = flag(
+        "dermatoscopy", "augmentation of training images, a call string; an unknown name lists all"
+    )
+    sampler: str = flag(
+        "random", "order of training rows, a call string; an unknown name lists all"
+    )
     num_workers: int = flag(4, "data loading processes, at most one per CPU core")
     pin_mem: bool = flag(True, "copy batches through pinned memory when training on a GPU")
 
@@ -89,7 +93,9 @@ class Model:
 class Learning:
     """Learning"""
 
-    objective: str = flag("cross_entropy", "loss and decision rule, a call string")
+    objective: str = flag(
+        "cross_entropy", "loss and decision rule, a call string; an unknown name lists all"
+    )
     class_weights: str = flag("none", "weights of the loss by class: none, inverse_frequency")
     opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd")
     lr: float = flag(1e-4, "peak learning rate")

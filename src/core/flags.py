@@ -72,7 +72,10 @@ def make_parser(
 ) -> argparse.ArgumentParser:
     """A parser with every field and every seed flag; values stay text until `convert`."""
     parser = argparse.ArgumentParser(
-        description=description, allow_abbrev=False, argument_default=argparse.SUPPRESS
+        description=description,
+        usage="%(prog)s [--config YAML ...] [--flag value ...]",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
     refuse_in_words(parser)
     parser.add_argument(

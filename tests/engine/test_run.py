@@ -261,3 +261,20 @@ def test_no_test_rows_are_pointed_out(tiny_settings, demo, tmp_path, capsys):
     folder = train(Config().with_settings(**settings, output_dir=str(tmp_path)))
     assert list(read(folder / "metrics.json")) == ["valid"]
     assert "the rows that chose the best epoch" in capsys.readouterr().out
+
+
+def test_checkpoints_are_kept_as_often_as_asked(tiny_settings, tmp_path):
+    cfg = Config().with_settings(**tiny_settings, output_dir=str(tmp_path), save_ckpt_freq=2)
+    kept = [path.name for path in train(cfg).glob("checkpoint_epoch_*")]
+    assert kept == ["checkpoint_epoch_1.pth"]
+
+
+def test_a_run_starts_from_the_weights_of_another(tiny_settings, tiny_run, tmp_path, capsys):
+    settings = {**tiny_settings, "epochs": 1, "lr": 1e-9, "scheduler": "constant"}
+    settings["weights"] = str(tiny_run / "best_checkpoint.pth")
+    folder = train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+    assert "backbone tensors matched" in capsys.readouterr().out
+    start, end = weights(tiny_run, "best_checkpoint.pth"), weights(folder)
+    filters = [name for name in start if name.startswith("backbone.") and start[name].ndim == 4]
+    assert filters
+    assert max((end[name] - start[name]).abs().max() for name in filters) < 1e-6
