@@ -50,6 +50,8 @@ def main(argv: list[str] | None) -> int | None:
     try:
         write_demo(partial, settings, cases)
         replace_folder(partial, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written to ({error.strerror})") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     print(f"{args.output_dir}: {len(cases)} images of {cases['patient_id'].nunique()} patients")

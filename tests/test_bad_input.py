@@ -10,7 +10,7 @@ import pytest
 import melanoma_eval
 import melanoma_train
 import predict
-from preparer import prepare_split
+from preparer import make_demo, prepare_split
 from src.core.errors import run_main
 from src.engine.checks import check_table
 from src.scripts import export_model
@@ -21,6 +21,7 @@ PROGRAMS = {
     "predict": predict.main,
     "export": export_model.main,
     "split": prepare_split.main,
+    "demo": make_demo.main,
 }
 
 
@@ -264,6 +265,17 @@ def test_unwritable_outputs(refuse, demo, tiny_run, tiny_onnx, tmp_path):
     assert "cannot be written" in refuse("export", *flags)
     flags = ["--predictions_csv", tiny_run / "predictions_test.csv", "--output_dir", bad]
     assert "cannot be written to" in refuse("eval", *flags)
+    assert "cannot be written to" in refuse("demo", "--output_dir", bad, "--n_images", "1")
+
+
+def test_a_folder_that_goes_away_is_named(capsys):
+    def main(argv):
+        raise FileNotFoundError(2, "No such file or directory", "/gone/x.csv")
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: /gone/x.csv: No such file or directory\n"
 
 
 @pytest.mark.parametrize("program", ["export", "train", "eval"])

@@ -25,6 +25,11 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
         # a data loading process hands its error on inside a report of several lines
         print(f"error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         code = 2
+    except OSError as error:  # a full disk, a folder that went away
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130

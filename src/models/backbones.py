@@ -44,6 +44,7 @@ TORCHVISION_NAMES = {
     "efficientnet_v2_m": ("efficientnet_v2_m", "classifier"),
     "efficientnet_v2_l": ("efficientnet_v2_l", "classifier"),
 }
+_DINOV2_NAMES = {name for known, name in TIMM_NAMES.items() if known.startswith("dinov2")}
 NAMED_BACKBONES = [*CONVNEXT, *CONVNEXT_V2, *TIMM_NAMES, *TORCHVISION_NAMES]
 
 # timm's weights by preference: trained on ImageNet-1k alone where there are such, and on 22k
@@ -96,7 +97,7 @@ def create_backbone(
     options: dict[str, Any] = {"num_classes": 0}
     if drop_path:
         options["drop_path_rate"] = drop_path
-    if "dinov2" in timm_name:
+    if timm_name.partition(".")[0] in _DINOV2_NAMES:
         # any input size: padded up to whole patches, the position embedding resampled to them
         padded = tuple(math.ceil(side / _DINOV2_PATCH) * _DINOV2_PATCH for side in input_size)
         embed = partial(PatchEmbed, strict_img_size=False)
