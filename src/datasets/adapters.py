@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from src.core.classes import positive_index
 from src.core.errors import UserError
@@ -14,6 +13,7 @@ from src.preprocess.image import IMAGE_SUFFIXES, list_images
 DATASETS = Registry("data set")
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 BINARY_CLASSES = ("benign", "malignant")
+NUMERIC_COLUMNS = ("group", "ita", "fold")
 
 
 @DATASETS.register
@@ -54,9 +54,8 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     folder = Path(images) if images else data_path / "jpeg" / "train"
     rows = read_isic_csv(source)
     if skin_color_csv:
-        tones = read_isic_csv(Path(skin_color_csv)).set_index("stem")
-        tones = tones[[c for c in ("group", "ita", "split") if c in tones]]
-        rows = rows.drop(columns=[c for c in tones if c in rows]).join(tones, on="stem")
+        tones = read_isic_csv(Path(skin_color_csv))
+        rows = _with_tones(rows, tones, ("group", "ita", "split"))
     rows, bad = _locate(rows, folder)
     return make_table(rows, BINARY_CLASSES, 1, bad)
 
@@ -79,13 +78,8 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     if skin_color_csv:
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
-        tones = tones.set_index("stem")
-        columns = [c for c in ("group", "ita", "patient_id", "split") if c in tones]
-        rows = rows.drop(columns=[c for c in columns if c in rows]).join(tones[columns], on="stem")
-    for column in ("group", "ita", "fold"):
-        if column in rows and not is_numeric_dtype(rows[column]):
-            rows[column] = numbers(rows, column, source)
-    rows, bad = _locate(rows, *_ham_folders(data_path))
+        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", "split"))
+    rows, bad = _locate(_with_numbers(rows, source), *_ham_folders(data_path))
     masks = data_path / "masks"
     names = [masks / f"{stem}_segmentation.png" for stem in rows["stem"]]
     rows["mask"] = [str(name) if masks.is_dir() and name.is_file() else "" for name in names]
@@ -123,9 +117,7 @@ def table(
     rows = read_csv(source, (image, label))
     _refuse_empty(rows, source, (image, label))
     rows = rows.assign(image=rows[image], **{"class": rows[label]})
-    for column in ("group", "ita", "fold"):
-        if column in rows:
-            rows[column] = numbers(rows, column, source)
+    rows = _with_numbers(rows, source)
     paths = [data_path / name for name in rows["image"]]
     present = [path.is_file() for path in paths]
     bad = [(str(p), "no such file") for p, there in zip(paths, present, strict=True) if not there]
@@ -153,10 +145,22 @@ def isic_rows(path: Path) -> pd.DataFrame:
 
 
 def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    rows = rows.assign(stem=[_stem(name) for name in rows["image_name"]])
-    for column in ("group", "ita", "fold"):
-        rows[column] = numbers(rows, column, path) if column in rows else float("nan")
-    return rows
+    absent = {column: float("nan") for column in NUMERIC_COLUMNS if column not in rows}
+    rows = rows.assign(stem=[_stem(name) for name in rows["image_name"]], **absent)
+    return _with_numbers(rows, path)
+
+
+def _with_numbers(rows: pd.DataFrame, where: Path) -> pd.DataFrame:
+    """`rows` with those of the schema's numeric columns that they have as numbers."""
+    given = [column for column in NUMERIC_COLUMNS if column in rows]
+    return rows.assign(**{column: numbers(rows, column, where) for column in given})
+
+
+def _with_tones(rows: pd.DataFrame, tones: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
+    """`rows` with the `wanted` columns that `tones` has, by stem, instead of their own."""
+    columns = [column for column in wanted if column in tones]
+    own = rows.drop(columns=[column for column in columns if column in rows])
+    return own.join(tones.set_index("stem")[columns], on="stem")
 
 
 def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from src.core.errors import UserError
 from src.skin_tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
@@ -127,7 +128,9 @@ def csv_separator(path: Path) -> str:
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
-    """A column of numbers, with decimal comma or point; empty cells are NaN."""
+    """A column as numbers; of text with decimal comma or point, where empty cells are NaN."""
+    if is_numeric_dtype(rows[column]):
+        return rows[column]
     text = rows[column].str.strip().str.replace(",", ".", regex=False)
     values = pd.to_numeric(text, errors="coerce")
     wrong = text[values.isna() & text.notna() & (text != "")]
