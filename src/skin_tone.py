@@ -1,9 +1,11 @@
-"""Skin tone from CIELAB: the individual typology angle (ITA) and the one table of categories."""
+"""Skin tone from CIELAB: the individual typology angle (ITA), its categories, an image's tone."""
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+from kneed import KneeLocator
+from sklearn.cluster import KMeans
 
 
 class ToneCategory(NamedTuple):
@@ -33,6 +35,18 @@ TONE_CATEGORIES = (
 GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan")
 UNKNOWN_GROUP = -1
 
+# Why an image's angle is not to be trusted. Human skin of every tone is yellower than b* = 5 (Xiao
+# et al. 2017); white balance takes it below, and the angle near b* = 0 hangs on that alone.
+TOO_LITTLE_SKIN = "too little skin"
+IMPLAUSIBLE_COLOR = "implausible colour"
+COLOR_CAST = "colour cast"
+VIGNETTE = "vignette"
+MIN_SKIN_SHARE = 0.05
+MIN_B = 5.0
+MAX_FALL_OFF = 6.0  # of L* between the inner and the outer half of the skin
+
+_MAX_PIXELS = 4000
+
 _D65_WHITE = np.array([0.95047, 1.0, 1.08883])
 _SRGB_TO_XYZ = np.array(
     [
@@ -43,18 +57,38 @@ _SRGB_TO_XYZ = np.array(
 )
 
 
+def linear_from_srgb(rgb):
+    """Linear light, 0..1, of sRGB samples, 0..255 (IEC 61966-2-1)."""
+    encoded = np.asarray(rgb, np.float64) / 255.0
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(linear):
+    """sRGB samples, 0..255 (not rounded), of linear light; clipped to 0..1."""
+    linear = np.clip(linear, 0.0, 1.0)
+    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return encoded * 255.0
+
+
 def lab_from_rgb(rgb):
-    """CIE L*a*b* [..., 3] float64 (D65, 2 degrees) of sRGB colours [..., 3] uint8.
+    """CIE L*a*b* [..., 3] float64 (D65, 2 degrees) of sRGB colours [..., 3], 0..255.
 
     By the definitions (IEC 61966-2-1, CIE 15): OpenCV's own conversion interpolates in tables and
     is up to 0.3 off.
     """
-    encoded = np.asarray(rgb, np.float64) / 255.0
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    ratios = linear @ _SRGB_TO_XYZ.T / _D65_WHITE
+    ratios = linear_from_srgb(rgb) @ _SRGB_TO_XYZ.T / _D65_WHITE
     f = np.where(ratios > (6 / 29) ** 3, np.cbrt(ratios), ratios * (29 / 6) ** 2 / 3 + 4 / 29)
     x, y, z = np.moveaxis(f, -1, 0)
     return np.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
+
+
+def rgb_from_lab(lab):
+    """sRGB colours [..., 3] float64, 0..255, of CIE L*a*b* (D65); clipped to what sRGB holds."""
+    lab = np.asarray(lab, np.float64)
+    y = (lab[..., 0] + 16.0) / 116.0
+    f = np.stack([y + lab[..., 1] / 500.0, y, y - lab[..., 2] / 200.0], axis=-1)
+    ratios = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2)
+    return srgb_from_linear(ratios * _D65_WHITE @ np.linalg.inv(_SRGB_TO_XYZ).T)
 
 
 def ita_from_lab(lab):
@@ -68,17 +102,17 @@ def ita_from_lab(lab):
 
 
 def ita_from_rgb(rgb):
-    """Individual typology angle in degrees of sRGB colours [..., 3] uint8."""
+    """Individual typology angle in degrees of sRGB colours [..., 3], 0..255."""
     return ita_from_lab(lab_from_rgb(rgb))
 
 
 def ita_opencv8(rgb):
-    """The angle of earlier work, in degrees, of sRGB colours [..., 3] uint8: to compare with only.
+    """The angle of earlier work, in degrees, of sRGB colours [..., 3], 0..255: to compare with.
 
     arctan((L - 50) / b) on OpenCV's 8-bit Lab, where L runs to 255, b is shifted by 128 and L - 50
     wraps around: brown skin, RGB (60, 40, 30), gets +61 degrees where its ITA is -72.
     """
-    rgb = np.asarray(rgb, np.uint8)
+    rgb = np.rint(rgb).astype(np.uint8)
     lab = cv2.cvtColor(rgb.reshape(1, -1, 3), cv2.COLOR_RGB2Lab)[0]
     lightness, b = lab[:, 0] - np.uint8(50), lab[:, 2].astype(np.float64)
     return np.degrees(np.arctan2(lightness, b)).reshape(rgb.shape[:-1])
@@ -102,3 +136,92 @@ def tone_group(ita):
     """
     groups = [category.group for category in TONE_CATEGORIES]
     return np.array([*groups, UNKNOWN_GROUP], np.int64)[tone_category(ita)]
+
+
+class ToneEstimate(NamedTuple):
+    """The skin tone of one image.
+
+    `ita` and `ita_spread` are in degrees (NaN without skin): the angle of the skin's colour, and
+    1.4826 times the median absolute deviation of the angle over skin pixels. `color` is that
+    colour in RGB, 0..255 (None without skin). `reason` says why `valid` is False; `group` is then
+    unknown.
+    """
+
+    ita: float
+    ita_spread: float
+    valid: bool
+    reason: str
+    color: tuple[int, int, int] | None
+    group: int
+
+
+def median_color(lab):
+    """L*a*b* [3]: the median of each channel of skin pixels [N, 3]."""
+    return np.median(lab, axis=0)
+
+
+def dominant_color(lab):
+    """L*a*b* [3]: the centre of the largest k-means cluster of skin pixels [N, 3].
+
+    The number of clusters, up to seven, is the elbow of the within-cluster sum of squares
+    (kneed; Satopaa et al. 2011), one where the curve has none. Same pixels, same colour.
+    """
+    lab = _thinned(lab, 1000)
+    n_clusters = range(1, 1 + min(7, len(np.unique(lab, axis=0))))
+    fits = [KMeans(n, n_init=3, random_state=0).fit(lab) for n in n_clusters]
+    elbow = None
+    if len(fits) > 2:
+        inertia = [fit.inertia_ for fit in fits]
+        elbow = KneeLocator(n_clusters, inertia, curve="convex", direction="decreasing").elbow
+    fit = fits[(elbow or 1) - 1]
+    return fit.cluster_centers_[np.bincount(fit.labels_).argmax()]
+
+
+SKIN_COLORS = {"median": median_color, "kmeans": dominant_color}
+
+
+def estimate_tone(image, skin, method="cielab", color="median"):
+    """The `ToneEstimate` of RGB uint8 [H, W, 3] over its pixels of `skin` [H, W] bool.
+
+    `method` names an angle in `ITA_METHODS`, `color` a way to one skin colour in `SKIN_COLORS`.
+    Whether the estimate is valid is judged in CIELAB, whatever the method.
+    """
+    pixels = _thinned(image[skin], _MAX_PIXELS)
+    if not len(pixels):
+        return ToneEstimate(np.nan, np.nan, False, TOO_LITTLE_SKIN, None, UNKNOWN_GROUP)
+    lab = lab_from_rgb(pixels)
+    skin_lab = SKIN_COLORS[color](lab)
+    rgb = rgb_from_lab(skin_lab)
+    ita = float(ITA_METHODS[method](rgb))
+    deviation = (ITA_METHODS[method](pixels) - ita + 180.0) % 360.0 - 180.0
+    spread = 1.4826 * float(np.median(np.abs(deviation)))
+    reason = _why_invalid(skin_lab, lab, skin)
+    group = UNKNOWN_GROUP if reason else int(tone_group(ita))
+    red, green, blue = np.rint(rgb).astype(int).tolist()
+    return ToneEstimate(ita, spread, not reason, reason, (red, green, blue), group)
+
+
+def _why_invalid(skin_lab, lab, skin) -> str:
+    """Why an estimate from pixels `lab` of `skin` is not to be trusted, or an empty text."""
+    lightness, a, b = skin_lab
+    if skin.mean() < MIN_SKIN_SHARE:
+        return TOO_LITTLE_SKIN
+    if not (15 <= lightness <= 92 and -2 <= a <= 40 and b <= 40):
+        return IMPLAUSIBLE_COLOR
+    if b < MIN_B:
+        return COLOR_CAST
+    y, x = (2 * axis / n - 1 for axis, n in zip(np.nonzero(skin), skin.shape, strict=True))
+    radius = _thinned(x * x + y * y, _MAX_PIXELS)
+    inner = radius < np.median(radius)
+    if inner.any() and abs(np.subtract(*_medians(lab[:, 0], inner))) > MAX_FALL_OFF:
+        return VIGNETTE
+    return ""
+
+
+def _medians(values, inner):
+    return np.median(values[inner]), np.median(values[~inner])
+
+
+def _thinned(values, n_most: int):
+    """At most `n_most` of `values`, evenly spaced; of two arrays of one length the same ones."""
+    return values[:: max(1, -(-len(values) // n_most))]

@@ -41,7 +41,8 @@ class Data:
     )
     input_size: int = flag(224, "side of the network's input, in pixels")
     augment: str = flag(
-        "dermatoscopy", "augmentation of training images, a call string; an unknown name lists all"
+        "dermatoscopy",
+        "augmentations of training images joined by |; an unknown name lists all",
     )
     sampler: str = flag(
         "random", "order of training rows, a call string; an unknown name lists all"

@@ -21,6 +21,19 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Prefix:
+    """A switch that, when true, sets a component before the chain `a | b` of a field."""
+
+    field: str
+    call: str
+    annotation: Any = bool
+
+    @property
+    def help(self) -> str:
+        return f'"{self.call} | " before --{self.field}'
+
+
+@dataclass(frozen=True)
 class Option:
     """A value that becomes an option of a field's call string; the value `off` removes it."""
 
@@ -50,7 +63,7 @@ class Refused:
 _NOT_YET = "not available in this version"
 _LAUNCH = "distributed training is " + _NOT_YET
 
-SEED_FLAGS: dict[str, Choice | Option | Refused] = {
+SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
@@ -59,8 +72,8 @@ SEED_FLAGS: dict[str, Choice | Option | Refused] = {
     "oversample_malignant": Choice("sampler", "class_balanced"),
     "undersample_benign": Choice("sampler", "undersample"),
     "undersample_benign_ratio": Option("sampler", "ratio", float, -1.0),
-    "skin_former": Refused(bool, (False,), _NOT_YET),
-    "segment_out_skin": Refused(bool, (False,), _NOT_YET),
+    "skin_former": Prefix("augment", "skin_former"),
+    "segment_out_skin": Prefix("preprocess", "segment_out_skin"),
     # objective
     "ohem": Choice("objective", "ohem"),
     "recall_ce": Choice("objective", "recall_cross_entropy"),
@@ -110,6 +123,9 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Choice):
             _choose(settings, stated, name, flag, value, defaults)
+    for flag, value in seeds.values():
+        if isinstance(flag, Prefix):
+            settings[flag.field] = _with_prefix(settings[flag.field], flag.call, value)
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
@@ -139,6 +155,17 @@ def _choose(settings, stated, name, flag: Choice, value: bool, defaults) -> None
         )
     stated[flag.field] = f"--{name}"
     settings[flag.field] = flag.call
+
+
+def _with_prefix(chain: str, call: str, wanted: bool) -> str:
+    """`chain` with `call` before it, once, or without it."""
+    first, _, rest = chain.partition("|")
+    begins = parse_call(first).name == call if first.strip() else False
+    if begins == wanted:
+        return chain
+    if wanted:
+        return f"{call} | {chain}"
+    return f"|{rest}" if rest.startswith("|") else rest.strip()  # the mark || stays one
 
 
 def _set_option(settings, stated, name, flag: Option, value, explicit: bool) -> None:

@@ -8,7 +8,7 @@ from src.core.classes import positive_index
 from src.core.errors import UserError
 from src.core.registry import Registry
 from src.datasets.table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
-from src.preprocess.image import IMAGE_SUFFIXES, list_images
+from src.preprocess.image import IMAGE_SUFFIXES, list_images, masks_by_stem
 
 DATASETS = Registry("data set")
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -36,7 +36,7 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
         folder = Path(strange.iloc[0]).parent
         raise UserError(f"{folder}: expected the class folders {' and '.join(classes)} only")
     rows["label"] = rows["class"].map(classes.index)
-    rows["mask"] = [_folder_mask(data_path, Path(image)) for image in rows["image"]]
+    rows["mask"] = _masks(rows["image"], data_path)
     csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
     bad = []
     if skin_color_csv or csv.is_file():
@@ -57,6 +57,7 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
         tones = read_isic_csv(Path(skin_color_csv))
         rows = _with_tones(rows, tones, ("group", "ita", "split"))
     rows, bad = _locate(rows, folder)
+    rows["mask"] = _masks(rows["image"], data_path)
     return make_table(rows, BINARY_CLASSES, 1, bad)
 
 
@@ -80,9 +81,7 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
         rows = _with_tones(rows, tones, ("group", "ita", "patient_id", "split"))
     rows, bad = _locate(_with_numbers(rows, source), *_ham_folders(data_path))
-    masks = data_path / "masks"
-    names = [masks / f"{stem}_segmentation.png" for stem in rows["stem"]]
-    rows["mask"] = [str(name) if masks.is_dir() and name.is_file() else "" for name in names]
+    rows["mask"] = _masks(rows["image"], data_path)
     melanoma = rows["dx"] == "mel"
     if task == "melanoma":
         return make_table(rows.assign(label=melanoma.astype(int)), ("rest", "mel"), 1, bad)
@@ -101,6 +100,7 @@ def folders(data_path: Path, *, positive: str = "") -> Table:
     classes, index = _classes({name for _, name, _ in images}, positive)
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
     rows["label"] = rows["class"].map(classes.index)
+    rows["mask"] = _masks(rows["image"], data_path)
     return make_table(rows, classes, index)
 
 
@@ -242,11 +242,16 @@ def _ham_folders(root: Path) -> list[Path]:
     return [part for part in parts if part.is_dir()] or [root / "images"]
 
 
-def _folder_mask(root: Path, image: Path) -> str:
-    """The mask of an image of `split/class/`, in `masks/split/class/` with the same stem."""
-    folder = root / "masks" / image.parent.relative_to(root)
-    candidates = [folder / (image.stem + suffix) for suffix in (".png", ".jpg", ".jpeg")]
-    return next((str(mask) for mask in candidates if mask.is_file()), "")
+def _masks(images: pd.Series, data_path: Path) -> list[str]:
+    """The lesion mask of each image or an empty text.
+
+    Masks are in `masks/`, or in the folder below it that the image's own folder is in `data_path`.
+    """
+    root, found = data_path / "masks", {}
+    for folder in {Path(image).parent for image in images}:
+        inside = folder.relative_to(data_path) if folder.is_relative_to(data_path) else Path()
+        found[folder] = masks_by_stem(root) | masks_by_stem(root / inside)
+    return [str(found[Path(i).parent].get(Path(i).stem, "")) for i in images]
 
 
 def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> None:

@@ -1,7 +1,6 @@
 """Data loaders, and the check of every image before training starts."""
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from src.core.errors import UserError
+from src.datasets.augment import Augmentation
 from src.datasets.datasets import LocalISICDataset
 from src.datasets.sampler import EpochBatches
 from src.datasets.table import Table
@@ -51,14 +51,14 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
 def train_loader(
     table: Table,
     preprocessing: Preprocessing,
-    transform: Callable,
+    augmentation: Augmentation,
     batches: EpochBatches,
     num_workers: int,
     pin_memory: bool,
 ) -> DataLoader:
     """Batches of augmented (images, labels, groups) in the order of `batches`."""
     return DataLoader(
-        LocalISICDataset(table, preprocessing, transform),
+        LocalISICDataset(table, preprocessing, augmentation),
         batch_sampler=batches,
         num_workers=n_processes(num_workers),
         pin_memory=pin_memory,

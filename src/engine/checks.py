@@ -6,7 +6,7 @@ import torch
 from src.core.config import Config
 from src.core.errors import UserError, nearest
 from src.datasets.adapters import DATASETS
-from src.datasets.augment import AUGMENTATIONS
+from src.datasets.augment import Augmentation
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
 from src.engine.optim import SCHEDULERS, make_optimizer
@@ -25,7 +25,7 @@ def check_settings(cfg: Config) -> None:
         )
     DATASETS.resolve(cfg.data.dataset)
     parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
-    AUGMENTATIONS.build(cfg.data.augment)
+    Augmentation(cfg.data.augment)
     SAMPLERS.resolve(cfg.data.sampler)
     check_name(cfg.model.model)
     OBJECTIVES.build(cfg.learning.objective, num_classes=2, num_groups=1, weight=None)
@@ -70,11 +70,32 @@ def check_table(table: Table, cfg: Config) -> None:
         raise UserError(f"no training image of class {table.classes[min(absent)]}")
     if not len(table.split("valid")):
         raise UserError("no validation rows: expected a split with train and valid")
+    check_skin_former(train, cfg.data.augment)
     if needs_groups(cfg.learning.objective) and (train.group_indices < 0).any():
         n_unknown = int((train.group_indices < 0).sum())
         raise UserError(
             f"--objective {cfg.learning.objective} needs the tone group of each training row: "
             f"{n_unknown} of {len(train)} have none; give --skin_color_csv"
+        )
+
+
+def check_skin_former(rows: Table, augment: str) -> None:
+    """Raise `UserError` where skin-former could change no training row, or lacks a row's mask."""
+    augmentation = Augmentation(augment)
+    if augmentation.skin_former is None:
+        return
+    if not any(map(augmentation.skin_former.shifts, set(rows.group_indices.tolist()))):
+        raise UserError(
+            f"--augment '{augment}': no training row is of a tone group that it shifts; give the "
+            "groups with --skin_color_csv, or another probability=..."
+        )
+    needed = rows.rows[[augmentation.wants_mask(group) for group in rows.group_indices]]
+    lacking = needed["image"][needed["mask"] == ""]
+    if len(lacking):
+        raise UserError(
+            f"{lacking.iloc[0]}: no mask, which skin_former needs ({len(lacking)} of {len(needed)} "
+            "images have none): make them with python -m src.scripts.generate_skin_masks, or "
+            "--augment \"skin_former(masks='estimated') | ...\""
         )
 
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from src.artifact.contract import Contract
 from src.artifact.network import Network, make_network
 from src.core.config import Config
-from src.datasets.augment import AUGMENTATIONS
+from src.datasets.augment import Augmentation
 from src.datasets.loaders import train_loader
 from src.datasets.loading import table_hash
 from src.datasets.sampler import SAMPLERS, EpochBatches
@@ -59,7 +59,7 @@ def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
     loader = train_loader(
         rows,
         spec,
-        AUGMENTATIONS.build(cfg.data.augment),
+        Augmentation(cfg.data.augment),
         batches,
         cfg.data.num_workers,
         pin_memory=cfg.data.pin_mem and device.type == "cuda",

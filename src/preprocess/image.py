@@ -10,6 +10,14 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_FILE_BYTES = 200_000_000
 MAX_PIXELS = 150_000_000
 
+# OpenCV's flags for RGB at a fraction of the size: a JPEG is then not decoded in full
+_REDUCED_RGB = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}
@@ -31,9 +39,41 @@ def list_images(folder: Path) -> list[Path]:
     )
 
 
+def masks_by_stem(folder: Path) -> dict[str, Path]:
+    """The masks directly in `folder` by the stem of their image; none where there is no folder.
+
+    A mask has its image's stem, plain or with `_mask` or `_segmentation` after it.
+    """
+    files = list_images(folder) if folder.is_dir() else []
+    return {m.stem.removesuffix("_mask").removesuffix("_segmentation"): m for m in files}
+
+
 def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
-    path = Path(path)
+    return decode_image(_file_bytes(Path(path)), flags)
+
+
+def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """RGB uint8 at 1, 1/2, 1/4 or 1/8 of the size, and the whole image's (height, width).
+
+    Of a JPEG the least of these whose longer side has at least `side` pixels; of a PNG, which is
+    decoded in full anyway, the whole. Raises `ImageError`.
+    """
+    data = _file_bytes(Path(path))
+    size = _complete_size(data)
+    scales = _REDUCED_RGB if data.startswith(_JPEG_START) else (1,)
+    scale = max(s for s in scales if s == 1 or max(size) >= side * s)
+    if size[0] != size[1] and _reduced(size, scale)[0] == _reduced(size, scale)[1]:
+        scale = 1  # whether EXIF turned it could not be seen
+    image = decode_image(data, _REDUCED_RGB[scale])
+    return image, size if image.shape[:2] == _reduced(size, scale) else size[::-1]
+
+
+def _reduced(size: tuple[int, int], scale: int) -> tuple[int, int]:
+    return -(-size[0] // scale), -(-size[1] // scale)
+
+
+def _file_bytes(path: Path) -> bytes:
     try:
         path.name.encode()
     except UnicodeEncodeError:  # no CSV could hold it
@@ -43,7 +83,7 @@ def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarra
             raise ImageError("not a file")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ImageError(f"larger than {MAX_FILE_BYTES} bytes")
-        return decode_image(path.read_bytes(), flags)
+        return path.read_bytes()
     except OSError as error:
         raise ImageError(error.strerror or type(error).__name__) from None
     except ValueError:  # a NUL in the path

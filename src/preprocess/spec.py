@@ -9,7 +9,7 @@ import numpy as np
 
 from src.core.errors import UserError
 from src.core.registry import Call, parse_call
-from src.preprocess.steps import STEPS, check, expand
+from src.preprocess.steps import MOVING, STEPS, check, expand
 
 PROBE_SIZE = 16
 MAX_STEPS = 32
@@ -44,6 +44,12 @@ class Preprocessing:
         for step in self.steps[: self.mark]:
             image = step(image)
         return image
+
+    def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
+        """bool [H, W] at the mark, of a mask RGB uint8 (white is true) as large as the image."""
+        for step in self.steps[: self.mark]:
+            mask = step(mask) if step.name in MOVING else mask
+        return mask[..., 0] > 127
 
     def finish(self, image: np.ndarray) -> np.ndarray:
         """float32 [3, height, width] from the image at the mark."""

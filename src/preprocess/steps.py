@@ -8,6 +8,7 @@ import numpy as np
 
 from src.core.errors import UserError
 from src.core.registry import Registry
+from src.preprocess.masks import hair_mask, lesion_mask
 
 STEPS = Registry("preprocessing step")
 
@@ -17,6 +18,7 @@ STATISTICS = {
     "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
 }
 FROM_TRAINING_ROWS = "train"
+MOVING = ("resize", "pad_resize", "center_crop")  # steps that a mask of the image goes through too
 
 
 @STEPS.register
@@ -46,6 +48,37 @@ def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     left = max(0, (image.shape[1] - width) // 2)
     inner = image[top : top + height, left : left + width]
     return _centre_on(inner, height, width, 0)
+
+
+@STEPS.register
+def remove_hair(image: np.ndarray) -> np.ndarray:
+    """The image with its dark hair painted over from beside it (Telea 2004)."""
+    hair = cv2.dilate(hair_mask(image).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return cv2.inpaint(image, hair, 3, cv2.INPAINT_TELEA) if hair.any() else image
+
+
+@STEPS.register
+def segment_out_skin(image: np.ndarray, *, value: int = 0) -> np.ndarray:
+    """The lesion on a plain `value`; an image in which no lesion is found stays whole.
+
+    The mask is found in the image itself, so that a model sees in use what it saw in training.
+    """
+    lesion = lesion_mask(image)
+    return np.where(lesion[..., None], image, np.uint8(value)) if lesion.any() else image
+
+
+@STEPS.register
+def shades_of_grey(image: np.ndarray, *, norm: float = 6.0) -> np.ndarray:
+    """The image under white light: its channels' Minkowski means made equal.
+
+    `norm` 1 is the grey-world assumption (Finlayson & Trezzi 2004 recommend 6).
+    """
+    samples = np.arange(256.0)
+    counts = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
+    light = (counts @ (samples / 255.0) ** norm / counts.sum(axis=1)) ** (1.0 / norm)
+    gain = np.linalg.norm(light) / np.sqrt(3.0) / np.maximum(light, 1e-6)
+    table = np.rint(samples[:, None] * gain).clip(0, 255).astype(np.uint8)
+    return cv2.LUT(image, table[None])
 
 
 @STEPS.register
@@ -91,6 +124,8 @@ def check(name: str, options: dict) -> None:
             raise UserError(f"{name}: {side} is {value!r}: expected pixels, 1 to 8192")
     if not 0 <= options.get("value", 0) <= 255:
         raise UserError(f"{name}: value is {options['value']}: expected 0 to 255")
+    if not 1 <= options.get("norm", 1) <= 100:
+        raise UserError(f"{name}: norm is {options['norm']}: expected 1 to 100")
     for constant, least in (("mean", -1e6), ("std", 1e-6)):
         numbers = options.get(constant, (1.0, 1.0, 1.0))
         if not _three_numbers(numbers, least, 1e6):

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from src.preprocess import image as decoder
-from src.preprocess.image import ImageError, decode_image, list_images, read_image, why_bad
+from src.preprocess.image import (
+    ImageError,
+    decode_image,
+    list_images,
+    masks_by_stem,
+    read_image,
+    read_reduced,
+    why_bad,
+)
 
 HEIGHT, WIDTH = 24, 40
 RNG = np.random.default_rng(0)
@@ -336,3 +344,54 @@ def test_damaged_bytes_decode_or_raise_image_error(name, edits, position, insert
 def test_random_bytes_raise_image_error(start, rest):
     with pytest.raises(ImageError):
         decode_image(start + rest)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize(
+    ("size", "side", "scale"),
+    [
+        ((640, 480), 400, 1),
+        ((801, 600), 400, 2),
+        ((3264, 2448), 400, 8),
+        ((3199, 2400), 400, 4),
+        ((802, 801), 400, 1),  # reduced, it would be as wide as high: turned or not?
+        ((801, 801), 400, 2),
+    ],
+)
+def test_a_reduced_image_is_the_image_at_that_scale(tmp_path, kind, orientation, size, side, scale):
+    picture = Image.fromarray(SMOOTH).resize(size, Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "image"
+    picture.save(path, kind, exif=exif)
+    whole = read_image(path)
+    scale = scale if kind == "JPEG" else 1  # any other file is decoded in full anyway
+    reduced, found = read_reduced(path, side)
+    assert found == whole.shape[:2]
+    assert reduced.shape[:2] == (-(-found[0] // scale), -(-found[1] // scale))
+    shrunk = cv2.resize(whole, reduced.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(shrunk.astype(int) - reduced).mean() < 1
+
+
+def test_a_reduced_image_is_refused_for_the_reasons_of_a_whole_one(tmp_path):
+    for name, content in {"empty": b"", "cut": JPEG[:300], "text": b"hello"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ImageError) as reduced:
+            read_reduced(tmp_path / name, 400)
+        with pytest.raises(ImageError) as whole:
+            read_image(tmp_path / name)
+        assert str(reduced.value) == str(whole.value)
+
+
+def test_masks_are_found_by_the_stem_of_their_image(tmp_path):
+    for name in ("a.png", "b_mask.png", "c_segmentation.PNG", "d_mask.txt", "e_mask_mask.png"):
+        (tmp_path / name).write_bytes(PNG)
+    found = {stem: path.name for stem, path in masks_by_stem(tmp_path).items()}
+    assert found == {
+        "a": "a.png",
+        "b": "b_mask.png",
+        "c": "c_segmentation.PNG",
+        "e_mask": "e_mask_mask.png",
+    }
+    assert masks_by_stem(tmp_path / "nowhere") == {}

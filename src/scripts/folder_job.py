@@ -1,0 +1,300 @@
+"""One CSV row for each image below a folder: in several processes, resumable after a kill."""
+
+import fcntl
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from src.core.errors import UserError
+from src.core.files import replacing
+from src.preprocess.image import IMAGE_SUFFIXES, ImageError
+
+DECIMALS = 6  # of a float in the table: a millionth of a degree or of a share
+_FORMAT = 1  # of the lines that keep finished rows: raise it when they change
+_Row = tuple[Path, list | None, list]  # an image, its `_signature` and cells
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
+
+    Hidden files and folders and folders called `masks` are left out, links to folders are not
+    followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
+    the reason. Raises `UserError` where there is no image or a folder cannot be listed.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a folder of images")
+    found, folders = [], [folder]
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in visible:
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [Path(entry.path)] if entry.name != "masks" else []
+                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                    found.append(Path(entry.path))
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+    if not found:
+        raise UserError(f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def run_folder_job(
+    work: Callable[[Path], dict],
+    paths: list[Path],
+    folder: Path,
+    output_csv: Path,
+    columns: tuple[str, ...],
+    settings: dict,
+    n_workers: int,
+    title: str,
+) -> pd.DataFrame:
+    """The table that `output_csv` then holds: `image, *columns, status`, a row for each path.
+
+    `work(path)` gives the `columns` of an image, or raises `ImageError`: its reason becomes the
+    row's status, which is "ok" otherwise. `image` is the path within `folder`; bytes of it that
+    are not UTF-8 are escaped. Floats are rounded to `DECIMALS`; NaN and None are empty cells.
+
+    With `n_workers` above 1 `work` is pickled and runs in that many processes. Finished rows go to
+    a hidden file beside `output_csv`, named after it and a digest of `settings` (JSON: all that
+    decides a row's content), `columns` and `folder`. A later run of the same job, however the
+    earlier one ended, computes only what is not there, or whose image has another size or time.
+
+    Raises `UserError` for an output that cannot be written, for the same job running already and
+    for a worker process that died; whatever else `work` raises comes through.
+    """
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
+    job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
+    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
+    header = ["image", *columns, "status"]
+    _prepare_output(output_csv)
+    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
+    with _locked(rows_path, output_csv) as file:
+        _compute_missing(partial(_row, work, columns), names, file, output_csv, n_workers, title)
+        cells = {name: cells for name, _, cells in _kept_rows(file)}
+        rows = [[_plain(name), *cells[name]] for name in map(names.get, paths)]
+        lines = (",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
+        with _blaming(output_csv), replacing(output_csv) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8", newline="")
+        rows_path.unlink(missing_ok=True)
+    return pd.DataFrame(rows, columns=header)
+
+
+def _prepare_output(output: Path) -> None:
+    """Make the folder that the output goes to. Raises `UserError` where no CSV could be."""
+    with _blaming(output):
+        if output.suffix.lower() in IMAGE_SUFFIXES or (output.exists() and not output.is_file()):
+            raise UserError(f"{output}: expected a CSV file to write, found a folder or an image")
+        output.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _blaming(output: Path) -> Iterator[None]:
+    """Turns an `OSError` in the block into a `UserError` about the output."""
+    try:
+        yield
+    except BlockingIOError:
+        raise UserError(f"{output}: the same job is running already: wait, or end it") from None
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _locked(path: Path, output: Path) -> Iterator[BinaryIO]:
+    """The file at `path`, made where missing, while no other process has it.
+
+    The lock is the kernel's: it ends with the process that holds it, also with a killed one.
+    """
+    with _blaming(output):
+        file = path.open("a+b", buffering=0)
+    with file:
+        with _blaming(output):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+
+
+def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
+    """Name, signature and cells of each finished row; then what a kill left torn is cut off."""
+    end = 0
+    with os.fdopen(file.fileno(), "rb", closefd=False) as lines:
+        lines.seek(0)
+        for line in lines:
+            try:
+                name, signature, cells = json.loads(line)
+            except (ValueError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            end += len(line)
+            yield name, signature, cells
+    file.truncate(end)
+
+
+def _compute_missing(
+    row: Callable, names: dict[Path, str], file: BinaryIO, output: Path, n_workers: int, title: str
+) -> None:
+    """Adds to `file` the rows that it lacks, and those of images that have changed."""
+    kept = {name: signature for name, signature, _ in _kept_rows(file)}
+    todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
+    n_kept = len(names) - len(todo)
+    found = _rows_in_processes(row, todo, n_workers) if n_workers > 1 else _rows_here(row, todo)
+    bar = tqdm(found, title, len(names), initial=n_kept, unit="image", disable=None, leave=False)
+    with closing(found), closing(bar):
+        for path, signature, cells in bar:
+            line = (json.dumps([names[path], signature, cells]) + "\n").encode()
+            with _blaming(output):
+                while line:  # unbuffered: what the kernel has stays when this process is killed
+                    line = line[file.write(line) :]
+
+
+def _signature(path: Path) -> list | None:
+    """Size and time of a file, None where there is none: while they stay, its row does."""
+    with suppress(OSError):
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns]
+    return None
+
+
+def _row(work: Callable[[Path], dict], columns: tuple[str, ...], path: Path) -> list:
+    """The cells of one image, status last."""
+    try:
+        found = work(path)
+    except ImageError as error:
+        return [*(None for _ in columns), _plain(str(error))]
+    if found.keys() != set(columns):
+        raise ValueError(f"work gave {list(found)}: expected {list(columns)}")
+    return [*(_plain(found[column]) for column in columns), "ok"]
+
+
+def _plain(value: object) -> object:
+    """The value as JSON and UTF-8 keep it unchanged: rounded; no NaN, no -0.0, no NumPy type."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, DECIMALS) + 0.0
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
+    """The row of each path. OpenCV has one thread meanwhile, as in the worker processes."""
+    n_threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        for path in paths:
+            yield path, _signature(path), row(path)
+    finally:
+        cv2.setNumThreads(n_threads)
+
+
+def _rows_in_processes(row: Callable, paths: list[Path], n_workers: int) -> Iterator[_Row]:
+    """The same in the order in which they are ready; a process has one path at a time."""
+    with _processes(row, min(n_workers, len(paths))) as processes:
+        todo, tasks, idle = iter(paths), {}, list(processes)
+        while True:
+            for connection, path in zip(idle, todo, strict=False):
+                tasks[connection] = path, _signature(path)
+                with suppress(OSError):  # it died: waiting for its answer will tell
+                    connection.send(path)
+            if not tasks:
+                return
+            idle = wait(list(tasks))
+            for connection in idle:
+                path, signature = tasks.pop(connection)
+                yield path, signature, _answer(connection, processes[connection], path)
+
+
+def _answer(connection: Connection, process: multiprocessing.Process, path: Path) -> list:
+    """The cells that a process sends. Raises what it raised, or `UserError` where it died."""
+    try:
+        cells, error = connection.recv()
+    except (EOFError, OSError):
+        process.join()
+        raise UserError(
+            f"{path}: the process at work on it died (exit code {process.exitcode}), perhaps for "
+            "lack of memory; finished rows are kept: run the same command again, with fewer "
+            "processes, or without this image if it is the cause"
+        ) from None
+    if error is not None:
+        raise error
+    return cells
+
+
+@contextmanager
+def _processes(row: Callable, count: int) -> Iterator[dict[Connection, multiprocessing.Process]]:
+    """Processes that answer paths with rows, by their connections; they end with the block.
+
+    Spawned: a fork would take over locks of OpenCV's and tqdm's threads, and hold the job's lock
+    when its parent is killed. Each imports everything anew, which takes about a second. A process
+    ends when its connection does, so with a killed parent too (those of the standard library's
+    pools stay), and it is known which image ended it.
+    """
+    context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # started below it would let interrupts through
+    started = {}
+    try:
+        # Ctrl-C reaches every process of a terminal: only this one is to act on it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            for _ in range(count):
+                connection, other_end = context.Pipe()
+                with other_end:
+                    process = context.Process(target=_serve, args=(other_end, row), daemon=True)
+                    process.start()
+                started[connection] = process
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield started
+    finally:
+        for connection in started:
+            connection.close()
+        for process in started.values():
+            process.join()
+
+
+def _serve(connection: Connection, row: Callable) -> None:
+    """Answers each path with (cells, None) or (None, error) until there is no one to answer."""
+    cv2.setNumThreads(0)
+    with suppress(EOFError, OSError):
+        while True:
+            path = connection.recv()
+            try:
+                answer = row(path), None
+            except Exception as error:
+                answer = None, _sendable(error)
+            connection.send(answer)
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error with its traceback as a note; one with that text where it cannot be pickled."""
+    text = "".join(traceback.format_exception(error))
+    error.add_note(f"In a worker process: {text}")
+    try:
+        return pickle.loads(pickle.dumps(error))  # noqa: S301
+    except Exception:
+        return RuntimeError(text)
+
+
+def _csv_cell(value: object) -> str:
+    """A cell's text. (The csv module leaves a lone carriage return unquoted before Python 3.13.)"""
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text

@@ -1,0 +1,104 @@
+"""python -m src.scripts.generate_skin_masks --source_path DIR: a mask file for every image."""
+
+import argparse
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from src.core.errors import UserError, refuse_in_words, run_main
+from src.core.files import replacing
+from src.preprocess.image import read_reduced
+from src.preprocess.masks import (
+    HAIR_SIDE,
+    LESION_METHODS,
+    enlarged,
+    hair_mask,
+    lesion_mask,
+    reduced,
+    skin_mask,
+)
+from src.scripts.folder_job import images_below, run_folder_job
+
+COLUMNS = ("mask", "share")
+
+
+def main(argv: list[str] | None) -> int:
+    """0 once every mask is written; 1 where some images could not be read."""
+    args = parse_args(argv)
+    paths = images_below(args.source_path)
+    refuse_same_stems(paths)
+    args.output_dir.mkdir(parents=True, exist_ok=True)
+    work = partial(mask_row, kind=args.kind, method=args.method, output_dir=args.output_dir)
+    rows = run_folder_job(
+        work,
+        paths,
+        args.source_path,
+        args.output_dir / "masks.csv",
+        COLUMNS,
+        {"kind": args.kind, "method": args.method},
+        args.num_workers,
+        f"{args.kind} masks",
+    )
+    failed = rows[rows["status"] != "ok"]
+    print(
+        f"{args.output_dir}: {len(rows) - len(failed)} masks of {len(rows)} images, and masks.csv"
+    )
+    for row in failed.head(10).itertuples():
+        print(f"  not read: {row.image}: {row.status}")
+    return 1 if len(failed) else 0
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line; a mistake in it raises `UserError`."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    refuse_in_words(parser)
+    add = parser.add_argument
+    source_help = "folder of images, searched at any depth"
+    add("--source_path", "--source-path", type=Path, required=True, help=source_help)
+    output_help = "folder for <image>_mask.png (default ./masks)"
+    add("--output_dir", "--output-dir", type=Path, default=Path("masks"), help=output_help)
+    kinds = ("lesion", "hair", "skin")
+    add("--kind", choices=kinds, default="lesion", help="what is white in a mask (default lesion)")
+    add("--method", choices=LESION_METHODS, default="darker_than_skin", help="of finding lesions")
+    workers_help = "processes (default: one per CPU core)"
+    add("--num_workers", "--num-workers", type=int, default=os.cpu_count() or 1, help=workers_help)
+    args = parser.parse_args(argv)
+    if args.num_workers < 0:
+        raise UserError(f"--num_workers {args.num_workers}: expected 0 or more")
+    return args
+
+
+def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
+    """Writes the mask of one image, as large as it; its file name and its white share."""
+    image, size = read_reduced(path, HAIR_SIDE)
+    image = reduced(image)
+    if kind == "hair":
+        mask = hair_mask(image)
+    else:
+        mask = lesion_mask(image, method)
+        mask = skin_mask(image, mask) if kind == "skin" else mask
+    whole = enlarged(mask, size).astype(np.uint8) * 255
+    encoded = cv2.imencode(".png", whole, [cv2.IMWRITE_PNG_BILEVEL, 1])[1]
+    target = output_dir / f"{path.stem}_mask.png"
+    with replacing(target) as temporary:
+        temporary.write_bytes(encoded.tobytes())
+    return {"mask": target.name, "share": float(mask.mean())}
+
+
+def refuse_same_stems(paths: list[Path]) -> None:
+    """Raise `UserError` where two images would write one mask."""
+    stem, count = Counter(path.stem for path in paths).most_common(1)[0]
+    if count > 1:
+        same = [str(path) for path in paths if path.stem == stem]
+        raise UserError(
+            f"{same[0]} and {same[1]} would both write {stem}_mask.png: give each folder its own "
+            "--output_dir"
+        )
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,135 @@
+"""`generate_skin_masks`: a mask file for every image, as large as it."""
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from src.core.errors import UserError
+from src.preprocess.masks import MASK_KINDS
+from src.scripts.generate_skin_masks import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def images(demo, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in sorted((demo / "ham10000" / "images").glob("*.jpg"))[:12]:
+        shutil.copy(path, folder)
+    return folder
+
+
+def generate(images, output, *options):
+    arguments = ["--source_path", str(images), "--output_dir", str(output), *options]
+    return main([*arguments, "--num_workers", "0"])
+
+
+def mask_of(output, image):
+    mask = cv2.imread(str(output / f"{image.stem}_mask.png"), cv2.IMREAD_UNCHANGED)
+    assert set(np.unique(mask)) <= {0, 255}
+    return mask > 127
+
+
+@pytest.mark.parametrize("kind", MASK_KINDS)
+def test_white_is_what_was_asked_for(images, tmp_path, kind):
+    output = tmp_path / "masks"
+    assert generate(images, output, "--kind", kind) == 0
+    rows = pd.read_csv(output / "masks.csv")
+    for path, row in zip(sorted(images.iterdir()), rows.itertuples(), strict=True):
+        image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        found = mask_of(output, path)
+        assert (found == MASK_KINDS[kind](image)).mean() > 0.99
+        assert (row.image, row.mask, row.status) == (path.name, f"{path.stem}_mask.png", "ok")
+        assert row.share == pytest.approx(found.mean(), abs=1e-6)
+
+
+def test_lesions_of_the_demo_are_found(demo, images, tmp_path):
+    assert generate(images, tmp_path / "masks") == 0
+    overlaps = []
+    for path in images.iterdir():
+        drawn = demo / "ham10000" / "masks" / f"{path.stem}_segmentation.png"
+        expert = cv2.imread(str(drawn), cv2.IMREAD_GRAYSCALE) > 127
+        found = mask_of(tmp_path / "masks", path)
+        overlaps.append((found & expert).sum() / (found | expert).sum())
+    assert np.mean(overlaps) > 0.75
+
+
+def test_the_method_decides_the_lesion(images, tmp_path):
+    masks = {}
+    for method in ("darker_than_skin", "blue_otsu", "value_otsu"):
+        assert generate(images, tmp_path / method, "--method", method) == 0
+        masks[method] = [mask_of(tmp_path / method, path) for path in sorted(images.iterdir())]
+    assert any((a != b).any() for a, b in zip(masks["blue_otsu"], masks["value_otsu"], strict=True))
+    default = masks["darker_than_skin"]
+    assert any((a != b).any() for a, b in zip(masks["blue_otsu"], default, strict=True))
+
+
+@pytest.mark.parametrize(("width", "height"), [(2000, 1500), (1600, 1604), (1203, 805)])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_mask_of_a_large_and_turned_jpeg_fits_its_image(
+    images, tmp_path, width, height, orientation
+):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.open(sorted(images.iterdir())[0]).resize((width, height))
+    image.save(folder / "turned.jpg", exif=exif)
+    assert generate(folder, tmp_path / "masks") == 0
+    seen = cv2.imread(str(folder / "turned.jpg"))
+    assert mask_of(tmp_path / "masks", folder / "turned.jpg").shape == seen.shape[:2]
+
+
+def test_a_killed_job_goes_on_and_ends_as_if_it_had_not_been(images, tmp_path):
+    for i in range(150):
+        shutil.copy(sorted(images.iterdir())[i % 12], images / f"more_{i:03}.jpg")
+    whole = tmp_path / "whole"
+    assert generate(images, whole) == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "src.scripts.generate_skin_masks", "--source_path", images]
+    command += ["--output_dir", killed, "--num_workers", "0"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    while not list(killed.glob("*_mask.png")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (killed / "masks.csv").exists()
+    done = {path: path.stat().st_mtime_ns for path in killed.glob("more_00*_mask.png")}
+    assert generate(images, killed) == 0
+    files = sorted(path.name for path in whole.iterdir())
+    assert [
+        name for name in files if (killed / name).read_bytes() != (whole / name).read_bytes()
+    ] == []
+    again = [path for path, written in done.items() if path.stat().st_mtime_ns != written]
+    assert len(again) <= 1  # the one that was at work
+
+
+def test_two_images_of_one_stem_are_refused(images, tmp_path):
+    (images / "other").mkdir()
+    image = sorted(images.glob("*.jpg"))[0]
+    shutil.copy(image, images / "other")
+    with pytest.raises(UserError, match=f"both write {image.stem}_mask.png"):
+        generate(images, tmp_path / "masks")
+    assert not (tmp_path / "masks").exists()
+
+
+def test_a_bad_image_is_listed_and_the_others_have_masks(images, tmp_path, capsys):
+    (images / "empty.png").write_bytes(b"")
+    assert generate(images, tmp_path / "masks") == 1
+    assert len(list((tmp_path / "masks").glob("*_mask.png"))) == 12
+    assert "empty.png: empty file" in capsys.readouterr().out
+
+
+def test_no_folder_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        generate(tmp_path / "nowhere", tmp_path / "masks")
