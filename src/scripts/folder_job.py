@@ -4,16 +4,10 @@ import fcntl
 import hashlib
 import json
 import math
-import multiprocessing
 import os
-import pickle
-import signal
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +19,7 @@ from tqdm import tqdm
 from src.core.errors import UserError
 from src.core.files import replacing
 from src.preprocess.image import IMAGE_SUFFIXES, ImageError
+from src.scripts.worker_processes import answers
 
 DECIMALS = 6  # of a float in the table: a millionth of a degree or of a share
 _FORMAT = 1  # of the lines that keep finished rows: raise it when they change
@@ -73,7 +68,8 @@ def run_folder_job(
     row's status, which is "ok" otherwise. `image` is the path within `folder`; bytes of it that
     are not UTF-8 are escaped. Floats are rounded to `DECIMALS`; NaN and None are empty cells.
 
-    With `n_workers` above 1 `work` is pickled and runs in that many processes. Finished rows go to
+    With `n_workers` above 1 `work` is pickled and runs in that many processes, at most one per CPU
+    core. Finished rows go to
     a hidden file beside `output_csv`, named after it and a digest of `settings` (JSON: all that
     decides a row's content), `columns` and `folder`. A later run of the same job, however the
     earlier one ended, computes only what is not there, or whose image has another size or time.
@@ -154,8 +150,9 @@ def _compute_missing(
     """Adds to `file` the rows that it lacks, and those of images that have changed."""
     kept = {name: signature for name, signature, _ in _kept_rows(file)}
     todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
-    n_kept = len(names) - len(todo)
-    found = _rows_in_processes(row, todo, n_workers) if n_workers > 1 else _rows_here(row, todo)
+    n_kept, n_workers = len(names) - len(todo), min(n_workers, os.cpu_count() or 1, len(todo))
+    rows_of = partial(_rows_in_processes, n_workers) if n_workers > 1 else _rows_here
+    found = rows_of(row, todo)
     bar = tqdm(found, title, len(names), initial=n_kept, unit="image", disable=None, leave=False)
     with closing(found), closing(bar):
         for path, signature, cells in bar:
@@ -204,92 +201,17 @@ def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
         cv2.setNumThreads(n_threads)
 
 
-def _rows_in_processes(row: Callable, paths: list[Path], n_workers: int) -> Iterator[_Row]:
-    """The same in the order in which they are ready; a process has one path at a time."""
-    with _processes(row, min(n_workers, len(paths))) as processes:
-        todo, tasks, idle = iter(paths), {}, list(processes)
-        while True:
-            for connection, path in zip(idle, todo, strict=False):
-                tasks[connection] = path, _signature(path)
-                with suppress(OSError):  # it died: waiting for its answer will tell
-                    connection.send(path)
-            if not tasks:
-                return
-            idle = wait(list(tasks))
-            for connection in idle:
-                path, signature = tasks.pop(connection)
-                yield path, signature, _answer(connection, processes[connection], path)
+def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iterator[_Row]:
+    """The same from worker processes, in the order in which they are ready."""
+    signatures = {}
 
+    def taken() -> Iterator[Path]:
+        for path in paths:
+            signatures[path] = _signature(path)
+            yield path
 
-def _answer(connection: Connection, process: multiprocessing.Process, path: Path) -> list:
-    """The cells that a process sends. Raises what it raised, or `UserError` where it died."""
-    try:
-        cells, error = connection.recv()
-    except (EOFError, OSError):
-        process.join()
-        raise UserError(
-            f"{path}: the process at work on it died (exit code {process.exitcode}), perhaps for "
-            "lack of memory; finished rows are kept: run the same command again, with fewer "
-            "processes, or without this image if it is the cause"
-        ) from None
-    if error is not None:
-        raise error
-    return cells
-
-
-@contextmanager
-def _processes(row: Callable, count: int) -> Iterator[dict[Connection, multiprocessing.Process]]:
-    """Processes that answer paths with rows, by their connections; they end with the block.
-
-    Spawned: a fork would take over locks of OpenCV's and tqdm's threads, and hold the job's lock
-    when its parent is killed. Each imports everything anew, which takes about a second. A process
-    ends when its connection does, so with a killed parent too (those of the standard library's
-    pools stay), and it is known which image ended it.
-    """
-    context = multiprocessing.get_context("spawn")
-    resource_tracker.ensure_running()  # started below it would let interrupts through
-    started = {}
-    try:
-        # Ctrl-C reaches every process of a terminal: only this one is to act on it
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            for _ in range(count):
-                connection, other_end = context.Pipe()
-                with other_end:
-                    process = context.Process(target=_serve, args=(other_end, row), daemon=True)
-                    process.start()
-                started[connection] = process
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield started
-    finally:
-        for connection in started:
-            connection.close()
-        for process in started.values():
-            process.join()
-
-
-def _serve(connection: Connection, row: Callable) -> None:
-    """Answers each path with (cells, None) or (None, error) until there is no one to answer."""
-    cv2.setNumThreads(0)
-    with suppress(EOFError, OSError):
-        while True:
-            path = connection.recv()
-            try:
-                answer = row(path), None
-            except Exception as error:
-                answer = None, _sendable(error)
-            connection.send(answer)
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error with its traceback as a note; one with that text where it cannot be pickled."""
-    text = "".join(traceback.format_exception(error))
-    error.add_note(f"In a worker process: {text}")
-    try:
-        return pickle.loads(pickle.dumps(error))  # noqa: S301
-    except Exception:
-        return RuntimeError(text)
+    for path, cells in answers(row, taken(), n_workers):
+        yield path, signatures.pop(path), cells
 
 
 def _csv_cell(value: object) -> str:

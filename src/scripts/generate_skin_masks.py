@@ -31,6 +31,7 @@ def main(argv: list[str] | None) -> int:
     args = parse_args(argv)
     paths = images_below(args.source_path)
     refuse_same_stems(paths)
+    refuse_own_output(args.source_path.resolve(), args.output_dir.resolve())
     args.output_dir.mkdir(parents=True, exist_ok=True)
     work = partial(mask_row, kind=args.kind, method=args.method, output_dir=args.output_dir)
     rows = run_folder_job(
@@ -87,6 +88,15 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     with replacing(target) as temporary:
         temporary.write_bytes(encoded.tobytes())
     return {"mask": target.name, "share": float(mask.mean())}
+
+
+def refuse_own_output(source: Path, output: Path) -> None:
+    """Raise `UserError` where the next run would take masks for images."""
+    if output == source or (source in output.parents and "masks" not in output.parts):
+        raise UserError(
+            f"--output_dir {output} lies in --source_path: its masks would be taken for images; "
+            "expected a folder elsewhere, or one called masks"
+        )
 
 
 def refuse_same_stems(paths: list[Path]) -> None:

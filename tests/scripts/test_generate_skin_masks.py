@@ -133,3 +133,12 @@ def test_a_bad_image_is_listed_and_the_others_have_masks(images, tmp_path, capsy
 def test_no_folder_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         generate(tmp_path / "nowhere", tmp_path / "masks")
+
+
+def test_masks_among_the_images_are_refused(images, tmp_path):
+    for output in (images, images / "found"):
+        with pytest.raises(UserError, match="would be taken for images"):
+            generate(images, output)
+    assert generate(images, images / "masks") == 0
+    assert generate(images, images / "masks") == 0
+    assert len(list((images / "masks").glob("*_mask.png"))) == 12
