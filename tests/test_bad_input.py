@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import cv2
 import pandas as pd
 import pytest
 
@@ -100,6 +101,30 @@ def test_flags(refuse, demo, tmp_path, monkeypatch, flags, expected):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     base = train_flags(demo / "isic2020", tmp_path)
     assert expected in refuse("train", *base, *flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--skin_former", "--augment", "flipz"], "did you mean 'flips'"),
+        (["--augment", "flips | skin_form"], "did you mean 'skin_former'"),
+        (["--augment", "flips | skin_former"], "skin_former stands first"),
+        (["--augment", "skin_former(target=(40, 30))"], "target=(40, 30)): expected (darkest,"),
+        (["--augment", "skin_former(target=('a', 1))"], "target=('a', 1)): expected (darkest,"),
+        (["--augment", "skin_former(probability=(1, 1))"], "a probability for each of Very light"),
+        (["--augment", "skin_former(probability=(2, 0, 0, 0))"], "one above 0"),
+        (["--augment", "skin_former(masks='mine')"], "expected 'files' or 'estimated'"),
+        (["--augment", "skin_former(mask='files')"], "did you mean 'masks'"),
+        (["--skin_former", "maybe"], "--skin_former is 'maybe': expected true or false"),
+        (["--segment_out_skin", "--preprocess", "|| to_lab"], "a step that fixes the size"),
+        (["--segment_out_skin", "--cielab", "--preprocess", "resize"], "both choose the preproc"),
+        (["--preprocess", "resize || to_lab | shades_of_grey"], "stands before to_lab"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_flags_of_skin_tone(refuse, demo, tmp_path, flags, expected):
+    assert expected in refuse("train", *train_flags(demo / "isic2020", tmp_path), *flags)
+    assert not (tmp_path / "out").exists(), "refused before anything was written"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +249,71 @@ def test_data(refuse, isic, tmp_path, spoil):
     assert not (tmp_path / "out").exists(), "refused before anything was written"
 
 
+def mask_of(isic):
+    """The mask of a light training image."""
+    rows = pd.read_csv(csv_of(isic), sep=";", dtype=str)
+    light = rows[(rows.split == "train") & rows.group.isin(["0", "1"])]
+    (mask,) = (isic / "masks").glob(f"train/*/{light.image_name.iloc[3][:-4]}.png")
+    return mask
+
+
+def lose_one_mask(isic):
+    mask = mask_of(isic)
+    mask.unlink()
+    return f"{mask.stem}.jpg: no mask, which skin_former needs (1 of "
+
+
+def lose_all_masks(isic):
+    shutil.rmtree(isic / "masks")
+    return ".jpg: no mask, which skin_former needs ("
+
+
+def lose_groups(isic):
+    csv_of(isic).unlink()
+    return "no training row is of a tone group that it shifts; give the groups with --skin_color"
+
+
+@pytest.mark.parametrize("lose", [lose_one_mask, lose_all_masks, lose_groups])
+def test_what_skin_former_lacks(refuse, isic, tmp_path, lose):
+    expected = lose(isic)
+    assert expected in refuse("train", *train_flags(isic, tmp_path, "--skin_former"))
+    assert not (tmp_path / "out").exists(), "refused before anything was written"
+
+
+def cut(mask):
+    image = cv2.imread(str(mask))
+    cv2.imwrite(str(mask), image[:-1])
+    return f"{mask.name}: {image.shape[1]}x{image.shape[0] - 1} pixels, but its image "
+
+
+def truncate(mask):
+    mask.write_bytes(mask.read_bytes()[:-20])
+    return f"{mask.name}: truncated"
+
+
+def darken(mask):
+    cv2.imwrite(str(mask), cv2.imread(str(mask)) // 255)
+    return f"{mask.name}: its brightest sample is 1, expected the lesion in white (255)"
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("spoil", [cut, truncate, darken])
+def test_masks_that_do_not_fit_end_a_run(refuse, isic, tmp_path, spoil, num_workers):
+    expected = spoil(mask_of(isic))
+    flags = train_flags(isic, tmp_path, "--skin_former", "--num_workers", str(num_workers))
+    assert expected in refuse("train", *flags)
+
+
+def test_masks_that_skin_former_does_not_read_may_be_anything(isic, tmp_path, capsys):
+    """Those of other splits and of the darkest group; its run trains."""
+    rows = pd.read_csv(csv_of(isic), sep=";", dtype=str)
+    for name in rows.image_name[(rows.split != "train") | (rows.group == "3")]:
+        (mask,) = (isic / "masks").glob(f"*/*/{name[:-4]}.png")
+        mask.unlink() if mask.stem[-1] in "02468" else mask.write_text("no mask")
+    melanoma_train.main(list(map(str, train_flags(isic, tmp_path, "--skin_former"))))
+    assert "best checkpoint" in capsys.readouterr().out
+
+
 def test_bad_images_are_left_out_up_to_the_limit(isic, tmp_path, capsys):
     spoil_zero_bytes(isic)
     melanoma_train.main(list(map(str, train_flags(isic, tmp_path, "--max_bad_images", "1"))))
@@ -340,7 +430,15 @@ def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, 
 
 
 @pytest.mark.parametrize(
-    "flags", [["--model", "resnet10t"], ["--input_size", "64"], ["--preprocess", "resize"]], ids=str
+    "flags",
+    [
+        ["--model", "resnet10t"],
+        ["--input_size", "64"],
+        ["--preprocess", "resize"],
+        ["--segment_out_skin"],
+        ["--cielab"],
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("program", ["train", "eval", "eval onnx"])
 def test_judging_refuses_flags_that_contradict_the_model(

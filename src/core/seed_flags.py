@@ -124,8 +124,9 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
         if isinstance(flag, Choice):
             _choose(settings, stated, name, flag, value, defaults)
     for flag, value in seeds.values():
-        if isinstance(flag, Prefix):
-            settings[flag.field] = _with_prefix(settings[flag.field], flag.call, value)
+        # off leaves what its own layer states, as in a file that lists every flag
+        if isinstance(flag, Prefix) and (value or flag.field not in layer):
+            settings[flag.field] = _with_prefix(settings[flag.field], flag, value)
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
@@ -144,28 +145,38 @@ def check_refused(settings: dict[str, Any]) -> None:
 
 
 def _choose(settings, stated, name, flag: Choice, value: bool, defaults) -> None:
+    prefix, rest = _split_prefix(settings[flag.field], flag.field)
     if not value:
-        chosen = parse_call_name(settings[flag.field]) == parse_call_name(flag.call)
+        chosen = parse_call_name(rest) == parse_call_name(flag.call)
         if chosen and flag.field not in stated:
-            settings[flag.field] = defaults[flag.field]
+            settings[flag.field] = prefix + defaults[flag.field]
         return
     if flag.field in stated:
         raise UserError(
             f"{stated[flag.field]} and --{name} both choose the {flag.field}: give one of them"
         )
     stated[flag.field] = f"--{name}"
-    settings[flag.field] = flag.call
+    settings[flag.field] = prefix + flag.call
 
 
-def _with_prefix(chain: str, call: str, wanted: bool) -> str:
-    """`chain` with `call` before it, once, or without it."""
-    first, _, rest = chain.partition("|")
-    begins = parse_call(first).name == call if first.strip() else False
-    if begins == wanted:
+def _with_prefix(chain: str, flag: Prefix, wanted: bool) -> str:
+    """`chain` with the flag's call before it, once, or without it."""
+    prefix, rest = _split_prefix(chain, flag.field)
+    if not wanted:
+        return rest
+    if prefix:
         return chain
-    if wanted:
-        return f"{call} | {chain}"
-    return f"|{rest}" if rest.startswith("|") else rest.strip()  # the mark || stays one
+    return f"{flag.call} | {chain}" if chain.strip() else flag.call
+
+
+def _split_prefix(chain: str, field: str) -> tuple[str, str]:
+    """`("step | ", "rest")` of a chain that begins as a prefix of its field would make it."""
+    calls = [f.call for f in SEED_FLAGS.values() if isinstance(f, Prefix) and f.field == field]
+    first, _, rest = chain.partition("|")
+    if first.partition("(")[0].strip() not in calls:
+        return "", chain
+    rest = f"|{rest}" if rest.startswith("|") else rest.strip()  # the mark || stays one
+    return f"{first.strip()} | ", rest
 
 
 def _set_option(settings, stated, name, flag: Option, value, explicit: bool) -> None:

@@ -1,5 +1,6 @@
 """Data sets as they are published, each read into a `Table` by one function."""
 
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -245,12 +246,16 @@ def _ham_folders(root: Path) -> list[Path]:
 def _masks(images: pd.Series, data_path: Path) -> list[str]:
     """The lesion mask of each image or an empty text.
 
-    Masks are in `masks/`, or in the folder below it that the image's own folder is in `data_path`.
+    Masks are in `masks/`, or in the folder below it that the image's own folder is in `data_path`;
+    in the latter only where images of several folders share a name.
     """
     root, found = data_path / "masks", {}
+    uses = Counter(Path(image).stem for image in images)
+    common = {stem: mask for stem, mask in masks_by_stem(root).items() if uses[stem] == 1}
     for folder in {Path(image).parent for image in images}:
         inside = folder.relative_to(data_path) if folder.is_relative_to(data_path) else Path()
-        found[folder] = masks_by_stem(root) | masks_by_stem(root / inside)
+        own = masks_by_stem(root / inside) if inside.parts else {}
+        found[folder] = common | own
     return [str(found[Path(i).parent].get(Path(i).stem, "")) for i in images]
 
 

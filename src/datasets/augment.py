@@ -99,13 +99,13 @@ def skin_former(
     `target` is the range of angles in degrees, `probability` that of each tone group, lightest
     first. `masks` are the data set's `files`, or `estimated` from each image.
     """
-    numbers = all(type(v) in (int, float) for v in (*target, *probability))
-    if len(target) != 2 or not numbers or not -60 <= target[0] <= target[1] <= 55:
+    angles = len(target) == 2 and _are_numbers(target)
+    if not angles or not -60 <= target[0] <= target[1] <= 55:
         raise UserError(
             f"skin_former(target={target}): expected (darkest, lightest) angle, -60 to 55"
         )
-    fits = numbers and all(0 <= p <= 1 for p in probability) and any(probability)
-    if len(probability) != len(GROUP_NAMES) or not fits:
+    shares = _are_numbers(probability) and all(0 <= p <= 1 for p in probability)
+    if len(probability) != len(GROUP_NAMES) or not shares or not any(probability):
         raise UserError(
             f"skin_former(probability={probability}): expected a probability for each of "
             f"{', '.join(GROUP_NAMES)}, one above 0"
@@ -163,6 +163,10 @@ def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.0
             v2.RandomPerspective(0.2),
         ]
     )
+
+
+def _are_numbers(values: tuple) -> bool:
+    return all(type(value) in (int, float) for value in values)
 
 
 def _on_pixels(transform: Callable, sample: Sample) -> Sample:

@@ -51,6 +51,11 @@ class LocalISICDataset(Dataset):
                 f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
                 f"{self.paths[row]} has {size[1]}x{size[0]}"
             )
+        if 0 < mask.max() <= 127:  # as of a mask of zeros and ones: its lesion would be lost
+            raise UserError(
+                f"{self.masks[row]}: its brightest sample is {mask.max()}, expected the lesion in "
+                "white (255)"
+            )
         return self.preprocessing.prepare_mask(mask)
 
 

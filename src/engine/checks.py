@@ -1,5 +1,7 @@
 """Refusing what cannot be trained, in words, before anything is started."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -24,8 +26,13 @@ def check_settings(cfg: Config) -> None:
             "starts from its weights"
         )
     DATASETS.resolve(cfg.data.dataset)
-    parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
-    Augmentation(cfg.data.augment)
+    spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    augmentation = Augmentation(cfg.data.augment)
+    if augmentation.skin_former and any(step.name == "segment_out_skin" for step in spec.steps):
+        raise UserError(
+            "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
+            "give one of them"
+        )
     SAMPLERS.resolve(cfg.data.sampler)
     check_name(cfg.model.model)
     OBJECTIVES.build(cfg.learning.objective, num_classes=2, num_groups=1, weight=None)
@@ -90,7 +97,7 @@ def check_skin_former(rows: Table, augment: str) -> None:
             "groups with --skin_color_csv, or another probability=..."
         )
     needed = rows.rows[[augmentation.wants_mask(group) for group in rows.group_indices]]
-    lacking = needed["image"][needed["mask"] == ""]
+    lacking = needed["image"][[not (mask and Path(mask).is_file()) for mask in needed["mask"]]]
     if len(lacking):
         raise UserError(
             f"{lacking.iloc[0]}: no mask, which skin_former needs ({len(lacking)} of {len(needed)} "

@@ -300,7 +300,21 @@ def test_bad_flags_are_refused_in_one_line(flags, expected):
         (["--scheduler", "cosin"], "no scheduler is called 'cosin'; did you mean 'cosine'?"),
         (["--dataset", "isic2002"], "no data set is called 'isic2002'; did you mean 'isic2020'?"),
         (["--augment", "dermatoscop"], "is called 'dermatoscop'; did you mean 'dermatoscopy'?"),
+        (["--augment", "flips | skin_forme"], "called 'skin_forme'; did you mean 'skin_former'?"),
+        (["--skin_former", "--augment", "flip"], "is called 'flip'; did you mean 'flips'?"),
+        (["--augment", "flips | skin_former"], "skin_former stands first"),
+        (["--skin_former", "--augment", "none | skin_former"], "skin_former stands first"),
+        (["--augment", "skin_former(masks='none')"], "expected 'files' or 'estimated'"),
         (["--preprocess", "resiz"], "no preprocessing step is called 'resiz'; did you mean"),
+        (["--segment_out_skin", "--preprocess", "flips"], "no preprocessing step is called 'fl"),
+        (["--preprocess", "segment_out_skn | resize"], "did you mean 'segment_out_skin'?"),
+        (["--preprocess", "segment_out_skin(value=256) | resize"], "value is 256: expected 0 to"),
+        (["--segment_out_skin", "--preprocess", "|| to_lab"], "a step that fixes the size"),
+        (["--preprocess", "resize | to_lab | segment_out_skin"], "segment_out_skin stands before"),
+        (
+            ["--preprocess", "resize || normalize(stats='half') | remove_hair"],
+            "remove_hair stands before to_lab and normalize",
+        ),
         (["--focal_loss", "--smoothing", "0.1"], "objective 'focal' has no option 'smoothing'"),
         (["--undersample_benign_ratio", "2"], "sampler 'random' has no option 'ratio'"),
     ],
@@ -310,6 +324,12 @@ def test_unknown_components_are_refused_before_data_are_read(flags, expected):
     with pytest.raises(UserError) as error:
         check_settings(load_config(flags))
     assert expected in str(error.value)
+
+
+@pytest.mark.parametrize("step", ["segment_out_skin", "remove_hair", "shades_of_grey(norm=1.0)"])
+def test_colour_steps_stand_on_either_side_of_the_mark(step):
+    for chain in (f"{step} | resize || to_lab", f"resize || {step} | normalize(stats='half')"):
+        check_settings(load_config(["--preprocess", chain]))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES.names())
@@ -337,6 +357,31 @@ def test_print_config_prints_what_loads_back(write):
     assert list(DEFAULTS) == [line.partition(":")[0] for line in text.splitlines()]
     (path,) = write(text)
     assert load_config(["--config", path]) == load_config(argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--cielab", "--skin_former", "--segment_out_skin"],
+        ["--skin_former", "--augment", ""],
+        ["--augment", "", "--preprocess", " || resize | normalize(stats='half')"],
+        ["--segment_out_skin", "--preprocess", "|| resize | normalize(stats='half')"],
+        ["--augment", "skin_former(target=(-5, 5), masks='estimated') | flips | dermatoscopy"],
+        ["--no_skin_former", "--augment", "skin_former | flips"],
+    ],
+    ids=" ".join,
+)
+def test_chains_printed_load_back_and_take_no_second_prefix(write, argv):
+    text, cfg = printed(argv), load_config(argv)
+    (path,) = write(text)
+    assert load_config(["--config", path]) == cfg
+    assert printed(["--config", path]) == text
+    for name in ("skin_former", "segment_out_skin"):
+        field = SEED_FLAGS[name].field
+        if cfg.flat()[field].startswith(name):
+            assert load_config(["--config", path, f"--{name}"]) == cfg
+            without = load_config(["--config", path, f"--no_{name}"])
+            assert not without.flat()[field].startswith(name)
 
 
 PRINTABLE = st.text(

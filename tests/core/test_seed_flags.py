@@ -5,10 +5,11 @@ import pytest
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import DEFAULTS, convert, load_config, make_parser
-from src.core.seed_flags import SEED_FLAGS, Choice, Option, Refused, canonical
+from src.core.seed_flags import SEED_FLAGS, Choice, Option, Prefix, Refused, canonical
 from src.engine.checks import check_settings
 
 CHOICES = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Choice)]
+PREFIXES = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Prefix)]
 OPTIONS = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Option)]
 REFUSED = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Refused)]
 # A component that takes each option, for those whose field's default does not.
@@ -321,6 +322,134 @@ def test_a_switch_that_is_off_leaves_its_field_alone(load, name):
 def test_a_choice_on_the_command_line_wins_over_another_in_yaml(load, first, second):
     cfg = load(f"{first}: true", f"--{second}")
     assert changed(cfg) == {SEED_FLAGS[second].field: SEED_FLAGS[second].call}
+
+
+def test_the_prefixes_stand_for_what_they_always_did():
+    assert {name: (SEED_FLAGS[name].field, SEED_FLAGS[name].call) for name in PREFIXES} == {
+        "skin_former": ("augment", "skin_former"),
+        "segment_out_skin": ("preprocess", "segment_out_skin"),
+    }
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+@pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
+def test_a_prefix_stands_before_the_default(name, form):
+    flag = SEED_FLAGS[name]
+    for spelling in (name, name.replace("_", "-")):
+        cfg = load_config(form.format(spelling).split())
+        assert changed(cfg) == {flag.field: f"{name} | {DEFAULTS[flag.field]}"}
+        check_settings(cfg)
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+@pytest.mark.parametrize("flags", ["--{} false", "--no_{}", "--no-{}"])
+def test_a_prefix_set_to_false_takes_back_what_yaml_put_there(load, name, flags):
+    flags = flags.format(name).split()
+    assert load_config(flags) == Config()
+    assert load(f"{name}: true", *flags) == Config()
+    assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
+    field = SEED_FLAGS[name].field
+    written = f"'{name} | {DEFAULTS[field]}'".replace("'imagenet'", "''imagenet''")
+    assert load(f"{field}: {written}", *flags) == Config()
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+def test_a_prefix_given_twice_stands_there_once(load, name):
+    once = load_config([f"--{name}"])
+    assert load(f"{name}: true", f"--{name}") == once
+    assert load_config([f"--{name}", f"--{name}"]) == once
+    field = SEED_FLAGS[name].field
+    assert load_config([f"--{field}", once.flat()[field], f"--{name}"]) == once
+
+
+CHAINS = {  # a chain; the same with the prefix; the same without it
+    "skin_former": [
+        ("", "skin_former", ""),
+        ("skin_former", "skin_former", ""),
+        ("flips", "skin_former | flips", "flips"),
+        ("none | flips", "skin_former | none | flips", "none | flips"),
+        (
+            "skin_former(masks='estimated')|flips",
+            "skin_former(masks='estimated')|flips",
+            "flips",
+        ),
+        ("skin_formers | flips", "skin_former | skin_formers | flips", "skin_formers | flips"),
+    ],
+    "segment_out_skin": [
+        ("|| resize", "segment_out_skin | || resize", "|| resize"),
+        ("segment_out_skin || resize", "segment_out_skin || resize", "|| resize"),
+        ("segment_out_skin | || resize", "segment_out_skin | || resize", "|| resize"),
+        ("segment_out_skin(value=9) | resize", "segment_out_skin(value=9) | resize", "resize"),
+        (
+            "resize || segment_out_skin",
+            "segment_out_skin | resize || segment_out_skin",
+            "resize || segment_out_skin",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "chain", "with_it", "without_it"),
+    [(name, *chains) for name, rows in CHAINS.items() for chains in rows],
+)
+def test_a_prefix_stands_before_any_chain_and_leaves_any_as_it_was(
+    load, name, chain, with_it, without_it
+):
+    field = SEED_FLAGS[name].field
+    assert load_config([f"--{field}", chain, f"--{name}"]).flat()[field] == with_it
+    in_yaml = f'{field}: "{chain}"'
+    assert load(in_yaml, f"--{name}").flat()[field] == with_it
+    assert load(in_yaml, f"--no_{name}").flat()[field] == without_it
+    assert load(f"{in_yaml}\n{name}: true").flat()[field] == with_it
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+def test_a_prefix_that_is_off_leaves_the_chain_beside_it(load, name):
+    """As in a file that lists every flag of the earlier system."""
+    field = SEED_FLAGS[name].field
+    for chain in (f"{name} | resize", name, "resize"):
+        assert load(f"{name}: false\n{field}: {chain}").flat()[field] == chain
+        assert load_config([f"--no_{name}", f"--{field}", chain]).flat()[field] == chain
+
+
+LAB = SEED_FLAGS["cielab"].call
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_three_flags_of_skin_tone_combine_in_any_order(load, reverse):
+    names = ["cielab", "skin_former", "segment_out_skin"]
+    names = names[::-1] if reverse else names
+    cfg = load_config([f"--{name}" for name in names])
+    assert changed(cfg) == {
+        "preprocess": f"segment_out_skin | {LAB}",
+        "augment": "skin_former | dermatoscopy",
+    }
+    assert load("\n".join(f"{name}: true" for name in names)) == cfg
+    for first in names:
+        rest = [f"--{name}" for name in names if name != first]
+        assert load(f"{first}: true", *rest) == cfg
+
+
+@pytest.mark.parametrize("step", ["segment_out_skin", "segment_out_skin(value=9)"])
+def test_cielab_comes_and_goes_without_the_prefix_before_it(load, step):
+    plain, default = f"preprocess: '{step} | resize'", DEFAULTS["preprocess"]
+    assert load(plain, "--cielab").data.preprocess == f"{step} | {LAB}"
+    in_lab = f'preprocess: "{step} | {LAB}"'
+    assert load(in_lab, "--no_cielab").data.preprocess == f"{step} | {default}"
+    assert load(in_lab, "--no_segment_out_skin").data.preprocess == LAB
+    assert load(in_lab, "--no_segment_out_skin", "--no_cielab") == Config()
+    assert load(in_lab, "--no_segment_out_skin", "--cielab").data.preprocess == LAB
+    assert load(plain, "--preprocess", "resize").data.preprocess == "resize"
+
+
+def test_skin_former_leaves_sampler_and_objective_alone(load):
+    cfg = load("oversample_malignant: true\nfocal_loss: true", "--skin_former")
+    assert changed(cfg) == {
+        "sampler": "class_balanced",
+        "objective": "focal",
+        "augment": "skin_former | dermatoscopy",
+    }
 
 
 @pytest.mark.parametrize("name", OPTIONS)

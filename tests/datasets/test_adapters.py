@@ -313,3 +313,92 @@ def test_every_data_set_refuses_an_empty_folder_in_one_line(tmp_path, name):
     assert str(tmp_path) in str(error.value)
     assert "expected" in str(error.value)
     assert str(error.value).isprintable()
+
+
+LAYOUTS = {
+    "isic2020": ("{split}/{label}/{stem}.jpg", "{split}/{label}"),
+    "siim": ("jpeg/train/{stem}.jpg", "jpeg/train"),
+    "ham10000": ("images/{stem}.jpg", "images"),
+    "folders": ("{split}/{label}/{stem}.jpg", "{split}/{label}"),
+}
+
+
+def lay_out(name, root):
+    """Four images in a data set's layout; the folder below `masks/` of each by its stem."""
+    image, place = LAYOUTS[name]
+    rows = [
+        {"stem": f"I.{i}", "label": ("benign", "malignant")[i % 2], "split": "train"}
+        for i in range(4)
+    ]
+    for row in rows:
+        write_image(root / image.format(**row))
+    if name == "siim":
+        cells = [{"image_name": r["stem"] + ".jpg", "target": r["label"][0] == "m"} for r in rows]
+        write_csv(root / "train.csv", [c | {"target": int(c["target"])} for c in cells], ",")
+    if name == "ham10000":
+        cells = [{"image_id": r["stem"], "lesion_id": r["stem"], "dx": "nv"} for r in rows]
+        write_csv(root / "HAM10000_metadata.csv", cells, ",")
+    return {row["stem"]: place.format(**row) for row in rows}
+
+
+def masks_of(table):
+    return {stem: mask for stem, (mask,) in by_stem(table, "mask").items()}
+
+
+@pytest.mark.parametrize("ending", ["", "_mask", "_segmentation"])
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_masks_are_found_by_the_stem_of_their_image(tmp_path, name, in_place, ending):
+    places = lay_out(name, tmp_path)
+    expected = dict.fromkeys(places, "")
+    for stem, suffix in zip(sorted(places)[:3], (".png", ".JPG", ".jpeg"), strict=True):
+        folder = tmp_path / "masks" / (places[stem] if in_place else "")
+        expected[stem] = str(write_image(folder / f"{stem}{ending}{suffix}"))
+    assert masks_of(build(name, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_mask_in_the_place_of_its_image_wins_over_one_beside_all(tmp_path, name):
+    places = lay_out(name, tmp_path)
+    write_image(tmp_path / "masks" / "I.0_mask.png")
+    own = write_image(tmp_path / "masks" / places["I.0"] / "I.0.png")
+    common = write_image(tmp_path / "masks" / "I.1_segmentation.png")
+    expected = {"I.0": str(own), "I.1": str(common), "I.2": "", "I.3": ""}
+    assert masks_of(build(name, tmp_path)) == expected
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_what_is_no_mask_is_none(tmp_path, name):
+    places = lay_out(name, tmp_path)
+    assert set(masks_of(build(name, tmp_path)).values()) == {""}
+    for other in ("I.0.txt", ".I.0.png", "I.0_skin.png", "I.0_mask_old.png", "I.png"):
+        write_image((tmp_path / "masks" / other).with_suffix(".png")).rename(
+            tmp_path / "masks" / other
+        )
+    (tmp_path / "masks" / "I.1.png").mkdir()
+    (tmp_path / "masks" / places["I.2"]).mkdir(parents=True)
+    assert set(masks_of(build(name, tmp_path)).values()) == {""}
+    shutil.rmtree(tmp_path / "masks")
+    (tmp_path / "masks").write_text("a file")
+    assert set(masks_of(build(name, tmp_path)).values()) == {""}
+
+
+def test_images_of_one_name_take_masks_of_their_own_folders_only(tmp_path):
+    """A mask beside all could be of either."""
+    for name in ("nv", "mel"):
+        write_image(tmp_path / name / "1.jpg")
+    write_image(tmp_path / "mel" / "2.jpg")
+    write_image(tmp_path / "masks" / "1_mask.png")
+    own = write_image(tmp_path / "masks" / "mel" / "1_mask.png")
+    common = write_image(tmp_path / "masks" / "2_mask.png")
+    rows = build("folders", tmp_path).rows[["image", "mask"]].to_numpy()
+    found = {str(Path(image).relative_to(tmp_path)): mask for image, mask in rows}
+    assert found == {"mel/1.jpg": str(own), "mel/2.jpg": str(common), "nv/1.jpg": ""}
+
+
+def test_siim_images_elsewhere_take_masks_beside_the_csv(siim, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    (siim / "jpeg" / "train").rename(elsewhere)
+    mask = write_image(siim / "masks" / "ISIC_5_mask.png")
+    found = masks_of(build(f"siim(images={str(elsewhere)!r})", siim))
+    assert found == {f"ISIC_{i}": str(mask) if i == 5 else "" for i in range(8)}

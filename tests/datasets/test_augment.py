@@ -1,49 +1,113 @@
-"""Augmentations: RGB uint8 in and out, a pure function of image and seed."""
+"""Augmentations: pure functions of sample and seed, alone and in chains; skin-former's draws."""
 
 import numpy as np
 import pytest
 import torch
 
-from src.datasets.augment import AUGMENTATIONS, augment
+from src.core.errors import UserError
+from src.datasets import augment
+from src.datasets.augment import AUGMENTATIONS, Augmentation, Sample
+from src.preprocess.masks import lesion_mask
+from src.skin_tone import estimate_tone
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+Y, X = np.mgrid[-24:24, -32:32] + 0.5
+LESION = (Y / 10) ** 2 + (X / 13) ** 2 < 1
+FAR = (Y / 15) ** 2 + (X / 18) ** 2 > 1  # from the lesion, where only skin is
+LIGHT, DARK, GREY = (232, 196, 172), (96, 68, 52), (180, 180, 180)
+ALWAYS = "skin_former(probability=(1, 1, 1, 1), target={})"
+
+
+def skin(color, seed=0):
+    """A 48 x 64 image: a brown lesion on skin of this colour, both with some texture."""
+    image = np.where(LESION[..., None], (110, 60, 45), color)
+    return (image + np.random.default_rng(seed).integers(-4, 5, image.shape)).astype(np.uint8)
+
+
+SKIN = skin(LIGHT)
+SAMPLE = Sample(SKIN, 0, LESION)
 CHANGING = [name for name in AUGMENTATIONS.names() if name != "none"]
 
 
+def pixels(text, image, seed):
+    return Augmentation(text)(Sample(image, -1), seed).image
+
+
+@pytest.mark.parametrize("image", [IMAGE, SKIN], ids=["noise", "skin"])
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())
-def test_rgb_uint8_in_and_out_with_the_input_unchanged(name):
-    transform, image = AUGMENTATIONS.build(name), IMAGE.copy()
+def test_rgb_uint8_in_and_out_with_the_input_unchanged(name, image):
+    chain, lesion = Augmentation(name), np.zeros(image.shape[:2], bool)
+    sample = Sample(image.copy(), 0, lesion)
     for seed in range(12):
-        found = augment(transform, image, seed)
+        found = chain(sample, seed).image
         assert (found.dtype, found.shape) == (np.uint8, image.shape)
         assert found.flags["C_CONTIGUOUS"]
-        np.testing.assert_array_equal(image, IMAGE)
+        np.testing.assert_array_equal(sample.image, image)
+        assert not lesion.any()
 
 
 @pytest.mark.parametrize("name", CHANGING)
-def test_same_seed_same_image_and_others_differ(name):
-    transform = AUGMENTATIONS.build(name)
-    found = {augment(transform, IMAGE, seed).tobytes() for seed in range(12)}
-    assert len(found) >= 4  # flips alone have four outcomes
-    for seed in (0, 2**32 - 1):
-        again = [augment(transform, IMAGE, seed) for _ in range(2)]
-        np.testing.assert_array_equal(*again)
+def test_same_seed_same_sample_and_others_differ(name):
+    chain = Augmentation(name)
+    found = [chain(SAMPLE, seed) for seed in range(12)]
+    assert len({sample.image.tobytes() for sample in found}) >= 4  # flips alone have four outcomes
+    for seed in (0, 5, 11, 2**32 - 1):
+        again = [Augmentation(name)(SAMPLE, seed), chain(SAMPLE, seed)]
+        np.testing.assert_array_equal(again[0].image, again[1].image)
+        assert again[0].group == again[1].group
 
 
-def test_none_changes_nothing():
-    np.testing.assert_array_equal(augment(AUGMENTATIONS.build("none"), IMAGE, 3), IMAGE)
+@pytest.mark.parametrize("name", [n for n in AUGMENTATIONS.names() if n != "skin_former"])
+def test_group_and_mask_stay_with_the_sample(name):
+    for group in (-1, 0, 3):
+        found = Augmentation(name)(Sample(SKIN, group, LESION), 4)
+        assert found.group == group
+        assert found.lesion is LESION
+
+
+@pytest.mark.parametrize("text", ["none", "", " ", "|", "none | none", "| none |"])
+def test_none_and_an_empty_chain_change_nothing(text):
+    found = Augmentation(text)(SAMPLE, 3)
+    np.testing.assert_array_equal(found.image, SKIN)
+    assert (found.group, Augmentation(text).skin_former) == (0, None)
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("text", "expected"),
     [
         ("flips(horizontal=1.0, vertical=0.0)", IMAGE[:, ::-1]),
         ("flips(horizontal=0.0, vertical=1.0)", IMAGE[::-1]),
         ("flips(horizontal=1.0, vertical=1.0)", IMAGE[::-1, ::-1]),
+        (
+            "flips(horizontal=1.0, vertical=0.0) | flips(horizontal=0.0, vertical=1.0)",
+            IMAGE[::-1, ::-1],
+        ),
+        ("flips(horizontal=1.0, vertical=0.0)|flips(horizontal=1.0, vertical=0.0)", IMAGE),
     ],
 )
-def test_flips_mirror_pixels(name, expected):
-    np.testing.assert_array_equal(augment(AUGMENTATIONS.build(name), IMAGE, 0), expected)
+def test_flips_mirror_pixels(text, expected):
+    np.testing.assert_array_equal(pixels(text, IMAGE, 0), expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("flips", "dermatoscopy"), ("photographic", "flips")]
+)
+def test_a_chain_applies_one_after_the_other(first, second):
+    one, two = AUGMENTATIONS.build(first), AUGMENTATIONS.build(second)
+    for seed in range(6):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            expected = two(one(torch.from_numpy(IMAGE).permute(2, 0, 1)))
+        found = pixels(f"{first} | {second}", IMAGE, seed)
+        np.testing.assert_array_equal(found, expected.permute(1, 2, 0).numpy())
+
+
+def test_skin_former_in_a_chain_comes_before_what_moves_the_image():
+    mirror = "flips(horizontal=1.0, vertical=0.0)"
+    alone = Augmentation(ALWAYS.format("(0.0, 5.0)"))(SAMPLE, 8)
+    found = Augmentation(f"{ALWAYS.format('(0.0, 5.0)')} | {mirror}")(SAMPLE, 8)
+    np.testing.assert_array_equal(found.image, alone.image[:, ::-1])
+    assert found.group == alone.group == 3
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())
@@ -53,7 +117,7 @@ def test_no_global_random_state_is_touched(name, monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "manual_seed_all", forbidden)
     before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
-    augment(AUGMENTATIONS.build(name), IMAGE, 7)
+    Augmentation(name)(SAMPLE, 7)
     assert torch.equal(torch.random.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
 
@@ -61,7 +125,185 @@ def test_no_global_random_state_is_touched(name, monkeypatch):
 def test_colour_options_of_zero_leave_only_geometry():
     """Without rotation, jitter and cutout a uniform image stays uniform but for the border."""
     plain = np.full((32, 32, 3), (200, 150, 120), np.uint8)
-    transform = AUGMENTATIONS.build("dermatoscopy(rotation=0.0, color=0.0, hue=0.0, cutout=0.0)")
+    text = "dermatoscopy(rotation=0.0, color=0.0, hue=0.0, cutout=0.0)"
     for seed in range(6):
-        found = augment(transform, plain, seed)[8:-8, 8:-8]
+        found = pixels(text, plain, seed)[8:-8, 8:-8]
         assert np.abs(found.astype(int) - plain[8:-8, 8:-8]).max() <= 1
+
+
+@pytest.mark.parametrize(("ita", "group"), [(-40, 3), (10, 3), (27, 3), (35, 2), (45, 1)])
+def test_skin_reaches_its_angle_and_the_sample_its_group(ita, group):
+    assert estimate_tone(SKIN, FAR).ita > 46
+    for seed in range(3):
+        found = Augmentation(ALWAYS.format((ita, ita)))(Sample(skin(LIGHT, seed), 0, LESION), seed)
+        assert estimate_tone(found.image, FAR).ita == pytest.approx(ita, abs=2)
+        assert found.group == group
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_lesion_stays_as_it_is_and_all_skin_changes(group):
+    found = Augmentation(ALWAYS.format((5, 5)))(Sample(SKIN, group, LESION), 2).image
+    np.testing.assert_array_equal(found[LESION], SKIN[LESION])
+    assert (found[FAR] < SKIN[FAR]).all()
+
+
+def test_the_given_mask_counts_whatever_the_image_shows():
+    edge = X < -20
+    found = Augmentation(ALWAYS.format((5, 5)))(Sample(SKIN, 0, edge), 2).image
+    np.testing.assert_array_equal(found[edge], SKIN[edge])
+    assert (found[LESION] < SKIN[LESION]).all(), "no lesion, says the mask"
+
+
+@pytest.mark.parametrize(
+    ("color", "group"), [(LIGHT, -1), (DARK, 0), (DARK, 2), (GREY, 0)], ids=str
+)
+def test_unknown_groups_and_skin_that_cannot_be_shifted_stay_as_they_are(color, group):
+    """Skin darker than the angle is a wrong group's, grey skin has no tone."""
+    chain = Augmentation(ALWAYS.format((5, 5)))
+    for seed in range(10):
+        found = chain(Sample(skin(color), group, LESION), seed)
+        np.testing.assert_array_equal(found.image, skin(color))
+        assert found.group == group
+
+
+def test_probabilities_of_one_and_zero_are_exact():
+    chain = Augmentation("skin_former(probability=(1, 0.0, 1.0, 0))")
+    for seed in range(25):
+        for group in range(4):
+            found = chain(Sample(SKIN, group, LESION), seed)
+            assert (found.image != SKIN).any() == (group in (0, 2))
+            assert found.group == (3 if group in (0, 2) else group)
+
+
+@pytest.fixture
+def shifts(monkeypatch):
+    """The angles asked for, of a skin-former that only adds one to each sample."""
+    asked = []
+
+    def darken(image, lesion, skin, ita):
+        asked.append(ita)
+        return image + np.uint8(1)
+
+    monkeypatch.setattr(augment, "darken_skin", darken)
+    monkeypatch.setattr(augment, "skin_mask", lambda image, lesion: lesion)
+    return asked
+
+
+def test_each_group_is_drawn_with_its_probability(shifts):
+    n, probability = 1500, (0.9, 0.5, 0.25, 0.02)
+    chain, black = Augmentation(f"skin_former(probability={probability})"), np.zeros_like(SKIN)
+    for group, expected in enumerate(probability):
+        found = [chain(Sample(black, group, LESION), seed) for seed in range(n)]
+        changed = [sample.image.any() for sample in found]
+        assert abs(np.mean(changed) - expected) < 4 * (expected * (1 - expected) / n) ** 0.5
+        assert {sample.group for sample in found} == {group, 3}
+
+
+@pytest.mark.parametrize("probability", [0.3, 1])
+def test_angles_are_uniform_in_their_range(shifts, probability):
+    """Kolmogorov's bound at a probability of 1e-6, whatever share of samples is drawn."""
+    chain = Augmentation(f"skin_former(target=(-60, 20), probability=({probability}, 0, 0, 0))")
+    for seed in range(2000):
+        chain(Sample(SKIN, 0, LESION), seed)
+    shares = (np.sort(shifts) + 60) / 80
+    assert shares[0] >= 0
+    assert shares[-1] <= 1
+    distance = np.abs(shares - np.arange(len(shares)) / len(shares)).max()
+    assert distance < 2.7 / len(shares) ** 0.5
+
+
+def test_default_shifts_the_three_lighter_groups_to_brown_or_tan(shifts):
+    """The published flag has no options: half of the light images, a quarter in between."""
+    chain, n = Augmentation("skin_former"), 600
+    for group, expected in enumerate((0.5, 0.5, 0.25, 0)):
+        drawn = [chain(Sample(SKIN, group, LESION), seed).image is not SKIN for seed in range(n)]
+        assert abs(np.mean(drawn) - expected) <= 0.08 * (expected > 0)
+    assert -10 <= min(shifts) < -8
+    assert 17 < max(shifts) <= 19
+
+
+def test_masks_are_wanted_of_groups_that_are_drawn():
+    wanted = {
+        "skin_former": [False, True, True, True, False],
+        "skin_former(probability=(0, 0.5, 0, 1)) | flips": [False, False, True, False, True],
+        "skin_former(masks='estimated') | flips": [False] * 5,
+        "flips": [False] * 5,
+        "": [False] * 5,
+    }
+    for text, expected in wanted.items():
+        chain = Augmentation(text)
+        assert [chain.wants_mask(group) for group in range(-1, 4)] == expected
+
+
+def test_without_a_file_the_lesion_is_found_in_the_image():
+    lesion = lesion_mask(SKIN)
+    assert lesion[LESION].mean() > 0.8
+    text = "skin_former(target=(5, 5), probability=(1, 1, 1, 1), masks='estimated')"
+    found = Augmentation(text)(Sample(SKIN, 1), 0).image
+    np.testing.assert_array_equal(found[lesion], SKIN[lesion])
+    assert (found[~lesion] != SKIN[~lesion]).any(axis=1).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("target=(10,)", "target=(10,)): expected (darkest, lightest) angle, -60 to 55"),
+        ("target=()", "target=()): expected"),
+        ("target=(10, 20, 30)", "target=(10, 20, 30)): expected"),
+        ("target=(20, 10)", "target=(20, 10)): expected"),
+        ("target=(-61, 10)", "target=(-61, 10)): expected"),
+        ("target=(10, 56)", "target=(10, 56)): expected"),
+        ("target=('a', 10)", "target=('a', 10)): expected"),
+        ("target=(None, 10)", "target=(None, 10)): expected"),
+        ("target=(False, True)", "target=(False, True)): expected"),
+        ("target=((1, 2), 3)", "target=((1, 2), 3)): expected"),
+        ("target=10.0", "option 'target' is 10.0: expected a value like (-10.0, 19.0)"),
+        ("target='ab'", "option 'target' is 'ab'"),
+        ("target=(10, 1e999)", "expected name or name(option=value, ...)"),
+        ("probability=(1, 1, 1)", "(1, 1, 1)): expected a probability for each of Very light,"),
+        ("probability=()", "probability=()): expected"),
+        ("probability=(1, 1, 1, 1, 1)", "probability=(1, 1, 1, 1, 1)): expected"),
+        ("probability=(0, 0, 0, 0.0)", "probability=(0, 0, 0, 0.0)): expected"),
+        ("probability=(0.5, 0.5, -0.1, 0)", "probability=(0.5, 0.5, -0.1, 0)): expected"),
+        ("probability=(1.01, 0, 0, 0)", "probability=(1.01, 0, 0, 0)): expected"),
+        ("probability=('a', 0, 0, 0)", "probability=('a', 0, 0, 0)): expected"),
+        ("probability=(True, 0, 0, 0)", "probability=(True, 0, 0, 0)): expected"),
+        ("probability=0.5", "option 'probability' is 0.5: expected a value like"),
+        ("masks='file'", "skin_former(masks='file'): expected 'files' or 'estimated'"),
+        ("masks=''", "skin_former(masks=''): expected 'files' or 'estimated'"),
+        ("masks=True", "option 'masks' is True"),
+        ("mask='files'", "has no option 'mask'; did you mean 'masks'?"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_by_their_name(options, expected):
+    with pytest.raises(UserError) as error:
+        Augmentation(f"skin_former({options}) | flips")
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("options", ["target=(-60, 55)", "target=(0, 0)", "probability=(0,0,0,1)"])
+def test_options_at_their_bounds_are_taken(options):
+    assert Augmentation(f"skin_former({options})").skin_former is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["flips | skin_former", "none|skin_former", "skin_former | flips | skin_former"]
+)
+def test_skin_former_anywhere_but_first_is_refused(text):
+    with pytest.raises(UserError) as error:
+        Augmentation(text)
+    assert str(error.value) == f"--augment '{text}': skin_former stands first"
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ("skinformer", "skin_former"),
+        ("skin_former | dermoscopy", "dermatoscopy"),
+        ("none | flip | none", "flips"),
+    ],
+)
+def test_unknown_name_anywhere_in_a_chain_suggests_the_nearest(text, nearest):
+    with pytest.raises(UserError, match=f"did you mean '{nearest}'"):
+        Augmentation(text)
