@@ -10,18 +10,25 @@ import pytest
 
 import melanoma_eval
 import predict
-from preparer import make_demo, prepare_split
+from preparer import assign_tone_groups, make_demo, prepare_split
 from src.core.flags import load_config, parse_flags
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
-from src.scripts import export_model
+from src.scripts import (
+    benchmark_skin_tone,
+    estimate_ita,
+    evaluate_masks,
+    export_model,
+    generate_skin_masks,
+    visualize_skin_tone,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(ROOT.glob("configs/**/*.yaml"))
 COMMANDS = [
     shlex.split(line.partition("#")[0])
-    for page in ("README.md", "docs/RESULTS.md")
-    for block in re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+    for block in re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
     for line in block.splitlines()
     if line.startswith("python ")
 ]
@@ -46,6 +53,12 @@ def parse(words: list[str]) -> None:
         "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
         "predict.py": predict.parse_args,
         "src.scripts.export_model": export_model.parse_args,
+        "src.scripts.estimate_ita": estimate_ita.parse_args,
+        "src.scripts.generate_skin_masks": generate_skin_masks.parse_args,
+        "src.scripts.evaluate_masks": evaluate_masks.parse_args,
+        "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
+        "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
+        "preparer/assign_tone_groups.py": assign_tone_groups.parse_args,
         "preparer/prepare_split.py": prepare_split.parse_args,
         "preparer/make_demo.py": make_demo.parse_args,
     }
