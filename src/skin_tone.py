@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from kneed import KneeLocator
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 
 class ToneCategory(NamedTuple):
@@ -168,7 +169,8 @@ def dominant_color(lab):
     """
     lab = _thinned(lab, 1000)
     n_clusters = range(1, 1 + min(7, len(np.unique(lab, axis=0))))
-    fits = [KMeans(n, n_init=3, random_state=0).fit(lab) for n in n_clusters]
+    with threadpool_limits(1):  # the sums' order, and far faster on so few pixels
+        fits = [KMeans(n, n_init=3, random_state=0).fit(lab) for n in n_clusters]
     elbow = None
     if len(fits) > 2:
         inertia = [fit.inertia_ for fit in fits]

@@ -11,6 +11,7 @@ HAIR_SIDE = 400
 
 _BLUE_AND_GREEN = np.array([0.0, 0.4, 0.6], np.float32)  # where melanin and blood absorb most
 _NEAR_BLACK = 40  # mean of the channels
+_FAINTEST = 2.0  # of `_BLUE_AND_GREEN`, that a lesion is darker than skin; noise stays below
 _GLARE = 245  # of the darkest channel
 
 
@@ -33,8 +34,8 @@ def skin_mask(image: np.ndarray, lesion: np.ndarray | None = None) -> np.ndarray
     `lesion` [height, width] bool is that of an expert; without it `lesion_mask` finds one.
     """
     lesion = lesion_mask(image) if lesion is None else lesion
-    margin = max(3, round(max(image.shape[:2]) * 9 / LESION_SIDE) | 1)
-    near_lesion = _dilate(lesion, margin)
+    margin = max(1.0, max(image.shape[:2]) * 4 / LESION_SIDE)
+    near_lesion = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, 5) <= margin
     hair = _dilate(hair_mask(image), 3)
     return ~near_lesion & ~hair & ~dark_corners(image) & (image.min(axis=2) < _GLARE)
 
@@ -92,18 +93,20 @@ def blue_otsu(image: np.ndarray) -> np.ndarray:
 def value_otsu(image: np.ndarray) -> np.ndarray:
     """The recipe of earlier work: what is not bright skin.
 
-    CLAHE on lightness, hair out by black-hat and inpainting, Otsu on HSV's value, morphology.
+    CLAHE on lightness, hair blackened where the black-hat transform finds it, Otsu on HSV's value,
+    morphology.
     """
     lab = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
     lab[..., 0] = cv2.createCLAHE(2.0, (8, 8)).apply(lab[..., 0])
     even = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
-    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (17, 17))
+    kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (9, 9))
     hat = cv2.morphologyEx(cv2.cvtColor(even, cv2.COLOR_RGB2GRAY), cv2.MORPH_BLACKHAT, kernel)
-    shaved = cv2.inpaint(even, (hat > 10).astype(np.uint8), 1, cv2.INPAINT_TELEA)
-    value = cv2.cvtColor(shaved, cv2.COLOR_RGB2HSV)[..., 2]
+    even[cv2.GaussianBlur(hat, (3, 3), 0) > 20] = 0
+    value = cv2.GaussianBlur(cv2.cvtColor(even, cv2.COLOR_RGB2HSV)[..., 2], (5, 5), 0)
     dark = (value <= _otsu(value)).astype(np.uint8)
-    closed = cv2.morphologyEx(dark, cv2.MORPH_CLOSE, _ellipse(5), iterations=2)
-    return cv2.morphologyEx(closed, cv2.MORPH_OPEN, _ellipse(5), iterations=2).astype(bool)
+    opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, _ellipse(3), iterations=5)
+    grown = cv2.dilate(opened, _ellipse(3), iterations=5)
+    return cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(3), iterations=5).astype(bool)
 
 
 LESION_METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -124,18 +127,27 @@ def _at_side(image: np.ndarray, side: int, find: Callable) -> np.ndarray:
 
 
 def _hair(image: np.ndarray) -> np.ndarray:
+    """Components of dark lines, straight piece by piece: hairs that cross, not nets of pigment."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     hat = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, _ellipse(13))
     dark = cv2.morphologyEx((hat > 12).astype(np.uint8), cv2.MORPH_CLOSE, _ellipse(3))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
+    area = stats[:, cv2.CC_STAT_AREA]
     length = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    is_hair = (length > 30) & (stats[:, cv2.CC_STAT_AREA] < 8 * length)
-    is_hair[0] = False  # what is not dark
+    is_long = length > 30
+    is_long[0] = False  # what is not dark
+    # a line up to three pixels wide is too jagged to hold a straight piece
+    is_hair = is_long & (area < 4 * length)
+    if (is_long & ~is_hair).any():
+        pieces = np.max([cv2.morphologyEx(dark, cv2.MORPH_OPEN, line) for line in _LINES], axis=0)
+        is_hair |= is_long & (np.bincount(labels.ravel(), pieces.ravel(), n) > 0.5 * area)
     return is_hair[labels]
 
 
 def _dark_corners(image: np.ndarray) -> np.ndarray:
-    dark = (image.mean(axis=2) < _NEAR_BLACK).astype(np.uint8)
+    brightness = image.mean(axis=2)
+    # half of what is bright: very dark skin in shade is as near to black as the surround
+    dark = (brightness < min(_NEAR_BLACK, np.quantile(brightness, 0.9) / 2)).astype(np.uint8)
     ends = np.ix_((0, -1), (0, -1))
     if not dark[ends].any():
         return np.zeros(dark.shape, bool)
@@ -151,9 +163,10 @@ def _darkest_region(darkness: np.ndarray, in_view: np.ndarray, radius: np.ndarra
     """The component with the most darkness near the centre, of what a lowered Otsu sets apart."""
     score = np.maximum(darkness, 0) * np.exp(-0.3 * radius)
     score = cv2.GaussianBlur(score, (0, 0), 1.5)
-    score = score * (255 / max(float(np.quantile(score[in_view], 0.995)), 1.0))
+    scale = 255 / max(float(np.quantile(score[in_view], 0.995)), 1.0)
     # experts draw lesions generously: a threshold below Otsu's
-    threshold = 0.7 * _otsu(score[in_view].clip(0, 255).astype(np.uint8))
+    otsu = _otsu((score[in_view] * scale).clip(0, 255).astype(np.uint8)) / scale
+    threshold = max(0.7 * otsu, _FAINTEST)
     apart = ((score > threshold) & in_view).astype(np.uint8)
     apart = cv2.morphologyEx(apart, cv2.MORPH_OPEN, _ellipse(5))
     return _heaviest_component(apart, score * np.exp(-3.0 * radius))
@@ -213,3 +226,14 @@ def _dilate(mask: np.ndarray, size: int) -> np.ndarray:
 
 def _ellipse(size: int) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+
+
+def _line(degrees: float, length: int = 21) -> np.ndarray:
+    """A line through the middle of a square kernel, uint8 [length, length]."""
+    kernel = np.zeros((length, length), np.uint8)
+    reach = length // 2
+    x, y = np.rint(reach * np.cos(np.radians((degrees, degrees - 90)))).astype(int).tolist()
+    return cv2.line(kernel, (reach - x, reach - y), (reach + x, reach + y), 1)
+
+
+_LINES = [_line(degrees) for degrees in range(0, 180, 15)]

@@ -12,6 +12,7 @@ from src.skin_tone import (
 )
 
 _B_RANGE = (10.0, 25.0)  # b* of skin after the shift; below, the angle would stop meaning anything
+_DARKEST = 20.0  # L*; below, sRGB holds no such skin
 _EDGE = 0.04  # width of the transition beside the lesion, of the image's longer side
 
 
@@ -27,8 +28,10 @@ def darken_skin(image: np.ndarray, lesion: np.ndarray, skin: np.ndarray, ita: fl
     if not tone.valid or tone.ita <= ita:
         return None
     _, a, b = lab_from_rgb(tone.color)
+    slope = np.tan(np.radians(ita))
     b = float(np.clip(b, *_B_RANGE))
-    wanted = rgb_from_lab((50.0 + b * np.tan(np.radians(ita)), a, b))
+    b = min(b, (50.0 - _DARKEST) / max(-slope, 1e-9))
+    wanted = rgb_from_lab((50.0 + b * slope, a, b))
     gain = linear_from_srgb(wanted) / np.maximum(linear_from_srgb(tone.color), 1e-4)
     table = srgb_from_linear(linear_from_srgb(np.arange(256))[:, None] * gain)
     shifted = cv2.LUT(image, table.astype(np.float32)[None])

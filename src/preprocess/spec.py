@@ -46,9 +46,14 @@ class Preprocessing:
         return image
 
     def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [H, W] at the mark, of a mask RGB uint8 (white is true) as large as the image."""
+        """bool [H, W] at the mark, of a mask RGB uint8 (white is true) as large as the image.
+
+        Padding is true where it is not black: nothing that could be taken for skin.
+        """
         for step in self.steps[: self.mark]:
-            mask = step(mask) if step.name in MOVING else mask
+            if step.name in MOVING:
+                padding = {"value": 255} if step.options.get("value") else {}
+                mask = Step(step.name, {**step.options, **padding})(mask)
         return mask[..., 0] > 127
 
     def finish(self, image: np.ndarray) -> np.ndarray:
@@ -169,6 +174,10 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         raise UserError(f"{what}: expected normalize and to_lab once at most")
     if not 0 <= spec.mark <= len(names) or set(FINISHING) & set(names[: spec.mark]):
         raise UserError(f"{what}: to_lab and normalize stand after the mark ||")
+    start = next((i for i, name in enumerate(names) if name in FINISHING), len(names))
+    late = [name for name in names[start:] if name not in (*FINISHING, *MOVING)]
+    if late:
+        raise UserError(f"{what}: {late[0]} stands before to_lab and normalize")
     if "to_lab" in names and "normalize" in names[: names.index("to_lab")]:
         raise UserError(f"{what}: to_lab stands before normalize")
     return spec

@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,6 +29,8 @@ SPECS = [
     "resize(height=40, width=56) | center_crop(size=24) | normalize(stats='half')",
     "resize || to_lab",
     "resize || normalize(stats='half') | pad_resize(size=40)",
+    "remove_hair | shades_of_grey | segment_out_skin(value=7) | resize || normalize(stats='half')",
+    "shades_of_grey(norm=1) | pad_resize(size=64) || remove_hair | resize | to_lab",
 ]
 FULL = "pad_resize(size=48, value=9) || center_crop | to_lab | normalize(stats='half')"
 
@@ -91,6 +94,99 @@ def test_the_steps_before_the_mark_are_prepare_and_those_after_it_finish():
     finished = normalize(to_lab(center_crop(working, height=32, width=32)), **HALF)
     np.testing.assert_array_equal(spec.finish(working), finished.transpose(2, 0, 1))
     assert (spec.mark, spec.output_size) == (2, (32, 32))
+
+
+def picture_and_mask(shape=(90, 120)):
+    """A red ellipse off the centre of a blue image, and its mask as a file holds it."""
+    mask = np.zeros(shape, np.uint8)
+    center = (round(shape[1] * 0.4), round(shape[0] * 0.6))
+    cv2.ellipse(mask, center, (shape[1] // 4, shape[0] // 5), 30, 0, 360, 255, -1)
+    picture = np.where(mask[..., None] > 0, np.uint8([255, 0, 0]), np.uint8([0, 0, 255]))
+    return picture, mask[..., None].repeat(3, 2)
+
+
+MOVED = [
+    "resize(height=40, width=70)",
+    "resize(height=200, width=160)",
+    "pad_resize(height=80, width=50)",
+    "center_crop(height=50, width=60)",
+    "center_crop(height=110, width=60)",
+    "resize(size=100) | center_crop(size=70) | pad_resize(height=70, width=90)",
+    "pad_resize(size=64) | resize(height=30, width=90) | center_crop(size=28)",
+]
+
+
+@pytest.mark.parametrize("text", MOVED)
+@pytest.mark.parametrize("shape", [(90, 120), (120, 90), (31, 47)], ids=str)
+def test_a_mask_moves_exactly_as_its_image(text, shape):
+    spec = parse(f"{text} || normalize(stats='half')")
+    picture, mask = picture_and_mask(shape)
+    moved = spec.prepare(picture)
+    found = spec.prepare_mask(mask)
+    assert (found.shape, found.dtype) == (moved.shape[:2], bool)
+    np.testing.assert_array_equal(found, moved[..., 0] > 127)
+    assert 0 < found.mean() < 1
+
+
+def test_steps_that_do_not_move_leave_a_mask():
+    _, mask = picture_and_mask()
+    plain = parse("center_crop(size=70) | resize(size=40) || resize | normalize(stats='half')")
+    busy = parse(
+        "remove_hair | center_crop(size=70) | shades_of_grey | segment_out_skin "
+        "| resize(size=40) | remove_hair || resize | normalize(stats='half')"
+    )
+    found = busy.prepare_mask(mask)
+    assert found.shape == (40, 40)
+    np.testing.assert_array_equal(found, plain.prepare_mask(mask))
+    before = mask.copy()
+    nothing = parse("|| resize")
+    np.testing.assert_array_equal(nothing.prepare_mask(mask), mask[..., 0] > 127)
+    np.testing.assert_array_equal(mask, before)
+
+
+@pytest.mark.parametrize("value", [1, 9, 127, 128, 255])
+def test_padding_that_is_not_black_is_masked(value):
+    """It could be taken for skin; black padding is told apart from skin by its colour."""
+    picture, mask = picture_and_mask()
+    spec = parse(f"pad_resize(height=90, width=200, value={value}) || resize")
+    found = spec.prepare_mask(mask)
+    assert found[:, :40].all()
+    assert found[:, 160:].all()
+    np.testing.assert_array_equal(found[:, 40:160], picture[..., 0] > 127)
+    assert not parse("pad_resize(height=90, width=200) || resize").prepare_mask(mask)[:, :40].any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["remove_hair", "shades_of_grey", "shades_of_grey(norm=1.5)", "segment_out_skin(value=9)"],
+)
+def test_steps_on_skin_work_before_and_at_the_mark_but_not_after_floats(text):
+    name = text.partition("(")[0]
+    early = f"{text} | resize || normalize(stats='half')"
+    spec, content = parse(early), saved(early)
+    assert (spec.mark, spec.steps[0].name) == (2, name)
+    loaded = preprocessing_from_json(content)
+    written = loaded.to_json()
+    assert (written["probe"], written["digest"]) == (content["probe"], content["digest"])
+    prepared = spec.prepare(NOISE)
+    working = resize(spec.steps[0](NOISE), height=32, width=32)
+    np.testing.assert_array_equal(prepared, working)
+    assert parse(f"resize || {text} | normalize(stats='half')").mark == 1
+    for late in ("normalize(stats='half')", "to_lab"):
+        with pytest.raises(UserError, match=f"{name} stands before to_lab and normalize$"):
+            parse(f"resize || {late} | {text}")
+    edited = saved(early)
+    edited["steps"] = [edited["steps"][i] for i in (1, 2, 0)]
+    edited["mark"] = 1
+    with pytest.raises(UserError, match=f"{name} stands before to_lab and normalize$"):
+        preprocessing_from_json({**edited, "digest": digest(edited)})
+
+
+@pytest.mark.parametrize("text", ["shades_of_grey", "segment_out_skin"])
+def test_the_probe_sees_the_step(text):
+    plain = np.array(saved("resize(size=96) || normalize(stats='half')")["probe"])
+    probe = np.array(saved(f"{text} | resize(size=96) || normalize(stats='half')")["probe"])
+    assert np.abs(plain - probe).max() > 100 * PROBE_TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The preprocessing steps against closed forms and independent arithmetic."""
 
+import cv2
 import numpy as np
 import pytest
 
 from src.core.errors import UserError
 from src.core.registry import Call
+from src.preprocess.masks import hair_mask, lesion_mask
 from src.preprocess.steps import (
+    MOVING,
     STATISTICS,
     STEPS,
     center_crop,
@@ -13,7 +16,10 @@ from src.preprocess.steps import (
     expand,
     normalize,
     pad_resize,
+    remove_hair,
     resize,
+    segment_out_skin,
+    shades_of_grey,
     to_lab,
 )
 
@@ -214,6 +220,118 @@ def test_normalize_treats_each_channel_by_its_own_constants():
     np.testing.assert_allclose(result[0, 0], [0.0, 0.4, -0.4], atol=1e-6)
 
 
+def skin_with_lesion(contrast=0.5, shape=(150, 200)):
+    """Skin, and on it, where the second array is true, a round lesion."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    lesion = np.hypot(y - shape[0] / 2, x - shape[1] / 2) < 0.25 * shape[0]
+    image = np.full((*shape, 3), (220.0, 175.0, 150.0))
+    image[lesion] *= contrast
+    return np.rint(image + RNG.normal(0, 2, image.shape)).astype(np.uint8), lesion
+
+
+def test_an_image_without_hair_stays_to_the_bit():
+    image, _ = skin_with_lesion()
+    np.testing.assert_array_equal(remove_hair(image), image)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+def test_hair_is_painted_over_from_beside_it_and_nothing_else(factor):
+    image, _ = skin_with_lesion(shape=(150 * factor, 200 * factor))
+    hairs = np.zeros(image.shape[:2], np.uint8)
+    for ends in (((10, 8), (120, 24)), ((150, 5), (170, 130)), ((20, 140), (90, 80))):
+        start, end = (tuple(factor * value for value in point) for point in ends)
+        cv2.line(hairs, start, end, 1, 2 * factor)
+    bare, image = image.copy(), np.where(hairs[..., None] > 0, np.uint8(25), image)
+    shaved = remove_hair(image)
+    assert shaved.dtype == np.uint8
+    error = np.abs(shaved.astype(int) - bare)[hairs > 0]
+    assert (error < 20).mean() > 0.97
+    far = cv2.dilate(hairs, np.ones((6 * factor + 1, 6 * factor + 1))) == 0
+    np.testing.assert_array_equal(shaved[far], image[far])
+    assert hair_mask(image).any()
+    assert not hair_mask(shaved).any()
+
+
+@pytest.mark.parametrize("value", [0, 7, 255])
+def test_segmenting_out_skin_leaves_the_lesion_on_a_plain_value(value):
+    image, lesion = skin_with_lesion()
+    alone = segment_out_skin(image, value=value)
+    found = lesion_mask(image)
+    assert alone.dtype == np.uint8
+    assert found[lesion].all()
+    np.testing.assert_array_equal(alone[found], image[found])
+    assert (alone[~found] == value).all()
+    assert (found & ~lesion).sum() < 0.3 * lesion.sum()
+
+
+def test_without_a_lesion_nothing_is_segmented_out():
+    image, _ = skin_with_lesion(contrast=1.0)
+    assert not lesion_mask(image).any()
+    np.testing.assert_array_equal(segment_out_skin(image, value=9), image)
+
+
+def minkowski(image, norm):
+    return ((image / 255.0) ** norm).mean((0, 1)) ** (1 / norm)
+
+
+@pytest.mark.parametrize("norm", [1.0, 2.0, 6.0, 20.0])
+def test_shades_of_grey_makes_the_minkowski_means_equal(norm):
+    image = (RNG.uniform(20, 110, (40, 50, 3)) * (1.4, 1.0, 0.6)).astype(np.uint8)
+    before, after = minkowski(image, norm), minkowski(shades_of_grey(image, norm=norm), norm)
+    assert np.ptp(before) > 0.1
+    assert np.ptp(after) < 0.004
+    assert np.linalg.norm(after) == pytest.approx(np.linalg.norm(before), abs=0.004)
+
+
+def test_the_grey_world_is_one_gain_per_channel():
+    """norm 1: each channel times the quadratic mean of the channels' means over its own mean."""
+    image = np.stack([np.full((4, 6), v) for v in (40, 80, 160)], -1).astype(np.uint8)
+    image[:2] //= 2
+    means = image.mean((0, 1))
+    expected = np.rint(image * np.sqrt((means**2).mean()) / means)
+    np.testing.assert_array_equal(shades_of_grey(image, norm=1.0), expected)
+    # 30, 60, 120 have the quadratic mean 30 * sqrt(7), which each channel gets
+    assert shades_of_grey(image, norm=1.0)[3, 0].tolist() == [106, 106, 106]
+
+
+@pytest.mark.parametrize("norm", [1.0, 6.0])
+def test_shades_of_grey_by_its_formula_with_clipping(norm):
+    tinted = (NOISE * (1.0, 0.5, 0.2)).astype(np.uint8)
+    tinted[0, :4] = 255
+    light = minkowski(tinted, norm)
+    wanted = np.rint(tinted * (np.linalg.norm(light) / np.sqrt(3) / light))
+    assert (wanted > 300).any()
+    np.testing.assert_array_equal(shades_of_grey(tinted, norm=norm), wanted.clip(0, 255))
+    if norm == 6:
+        np.testing.assert_array_equal(shades_of_grey(tinted), wanted.clip(0, 255))
+
+
+@pytest.mark.parametrize("norm", [1.0, 6.0, 100.0])
+def test_shades_of_grey_leaves_grey_and_black_images(norm):
+    grey = RNG.integers(0, 256, (20, 30, 1), np.uint8).repeat(3, 2)
+    for image in (grey, np.zeros_like(grey), np.full_like(grey, 255), np.full_like(grey, 1)):
+        np.testing.assert_array_equal(shades_of_grey(image, norm=norm), image)
+    red = np.zeros_like(grey)
+    red[..., 0] = 90
+    balanced = shades_of_grey(red, norm=norm)
+    assert (balanced[..., 0] == round(90 / np.sqrt(3))).all()
+    assert (balanced[..., 1:] == 0).all()
+
+
+@pytest.mark.parametrize("norm", [0, 0.99, -1, 100.5, 10**400, float("nan"), float("inf")], ids=str)
+def test_impossible_norms_are_refused(norm):
+    check("shades_of_grey", {"norm": 1})
+    check("shades_of_grey", {"norm": 100.0})
+    with pytest.raises(UserError, match=r"shades_of_grey: norm is .*: expected 1 to 100"):
+        check("shades_of_grey", {"norm": norm})
+
+
+def test_the_moving_steps_are_those_that_change_where_a_pixel_lies():
+    for name in STEPS.names():
+        moves = STEPS[name](NOISE, **options_of(name)).shape != NOISE.shape
+        assert moves == (name in MOVING), name
+
+
 @pytest.mark.parametrize("name", GEOMETRIC)
 def test_short_forms_of_a_size_are_written_out(name):
     assert expand(name, {}, 99) == {"height": 99, "width": 99}
@@ -250,12 +368,13 @@ def test_impossible_sizes_are_refused(side, value):
         check("resize", {"height": 8192, "width": 1, side: value})
 
 
+@pytest.mark.parametrize("name", ["pad_resize", "segment_out_skin"])
 @pytest.mark.parametrize("value", [-1, 256, 10**30])
-def test_impossible_padding_is_refused(value):
-    check("pad_resize", {"value": 0})
-    check("pad_resize", {"value": 255})
-    with pytest.raises(UserError, match=r"pad_resize: value is .*: expected 0 to 255"):
-        check("pad_resize", {"value": value})
+def test_impossible_padding_is_refused(name, value):
+    check(name, {"value": 0})
+    check(name, {"value": 255})
+    with pytest.raises(UserError, match=rf"{name}: value is .*: expected 0 to 255"):
+        check(name, {"value": value})
 
 
 NOT_THREE_NUMBERS = [(1, 1), (1, 1, 1, 1), 1.0, "111", (1, 1, True), (1, 1, "1"), (1, 1, None)]
