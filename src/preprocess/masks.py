@@ -1,6 +1,7 @@
 """Masks of lesion, hair and skin: bool [height, width] of RGB uint8 images, found at small size."""
 
 from collections.abc import Callable
+from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ LESION_SIDE = 200
 HAIR_SIDE = 400
 
 _BLUE_AND_GREEN = np.array([0.0, 0.4, 0.6], np.float32)  # where melanin and blood absorb most
+_ALL_CHANNELS = np.full(3, 1 / 3, np.float32)
 _NEAR_BLACK = 40  # mean of the channels
 _FAINTEST = 2.0  # of `_BLUE_AND_GREEN`, that a lesion is darker than skin; noise stays below
 _GLARE = 245  # of the darkest channel
@@ -37,7 +39,8 @@ def skin_mask(image: np.ndarray, lesion: np.ndarray | None = None) -> np.ndarray
     margin = max(1.0, max(image.shape[:2]) * 4 / LESION_SIDE)
     near_lesion = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, 5) <= margin
     hair = _dilate(hair_mask(image), 3)
-    return ~near_lesion & ~hair & ~dark_corners(image) & (image.min(axis=2) < _GLARE)
+    darkest_channel = cv2.min(cv2.min(image[..., 0], image[..., 1]), image[..., 2])
+    return ~near_lesion & ~hair & ~dark_corners(image) & (darkest_channel < _GLARE)
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -91,7 +94,7 @@ def blue_otsu(image: np.ndarray) -> np.ndarray:
 
 
 def value_otsu(image: np.ndarray) -> np.ndarray:
-    """The recipe of earlier work: what is not bright skin.
+    """The recipe of earlier work: what is not bright skin, hair included.
 
     CLAHE on lightness, hair blackened where the black-hat transform finds it, Otsu on HSV's value,
     morphology.
@@ -101,12 +104,14 @@ def value_otsu(image: np.ndarray) -> np.ndarray:
     even = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
     kernel = cv2.getStructuringElement(cv2.MORPH_CROSS, (9, 9))
     hat = cv2.morphologyEx(cv2.cvtColor(even, cv2.COLOR_RGB2GRAY), cv2.MORPH_BLACKHAT, kernel)
-    even[cv2.GaussianBlur(hat, (3, 3), 0) > 20] = 0
+    hair = cv2.GaussianBlur(hat, (3, 3), 0) > 20
+    even[hair] = 0
     value = cv2.GaussianBlur(cv2.cvtColor(even, cv2.COLOR_RGB2HSV)[..., 2], (5, 5), 0)
     dark = (value <= _otsu(value)).astype(np.uint8)
     opened = cv2.morphologyEx(dark, cv2.MORPH_OPEN, _ellipse(3), iterations=5)
     grown = cv2.dilate(opened, _ellipse(3), iterations=5)
-    return cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(3), iterations=5).astype(bool)
+    closed = cv2.morphologyEx(grown, cv2.MORPH_CLOSE, _ellipse(3), iterations=5)
+    return closed.astype(bool) | hair
 
 
 LESION_METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -131,7 +136,7 @@ def _hair(image: np.ndarray) -> np.ndarray:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     hat = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, _ellipse(13))
     dark = cv2.morphologyEx((hat > 12).astype(np.uint8), cv2.MORPH_CLOSE, _ellipse(3))
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(dark)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(dark, ltype=cv2.CV_16U)
     area = stats[:, cv2.CC_STAT_AREA]
     length = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     is_long = length > 30
@@ -139,18 +144,20 @@ def _hair(image: np.ndarray) -> np.ndarray:
     # a line up to three pixels wide is too jagged to hold a straight piece
     is_hair = is_long & (area < 4 * length)
     if (is_long & ~is_hair).any():
-        pieces = np.max([cv2.morphologyEx(dark, cv2.MORPH_OPEN, line) for line in _LINES], axis=0)
-        is_hair |= is_long & (np.bincount(labels.ravel(), pieces.ravel(), n) > 0.5 * area)
+        opened = (cv2.morphologyEx(dark, cv2.MORPH_OPEN, line) for line in _LINES)
+        pieces = reduce(cv2.max, opened)
+        straight = np.bincount(labels[pieces > 0], minlength=n)
+        is_hair |= is_long & (straight > 0.5 * area)
     return is_hair[labels]
 
 
 def _dark_corners(image: np.ndarray) -> np.ndarray:
-    brightness = image.mean(axis=2)
+    brightness = image.astype(np.float32) @ _ALL_CHANNELS
+    ends = np.ix_((0, -1), (0, -1))
+    if brightness[ends].min() >= _NEAR_BLACK:
+        return np.zeros(brightness.shape, bool)
     # half of what is bright: very dark skin in shade is as near to black as the surround
     dark = (brightness < min(_NEAR_BLACK, np.quantile(brightness, 0.9) / 2)).astype(np.uint8)
-    ends = np.ix_((0, -1), (0, -1))
-    if not dark[ends].any():
-        return np.zeros(dark.shape, bool)
     _, labels = cv2.connectedComponents(dark)
     radius = _squared_radius(dark.shape)
     corners = set(labels[ends].flat) - {0}
@@ -174,9 +181,9 @@ def _darkest_region(darkness: np.ndarray, in_view: np.ndarray, radius: np.ndarra
 
 def _fit_surface(values: np.ndarray, where: np.ndarray) -> np.ndarray:
     """A quadratic surface [height, width] through `values[where]`, robust against darker spots."""
-    y, x = (axis.astype(np.float32) for axis in _coordinates(values.shape))
-    terms = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
-    basis, wanted = terms[where][::5], values[where][::5]
+    terms = _quadratic_terms(values.shape)
+    used = np.flatnonzero(where)[::5]
+    basis, wanted = terms.reshape(-1, terms.shape[-1])[used], values.ravel()[used]
     # a slight ridge: a lesion that fills the view leaves little to fit to
     ridge = 0.02 * len(wanted) * np.diag([0, 1, 1, 1, 1, 1]).astype(np.float32)
     weights = np.ones(len(wanted), np.float32)
@@ -208,12 +215,20 @@ def _otsu(values: np.ndarray) -> float:
     return cv2.threshold(flat, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]
 
 
+@lru_cache(maxsize=8)
+def _quadratic_terms(shape: tuple[int, int]) -> np.ndarray:
+    """float32 [height, width, 6]: 1, x, y, x^2, y^2 and xy of each pixel."""
+    y, x = (axis.astype(np.float32) for axis in _coordinates(shape))
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
+
+
 def _coordinates(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """(y, x) of each pixel's centre, from -1 to 1 between the edges."""
     y, x = ((np.arange(n) + 0.5) * 2 / n - 1 for n in shape)
     return np.meshgrid(y, x, indexing="ij")
 
 
+@lru_cache(maxsize=8)
 def _squared_radius(shape: tuple[int, int]) -> np.ndarray:
     """0 at the centre, 1 on the ellipse that touches the edges, 2 in the corners."""
     y, x = _coordinates(shape)

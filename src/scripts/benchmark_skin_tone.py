@@ -103,7 +103,7 @@ def describe(title: str, size: tuple[int, int], pairs: np.ndarray) -> str:
     ratios = pairs[:, 0] / pairs[:, 1]
     return (
         f"{title} at {size[0]}x{size[1]}: plain {plain:.0f} ms, own {own:.1f} ms, "
-        f"ratio {np.median(ratios):.0f} ({ratios.min():.0f}-{ratios.max():.0f}), "
+        f"ratio {np.median(ratios):.1f} ({ratios.min():.1f}-{ratios.max():.1f}), "
         f"{len(pairs)} rounds"
     )
 

@@ -10,8 +10,10 @@ from src.preprocess.masks import (
     LESION_METHODS,
     MASK_KINDS,
     dark_corners,
+    enlarged,
     hair_mask,
     lesion_mask,
+    reduced,
     skin_mask,
 )
 
@@ -99,13 +101,28 @@ def test_the_default_method_is_the_best():
     np.testing.assert_array_equal(lesion_mask(image), lesion_mask(image, "darker_than_skin"))
 
 
-def test_of_two_lesions_the_central_one_is_taken_whole():
-    center, rim = disc(0.5, 0.5, (0.12, 0.12)), disc(0.15, 0.12, (0.1, 0.08))
-    image = with_lesion("medium", center | rim)
-    image[disc(0.5, 0.5, (0.04, 0.04))] = TONES["medium"]
-    found = lesion_mask(image)
-    assert iou(found, center) > 0.75
+def test_of_two_lesions_the_central_one_is_taken():
+    center, rim = disc(0.5, 0.5, (0.1, 0.1)), disc(0.2, 0.16, (0.14, 0.12))
+    found = lesion_mask(with_lesion("medium", center | rim))
+    assert found[center].all()
     assert not (found & rim).any()
+
+
+def test_a_clearing_within_a_lesion_belongs_to_it():
+    lesion, clearing = disc(0.5, 0.5, (0.25, 0.2)), disc(0.5, 0.48, (0.06, 0.06))
+    found = lesion_mask(with_lesion("medium", lesion & ~clearing))
+    assert found[clearing].all()
+    assert iou(found, lesion) > 0.8
+
+
+def test_a_lesion_reaches_as_far_as_its_soft_border():
+    """Experts draw lesions generously: to about where a third of the darkness is left."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    radius = np.hypot(y - HEIGHT / 2, x - WIDTH / 2)
+    image = skin_image("light") * (1 - 0.6 * np.clip((100 - radius) / 60, 0, 1))[..., None]
+    found = lesion_mask(rounded(image))
+    assert found[radius < 78].all()
+    assert not found[radius > 108].any()
 
 
 def surrounded(tone, radius, slope=0.0):
@@ -134,11 +151,23 @@ def test_a_black_surround_is_neither_lesion_nor_skin(tone, radius, slope):
 
 
 @pytest.mark.parametrize("tone", TONES)
+def test_a_black_surround_without_a_lesion_is_none(tone):
+    image, lesion, _ = surrounded(tone, 0.47)
+    image[lesion] = rounded(skin_image(tone, seed=2))[lesion]
+    assert not lesion_mask(image).any()
+
+
+@pytest.mark.parametrize("tone", TONES)
 def test_dark_skin_and_dark_lesions_are_no_surround(tone):
     assert not dark_corners(rounded(skin_image(tone))).any()
     assert not dark_corners(np.full((30, 40, 3), 20, np.uint8)).any()
     dark = with_lesion(tone, disc(0.5, 0.5, (0.45, 0.33)), contrast=0.1)
     assert not dark_corners(dark).any()
+    dark = with_lesion(tone, disc(0.5, 0.5, (0.5, 0.37)), contrast=0.1)
+    dark[:10, :10] = 0
+    corners = dark_corners(dark)
+    assert corners[:10, :10].all()
+    assert not corners[40:, 40:].any()
 
 
 COLORS = [*TONES.values(), (244, 244, 244), (30, 30, 30), (0, 0, 255), (1, 1, 1)]
@@ -280,6 +309,22 @@ def test_a_larger_copy_has_nearly_the_same_mask(kind, factor):
     found = MASK_KINDS[kind](image).repeat(factor, 0).repeat(factor, 1)
     assert found.any()
     assert iou(MASK_KINDS[kind](larger), found) > {"hair": 0.8}.get(kind, 0.97)
+
+
+@pytest.mark.parametrize("size", [(600, 800), (1, 5000), (450, 300), (401, 400)], ids=str)
+def test_masks_can_be_found_in_a_reduced_copy(size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    small = reduced(image)
+    assert max(small.shape[:2]) == 400
+    assert min(small.shape[:2]) == max(1, round(min(size) * 400 / max(size)))
+    assert small.mean() == pytest.approx(image.mean(), abs=2)
+    half = np.zeros(small.shape[:2], bool)
+    half[:, : small.shape[1] // 2] = True
+    whole = enlarged(half, size)
+    assert (whole.shape, whole.dtype) == (size, bool)
+    assert whole.mean() == pytest.approx(half.mean(), abs=1 / small.shape[1])
+    assert reduced(small) is small
+    np.testing.assert_array_equal(enlarged(half, half.shape), half)
 
 
 def drawn_and_found(root, names, methods):

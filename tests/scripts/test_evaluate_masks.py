@@ -86,7 +86,7 @@ def test_the_benchmark_times_both_ways(few, monkeypatch, capsys):
         "skin tone at 40x30",
         "lesion mask at 80x60",
     ]
-    assert all(re.search(r"ratio \d+ \(\d+-\d+\), 2 rounds", line) for line in lines)
+    assert all(re.search(r"ratio [\d.]+ \([\d.]+-[\d.]+\), 2 rounds", line) for line in lines)
 
 
 @pytest.mark.parametrize(("rounds", "message"), [("0", "expected 1 or more"), ("99", "14 images")])
