@@ -18,9 +18,10 @@ _GLARE = 245  # of the darkest channel
 
 
 def lesion_mask(image: np.ndarray, method: str = "darker_than_skin") -> np.ndarray:
-    """True on the lesion; all False where there is nothing to set apart from the skin.
+    """True on the lesion by the `method` of that name in `LESION_METHODS`.
 
-    `method` is a name in `LESION_METHODS`.
+    The default gives all False where there is nothing to set apart from the skin; Otsu's threshold,
+    which the others take, always finds something.
     """
     return _at_side(image, LESION_SIDE, LESION_METHODS[method])
 

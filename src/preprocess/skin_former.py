@@ -41,8 +41,6 @@ def darken_skin(image: np.ndarray, lesion: np.ndarray, skin: np.ndarray, ita: fl
 
 def _share_of_skin(lesion: np.ndarray) -> np.ndarray:
     """float32 [H, W, 1]: 0 on the lesion, rising to 1 beside it, so that no edge is drawn."""
-    if not lesion.any():
-        return np.ones((*lesion.shape, 1), np.float32)
     distance = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, 3)
     width = max(1.0, _EDGE * max(lesion.shape))
     return np.minimum(distance / width, 1.0)[..., None]

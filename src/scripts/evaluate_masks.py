@@ -1,7 +1,7 @@
 """python -m src.scripts.evaluate_masks DIR --masks DIR --output_dir OUT: masks against experts'.
 
-Writes `masks_by_image.csv` (overlap of every method, and the skin tone outside of the expert's
-and of the found lesion), `worst_masks.png`, and prints a summary.
+Writes `masks_by_image.csv` (overlap of every method, the skin tone outside of the expert's and of
+the found lesion, and that of the skin after skin-former), `worst_masks.png`, and prints a summary.
 """
 
 import argparse
@@ -17,12 +17,18 @@ import pandas as pd
 from src.core.errors import refuse_in_words, run_main
 from src.preprocess.image import read_image
 from src.preprocess.masks import LESION_METHODS, lesion_mask, skin_mask
+from src.preprocess.skin_former import darken_skin
 from src.scripts.estimate_ita import expert_masks, read_lesion
 from src.scripts.folder_job import images_below, run_folder_job
 from src.skin_tone import ToneEstimate, estimate_tone
 
 DEFAULT = "darker_than_skin"
-COLUMNS = (*LESION_METHODS, "ita_expert", "ita_found", "group_expert", "group_found")
+COLUMNS = (
+    *LESION_METHODS,
+    *("ita_expert", "ita_found", "group_expert", "group_found"),
+    *("ita_darkened", "lesion_untouched"),
+)
+TARGET = 10.0  # degrees, of skin that skin-former darkens
 N_WORST = 12
 
 
@@ -69,7 +75,9 @@ def compare(path: Path, masks: dict[str, Path]) -> dict:
     image = read_image(path)
     expert = read_lesion(masks[path.stem], image.shape[:2], image.shape[:2])
     found = {name: lesion_mask(image, name) for name in LESION_METHODS}
-    by_expert = estimate_tone(image, skin_mask(image, expert))
+    skin = skin_mask(image, expert)
+    by_expert = estimate_tone(image, skin)
+    darker = darken_skin(image, expert, skin, TARGET)
     by_found = estimate_tone(image, skin_mask(image, found[DEFAULT]))
     overlaps = {name: overlap(mask, expert) for name, mask in found.items()}
     return {
@@ -78,6 +86,10 @@ def compare(path: Path, masks: dict[str, Path]) -> dict:
         "ita_found": valid_angle(by_found),
         "group_expert": by_expert.group,
         "group_found": by_found.group,
+        "ita_darkened": np.nan if darker is None else estimate_tone(darker, skin).ita,
+        "lesion_untouched": None
+        if darker is None
+        else np.array_equal(darker[expert], image[expert]),
     }
 
 
@@ -111,6 +123,13 @@ def summary(rows: pd.DataFrame) -> str:
     lines.append(
         f"  median absolute difference {difference.median():.2f} degrees, 95th percentile "
         f"{difference.quantile(0.95):.2f}, {same:.1%} in the same group"
+    )
+    darkened = rows[rows["ita_darkened"].notna()]
+    missed = (darkened["ita_darkened"] - TARGET).abs()
+    lines.append(
+        f"skin-former to {TARGET:g} degrees, {len(darkened):,} images: median distance "
+        f"{missed.median():.2f} degrees, 95th percentile {missed.quantile(0.95):.2f}; lesion "
+        f"untouched in {darkened['lesion_untouched'].astype(bool).sum():,}"
     )
     return "\n".join(lines)
 

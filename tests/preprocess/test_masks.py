@@ -216,15 +216,24 @@ def test_hairs_across_a_lesion_are_found():
     assert skin_mask(image)[hairs].mean() < 0.06
 
 
-def test_a_net_of_pigment_and_dots_are_no_hair():
-    net, dots = rounded(skin_image("medium", noise=1.0)), rounded(skin_image("medium", noise=1.0))
-    grain = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH))
-    waves = cv2.GaussianBlur(grain, (0, 0), 3) - cv2.GaussianBlur(grain, (0, 0), 6)
-    net[(np.abs(waves) < 0.25 * waves.std()) & disc(0.5, 0.5, (0.2, 0.2))] = (110, 70, 50)
+def test_a_net_of_pigment_is_hardly_taken_for_hair():
+    """Winding lines, thin and thick: what a model must see of a melanoma."""
+    lesion, shares = disc(0.5, 0.5, (0.2, 0.2)), []
+    for seed in range(4):
+        grain = np.random.default_rng(seed).standard_normal((HEIGHT, WIDTH))
+        waves = cv2.GaussianBlur(grain, (0, 0), 3) - cv2.GaussianBlur(grain, (0, 0), 6)
+        for width in (0.25, 0.5):
+            net = rounded(skin_image("medium", noise=1.0))
+            net[(np.abs(waves) < width * waves.std()) & lesion] = (110, 70, 50)
+            shares.append(hair_mask(net)[lesion].mean())
+    assert np.mean(shares) < 0.035
+
+
+def test_dots_are_no_hair():
+    image = rounded(skin_image("medium", noise=1.0))
     y, x = np.mgrid[:HEIGHT, :WIDTH]
-    dots[(y % 20 < 6) & (x % 20 < 6)] = (60, 40, 30)
-    assert hair_mask(net).mean() < 0.02
-    assert not hair_mask(dots).any()
+    image[(y % 20 < 6) & (x % 20 < 6)] = (60, 40, 30)
+    assert not hair_mask(image).any()
 
 
 @pytest.mark.parametrize("factor", [0.5, 1, 2, 4])

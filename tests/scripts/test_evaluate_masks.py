@@ -39,6 +39,10 @@ def test_the_demo_against_its_drawn_masks(demo, few, tmp_path, capsys):
     rows = pd.read_csv(output / "masks_by_image.csv")
     assert len(rows) == 14
     assert rows[DEFAULT].between(0, 1).all()
+    darkened = rows[rows["ita_darkened"].notna()]
+    assert len(darkened) >= 5
+    assert ((darkened["ita_darkened"] - 10).abs() < 3).all()
+    assert darkened["lesion_untouched"].astype(bool).all()
     assert cv2.imread(str(output / "worst_masks.png")).shape[:2] == (864, 1440)
     printed = capsys.readouterr().out
     mean = re.search(rf"{DEFAULT} +mean (\S+),", printed).group(1)
@@ -57,6 +61,8 @@ def test_the_summary_counts_by_hand():
             "ita_found": [51.0, 23.0, 40.0],
             "group_expert": [1, 3, -1],
             "group_found": [1, 2, 2],
+            "ita_darkened": [10.5, 8.0, np.nan],
+            "lesion_untouched": [True, False, None],
         }
     )
     text = summary(rows)
@@ -64,6 +70,8 @@ def test_the_summary_counts_by_hand():
     assert "2 images valid in both (1 in one only)" in text
     assert "median absolute difference 2.00 degrees" in text
     assert "50.0% in the same group" in text
+    assert "2 images: median distance 1.25 degrees" in text
+    assert "untouched in 1" in text
 
 
 def test_an_image_without_an_experts_mask_is_named(demo, few, tmp_path):
