@@ -36,8 +36,9 @@ TONE_CATEGORIES = (
 GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan")
 UNKNOWN_GROUP = -1
 
-# Why an image's angle is not to be trusted. Human skin of every tone is yellower than b* = 5 (Xiao
-# et al. 2017); white balance takes it below, and the angle near b* = 0 hangs on that alone.
+# Why an image's angle is not to be trusted. Light skin is yellower than b* = 5 (Xiao et al. 2017);
+# white balance takes it below, and near b* = 0 the angle hangs on that alone. Below L* = 50 skin is
+# in the darkest group whatever b* is.
 TOO_LITTLE_SKIN = "too little skin"
 IMPLAUSIBLE_COLOR = "implausible colour"
 COLOR_CAST = "colour cast"
@@ -209,9 +210,9 @@ def _why_invalid(skin_lab, lab, skin, places) -> str:
     lightness, a, b = skin_lab
     if np.count_nonzero(skin) < MIN_SKIN_SHARE * skin.size:
         return TOO_LITTLE_SKIN
-    if not (15 <= lightness <= 92 and -2 <= a <= 40 and b <= 40):
+    if not (10 <= lightness <= 92 and -2 <= a <= 40 and b <= 40):
         return IMPLAUSIBLE_COLOR
-    if b < MIN_B:
+    if b < (MIN_B if lightness >= 50 else 0.0):
         return COLOR_CAST
     y, x = (
         2 * axis / n - 1 for axis, n in zip(divmod(places, skin.shape[1]), skin.shape, strict=True)
@@ -229,4 +230,4 @@ def _medians(values, inner):
 
 def _thinned(values, n_most: int):
     """At most `n_most` of `values`, evenly spaced."""
-    return values[:: max(1, -(-len(values) // n_most))]
+    return values[np.linspace(0, len(values) - 1, min(n_most, len(values))).astype(int)]

@@ -371,7 +371,7 @@ def test_a_twentieth_of_the_image_is_enough_skin():
     ("lab", "reason"),
     [
         ((16, 10, 12), ""),
-        ((14, 8, 10), IMPLAUSIBLE_COLOR),
+        ((9, 8, 10), IMPLAUSIBLE_COLOR),
         ((91, 2, 8), ""),
         ((93, 2, 6), IMPLAUSIBLE_COLOR),
         ((65, -1, 20), ""),

@@ -34,9 +34,8 @@ def main(argv: list[str] | None) -> int:
         color_constancy=args.color_constancy,
         masks=masks,
     )
-    settings = {
-        name: str(getattr(args, name)) for name in ("method", "color", "color_constancy", "masks")
-    }
+    settings = {name: getattr(args, name) for name in ("method", "color", "color_constancy")}
+    settings["masks"] = mask_times(masks)
     rows = run_folder_job(
         work, paths, args.folder, args.output_csv, COLUMNS, settings, args.num_workers, "skin tone"
     )
@@ -95,6 +94,11 @@ def read_lesion(path: Path, size: tuple[int, int], wanted: tuple[int, int]) -> n
         found = f"{mask.shape[1]}x{mask.shape[0]}"
         raise ImageError(f"its mask has {found} pixels, the image {size[1]}x{size[0]}")
     return resize(mask, height=wanted[0], width=wanted[1])[..., 0] > 127
+
+
+def mask_times(masks: dict[str, Path]) -> list:
+    """What tells whether masks have changed: path and time of each, as JSON types."""
+    return sorted([str(path.resolve()), path.stat().st_mtime_ns] for path in masks.values())
 
 
 def expert_masks(folder: Path, paths: list[Path]) -> dict[str, Path]:

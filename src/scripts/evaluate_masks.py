@@ -14,11 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from src.core.errors import refuse_in_words, run_main
+from src.core.errors import UserError, refuse_in_words, run_main
 from src.preprocess.image import read_image
 from src.preprocess.masks import LESION_METHODS, lesion_mask, skin_mask
 from src.preprocess.skin_former import darken_skin
-from src.scripts.estimate_ita import expert_masks, read_lesion
+from src.scripts.estimate_ita import expert_masks, mask_times, read_lesion
 from src.scripts.folder_job import images_below, run_folder_job
 from src.skin_tone import ToneEstimate, estimate_tone
 
@@ -44,11 +44,14 @@ def main(argv: list[str] | None) -> int:
         args.folder,
         args.output_dir / "masks_by_image.csv",
         COLUMNS,
-        {"masks": str(args.masks)},
+        {"masks": mask_times(masks)},
         args.num_workers,
         "comparing",
     )
     read = rows[rows["status"] == "ok"].infer_objects()
+    if read.empty:
+        first = f"{rows['image'][0]}: {rows['status'][0]}"
+        raise UserError(f"{args.folder}: none of {len(rows)} images could be read (first: {first})")
     worst = read.nsmallest(N_WORST, DEFAULT)
     draw(args.folder, masks, worst, args.output_dir / "worst_masks.png")
     print(summary(read))

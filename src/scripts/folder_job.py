@@ -61,6 +61,7 @@ def run_folder_job(
     settings: dict,
     n_workers: int,
     title: str,
+    is_kept: Callable[[list], bool] = lambda cells: True,
 ) -> pd.DataFrame:
     """The table that `output_csv` then holds: `image, *columns, status`, a row for each path.
 
@@ -69,13 +70,14 @@ def run_folder_job(
     are not UTF-8 are escaped. Floats are rounded to `DECIMALS`; NaN and None are empty cells.
 
     With `n_workers` above 1 `work` is pickled and runs in that many processes, at most one per CPU
-    core. Finished rows go to
-    a hidden file beside `output_csv`, named after it and a digest of `settings` (JSON: all that
-    decides a row's content), `columns` and `folder`. A later run of the same job, however the
-    earlier one ended, computes only what is not there, or whose image has another size or time.
+    core. Finished rows go to a hidden file beside `output_csv`, named after it and a digest of
+    `settings` (JSON: all that decides a row's content), `columns` and `folder`. A later run of the
+    same job, however the earlier one ended, computes only what is not there, whose image has
+    another size or time, or whose cells `is_kept` does not take; a run of another job for that
+    output removes them.
 
-    Raises `UserError` for an output that cannot be written, for the same job running already and
-    for a worker process that died; whatever else `work` raises comes through.
+    Raises `UserError` for an output that cannot be written, for a job that is writing it already
+    and for a worker process that died; whatever else `work` raises comes through.
     """
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
@@ -84,7 +86,9 @@ def run_folder_job(
     _prepare_output(output_csv)
     rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
     with _locked(rows_path, output_csv) as file:
-        _compute_missing(partial(_row, work, columns), names, file, output_csv, n_workers, title)
+        _end_other_jobs(rows_path, output_csv)
+        row = partial(_row, work, columns)
+        _compute_missing(row, names, file, output_csv, n_workers, title, is_kept)
         cells = {name: cells for name, _, cells in _kept_rows(file)}
         rows = [[_plain(name), *cells[name]] for name in map(names.get, paths)]
         lines = (",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
@@ -127,6 +131,16 @@ def _locked(path: Path, output: Path) -> Iterator[BinaryIO]:
         yield file
 
 
+def _end_other_jobs(rows_path: Path, output: Path) -> None:
+    """Removes what killed jobs with other settings have kept: this one writes over their work."""
+    prefix = f".{output.name}."
+    for path in output.parent.iterdir():
+        is_partial = path.name.startswith(prefix) and path.name.endswith(".partial")
+        if is_partial and path != rows_path:
+            with _locked(path, output):
+                path.unlink(missing_ok=True)
+
+
 def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
     """Name, signature and cells of each finished row; then what a kill left torn is cut off."""
     end = 0
@@ -145,10 +159,16 @@ def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
 
 
 def _compute_missing(
-    row: Callable, names: dict[Path, str], file: BinaryIO, output: Path, n_workers: int, title: str
+    row: Callable,
+    names: dict[Path, str],
+    file: BinaryIO,
+    output: Path,
+    n_workers: int,
+    title: str,
+    is_kept: Callable[[list], bool],
 ) -> None:
     """Adds to `file` the rows that it lacks, and those of images that have changed."""
-    kept = {name: signature for name, signature, _ in _kept_rows(file)}
+    kept = {name: signature for name, signature, cells in _kept_rows(file) if is_kept(cells)}
     todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
     n_kept, n_workers = len(names) - len(todo), min(n_workers, os.cpu_count() or 1, len(todo))
     rows_of = partial(_rows_in_processes, n_workers) if n_workers > 1 else _rows_here

@@ -44,6 +44,7 @@ def main(argv: list[str] | None) -> int:
         {"kind": args.kind, "method": args.method},
         args.num_workers,
         f"{args.kind} masks",
+        partial(has_mask, output_dir=args.output_dir),
     )
     failed = rows[rows["status"] != "ok"]
     print(
@@ -92,9 +93,15 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     return {"mask": target.name, "share": share}
 
 
+def has_mask(cells: list, output_dir: Path) -> bool:
+    """Whether the mask of a finished row (its first cell) is still there, if it ever was."""
+    return cells[0] is None or (output_dir / cells[0]).is_file()
+
+
 def refuse_own_output(source: Path, output: Path) -> None:
     """Raise `UserError` where the next run would take masks for images."""
-    if output == source or (source in output.parents and "masks" not in output.parts):
+    inside = output.is_relative_to(source)
+    if inside and "masks" not in output.relative_to(source).parts:
         raise UserError(
             f"--output_dir {output} lies in --source_path: its masks would be taken for images; "
             "expected a folder elsewhere, or one called masks"

@@ -101,3 +101,11 @@ def test_the_benchmark_times_both_ways(few, monkeypatch, capsys):
 def test_the_benchmark_refuses_in_one_line(few, rounds, message):
     with pytest.raises(UserError, match=message):
         benchmark_skin_tone.main([str(few), "--n_rounds", rounds])
+
+
+def test_no_readable_image_is_one_line(few, demo, tmp_path):
+    for path in few.iterdir():
+        path.write_bytes(b"")
+    arguments = [str(few), "--masks", str(demo / "ham10000" / "masks")]
+    with pytest.raises(UserError, match="none of 14 images could be read"):
+        main([*arguments, "--output_dir", str(tmp_path / "out"), "--num_workers", "0"])

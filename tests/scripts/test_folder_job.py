@@ -409,24 +409,25 @@ def test_a_missing_image_keeps_its_row_until_it_is_there(folder):
     assert table["status"]["late.jpg"] == "empty file"
 
 
-def test_other_settings_or_columns_start_afresh_and_leave_earlier_rows_alone(folder, expected):
+def test_other_settings_or_columns_start_afresh_and_end_the_earlier_job(folder, expected):
     log = folder.parent / "log"
-    n_finished = lines_in(interrupted(folder))
+    interrupted(folder)
     for change in ({"method": "b"}, {"method": "c"}, {"columns": sorted(COLUMNS)}):
         log.unlink(missing_ok=True)
         job(folder, partial(log_and_measure, log, 0), **change)
         assert lines_in(log) == N_IMAGES
-        assert n_kept(folder) == n_finished
-    assert len(resumed(folder)) == N_IMAGES - n_finished
+        assert n_kept(folder) == 0
+    assert len(resumed(folder)) == N_IMAGES
     assert (folder.parent / "out.csv").read_bytes() == expected
 
 
 def test_a_copy_of_the_folder_is_another_job_and_a_link_to_it_is_not(folder):
     n_finished = lines_in(interrupted(folder))
-    shutil.copytree(folder, folder.parent / "copy")  # keeps sizes and times
-    assert len(resumed(folder.parent / "copy")) == N_IMAGES
     (folder.parent / "link").symlink_to(folder)
     assert len(resumed(folder.parent / "link")) == N_IMAGES - n_finished
+    shutil.copytree(folder, folder.parent / "copy")  # keeps sizes and times
+    interrupted(folder)
+    assert len(resumed(folder.parent / "copy")) == N_IMAGES
 
 
 def test_a_finished_table_is_made_anew(folder, expected):

@@ -142,3 +142,37 @@ def test_masks_among_the_images_are_refused(images, tmp_path):
     assert generate(images, images / "masks") == 0
     assert generate(images, images / "masks") == 0
     assert len(list((images / "masks").glob("*_mask.png"))) == 12
+
+
+def killed_job(images, output, kind):
+    """A job killed after its first masks."""
+    command = [sys.executable, "-m", "src.scripts.generate_skin_masks", "--source_path", images]
+    command += ["--output_dir", output, "--kind", kind, "--num_workers", "0"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    while len(list(output.glob("*_mask.png"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+
+def test_masks_of_another_kind_or_that_are_gone_are_made_anew(images, tmp_path):
+    for i in range(150):
+        shutil.copy(sorted(images.iterdir())[i % 12], images / f"more_{i:03}.jpg")
+    whole, mixed = tmp_path / "whole", tmp_path / "mixed"
+    assert generate(images, whole) == 0
+    killed_job(images, mixed, "lesion")
+    assert generate(images, mixed, "--kind", "hair") == 0
+    killed_job(images, mixed, "lesion")
+    first = sorted(mixed.glob("*_mask.png"))[0]
+    first.unlink()
+    assert generate(images, mixed) == 0
+    files = sorted(path.name for path in whole.iterdir())
+    assert [n for n in files if (mixed / n).read_bytes() != (whole / n).read_bytes()] == []
+
+
+def test_a_folder_called_masks_above_does_not_excuse_masks_among_images(images, tmp_path):
+    nested = tmp_path / "masks" / "images"
+    shutil.copytree(images, nested)
+    with pytest.raises(UserError, match="would be taken for images"):
+        generate(nested, nested / "found")
