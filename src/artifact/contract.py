@@ -20,8 +20,10 @@ class Contract:
     """What the weights mean.
 
     `preprocessing` is the spec with constants, digest and probe; `reduction` the rule from
-    logits to class probabilities; `threshold` decides for the positive class of a binary model
-    (probability >= threshold); `provenance` holds configuration, data and versions.
+    logits to class probabilities, with `own_head` only for rows of unknown tone group (see
+    `by_own_head`); `priors` [groups of the head][classes] the shares of the training rows, which
+    some rules take (empty: equal ones); `threshold` decides for the positive class of a binary
+    model (probability >= threshold); `provenance` holds configuration, data and versions.
     """
 
     model: str
@@ -31,6 +33,8 @@ class Contract:
     groups: tuple[str, ...]
     reduction: str
     preprocessing: dict[str, Any]
+    own_head: bool = False
+    priors: tuple[tuple[float, ...], ...] = ()
     temperature: float = 1.0
     threshold: float = 0.5
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +50,29 @@ class Contract:
     def spec(self) -> Preprocessing:
         """The preprocessing, after its digest and probe were checked."""
         return preprocessing_from_json(self.preprocessing)
+
+    def equal_or_given_priors(self) -> np.ndarray:
+        """float64 [groups of the head, classes], summing to 1."""
+        shape = self.num_groups, len(self.classes)
+        return np.array(self.priors) if self.priors else np.full(shape, 1 / np.prod(shape))
+
+    def by_own_head(
+        self, logits: np.ndarray, probabilities: np.ndarray, groups: np.ndarray
+    ) -> np.ndarray:
+        """Probabilities [N, classes], of rows of known group by that group's outputs alone.
+
+        Without `own_head` they are `probabilities`. `logits` are raw [N, n_outputs], `groups` int
+        [N], -1 where unknown or beyond the head's.
+        """
+        rows = np.flatnonzero((groups >= 0) & (groups < self.num_groups))
+        if not self.own_head or not len(rows):
+            return probabilities
+        by_group = logits.reshape(len(logits), self.num_groups, len(self.classes))
+        own = by_group[rows, groups[rows]].astype(np.float64) / self.temperature
+        odds = np.exp(own - own.max(axis=1, keepdims=True))
+        result = probabilities.copy()
+        result[rows] = odds / odds.sum(axis=1, keepdims=True)
+        return result
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """Class indices [N] of probabilities [N, classes].
@@ -75,6 +102,7 @@ def contract_from_json(content: Any, source: str) -> Contract:
             content = json.loads(content)
         values = {k: v for k, v in content.items() if k in Contract.__dataclass_fields__}
         values |= {key: tuple(map(str, values[key])) for key in ("classes", "groups")}
+        values["priors"] = tuple(tuple(map(float, row)) for row in values.get("priors", ()))
         contract = Contract(**values)
     except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
@@ -92,6 +120,8 @@ def _check(contract: Contract, source: str) -> None:
         "n_outputs": type(contract.n_outputs) is int
         and contract.n_outputs > 0
         and contract.n_outputs % n_classes == 0,
+        "own_head": type(contract.own_head) is bool,
+        "priors": not contract.priors or _are_priors(contract),
         "temperature": _is_number(contract.temperature) and contract.temperature > 0,
         "threshold": _is_number(contract.threshold) and 0 <= contract.threshold <= 1,
         "provenance": isinstance(contract.provenance, dict)
@@ -101,6 +131,14 @@ def _check(contract: Contract, source: str) -> None:
     for what, holds in rules.items():
         if not holds:
             raise UserError(f"{source}: its contract does not hold together: {what}")
+
+
+def _are_priors(contract: Contract) -> bool:
+    """Shares of the head's combinations of group and class that sum to 1."""
+    if [len(row) for row in contract.priors] != [len(contract.classes)] * contract.num_groups:
+        return False
+    shares = [share for row in contract.priors for share in row]
+    return all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-6
 
 
 def _is_number(value: Any) -> bool:

@@ -97,7 +97,9 @@ class Learning:
     objective: str = flag(
         "cross_entropy", "loss and decision rule, a call string; an unknown name lists all"
     )
-    class_weights: str = flag("none", "weights of the loss by class: none, inverse_frequency")
+    class_weights: str = flag(
+        "none", "weights of the loss, a call string: none, inverse_frequency(by='group_class')"
+    )
     opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd")
     lr: float = flag(1e-4, "peak learning rate")
     weight_decay: float = flag(5e-3, "weight decay of matrices; biases and norms have none")

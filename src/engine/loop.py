@@ -48,6 +48,7 @@ def train_epoch(
     Raises `UserError` when the loss is no longer finite.
     """
     model.train()
+    objective.train()
     total, n_rows = 0.0, 0
     batches = iter(tqdm(loader, f"epoch {epoch + 1}", disable=None, leave=False))
     for step in itertools.count(epoch * settings.steps_per_epoch):
