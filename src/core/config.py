@@ -47,6 +47,11 @@ class Data:
     sampler: str = flag(
         "random", "order of training rows, a call string; an unknown name lists all"
     )
+    malignant_copies: str = flag(
+        "",
+        "virtual copies of training images of the positive class, joined by |: original, "
+        "horizontal_flip, vertical_flip, rotation, translation",
+    )
     num_workers: int = flag(4, "data loading processes, at most one per CPU core")
     pin_mem: bool = flag(True, "copy batches through pinned memory when training on a GPU")
 

@@ -6,6 +6,7 @@ from src.core.config import Config
 from src.core.errors import UserError, nearest
 from src.datasets.adapters import DATASETS
 from src.datasets.augment import Augmentation
+from src.datasets.copies import copy_names
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
 from src.engine.optim import SCHEDULERS, make_optimizer
@@ -26,6 +27,7 @@ def check_settings(cfg: Config) -> None:
     DATASETS.resolve(cfg.data.dataset)
     parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     Augmentation(cfg.data.augment)
+    copy_names(cfg.data.malignant_copies)
     SAMPLERS.resolve(cfg.data.sampler)
     check_name(cfg.model.model)
     counts = {"label_counts": torch.ones(2), "joint_counts": torch.ones(1, 2), "positive": 1}

@@ -11,6 +11,7 @@ from src.artifact.contract import Contract
 from src.artifact.network import Network, make_network
 from src.core.config import Config
 from src.datasets.augment import Augmentation
+from src.datasets.copies import with_copies
 from src.datasets.loaders import train_loader
 from src.datasets.loading import table_hash
 from src.datasets.sampler import SAMPLERS, EpochBatches
@@ -47,14 +48,16 @@ class Parts:
 
 def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
     """The parts of a run on `device`, at their starting state."""
-    rows = table.split("train")
+    rows = with_copies(table.split("train"), cfg.data.malignant_copies)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
     spec = make_preprocessing(cfg, rows)
     classifier = make_classifier(cfg, objective.n_outputs, spec.output_size)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     contract = make_contract(cfg, table, objective, spec, counts)
-    order = SAMPLERS.build(cfg.data.sampler, labels=rows.labels)
+    order = SAMPLERS.build(
+        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=1
+    )
     batches = EpochBatches(order, cfg.learning.batch_size, cfg.run.seed)
     loader = train_loader(
         rows,

@@ -57,9 +57,9 @@ def test_random_takes_every_row_once():
     assert sorted(order("random")) == list(range(100))
 
 
-def test_class_balanced_draws_every_class_equally_often():
-    drawn = np.concatenate([order("class_balanced", seed) for seed in range(60)])
-    assert len(order("class_balanced")) == len(LABELS)
+def test_oversample_draws_every_class_equally_often():
+    drawn = np.concatenate([order("oversample", seed) for seed in range(60)])
+    assert len(order("oversample")) == len(LABELS)
     # Under the claim p is uniform; drawing rows alike would give 70 : 20 : 10 and p = 0.
     assert chisquare(np.bincount(LABELS[drawn])).pvalue > 0.001
     majority = np.bincount(drawn, minlength=100)[LABELS == 0]
@@ -113,7 +113,7 @@ def test_a_single_row_is_a_batch_where_it_is_the_only():
 
 def test_every_draw_has_a_seed_of_its_own():
     """Also a row that is drawn twice, and the same row in the next epoch."""
-    draws = [d for e in range(5) for b in batches("class_balanced", epoch=e) for d in b]
+    draws = [d for e in range(5) for b in batches("oversample", epoch=e) for d in b]
     seeds = [seed for _, seed in draws]
     assert len(set(seeds)) == len(seeds) == 500
     assert len({row for row, _ in draws}) < 500
