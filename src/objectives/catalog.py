@@ -55,7 +55,7 @@ def cross_entropy(num_classes: int, weight, *, smoothing: float = 0.0) -> Object
 @OBJECTIVES.register
 def focal(num_classes: int, weight, *, gamma: float = 2.0) -> Objective:
     """Focal loss (Lin et al. 2017)."""
-    _require(gamma >= 0, f"focal(gamma={gamma}): expected 0 or more")
+    _require_strength("gamma", gamma)
     return Objective(num_classes, partial(losses.focal, gamma=gamma), "softmax", weight)
 
 
@@ -79,7 +79,7 @@ def recall_cross_entropy(num_classes: int, weight, *, momentum: float = 0.0) -> 
 @OBJECTIVES.register
 def logit_adjustment(label_counts: torch.Tensor, weight, *, tau: float = 1.0) -> Objective:
     """Logit-adjusted cross-entropy (Menon et al. 2021), priors counted on the training rows."""
-    _require(tau >= 0, f"logit_adjustment(tau={tau}): expected 0 or more")
+    _require_strength("tau", tau)
     priors = label_counts.clamp_min(1) / label_counts.clamp_min(1).sum()
     loss = partial(losses.logit_adjusted, shift=tau * priors.log())
     return Objective(len(label_counts), loss, "softmax", weight)
@@ -88,7 +88,7 @@ def logit_adjustment(label_counts: torch.Tensor, weight, *, tau: float = 1.0) ->
 @OBJECTIVES.register
 def group_dro(num_classes: int, num_groups: int, weight, *, step: float = 0.01) -> Objective:
     """Group distributionally robust optimisation over tone groups (Sagawa et al. 2020)."""
-    _require(step >= 0, f"group_dro(step={step}): expected 0 or more")
+    _require_strength("step", step)
     return Objective(num_classes, losses.GroupDRO(num_groups, step), "softmax", weight)
 
 
@@ -157,3 +157,8 @@ def _require(condition: bool, message: str) -> None:
 
 def _require_share(name: str, value: float) -> None:
     _require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
+
+
+def _require_strength(name: str, value: float) -> None:
+    """Far beyond any use, and before float32 overflows."""
+    _require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")

@@ -5,6 +5,8 @@ weigh the rows, or None. A weighted mean divides by the sum of weights, and is 0
 Joint logits are group-major: `group * num_classes + class`.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -81,22 +83,24 @@ class RecallCrossEntropy(nn.Module):
 class GroupDRO(nn.Module):
     """The groups' mean losses, weighted towards the worst (Sagawa et al. 2020, algorithm 1).
 
-    In training the weight of each group in the batch is multiplied by exp(`step` * its loss).
+    In training the weight of each group in the batch is multiplied by exp(`step` * its loss). In
+    evaluation the worst group has all the weight: what is judged does not hang on the training.
     """
 
     def __init__(self, num_groups: int, step: float):
         super().__init__()
         self.step = step
-        self.register_buffer("share", torch.full((num_groups,), 1.0 / num_groups))
+        # a logarithm, so that a share too small for a float can grow again
+        self.register_buffer("log_share", torch.full((num_groups,), -math.log(num_groups)))
 
     def forward(self, logits, targets, groups, weights) -> torch.Tensor:
         losses = F.cross_entropy(logits, targets, reduction="none")
         weights = torch.ones_like(losses) if weights is None else weights
-        zeros = torch.zeros_like(self.share)
+        zeros = torch.zeros_like(self.log_share)
         total = zeros.index_add(0, groups, weights)
         by_group = zeros.index_add(0, groups, losses * weights) / (total + (total == 0))
-        if self.training:
-            # as logarithms: the largest may be anything, and the sum is never 0 or infinite
-            grown = self.share.log() + self.step * by_group.detach()
-            self.share.copy_(grown.softmax(dim=0))
-        return (self.share.clone() * by_group).sum()
+        if not self.training:
+            return by_group.max()
+        grown = self.log_share + self.step * by_group.detach()
+        self.log_share.copy_(grown.log_softmax(dim=0))
+        return (self.log_share.exp() * by_group).sum()

@@ -75,8 +75,8 @@ class ShiftedMeanOverGroups(MeanOverGroups):
 
 
 def _log_odds(priors: torch.Tensor) -> torch.Tensor:
-    """-log(prior); what never occurred in training is as good as impossible."""
-    never = torch.full_like(priors, -1e4)
+    """-log(prior); what never occurred in training is impossible, whatever its logit."""
+    never = torch.full_like(priors, -1e30)
     return torch.where(priors > 0, -priors.clamp_min(1e-30).log(), never)
 
 

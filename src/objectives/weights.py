@@ -36,9 +36,11 @@ def inverse_frequency(
         raise UserError(f"inverse_frequency(by='{by}'): expected 'class' or 'group_class'")
     if scale not in ("balanced", "sum"):
         raise UserError(f"inverse_frequency(scale='{scale}'): expected 'balanced' or 'sum'")
-    if positive_boost < 0:
-        raise UserError(f"inverse_frequency(positive_boost={positive_boost}): expected 0 or more")
+    if not 0 <= positive_boost <= 1000:
+        raise UserError(f"inverse_frequency(positive_boost={positive_boost}): expected 0 to 1000")
     counts = label_counts[None] if by == "class" else joint_counts
+    if not counts.any():
+        raise UserError(f"inverse_frequency(by='{by}'): no training row to count")
     if (counts == 0).any():
         absent = ", ".join(map(str, (counts == 0).nonzero().tolist()))
         log.warning("no training row of (group, class) %s: weight 0", absent)
