@@ -14,7 +14,7 @@ from src.core.errors import UserError
 from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
-from src.engine.checks import count_groups, pick_device
+from src.engine.checks import pick_device
 from src.engine.log import log_to_console, make_folder, write_text
 from src.engine.loop import Outputs, predict
 from src.evaluation.fairness import evaluate
@@ -70,10 +70,11 @@ class Judge:
 
     @torch.inference_mode()
     def _loss(self, outputs: Outputs) -> float:
-        """The objective over all rows at once (of known group, where it needs the group)."""
-        usable = outputs.groups >= -1
+        """The objective over all rows at once (those of trained groups, where it needs them)."""
+        usable = torch.ones_like(outputs.groups, dtype=torch.bool)
         if groups_needed(self.cfg):
-            usable = outputs.groups >= 0
+            n_groups = len(trained_counts(self.contract).by_group)
+            usable = (outputs.groups >= 0) & (outputs.groups < n_groups)
         if not usable.any():
             return float("nan")
         self.objective.eval()
@@ -158,6 +159,18 @@ def trained_counts(contract: Contract) -> TrainingCounts:
     return TrainingCounts(np.asarray(by_class), np.asarray(by_group), contract.positive)
 
 
+def objective_of(cfg: Config, contract: Contract, source: str) -> Objective:
+    """The objective that `cfg` names, for a model whose decision rule is the same, else refused."""
+    objective = make_objective(cfg, trained_counts(contract))
+    rules = [(o.n_outputs, o.reduction, o.own_head) for o in (objective, contract)]
+    if rules[0] != rules[1]:
+        raise UserError(
+            f"--objective {cfg.learning.objective}: {source} was trained with another one; leave "
+            "it out"
+        )
+    return objective
+
+
 def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, str]:
     """(table, split) to judge a model on: its test rows, else the validation rows.
 
@@ -171,6 +184,8 @@ def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, 
             raise UserError(
                 f"--{name} {given}: {source} was trained with {trained[name]}; leave it out"
             )
+    if cfg.learning.objective != trained.get("objective", cfg.learning.objective):
+        objective_of(cfg, contract, source)
     table = load_table(cfg.data)
     if table.classes != contract.classes:
         raise UserError(
@@ -185,7 +200,10 @@ def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, 
                 "or --allow_leakage"
             )
         log.warning("not the table it was trained with: its training rows may be among these")
-    return table, "test" if len(table.split("test")) else "valid"
+    split = "test" if len(table.split("test")) else "valid"
+    if not len(table.split(split)):
+        raise UserError(f"no test and no validation rows to judge {source} on: expected some")
+    return table, split
 
 
 def report_folder(cfg: Config, source: Path, what: str) -> Path:
@@ -205,14 +223,7 @@ def test(cfg: Config) -> dict:
     device = pick_device(cfg.run.device)
     network, contract = load_network(cfg.run.checkpoint)
     table, split = rows_to_judge(cfg, contract, cfg.run.checkpoint)
-    counts = trained_counts(contract)
-    objective = make_objective(cfg, counts)
-    if needs_groups(cfg.learning.objective):
-        count_groups(table, len(counts.by_group))
-    if (objective.n_outputs, objective.reduction) != (contract.n_outputs, contract.reduction):
-        raise UserError(
-            f"--objective {cfg.learning.objective}: the checkpoint was trained with another one"
-        )
+    objective = objective_of(cfg, contract, cfg.run.checkpoint)
     folder = report_folder(cfg, Path(cfg.run.checkpoint), "test")
     judge = Judge(cfg, table, contract, objective, device)
     network = network.to(device, memory_format=torch.channels_last)

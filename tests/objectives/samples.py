@@ -60,12 +60,12 @@ def build(call: str, weight=None, counts=EVEN) -> Objective:
     )
 
 
-def batch(objective: Objective, n_rows=12, *, seed=0, scale=3.0, groups=GROUPS):
+def batch(objective: Objective, n_rows=12, *, seed=0, scale=3.0, classes=CLASSES, groups=GROUPS):
     """(logits with a gradient, targets, groups); 6 rows or more are of every class and group."""
     rng = torch.Generator().manual_seed(seed)
     logits = scale * torch.randn(n_rows, objective.n_outputs, generator=rng)
     rows = torch.arange(n_rows)
-    return logits.requires_grad_(), rows % CLASSES, rows % groups
+    return logits.requires_grad_(), rows % classes, rows % groups
 
 
 def value_and_gradient(loss, logits, *arguments):
