@@ -48,6 +48,21 @@ class Option:
 
 
 @dataclass(frozen=True)
+class OptionSwitch:
+    """A switch that, when true, sets an option of a field's call string to one value."""
+
+    field: str
+    option: str
+    value: Any
+    annotation: Any = bool | None
+    off: None = None
+
+    @property
+    def help(self) -> str:
+        return f"option '{self.option}={self.value!r}' of --{self.field}"
+
+
+@dataclass(frozen=True)
 class Refused:
     """A flag without effect here: accepted at the values that ask for nothing, else an error."""
 
@@ -63,7 +78,7 @@ class Refused:
 _NOT_YET = "not available in this version"
 _LAUNCH = "distributed training is " + _NOT_YET
 
-SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
+SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
@@ -82,7 +97,7 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
     "domain_discriminative_loss": Choice("objective", "domain_discriminative"),
     "ifw": Choice("class_weights", "inverse_frequency"),
     "smoothing": Option("objective", "smoothing", float, 0.0),
-    "conditional_accuracy": Refused(bool | None, (None, False), _NOT_YET),
+    "conditional_accuracy": OptionSwitch("objective", "reduction", "own"),
     # optimizer and schedule
     "opt_eps": Option("opt", "eps", float),
     "opt_betas": Option("opt", "betas", tuple[float, ...] | None),
@@ -129,6 +144,8 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
+        elif isinstance(flag, OptionSwitch):
+            _switch_option(settings, stated, name, flag, value, explicit=flag.field in layer)
     return settings
 
 
@@ -168,7 +185,15 @@ def _with_prefix(chain: str, call: str, wanted: bool) -> str:
     return f"|{rest}" if rest.startswith("|") else rest.strip()  # the mark || stays one
 
 
-def _set_option(settings, stated, name, flag: Option, value, explicit: bool) -> None:
+def _switch_option(settings, stated, name, flag: OptionSwitch, wanted, explicit: bool) -> None:
+    is_on = parse_call(settings[flag.field]).options.get(flag.option) == flag.value
+    if wanted:
+        _set_option(settings, stated, name, flag, flag.value, explicit)
+    elif is_on and not explicit:
+        _set_option(settings, stated, name, flag, flag.off, explicit)
+
+
+def _set_option(settings, stated, name, flag: Option | OptionSwitch, value, explicit) -> None:
     call = parse_call(settings[flag.field])
     if explicit and flag.option in call.options and value != flag.off:
         raise UserError(
