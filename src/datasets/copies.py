@@ -36,6 +36,8 @@ def rotation(
     size: tuple[int, int], rng: np.random.Generator, *, degrees: float = 15.0
 ) -> np.ndarray:
     """Turned about the centre by an angle uniform in +-`degrees`."""
+    if not 0 <= degrees <= 180:
+        raise UserError(f"rotation(degrees={degrees}): expected 0 to 180")
     centre = (size[1] - 1) / 2, (size[0] - 1) / 2
     return cv2.getRotationMatrix2D(centre, rng.uniform(-degrees, degrees), 1.0)
 
@@ -45,6 +47,8 @@ def translation(
     size: tuple[int, int], rng: np.random.Generator, *, share: float = 0.1
 ) -> np.ndarray:
     """Shifted by up to `share` of its sides."""
+    if not 0 <= share <= 1:
+        raise UserError(f"translation(share={share}): expected 0 to 1")
     y, x = rng.uniform(-share, share, 2) * size
     return np.float64([[1, 0, x], [0, 1, y]])
 
@@ -52,12 +56,13 @@ def translation(
 def copy_names(text: str) -> list[str]:
     """The call strings in `original | rotation(degrees=10) | ...`; none for an empty text.
 
-    Raises `UserError` for an unknown name or option.
+    Raises `UserError` for an unknown name, a wrong option and a copy given twice.
     """
     names = [part.strip() for part in text.split("|") if part.strip()]
     for name in names:
-        COPIES.resolve(name)
-    if len(set(names)) < len(names):
+        COPIES.build(name, size=(1, 1), rng=np.random.default_rng(0))
+    calls = [COPIES.resolve(name) for name in names]
+    if any(call in calls[:place] for place, call in enumerate(calls)):
         raise UserError(f"--malignant_copies '{text}': expected each copy once")
     return names
 

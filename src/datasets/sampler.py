@@ -52,8 +52,8 @@ def undersample(labels: np.ndarray, *, ratio: float = 1.0) -> Order:
     if ratio <= 0:
         raise UserError(f"undersample(ratio={ratio}): expected more than 0")
     by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    limit = max(1, round(ratio * min(map(len, by_class))))
     rarest = min(map(len, by_class))
+    limit = max(1, round(min(ratio * rarest, len(labels))))
 
     def order(rng: np.random.Generator) -> np.ndarray:
         kept = [rows if len(rows) == rarest else rng.permutation(rows)[:limit] for rows in by_class]
@@ -91,27 +91,31 @@ class EpochBatches:
     Of `n_ranks` processes each has one `rank` and takes every n-th draw: batches of `batch_size`
     on each are together the batches of `n_ranks * batch_size` that one process would have. Draws
     that do not go round are left out, as is a last batch of a single row (batch statistics need
-    two), unless it is the only.
+    two), unless it is the only. Raises `UserError` where an epoch has fewer draws than ranks.
     """
 
     def __init__(self, order: Order, batch_size: int, seed: int, rank: int = 0, n_ranks: int = 1):
         self.order, self.batch_size, self.seed = order, batch_size, seed
         self.rank, self.n_ranks = rank, n_ranks
         self.epoch = 0
+        n_draws = len(order(np.random.default_rng(0)))  # the same in every epoch
+        if n_draws < n_ranks:
+            raise UserError(
+                f"{n_draws} training rows in an epoch: expected one for each of {n_ranks} processes"
+            )
+        self._n_rows = n_draws // n_ranks
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         sequence = np.random.SeedSequence([self.seed, self.epoch])
         rows = self.order(np.random.default_rng(sequence))
         seeds = sequence.generate_state(len(rows), np.uint32)
         draws = list(zip(rows.tolist(), seeds.tolist(), strict=True))
-        n_going_round = len(draws) // self.n_ranks * self.n_ranks
-        mine = draws[self.rank : n_going_round : self.n_ranks]
+        mine = draws[self.rank : self._n_rows * self.n_ranks : self.n_ranks]
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             yield mine[start : start + self.batch_size]
 
     def __len__(self) -> int:
-        n_rows = len(self.order(np.random.default_rng(0))) // self.n_ranks
-        full, rest = divmod(n_rows, self.batch_size)
+        full, rest = divmod(self._n_rows, self.batch_size)
         return full + (1 if rest > 1 or full == 0 else 0)
 
 

@@ -20,6 +20,7 @@ from src.engine.checks import count_groups
 from src.engine.evaluate import Judge, TrainingCounts, count_rows, make_objective
 from src.engine.log import environment
 from src.engine.loop import StepSettings
+from src.engine.mixing import Mixing
 from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
 from src.models.backbones import create_backbone
 from src.models.melanoma_classifier import MelanomaClassifier
@@ -162,6 +163,13 @@ def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
         learning.clip_grad,
         learning_rate=rate,
         weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
+        mixing=Mixing(
+            learning.mixup,
+            learning.cutmix,
+            learning.cutmix_minmax,
+            learning.mixup_prob,
+            learning.mixup_switch_prob,
+        ),
     )
 
 

@@ -238,7 +238,7 @@ def test_the_switches_stand_for_what_they_always_did():
     assert {name: SEED_FLAGS[name].call for name in CHOICES} == {
         "kaggle": "siim",
         "cielab": "resize || to_lab | normalize(stats='train')",
-        "oversample_malignant": "class_balanced",
+        "oversample_malignant": "oversample",
         "undersample_benign": "undersample",
         "ohem": "ohem",
         "recall_ce": "recall_cross_entropy",

@@ -81,7 +81,7 @@ def of_kept_rows(reference, rows, weight):
 def test_values_and_gradients_of_batches_are_the_papers(name, autocast):
     """Of batches in turn, with all that an objective remembers; of none or one row, too."""
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=50, deadline=None, derandomize=True, database=None)
     @given(problems(name))
     def check(problem):
         weight = problem.weight and torch.tensor(problem.weight)

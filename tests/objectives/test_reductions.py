@@ -81,7 +81,7 @@ def draw_logits(n_rows: int, priors: torch.Tensor, seed: int = 0, scale: float =
 
 @pytest.mark.parametrize("name", sorted(LOOPS))
 def test_reduction_equals_an_explicit_loop(name):
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None)
     @given(st.data())
     def check(data):
         n_groups, n_classes = data.draw(st.integers(1, 4)), data.draw(st.integers(2, 5))

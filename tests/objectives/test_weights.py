@@ -38,7 +38,7 @@ def test_by_class_rows_of_unknown_group_count_too():
     np.testing.assert_allclose(found, [[8 / 12, 8 / 4]])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
 @given(st.data())
 def test_of_any_number_of_classes_and_groups(data):
     n_groups, n_classes = data.draw(st.integers(1, 5)), data.draw(st.integers(2, 8))
