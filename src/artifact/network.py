@@ -28,7 +28,8 @@ class Network(nn.Module):
 
 def make_network(contract: Contract, classifier: MelanomaClassifier) -> Network:
     """The network that a contract describes, around its classifier."""
-    reduction = make_reduction(contract.reduction, len(contract.classes), contract.num_groups)
+    priors = torch.tensor(contract.equal_or_given_priors(), dtype=torch.float32)
+    reduction = make_reduction(contract.reduction, priors)
     return Network(classifier, reduction, contract.temperature)
 
 

@@ -47,6 +47,11 @@ class Data:
     sampler: str = flag(
         "random", "order of training rows, a call string; an unknown name lists all"
     )
+    malignant_copies: str = flag(
+        "",
+        "virtual copies of training images of the positive class, joined by |: original, "
+        "horizontal_flip, vertical_flip, rotation, translation",
+    )
     num_workers: int = flag(4, "data loading processes, at most one per CPU core")
     pin_mem: bool = flag(True, "copy batches through pinned memory when training on a GPU")
 
@@ -97,7 +102,9 @@ class Learning:
     objective: str = flag(
         "cross_entropy", "loss and decision rule, a call string; an unknown name lists all"
     )
-    class_weights: str = flag("none", "weights of the loss by class: none, inverse_frequency")
+    class_weights: str = flag(
+        "none", "weights of the loss, a call string: none, inverse_frequency(by='group_class')"
+    )
     opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd")
     lr: float = flag(1e-4, "peak learning rate")
     weight_decay: float = flag(5e-3, "weight decay of matrices; biases and norms have none")
@@ -107,6 +114,15 @@ class Learning:
     batch_size: int = flag(16, "rows in a batch")
     update_freq: int = flag(1, "batches accumulated into one optimizer step")
     clip_grad: float | None = flag(None, "clip the norm of the gradient to this value")
+    mixup: float = flag(0.0, "alpha of mixup, 0.01 or more; 0: off")
+    cutmix: float = flag(0.0, "alpha of CutMix, 0.01 or more; 0: off")
+    cutmix_minmax: tuple[float, ...] | None = flag(
+        None,
+        "CutMix with boxes whose sides are these shares of the image's, least and largest, "
+        "instead of by the alpha of --cutmix",
+    )
+    mixup_prob: float = flag(1.0, "probability that a batch is mixed, by mixup or CutMix")
+    mixup_switch_prob: float = flag(0.5, "probability of CutMix in such a batch where both are on")
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "update_freq"):
@@ -118,6 +134,20 @@ class Learning:
             _require(value is None or value >= 0, f"--{name} {value}: expected 0 or more")
         clips = self.clip_grad is None or self.clip_grad > 0
         _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
+        self._check_mixing()
+
+    def _check_mixing(self) -> None:
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            # of a smaller one torch's Beta distribution gives 0.5 where 0 or 1 is due
+            _require(value == 0 or value >= 0.01, f"--{name} {value}: expected 0, or 0.01 or more")
+        for name in ("mixup_prob", "mixup_switch_prob"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"--{name} {value}: expected 0 to 1")
+        sides = self.cutmix_minmax
+        fits = sides is None or (len(sides) == 2 and 0 <= sides[0] <= sides[1] <= 1 and sides[1])
+        given = " ".join(map(str, sides or ()))
+        _require(fits, f"--cutmix_minmax {given}: expected two shares, 0 <= least <= largest <= 1")
 
 
 @dataclass(frozen=True)

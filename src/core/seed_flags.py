@@ -48,6 +48,21 @@ class Option:
 
 
 @dataclass(frozen=True)
+class OptionSwitch:
+    """A switch that, when true, sets an option of a field's call string to one value."""
+
+    field: str
+    option: str
+    value: Any
+    annotation: Any = bool | None
+    off: None = None
+
+    @property
+    def help(self) -> str:
+        return f"option '{self.option}={self.value!r}' of --{self.field}"
+
+
+@dataclass(frozen=True)
 class Refused:
     """A flag without effect here: accepted at the values that ask for nothing, else an error."""
 
@@ -63,13 +78,13 @@ class Refused:
 _NOT_YET = "not available in this version"
 _LAUNCH = "distributed training is " + _NOT_YET
 
-SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
+SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
     "kaggle_image_dir": Option("dataset", "images", str, ""),
     "cielab": Choice("preprocess", "resize || to_lab | normalize(stats='train')"),
-    "oversample_malignant": Choice("sampler", "class_balanced"),
+    "oversample_malignant": Choice("sampler", "oversample"),
     "undersample_benign": Choice("sampler", "undersample"),
     "undersample_benign_ratio": Option("sampler", "ratio", float, -1.0),
     "skin_former": Prefix("augment", "skin_former"),
@@ -82,7 +97,7 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
     "domain_discriminative_loss": Choice("objective", "domain_discriminative"),
     "ifw": Choice("class_weights", "inverse_frequency"),
     "smoothing": Option("objective", "smoothing", float, 0.0),
-    "conditional_accuracy": Refused(bool | None, (None, False), _NOT_YET),
+    "conditional_accuracy": OptionSwitch("objective", "reduction", "own"),
     # optimizer and schedule
     "opt_eps": Option("opt", "eps", float),
     "opt_betas": Option("opt", "betas", tuple[float, ...] | None),
@@ -91,12 +106,7 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | Refused] = {
     "min_lr": Option("scheduler", "min_lr", float),
     "layer_decay": Refused(float, (1.0,), _NOT_YET),
     # mixing, averaging, precision
-    "mixup": Refused(float, (0.0,), _NOT_YET),
-    "cutmix": Refused(float, (0.0,), _NOT_YET),
-    "cutmix_minmax": Refused(tuple[float, ...] | None, (None,), _NOT_YET),
-    "mixup_prob": Refused(float, (1.0,), "it matters to mixup alone"),
-    "mixup_switch_prob": Refused(float, (0.5,), "it matters to mixup alone"),
-    "mixup_mode": Refused(str, ("batch",), "it matters to mixup alone"),
+    "mixup_mode": Refused(str, ("batch",), "a batch is mixed with one share"),
     "model_ema": Refused(bool, (False,), _NOT_YET),
     "model_ema_decay": Refused(float, (0.9999,), "it matters to model_ema alone"),
     "model_ema_force_cpu": Refused(bool, (False,), "it matters to model_ema alone"),
@@ -130,6 +140,8 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
     for name, (flag, value) in seeds.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
+        elif isinstance(flag, OptionSwitch):
+            _switch_option(settings, stated, name, flag, value, explicit=flag.field in layer)
     return settings
 
 
@@ -179,7 +191,15 @@ def _split_prefix(chain: str, field: str) -> tuple[str, str]:
     return f"{first.strip()} | ", rest
 
 
-def _set_option(settings, stated, name, flag: Option, value, explicit: bool) -> None:
+def _switch_option(settings, stated, name, flag: OptionSwitch, wanted, explicit: bool) -> None:
+    is_on = parse_call(settings[flag.field]).options.get(flag.option) == flag.value
+    if wanted:
+        _set_option(settings, stated, name, flag, flag.value, explicit)
+    elif is_on and not explicit:
+        _set_option(settings, stated, name, flag, flag.off, explicit)
+
+
+def _set_option(settings, stated, name, flag: Option | OptionSwitch, value, explicit) -> None:
     call = parse_call(settings[flag.field])
     if explicit and flag.option in call.options and value != flag.off:
         raise UserError(

@@ -6,6 +6,7 @@ from torch.utils.data import Dataset
 
 from src.core.errors import UserError
 from src.datasets.augment import Augmentation, Sample
+from src.datasets.copies import moved
 from src.datasets.table import Table
 from src.preprocess.image import ImageError, read_image
 from src.preprocess.spec import Preprocessing
@@ -25,6 +26,7 @@ class LocalISICDataset(Dataset):
         self.labels = table.labels
         self.groups = table.group_indices
         self.masks = table.rows["mask"].tolist()
+        self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
         self.preprocessing = preprocessing
         self.augmentation = augmentation
 
@@ -40,7 +42,10 @@ class LocalISICDataset(Dataset):
                 lesion = self._lesion(row, image.shape[:2])
                 sample = Sample(sample.image, group, lesion)
             sample = self.augmentation(sample, seed)
-        tensor = torch.from_numpy(self.preprocessing.finish(sample.image))
+        image = sample.image
+        if self.copies is not None and seed is not None:
+            image = moved(image, self.copies[row], seed)
+        tensor = torch.from_numpy(self.preprocessing.finish(image))
         return tensor, int(self.labels[row]), sample.group
 
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:

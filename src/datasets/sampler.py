@@ -1,4 +1,4 @@
-"""The order of training rows: every epoch a pure function of (seed, epoch)."""
+"""The order of training rows: every epoch a pure function of (seed, epoch), shared out by rank."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,11 +18,32 @@ def random(labels: np.ndarray) -> Order:
 
 
 @SAMPLERS.register
-def class_balanced(labels: np.ndarray) -> Order:
-    """As many draws as rows, with replacement, every class equally likely."""
-    counts = np.bincount(labels)
-    weights = 1.0 / counts[labels]
-    return lambda rng: rng.choice(len(labels), len(labels), p=weights / weights.sum())
+def oversample(labels: np.ndarray) -> Order:
+    """As many draws as rows, with replacement, every class equally likely.
+
+    The semantics of torchsampler's `ImbalancedDatasetSampler`.
+    """
+    return _drawn(labels, power=1.0)
+
+
+@SAMPLERS.register
+def weighted(labels: np.ndarray, *, power: float = 0.5) -> Order:
+    """As many draws as rows, with replacement, rows of a class of N weighted by N^-power.
+
+    `power` 0 is the data's own share of the classes, 1 is `oversample`.
+    """
+    if not 0 <= power <= 2:
+        raise UserError(f"weighted(power={power}): expected 0 to 2")
+    return _drawn(labels, power)
+
+
+@SAMPLERS.register
+def group_balanced(labels: np.ndarray, groups: np.ndarray) -> Order:
+    """As many draws as rows, with replacement, every pair of class and group equally likely.
+
+    Rows of unknown group are a group of their own.
+    """
+    return _drawn(labels * (groups.max() + 2) + groups + 1, power=1.0)
 
 
 @SAMPLERS.register
@@ -31,8 +52,8 @@ def undersample(labels: np.ndarray, *, ratio: float = 1.0) -> Order:
     if ratio <= 0:
         raise UserError(f"undersample(ratio={ratio}): expected more than 0")
     by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    limit = max(1, round(ratio * min(map(len, by_class))))
     rarest = min(map(len, by_class))
+    limit = max(1, round(min(ratio * rarest, len(labels))))
 
     def order(rng: np.random.Generator) -> np.ndarray:
         kept = [rows if len(rows) == rarest else rng.permutation(rows)[:limit] for rows in by_class]
@@ -41,25 +62,65 @@ def undersample(labels: np.ndarray, *, ratio: float = 1.0) -> Order:
     return order
 
 
+@SAMPLERS.register
+def balanced_batch(labels: np.ndarray, n_ranks: int) -> Order:
+    """The classes in turn on every rank, each as often as the most frequent has rows.
+
+    A batch then holds every class equally often, or one row more of some where its size is no
+    multiple of the number of classes. Rows of a class come in random order, all once before any
+    comes again.
+    """
+    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    most = max(map(len, by_class))
+    n_turns = -(-most // n_ranks)
+
+    def order(rng: np.random.Generator) -> np.ndarray:
+        columns = []
+        for rows in by_class:
+            rounds = -(-n_turns * n_ranks // len(rows))
+            drawn = np.concatenate([rng.permutation(rows) for _ in range(rounds)])
+            columns.append(drawn[: n_turns * n_ranks].reshape(n_turns, n_ranks))
+        return np.stack(columns, axis=1).reshape(-1)
+
+    return order
+
+
 class EpochBatches:
     """Batches of (row, seed) for a data loader; `seed` makes the augmentation of that draw.
 
-    A last batch of a single row is left out (batch statistics need two), unless it is the only.
+    Of `n_ranks` processes each has one `rank` and takes every n-th draw: batches of `batch_size`
+    on each are together the batches of `n_ranks * batch_size` that one process would have. Draws
+    that do not go round are left out, as is a last batch of a single row (batch statistics need
+    two), unless it is the only. Raises `UserError` where an epoch has fewer draws than ranks.
     """
 
-    def __init__(self, order: Order, batch_size: int, seed: int):
+    def __init__(self, order: Order, batch_size: int, seed: int, rank: int = 0, n_ranks: int = 1):
         self.order, self.batch_size, self.seed = order, batch_size, seed
+        self.rank, self.n_ranks = rank, n_ranks
         self.epoch = 0
+        n_draws = len(order(np.random.default_rng(0)))  # the same in every epoch
+        if n_draws < n_ranks:
+            raise UserError(
+                f"{n_draws} training rows in an epoch: expected one for each of {n_ranks} processes"
+            )
+        self._n_rows = n_draws // n_ranks
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         sequence = np.random.SeedSequence([self.seed, self.epoch])
         rows = self.order(np.random.default_rng(sequence))
         seeds = sequence.generate_state(len(rows), np.uint32)
         draws = list(zip(rows.tolist(), seeds.tolist(), strict=True))
+        mine = draws[self.rank : self._n_rows * self.n_ranks : self.n_ranks]
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield draws[start : start + self.batch_size]
+            yield mine[start : start + self.batch_size]
 
     def __len__(self) -> int:
-        n_rows = len(self.order(np.random.default_rng(0)))
-        full, rest = divmod(n_rows, self.batch_size)
+        full, rest = divmod(self._n_rows, self.batch_size)
         return full + (1 if rest > 1 or full == 0 else 0)
+
+
+def _drawn(kinds: np.ndarray, power: float) -> Order:
+    """As many draws as rows, with replacement, rows of a kind of N weighted by N^-power."""
+    _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
+    weights = counts[index].astype(float) ** -power
+    return lambda rng: rng.choice(len(kinds), len(kinds), p=weights / weights.sum())

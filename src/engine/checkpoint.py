@@ -59,6 +59,7 @@ def save_epoch(folder: Path, parts: Parts, progress: Progress, names: list[str])
     content = {
         "model_state_dict": parts.classifier.state_dict(),
         "optimizer_state_dict": parts.optimizer.state_dict(),
+        "objective_state_dict": parts.judge.objective.state_dict(),
         "contract": contract.to_json(),
         "epoch": last["epoch"],
         "best_epoch": progress.best_epoch,
@@ -80,6 +81,7 @@ def load_epoch(path: Path, parts: Parts) -> Progress:
     try:
         parts.classifier.load_state_dict(content["model_state_dict"])
         parts.optimizer.load_state_dict(content["optimizer_state_dict"])
+        parts.judge.objective.load_state_dict(content["objective_state_dict"])
         return Progress(list(content["history"]), int(content["best_epoch"]))
     except (KeyError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0][:120]

@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from src.core.config import Config
 from src.core.errors import UserError, nearest
 from src.datasets.adapters import DATASETS
 from src.datasets.augment import Augmentation
+from src.datasets.copies import copy_names
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
 from src.engine.optim import SCHEDULERS, make_optimizer
 from src.evaluation.metrics import MONITORED
 from src.models.backbones import check_name
-from src.objectives.catalog import OBJECTIVES, class_weights, needs_groups
+from src.objectives.catalog import OBJECTIVES, needs_groups
+from src.objectives.weights import CLASS_WEIGHTS, weights_need_groups
 from src.preprocess.spec import parse_preprocessing
 
 
@@ -33,10 +34,13 @@ def check_settings(cfg: Config) -> None:
             "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
             "give one of them"
         )
+    copy_names(cfg.data.malignant_copies)
     SAMPLERS.resolve(cfg.data.sampler)
     check_name(cfg.model.model)
-    OBJECTIVES.build(cfg.learning.objective, num_classes=2, num_groups=1, weight=None)
-    class_weights(cfg.learning.class_weights, np.ones(2))
+    counts = {"label_counts": torch.ones(2), "joint_counts": torch.ones(1, 2), "positive": 1}
+    shape = {"num_classes": 2, "num_groups": 1}
+    OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
+    CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
     make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0)
     # a long run: warm-up is held against the real number of steps when that is known
     SCHEDULERS.build(
@@ -78,12 +82,22 @@ def check_table(table: Table, cfg: Config) -> None:
     if not len(table.split("valid")):
         raise UserError("no validation rows: expected a split with train and valid")
     check_skin_former(train, cfg.data.augment)
-    if needs_groups(cfg.learning.objective) and (train.group_indices < 0).any():
-        n_unknown = int((train.group_indices < 0).sum())
-        raise UserError(
-            f"--objective {cfg.learning.objective} needs the tone group of each training row: "
-            f"{n_unknown} of {len(train)} have none; give --skin_color_csv"
-        )
+    check_groups(train, cfg)
+
+
+def check_groups(train: Table, cfg: Config) -> None:
+    """Raise `UserError` where a setting needs the tone group of a training row that has none."""
+    learning, n_unknown = cfg.learning, int((train.group_indices < 0).sum())
+    needing = {
+        f"--objective {learning.objective}": needs_groups(learning.objective),
+        f"--class_weights {learning.class_weights}": weights_need_groups(learning.class_weights),
+    }
+    for what, needs in needing.items():
+        if needs and n_unknown:
+            raise UserError(
+                f"{what} needs the tone group of each training row: "
+                f"{n_unknown} of {len(train)} have none; give --skin_color_csv"
+            )
 
 
 def check_skin_former(rows: Table, augment: str) -> None:

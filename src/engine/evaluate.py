@@ -1,6 +1,7 @@
 """Judging a network on a split: predictions, metrics, and the files that hold them."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from src.core.errors import UserError
 from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
-from src.engine.checks import count_groups, pick_device
+from src.engine.checks import pick_device
 from src.engine.log import log_to_console, make_folder, write_text
 from src.engine.loop import Outputs, predict
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
 from src.evaluation.report import summary, to_strict_json, write_report
-from src.objectives.catalog import OBJECTIVES, Objective, class_weights, needs_groups
+from src.objectives.catalog import OBJECTIVES, Objective, needs_groups
+from src.objectives.weights import CLASS_WEIGHTS, weights_need_groups
 
 log = logging.getLogger(__name__)
 # settings that say what a model is and which rows it has not seen: judging it cannot change them
@@ -51,12 +53,15 @@ class Judge:
             pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
         )
         outputs = predict(network, loader, self.device, split)
+        probabilities = self.contract.by_own_head(
+            outputs.logits.numpy(), outputs.probabilities, rows.group_indices
+        )
         predictions = Predictions(
             names=[Path(path).name for path in rows.rows["image"]],
             labels=rows.labels,
             groups=rows.group_indices,
-            probabilities=outputs.probabilities,
-            decisions=self.contract.decide(outputs.probabilities),
+            probabilities=probabilities,
+            decisions=self.contract.decide(probabilities),
             classes=self.contract.classes,
             positive=self.contract.positive,
             group_names=self.contract.groups,
@@ -65,12 +70,14 @@ class Judge:
 
     @torch.inference_mode()
     def _loss(self, outputs: Outputs) -> float:
-        """The objective over all rows at once (of known group, where it needs the group)."""
-        usable = outputs.groups >= -1
-        if needs_groups(self.cfg.learning.objective):
-            usable = outputs.groups >= 0
+        """The objective over all rows at once (those of trained groups, where it needs them)."""
+        usable = torch.ones_like(outputs.groups, dtype=torch.bool)
+        if groups_needed(self.cfg):
+            n_groups = len(trained_counts(self.contract).by_group)
+            usable = (outputs.groups >= 0) & (outputs.groups < n_groups)
         if not usable.any():
             return float("nan")
+        self.objective.eval()
         parts = (outputs.logits, outputs.labels, outputs.groups)
         return self.objective(*(part[usable].to(self.device) for part in parts)).item()
 
@@ -88,14 +95,44 @@ class Judge:
         return found
 
 
-def make_objective(cfg: Config, label_counts: np.ndarray, num_groups: int) -> Objective:
-    """The objective, with class weights from the training rows of each class."""
-    return OBJECTIVES.build(
-        cfg.learning.objective,
-        num_classes=len(label_counts),
-        num_groups=num_groups,
-        weight=class_weights(cfg.learning.class_weights, label_counts),
-    )
+@dataclass(frozen=True)
+class TrainingCounts:
+    """Training rows of each class, int64 [classes], and of each known group and class [groups, C].
+
+    `positive` is the index of the class to detect.
+    """
+
+    by_class: np.ndarray
+    by_group: np.ndarray
+    positive: int
+
+
+def count_rows(rows: Table, num_groups: int) -> TrainingCounts:
+    """The counts of a table's rows."""
+    by_group = np.zeros((num_groups, len(rows.classes)), np.int64)
+    known = rows.group_indices >= 0
+    np.add.at(by_group, (rows.group_indices[known], rows.labels[known]), 1)
+    by_class = np.bincount(rows.labels, minlength=len(rows.classes))
+    return TrainingCounts(by_class, by_group, rows.positive)
+
+
+def make_objective(cfg: Config, counts: TrainingCounts) -> Objective:
+    """The objective, with class weights and priors from the training rows."""
+    context = {
+        "num_classes": len(counts.by_class),
+        "num_groups": len(counts.by_group),
+        "label_counts": torch.from_numpy(counts.by_class),
+        "joint_counts": torch.from_numpy(counts.by_group),
+        "positive": counts.positive,
+    }
+    weight = CLASS_WEIGHTS.build(cfg.learning.class_weights, **context)
+    return OBJECTIVES.build(cfg.learning.objective, weight=weight, **context)
+
+
+def groups_needed(cfg: Config) -> bool:
+    """Whether every training row must have a tone group."""
+    learning = cfg.learning
+    return needs_groups(learning.objective) or weights_need_groups(learning.class_weights)
 
 
 def trained_settings(contract: Contract) -> dict:
@@ -114,6 +151,26 @@ def trained_settings(contract: Contract) -> dict:
     return settings
 
 
+def trained_counts(contract: Contract) -> TrainingCounts:
+    """The counts of the rows that a model was trained on, ones where it does not state them."""
+    ones = [[1] * len(contract.classes)] * contract.num_groups
+    by_class = contract.provenance.get("label_counts", ones[0])
+    by_group = contract.provenance.get("group_counts", ones)
+    return TrainingCounts(np.asarray(by_class), np.asarray(by_group), contract.positive)
+
+
+def objective_of(cfg: Config, contract: Contract, source: str) -> Objective:
+    """The objective that `cfg` names, for a model whose decision rule is the same, else refused."""
+    objective = make_objective(cfg, trained_counts(contract))
+    rules = [(o.n_outputs, o.reduction, o.own_head) for o in (objective, contract)]
+    if rules[0] != rules[1]:
+        raise UserError(
+            f"--objective {cfg.learning.objective}: {source} was trained with another one; leave "
+            "it out"
+        )
+    return objective
+
+
 def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, str]:
     """(table, split) to judge a model on: its test rows, else the validation rows.
 
@@ -127,6 +184,8 @@ def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, 
             raise UserError(
                 f"--{name} {given}: {source} was trained with {trained[name]}; leave it out"
             )
+    if cfg.learning.objective != trained.get("objective", cfg.learning.objective):
+        objective_of(cfg, contract, source)
     table = load_table(cfg.data)
     if table.classes != contract.classes:
         raise UserError(
@@ -141,7 +200,10 @@ def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, 
                 "or --allow_leakage"
             )
         log.warning("not the table it was trained with: its training rows may be among these")
-    return table, "test" if len(table.split("test")) else "valid"
+    split = "test" if len(table.split("test")) else "valid"
+    if not len(table.split(split)):
+        raise UserError(f"no test and no validation rows to judge {source} on: expected some")
+    return table, split
 
 
 def report_folder(cfg: Config, source: Path, what: str) -> Path:
@@ -161,14 +223,7 @@ def test(cfg: Config) -> dict:
     device = pick_device(cfg.run.device)
     network, contract = load_network(cfg.run.checkpoint)
     table, split = rows_to_judge(cfg, contract, cfg.run.checkpoint)
-    counts = np.asarray(contract.provenance.get("label_counts", [1] * len(contract.classes)))
-    objective = make_objective(cfg, counts, contract.num_groups)
-    if needs_groups(cfg.learning.objective):
-        count_groups(table, contract.num_groups)
-    if (objective.n_outputs, objective.reduction) != (contract.n_outputs, contract.reduction):
-        raise UserError(
-            f"--objective {cfg.learning.objective}: the checkpoint was trained with another one"
-        )
+    objective = objective_of(cfg, contract, cfg.run.checkpoint)
     folder = report_folder(cfg, Path(cfg.run.checkpoint), "test")
     judge = Judge(cfg, table, contract, objective, device)
     network = network.to(device, memory_format=torch.channels_last)

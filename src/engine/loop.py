@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from src.core.errors import UserError
+from src.engine.mixing import Mixing, mixed_loss
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class StepSettings:
     clip_grad: float | None
     learning_rate: Callable[[int], float]
     weight_decay: Callable[[int], float]
+    mixing: Mixing = field(default_factory=Mixing)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ def train_epoch(
     Raises `UserError` when the loss is no longer finite.
     """
     model.train()
+    objective.train()
     total, n_rows = 0.0, 0
     batches = iter(tqdm(loader, f"epoch {epoch + 1}", disable=None, leave=False))
     for step in itertools.count(epoch * settings.steps_per_epoch):
@@ -57,12 +60,12 @@ def train_epoch(
             break
         _set_rates(optimizer, settings.learning_rate(step), settings.weight_decay(step))
         for images, labels, groups in parts:
-            images = _to_device(images, device)
+            images, order, share = settings.mixing(_to_device(images, device))
             try:
                 logits = model(images)
             except ValueError as error:  # batch statistics of a single value
                 raise UserError(f"--batch_size: {error}") from None
-            loss = objective(logits, labels.to(device), groups.to(device))
+            loss = mixed_loss(objective, logits, labels.to(device), groups.to(device), order, share)
             if not torch.isfinite(loss):
                 raise UserError(f"the loss is {loss.item()} at step {step}: try a lower --lr")
             (loss / len(parts)).backward()

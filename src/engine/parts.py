@@ -11,14 +11,16 @@ from src.artifact.contract import Contract
 from src.artifact.network import Network, make_network
 from src.core.config import Config
 from src.datasets.augment import Augmentation
+from src.datasets.copies import with_copies
 from src.datasets.loaders import train_loader
 from src.datasets.loading import table_hash
 from src.datasets.sampler import SAMPLERS, EpochBatches
 from src.datasets.table import SPLITS, Table
 from src.engine.checks import count_groups
-from src.engine.evaluate import Judge, make_objective
+from src.engine.evaluate import Judge, TrainingCounts, count_rows, make_objective
 from src.engine.log import environment
 from src.engine.loop import StepSettings
+from src.engine.mixing import Mixing
 from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
 from src.models.backbones import create_backbone
 from src.models.melanoma_classifier import MelanomaClassifier
@@ -47,14 +49,16 @@ class Parts:
 
 def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
     """The parts of a run on `device`, at their starting state."""
-    rows = table.split("train")
-    label_counts = np.bincount(rows.labels, minlength=len(table.classes))
-    objective = make_objective(cfg, label_counts, count_groups(table, cfg.model.num_groups))
+    rows = with_copies(table.split("train"), cfg.data.malignant_copies)
+    counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
+    objective = make_objective(cfg, counts)
     spec = make_preprocessing(cfg, rows)
     classifier = make_classifier(cfg, objective.n_outputs, spec.output_size)
     classifier = classifier.to(device, memory_format=torch.channels_last)
-    contract = make_contract(cfg, table, objective, spec, label_counts)
-    order = SAMPLERS.build(cfg.data.sampler, labels=rows.labels)
+    contract = make_contract(cfg, table, objective, spec, counts)
+    order = SAMPLERS.build(
+        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=1
+    )
     batches = EpochBatches(order, cfg.learning.batch_size, cfg.run.seed)
     loader = train_loader(
         rows,
@@ -118,9 +122,11 @@ def make_classifier(cfg: Config, n_outputs: int, size: tuple[int, int]) -> Melan
 
 
 def make_contract(
-    cfg: Config, table: Table, objective: Objective, spec: Preprocessing, label_counts: np.ndarray
+    cfg: Config, table: Table, objective: Objective, spec: Preprocessing, counts: TrainingCounts
 ) -> Contract:
     """What users of the weights must know."""
+    is_wide = objective.n_outputs > len(table.classes)
+    priors = counts.by_group if is_wide else counts.by_class[None]
     return Contract(
         model=cfg.model.model,
         n_outputs=objective.n_outputs,
@@ -128,11 +134,14 @@ def make_contract(
         positive=table.positive,
         groups=table.groups,
         reduction=objective.reduction,
+        own_head=objective.own_head,
+        priors=tuple(map(tuple, (priors / priors.sum()).tolist())),
         preprocessing=spec.to_json(),
         provenance={
             "config": cfg.flat(),
             "table": table_hash(table),
-            "label_counts": label_counts.tolist(),
+            "label_counts": counts.by_class.tolist(),
+            "group_counts": counts.by_group.tolist(),
             "environment": environment(),
         },
     )
@@ -154,6 +163,13 @@ def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
         learning.clip_grad,
         learning_rate=rate,
         weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
+        mixing=Mixing(
+            learning.mixup,
+            learning.cutmix,
+            learning.cutmix_minmax,
+            learning.mixup_prob,
+            learning.mixup_switch_prob,
+        ),
     )
 
 

@@ -21,7 +21,11 @@ def predict_table(predictor: OnnxPredictor, table: Table, batch_size: int) -> Pr
     bad = [p for p in found if p.probabilities is None]
     if bad:
         raise UserError(f"{bad[0].path}: {bad[0].reason}")
-    probabilities = np.stack([p.probabilities for p in found])
+    probabilities = contract.by_own_head(
+        np.stack([p.logits for p in found]),
+        np.stack([p.probabilities for p in found]),
+        table.group_indices,
+    )
     return Predictions(
         names=[path.name for path in paths],
         labels=table.labels,

@@ -21,10 +21,14 @@ MAX_MODEL_BYTES = 4_000_000_000
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image: class probabilities [classes], or why there are none."""
+    """What a model says of one image, or why it says nothing.
+
+    `probabilities` [classes] are those for an unknown tone group; `logits` [n_outputs] are raw.
+    """
 
     path: Path
-    probabilities: np.ndarray | None
+    probabilities: np.ndarray | None = None
+    logits: np.ndarray | None = None
     reason: str = ""
 
 
@@ -89,26 +93,36 @@ class OnnxPredictor:
     def _run(self, loading: list) -> Iterator[Prediction]:
         loaded = [(path, future.result()) for path, future in loading]
         inputs = [image for _, image in loaded if isinstance(image, np.ndarray)]
-        rows = iter(self._probabilities(np.stack(inputs)) if inputs else ())
+        rows = zip(*self._outputs(np.stack(inputs)), strict=True) if inputs else iter(())
         for path, image in loaded:
             if isinstance(image, str):
-                yield Prediction(path, None, image)
+                yield Prediction(path, reason=image)
             else:
-                yield Prediction(path, next(rows))
+                logits, probabilities = next(rows)
+                yield Prediction(path, probabilities, logits)
 
-    def _probabilities(self, images: np.ndarray) -> np.ndarray:
+    def _outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(logits [N, n_outputs], probabilities [N, classes]) of a batch."""
         name = self._session.get_inputs()[0].name
-        outputs = None if self._is_foreign else ["probabilities"]
+        outputs = None if self._is_foreign else ["output", "probabilities"]
         try:
-            found = self._session.run(outputs, {name: images})[0]
+            logits, *others = self._session.run(outputs, {name: images})
         except Exception as error:  # onnxruntime raises kinds of its own
             reason = str(error).strip().splitlines()[0][:120]
             raise UserError(f"the ONNX model failed on a batch of images ({reason})") from None
-        if not self._is_foreign:
-            return found
-        logits = found.astype(np.float64)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return odds / odds.sum(axis=1, keepdims=True)
+        probabilities = _softmax(logits) if self._is_foreign else others[0]
+        shapes = [(len(images), n) for n in (self.contract.n_outputs, len(self.contract.classes))]
+        if [logits.shape, probabilities.shape] != shapes:
+            raise UserError(
+                f"the ONNX model gives logits {logits.shape} and probabilities "
+                f"{probabilities.shape}: expected {shapes[0]} and {shapes[1]} by its contract"
+            )
+        return logits, probabilities
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return odds / odds.sum(axis=-1, keepdims=True)
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:

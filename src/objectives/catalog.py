@@ -1,8 +1,8 @@
 """Objectives by name: head width, loss and decision rule, chosen together."""
 
 from collections.abc import Callable
+from functools import partial
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,101 +15,119 @@ OBJECTIVES = Registry("objective")
 
 
 class Objective(nn.Module):
-    """`objective(logits, targets, groups)` is a scalar loss.
+    """`objective(logits, targets, groups)` is a scalar loss; rows of negative target are ignored.
 
     `n_outputs` is the width of the head that it needs, `reduction` the name of the rule that
-    makes class probabilities of such logits.
+    makes class probabilities of such logits; with `own_head` that is only for rows of unknown
+    group, others are judged by their group's head alone. `weight` [1 or num_groups, num_classes]
+    weighs rows by class, or by group and class.
     """
 
-    def __init__(self, n_outputs: int, loss: Callable, reduction: str, weight=None):
+    def __init__(
+        self, n_outputs: int, loss: Callable, reduction: str, weight=None, own_head: bool = False
+    ):
         super().__init__()
-        self.n_outputs, self.loss, self.reduction = n_outputs, loss, reduction
+        self.n_outputs, self.reduction, self.own_head = n_outputs, reduction, own_head
+        self.loss = loss
         self.register_buffer("weight", weight)
 
     def forward(self, logits, targets, groups) -> torch.Tensor:
-        return self.loss(logits, targets, groups, self.weight)
+        kept = targets >= 0
+        logits, targets, groups = logits.float()[kept], targets[kept], groups[kept]
+        if not len(targets):
+            return logits.sum()  # 0, with a gradient of 0
+        return self.loss(logits, targets, groups, self._row_weights(targets, groups))
+
+    def _row_weights(self, targets, groups) -> torch.Tensor | None:
+        if self.weight is None:
+            return None
+        return self.weight[0 if len(self.weight) == 1 else groups, targets]
 
 
 @OBJECTIVES.register
 def cross_entropy(num_classes: int, weight, *, smoothing: float = 0.0) -> Objective:
     """Cross-entropy with label smoothing."""
     _require_share("smoothing", smoothing)
-    return Objective(
-        num_classes,
-        lambda x, y, g, w: losses.cross_entropy(x, y, w, smoothing),
-        "softmax",
-        weight,
-    )
+    loss = partial(losses.cross_entropy, smoothing=smoothing)
+    return Objective(num_classes, loss, "softmax", weight)
 
 
 @OBJECTIVES.register
 def focal(num_classes: int, weight, *, gamma: float = 2.0) -> Objective:
     """Focal loss (Lin et al. 2017)."""
-    if gamma < 0:
-        raise UserError(f"focal(gamma={gamma}): expected 0 or more")
-    return Objective(
-        num_classes, lambda x, y, g, w: losses.focal(x, y, gamma, w), "softmax", weight
-    )
+    _require_strength("gamma", gamma)
+    return Objective(num_classes, partial(losses.focal, gamma=gamma), "softmax", weight)
 
 
 @OBJECTIVES.register
-def ohem(num_classes: int, weight, *, fraction: float = 0.7) -> Objective:
-    """Online hard example mining: the hardest share of each batch (Shrivastava et al. 2016)."""
-    if not 0 < fraction <= 1:
-        raise UserError(f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
-    return Objective(
-        num_classes, lambda x, y, g, w: losses.ohem(x, y, fraction, w), "softmax", weight
-    )
+def ohem(num_classes: int, weight, *, fraction: float = 0.7, count: int = 0) -> Objective:
+    """Online hard example mining: the hardest share, or `count`, of each batch's rows."""
+    _require(0 < fraction <= 1, f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
+    _require(count >= 0, f"ohem(count={count}): expected 1 or more rows, or 0 for the fraction")
+    loss = partial(losses.ohem, keep=count or float(fraction))
+    return Objective(num_classes, loss, "softmax", weight)
 
 
 @OBJECTIVES.register
-def recall_cross_entropy(num_classes: int, weight) -> Objective:
-    """Recall-weighted cross-entropy (Tian et al. 2022), with the batch's recall."""
-    return Objective(
-        num_classes, lambda x, y, g, w: losses.recall_cross_entropy(x, y, w), "softmax", weight
-    )
+def recall_cross_entropy(num_classes: int, weight, *, momentum: float = 0.0) -> Objective:
+    """Recall-weighted cross-entropy (Tian et al. 2022): the batch's recall, or a moving average."""
+    _require_share("momentum", momentum)
+    loss = losses.RecallCrossEntropy(num_classes, momentum)
+    return Objective(num_classes, loss, "softmax", weight)
+
+
+@OBJECTIVES.register
+def logit_adjustment(label_counts: torch.Tensor, weight, *, tau: float = 1.0) -> Objective:
+    """Logit-adjusted cross-entropy (Menon et al. 2021), priors counted on the training rows."""
+    _require_strength("tau", tau)
+    priors = label_counts.clamp_min(1) / label_counts.clamp_min(1).sum()
+    loss = partial(losses.logit_adjusted, shift=tau * priors.log())
+    return Objective(len(label_counts), loss, "softmax", weight)
+
+
+@OBJECTIVES.register
+def group_dro(num_classes: int, num_groups: int, weight, *, step: float = 0.01) -> Objective:
+    """Group distributionally robust optimisation over tone groups (Sagawa et al. 2020)."""
+    _require_strength("step", step)
+    return Objective(num_classes, losses.GroupDRO(num_groups, step), "softmax", weight)
 
 
 @OBJECTIVES.register
 def domain_discriminative(
-    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0
+    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, reduction: str = "sum"
 ) -> Objective:
-    """Cross-entropy over group x class, summed over groups to decide (Wang et al. 2020)."""
+    """Cross-entropy over group x class (Wang et al. 2020).
+
+    `reduction` decides: `sum` over groups, `prior_shift` (the sum under equal priors), or the
+    `own` group's outputs where the group is known.
+    """
     _require_share("smoothing", smoothing)
+    rules = {"sum": "sum_over_groups", "prior_shift": "shifted_sum_over_groups"}
 
-    def loss(logits, targets, groups, weight):
+    def loss(logits, targets, groups, weights):
         joint = groups * num_classes + targets
-        weight = None if weight is None else weight.repeat(num_groups)
-        return losses.cross_entropy(logits, joint, weight, smoothing)
+        return losses.cross_entropy(logits, joint, groups, weights, smoothing)
 
-    return Objective(num_groups * num_classes, loss, "sum_over_groups", weight)
+    return _group_aware(num_classes * num_groups, loss, rules, reduction, weight)
 
 
 @OBJECTIVES.register
 def domain_independent(
-    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0
+    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, reduction: str = "mean"
 ) -> Objective:
-    """Cross-entropy in the head of the row's own group (Wang et al. 2020)."""
-    _require_share("smoothing", smoothing)
+    """Cross-entropy in the head of the row's own group (Wang et al. 2020).
 
-    def loss(logits, targets, groups, weight):
-        own = losses.of_own_group(logits, groups, num_classes)
-        return losses.cross_entropy(own, targets, weight, smoothing)
-
-    return Objective(num_groups * num_classes, loss, "mean_over_groups", weight)
-
-
-def class_weights(name: str, counts: np.ndarray) -> torch.Tensor | None:
-    """float32 [num_classes] loss weights from the training rows of each class; None for `none`.
-
-    `inverse_frequency` is N / (num_classes * N_class), so that rows have a mean weight of 1.
+    `reduction` decides: `mean` over heads, `prior_shift` (that under equal priors of the classes),
+    or the `own` group's head where the group is known.
     """
-    if name == "none":
-        return None
-    if name != "inverse_frequency":
-        raise UserError(f"--class_weights {name}: expected none or inverse_frequency")
-    weights = counts.sum() / (len(counts) * np.maximum(counts, 1))
-    return torch.tensor(np.where(counts > 0, weights, 0.0), dtype=torch.float32)
+    _require_share("smoothing", smoothing)
+    rules = {"mean": "mean_over_groups", "prior_shift": "shifted_mean_over_groups"}
+
+    def loss(logits, targets, groups, weights):
+        own = losses.of_own_group(logits, groups, num_classes)
+        return losses.cross_entropy(own, targets, groups, weights, smoothing)
+
+    return _group_aware(num_classes * num_groups, loss, rules, reduction, weight)
 
 
 def needs_groups(call: str) -> bool:
@@ -117,13 +135,30 @@ def needs_groups(call: str) -> bool:
     return "num_groups" in OBJECTIVES.context_names(call)
 
 
-def make_reduction(name: str, num_classes: int, num_groups: int) -> nn.Module:
+def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:
     """The decision rule `name` as a module. Raises `UserError` for an unknown one."""
     if name not in REDUCTIONS:
         raise UserError(f"unknown reduction '{name}': expected one of {', '.join(REDUCTIONS)}")
-    return REDUCTIONS[name](num_classes, num_groups)
+    return REDUCTIONS[name](priors)
+
+
+def _group_aware(n_outputs: int, loss, rules: dict, reduction: str, weight) -> Objective:
+    """An objective whose rule is chosen by name; `own` falls back to the first of `rules`."""
+    known = [*rules, "own"]
+    _require(reduction in known, f"reduction='{reduction}': expected one of {', '.join(known)}")
+    rule = rules.get(reduction, next(iter(rules.values())))
+    return Objective(n_outputs, loss, rule, weight, own_head=reduction == "own")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
 
 
 def _require_share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise UserError(f"{name}={value}: expected 0 <= {name} < 1")
+    _require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
+
+
+def _require_strength(name: str, value: float) -> None:
+    """Far beyond any use, and before float32 overflows."""
+    _require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")

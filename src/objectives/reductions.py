@@ -1,6 +1,7 @@
 """Decision rules: logits [N, n_outputs] to class probabilities [N, num_classes].
 
-Each is an `nn.Module` that is part of the exported graph.
+Each is an `nn.Module` that is part of the exported graph. `priors` [num_groups, num_classes] are
+the shares of the training rows, 0 for a combination that has none.
 """
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 class Softmax(nn.Module):
     """Softmax over the classes."""
 
-    def __init__(self, num_classes: int, num_groups: int):
+    def __init__(self, priors: torch.Tensor):
         super().__init__()
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
@@ -20,9 +21,9 @@ class Softmax(nn.Module):
 class SumOverGroups(nn.Module):
     """Joint softmax over group x class, then the sum over groups (Wang et al. 2020)."""
 
-    def __init__(self, num_classes: int, num_groups: int):
+    def __init__(self, priors: torch.Tensor):
         super().__init__()
-        self.shape = (-1, num_groups, num_classes)
+        self.shape = (-1, *priors.shape)
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1).reshape(self.shape).sum(dim=1)
@@ -31,19 +32,58 @@ class SumOverGroups(nn.Module):
 class MeanOverGroups(nn.Module):
     """Softmax over the classes within each group's head, then the mean over heads.
 
-    For heads that were trained apart, each on its own group (Wang et al. 2020).
+    For heads that were trained apart, each on its own group (Wang et al. 2020); heads of groups
+    without training rows are left out.
     """
 
-    def __init__(self, num_classes: int, num_groups: int):
+    def __init__(self, priors: torch.Tensor):
         super().__init__()
-        self.shape = (-1, num_groups, num_classes)
+        self.shape = (-1, *priors.shape)
+        share = (priors.sum(dim=1) > 0).float()
+        self.register_buffer("share", share / share.sum(), persistent=False)
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.float().reshape(self.shape).softmax(dim=2).mean(dim=1)
+        by_group = logits.float().reshape(self.shape).softmax(dim=2)
+        return (by_group * self.share[:, None]).sum(dim=1)
+
+
+class ShiftedSumOverGroups(nn.Module):
+    """Joint softmax divided by the training priors, summed over groups (Wang et al. 2020, 3).
+
+    The probabilities are those under equal priors of all combinations of group and class.
+    """
+
+    def __init__(self, priors: torch.Tensor):
+        super().__init__()
+        self.shape = (-1, *priors.shape)
+        self.register_buffer("shift", _log_odds(priors.flatten()), persistent=False)
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        shifted = logits.float() + self.shift
+        return shifted.softmax(dim=1).reshape(self.shape).sum(dim=1)
+
+
+class ShiftedMeanOverGroups(MeanOverGroups):
+    """`MeanOverGroups` under equal priors of the classes within each group."""
+
+    def __init__(self, priors: torch.Tensor):
+        super().__init__(priors)
+        self.register_buffer("shift", _log_odds(priors).flatten(), persistent=False)
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return super().forward(logits.float() + self.shift)
+
+
+def _log_odds(priors: torch.Tensor) -> torch.Tensor:
+    """-log(prior); what never occurred in training is impossible, whatever its logit."""
+    never = torch.full_like(priors, -1e30)
+    return torch.where(priors > 0, -priors.clamp_min(1e-30).log(), never)
 
 
 REDUCTIONS = {
     "softmax": Softmax,
     "sum_over_groups": SumOverGroups,
     "mean_over_groups": MeanOverGroups,
+    "shifted_sum_over_groups": ShiftedSumOverGroups,
+    "shifted_mean_over_groups": ShiftedMeanOverGroups,
 }

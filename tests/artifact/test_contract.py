@@ -1,6 +1,7 @@
 """The contract refuses what does not hold together."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -23,30 +24,119 @@ def make_contract(**changes) -> Contract:
     return Contract(**{**values, **changes})
 
 
+WIDE = {
+    "n_outputs": 6,
+    "reduction": "mean_over_groups",
+    "own_head": True,
+    "priors": ((0.25, 0.125), (0.0, 0.0), (0.5, 0.125)),
+}
+
+
 def test_round_trip():
-    contract = make_contract(threshold=0.25, provenance={"config": {"lr": 1e-4}})
+    counts = {"label_counts": [6, 2], "group_counts": [[2, 1], [0, 0], [4, 1]]}
+    contract = make_contract(
+        threshold=0.25, provenance={"config": {"lr": 1e-4}, **counts}, temperature=1.5, **WIDE
+    )
     assert contract_from_json(json.dumps(contract.to_json()), "x") == contract
+    assert contract_from_json(contract.to_json(), "x") == contract
     assert contract.to_json()["input"]["shape"] == ["batch", 3, 32, 32]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"version": "1"}, "version 1"),
+        ({"classes": ["one"]}, "classes"),
+        ({"classes": []}, "classes"),
+        ({"positive": 2}, "positive"),
+        ({"positive": True}, "positive"),
+        ({"n_outputs": 7}, "n_outputs"),
+        ({"n_outputs": 0}, "n_outputs"),
+        ({"n_outputs": "6"}, "n_outputs"),
+        ({"n_outputs": 2 * 10**12}, "n_outputs"),
+        ({"reduction": "softmax"}, "reduction"),
+        ({"reduction": 5}, "model"),
+        ({"model": 5}, "model"),
+        ({"own_head": "yes"}, "own_head"),
+        ({"own_head": None}, "own_head"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"temperature": math.inf}, "temperature"),
+        ({"temperature": 1e-320}, "temperature"),
+        ({"temperature": 10**400}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"threshold": 1.5}, "threshold"),
+        ({"threshold": math.nan}, "threshold"),
+        ({"priors": [[1, 0]]}, "priors"),
+        ({"priors": [[0.5, 0.5, 0.0]] + [[0.0] * 3] * 2}, "priors"),
+        ({"priors": [[0.5, 0.5], [0.0], [0.0]]}, "priors"),
+        ({"priors": [[math.nan, 0.5], [0.5, 0], [0, 0]]}, "priors"),
+        ({"priors": [[math.inf, 0], [0, 0], [0, 0]]}, "priors"),
+        ({"priors": [[-0.5, 0.5], [0.5, 0.5], [0, 0]]}, "priors"),
+        ({"priors": [[0.5, 0.25], [0, 0], [0, 0]]}, "priors"),
+        ({"priors": [[0, 0], [0, 0], [0, 0]]}, "priors"),
+        ({"provenance": 5}, "provenance"),
+        ({"provenance": None}, "provenance"),
+        ({"provenance": {"config": "lr"}}, "provenance"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_broken_value_is_named(changes, named):
+    content = {**make_contract(**WIDE).to_json(), **changes}
+    with pytest.raises(UserError) as error:
+        contract_from_json(json.dumps(content), "file.onnx")
+    assert str(error.value).startswith("file.onnx: its contract does not hold together: " + named)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"version": 99},
-        {"classes": ["one"]},
-        {"positive": 2},
-        {"n_outputs": 3},
-        {"temperature": 0},
-        {"threshold": 1.5},
-        {"model": 5},
         {"classes": None},
+        {"groups": 5},
+        {"priors": 5},
+        {"priors": None},
+        {"priors": "abc"},
+        {"priors": {"a": 1}},
+        {"priors": [["x"]]},
+        {"priors": [[None]]},
+        {"priors": [[10**400]]},
     ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_value_of_another_kind_is_unreadable(changes):
+    content = {**make_contract().to_json(), **changes}
+    with pytest.raises(UserError, match=r"file\.onnx: its contract is unreadable") as error:
+        contract_from_json(json.dumps(content), "file.onnx")
+    assert "\n" not in str(error.value)
+
+
+NO_COUNTS = [None, "abc", 5, {}, [], [1], [1, 2, 3], [-1, 2], [math.nan, 2], [1.5, 2], [True, 2]]
+NO_COUNTS += [["1", "2"], [None, 2], [10**400, 1], [[1], [2]]]
+
+
+@pytest.mark.parametrize(
+    "counts",
+    NO_COUNTS,
+    ids=lambda value: str(value)[:60],
+)
+def test_counts_of_training_rows_are_counts(counts):
+    for provenance in ({"label_counts": counts}, {"group_counts": [[3, 4], counts]}):
+        content = make_contract(provenance=provenance).to_json()
+        with pytest.raises(UserError, match="does not hold together: provenance"):
+            contract_from_json(json.dumps(content), "x")
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [{"group_counts": 5}, {"group_counts": None}, {"group_counts": []}, {"label_counts": [0, 0]}],
     ids=str,
 )
-def test_a_broken_value_is_named(changes):
-    content = {**make_contract().to_json(), **changes}
-    with pytest.raises(UserError, match=r"file\.onnx: its contract"):
-        contract_from_json(content, "file.onnx")
+def test_counts_of_training_rows_are_of_all_groups_and_of_some_row(provenance):
+    content = make_contract(provenance=provenance).to_json()
+    with pytest.raises(UserError, match="does not hold together: provenance"):
+        contract_from_json(json.dumps(content), "x")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "5", "null", "[" * 5000, {}, None], ids=str)
@@ -74,3 +164,9 @@ def test_decisions_at_the_threshold_and_of_the_other_positive_class():
 @pytest.mark.parametrize(("n_outputs", "groups"), [(2, 1), (8, 4)])
 def test_groups_in_the_head(n_outputs, groups):
     assert make_contract(n_outputs=n_outputs).num_groups == groups
+
+
+def test_priors_are_those_given_or_equal():
+    np.testing.assert_array_equal(make_contract(**WIDE).equal_or_given_priors(), WIDE["priors"])
+    equal = make_contract(n_outputs=6).equal_or_given_priors()
+    np.testing.assert_allclose(equal, np.full((3, 2), 1 / 6))

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import src.artifact.network as network_module
-from src.artifact.network import load_checkpoint, load_network, save_checkpoint
+from src.artifact.network import load_checkpoint, load_network, make_network, save_checkpoint
 from src.core.errors import UserError
+from tests.artifact.test_contract import make_contract
 
 
 class Payload:
@@ -94,3 +95,40 @@ def test_temperature_divides_the_logits_before_the_reduction(tiny_run):
         same_logits, probabilities = network(images)
     assert torch.equal(logits, same_logits)
     assert torch.allclose(probabilities, (logits / 2.0).softmax(1))
+
+
+@pytest.mark.parametrize("priors", [((0.5, 0.25), (0.0, 0.25)), ()], ids=["counted", "none"])
+def test_the_rule_takes_the_priors_of_the_contract(priors):
+    """Divided by the priors, summed over groups: by hand, at temperature 2."""
+    contract = make_contract(
+        n_outputs=4, reduction="shifted_sum_over_groups", priors=priors, temperature=2.0
+    )
+    logits = torch.tensor([[0.0, 1.0, 8.0, 2.0]])
+    _, found = make_network(contract, torch.nn.Identity())(logits)
+    odds = (logits[0] / 2).exp()
+    if priors:
+        odds = odds * torch.tensor([1 / 0.5, 1 / 0.25, 0.0, 1 / 0.25])
+    wanted = torch.stack([odds[0] + odds[2], odds[1] + odds[3]]) / odds.sum()
+    torch.testing.assert_close(found[0], wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"reduction": "maximum"}, "unknown reduction 'maximum'"),
+        ({"priors": [[1.0, 0.0], [0.0, 0.0]]}, "does not hold together: priors"),
+        ({"n_outputs": 4, "reduction": "x", "priors": []}, "do not fit its model test_resnet"),
+        ({"n_outputs": 10**12}, "does not hold together: n_outputs"),
+        ({"provenance": {"group_counts": "many"}}, "does not hold together: provenance"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_with_a_spoilt_contract_is_refused_in_a_line(
+    tiny_run, tmp_path, changes, expected
+):
+    content = load_checkpoint(tiny_run / "best_checkpoint.pth")
+    content["contract"] |= changes
+    save_checkpoint(tmp_path / "x.pth", content)
+    with pytest.raises(UserError, match=expected) as error:
+        load_network(tmp_path / "x.pth")
+    assert "\n" not in str(error.value)

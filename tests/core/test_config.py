@@ -7,6 +7,7 @@ import pytest
 from src.core.config import SECTIONS, Config, from_flat
 from src.core.errors import UserError
 
+TWO_SHARES = "expected two shares, 0 <= least <= largest <= 1"
 ALL_FIELDS = [(section, f) for section in SECTIONS.values() for f in fields(section)]
 
 
@@ -15,9 +16,9 @@ ALL_FIELDS = [(section, f) for section in SECTIONS.values() for f in fields(sect
 )
 def test_every_field_has_help_a_known_type_and_a_default_of_that_type(section, field):
     assert field.metadata["help"].strip()
-    assert field.type in (str, bool, int, float, float | None)
-    assert isinstance(field.default, field.type)
-    assert type(field.default) in (str, bool, int, float, type(None))
+    optional = (float | None, tuple[float, ...] | None)
+    assert field.type in (str, bool, int, float, *optional)
+    assert type(field.default) is (type(None) if field.type in optional else field.type)
 
 
 def test_no_two_sections_share_a_field_name():
@@ -89,6 +90,19 @@ def test_train_size_is_what_the_other_shares_leave():
         ({"weight_decay": -1.0}, "--weight_decay -1.0: expected 0 or more"),
         ({"weight_decay_end": -1.0}, "--weight_decay_end -1.0: expected 0 or more"),
         ({"clip_grad": 0.0}, "--clip_grad 0.0: expected more than 0"),
+        ({"mixup": -0.1}, "--mixup -0.1: expected 0, or 0.01 or more"),
+        ({"mixup": 0.009}, "--mixup 0.009: expected 0, or 0.01 or more"),
+        ({"cutmix": 1e-9}, "--cutmix 1e-09: expected 0, or 0.01 or more"),
+        ({"mixup_prob": 1.1}, "--mixup_prob 1.1: expected 0 to 1"),
+        ({"mixup_prob": -0.1}, "--mixup_prob -0.1: expected 0 to 1"),
+        ({"mixup_switch_prob": 2.0}, "--mixup_switch_prob 2.0: expected 0 to 1"),
+        ({"cutmix_minmax": (0.2,)}, f"--cutmix_minmax 0.2: {TWO_SHARES}"),
+        ({"cutmix_minmax": (0.2, 0.5, 0.8)}, f"--cutmix_minmax 0.2 0.5 0.8: {TWO_SHARES}"),
+        ({"cutmix_minmax": (0.8, 0.2)}, f"--cutmix_minmax 0.8 0.2: {TWO_SHARES}"),
+        ({"cutmix_minmax": (0.2, 1.1)}, f"--cutmix_minmax 0.2 1.1: {TWO_SHARES}"),
+        ({"cutmix_minmax": (-0.1, 0.5)}, f"--cutmix_minmax -0.1 0.5: {TWO_SHARES}"),
+        ({"cutmix_minmax": (0.0, 0.0)}, f"--cutmix_minmax 0.0 0.0: {TWO_SHARES}"),
+        ({"cutmix_minmax": ()}, f"--cutmix_minmax : {TWO_SHARES}"),
         ({"save_ckpt_freq": 0}, "--save_ckpt_freq: expected 1 or more"),
         ({"run_name": "a/b"}, "--run_name a/b: expected a plain name"),
         ({"run_name": ".."}, "--run_name ..: expected a plain name"),
@@ -115,6 +129,9 @@ def test_impossible_values_are_refused_in_one_line(setting, text):
         {"weight_decay": 0.0},
         {"weight_decay_end": None},
         {"clip_grad": None},
+        {"mixup": 0.01, "cutmix": 0.01, "mixup_prob": 0.0, "mixup_switch_prob": 1.0},
+        {"cutmix_minmax": (0.0, 1.0)},
+        {"cutmix_minmax": (1.0, 1.0)},
         {"run_name": "a b.c"},
         {"test_size": 0.0},
     ],

@@ -7,6 +7,7 @@ from src.core.errors import UserError
 from src.core.flags import DEFAULTS, convert, load_config, make_parser
 from src.core.seed_flags import SEED_FLAGS, Choice, Option, Prefix, Refused, canonical
 from src.engine.checks import check_settings
+from src.objectives.catalog import OBJECTIVES
 
 CHOICES = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Choice)]
 PREFIXES = [name for name, flag in SEED_FLAGS.items() if isinstance(flag, Prefix)]
@@ -238,7 +239,7 @@ def test_the_switches_stand_for_what_they_always_did():
     assert {name: SEED_FLAGS[name].call for name in CHOICES} == {
         "kaggle": "siim",
         "cielab": "resize || to_lab | normalize(stats='train')",
-        "oversample_malignant": "class_balanced",
+        "oversample_malignant": "oversample",
         "undersample_benign": "undersample",
         "ohem": "ohem",
         "recall_ce": "recall_cross_entropy",
@@ -446,7 +447,7 @@ def test_cielab_comes_and_goes_without_the_prefix_before_it(load, step):
 def test_skin_former_leaves_sampler_and_objective_alone(load):
     cfg = load("oversample_malignant: true\nfocal_loss: true", "--skin_former")
     assert changed(cfg) == {
-        "sampler": "class_balanced",
+        "sampler": "oversample",
         "objective": "focal",
         "augment": "skin_former | dermatoscopy",
     }
@@ -513,6 +514,67 @@ def test_an_option_at_its_off_value_changes_nothing(name):
 
 def test_null_betas_change_nothing(load):
     assert load("opt_betas: null") == Config()
+
+
+@pytest.mark.parametrize("loss", ["domain_independent", "domain_discriminative"])
+@pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
+def test_conditional_accuracy_is_the_own_heads_rule(load, loss, form):
+    expected = f"{loss}(reduction='own')"
+    for name in ("conditional_accuracy", "conditional-accuracy"):
+        cfg = load_config([f"--{loss}_loss", *form.format(name).split()])
+        assert changed(cfg) == {"objective": expected}
+        check_settings(cfg)
+    for first in (f"{loss}_loss: true", f"objective: {loss}"):
+        in_yaml = load(f"conditional_accuracy: true\n{first}")
+        assert changed(in_yaml) == {"objective": expected}
+    smoothed = load(f"{loss}_loss: true\nsmoothing: 0.1", "--conditional_accuracy")
+    assert smoothed.learning.objective == f"{loss}(smoothing=0.1, reduction='own')"
+
+
+@pytest.mark.parametrize("text", ["null", "false", "no"])
+def test_conditional_accuracy_of_null_or_false_asks_for_nothing(load, text):
+    assert load(f"conditional_accuracy: {text}") == Config()
+    for objective in (
+        "focal",
+        "domain_independent(reduction='prior_shift')",
+        "domain_independent(reduction='own')",
+    ):
+        cfg = load(f"conditional_accuracy: {text}\nobjective: {objective}")
+        assert cfg.learning.objective == objective
+    shifted = "objective: domain_independent(reduction='prior_shift')"
+    for flags in (["--no_conditional_accuracy"], ["--conditional_accuracy", "false"]):
+        assert load(shifted, *flags) == load(shifted)
+
+
+@pytest.mark.parametrize("flags", ["--conditional_accuracy false", "--no-conditional-accuracy"])
+def test_conditional_accuracy_is_taken_back_by_a_later_layer(load, flags):
+    text = "domain_independent_loss: true\nconditional_accuracy: true"
+    assert load(text, *flags.split()).learning.objective == "domain_independent"
+    text = "objective: domain_independent(reduction='own', smoothing=0.1)"
+    cfg = load(text, *flags.split())
+    assert cfg.learning.objective == "domain_independent(smoothing=0.1)"
+
+
+def test_conditional_accuracy_wins_over_an_earlier_rule_and_contradicts_one_beside_it(load):
+    text = "objective: domain_independent(reduction='prior_shift')"
+    cfg = load(text, "--conditional_accuracy")
+    assert cfg.learning.objective == "domain_independent(reduction='own')"
+    message = "--objective and --conditional_accuracy both set 'reduction': give one of them"
+    with pytest.raises(UserError, match=message):
+        load(text + "\nconditional_accuracy: true")
+
+
+WITHOUT_RULES = [
+    name for name in OBJECTIVES.names() if "reduction" not in OBJECTIVES.resolve(name).options
+]
+
+
+@pytest.mark.parametrize("objective", WITHOUT_RULES)
+def test_conditional_accuracy_needs_an_objective_with_heads_of_groups(objective):
+    cfg = load_config(["--conditional_accuracy", "--objective", objective])
+    with pytest.raises(UserError, match=f"'{objective}' has no option 'reduction'") as error:
+        check_settings(cfg)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -73,7 +73,7 @@ def test_image_that_went_bad_is_named(table):
 
 def test_training_batches_are_alike_with_and_without_processes(table):
     def epoch(num_workers):
-        batches = EpochBatches(SAMPLERS.build("class_balanced", labels=table.labels), 5, seed=2)
+        batches = EpochBatches(SAMPLERS.build("oversample", labels=table.labels), 5, seed=2)
         batches.epoch = 1
         chain = Augmentation("dermatoscopy")
         loader = train_loader(table, SPEC, chain, batches, num_workers, pin_memory=False)

@@ -197,7 +197,7 @@ def test_split_files_train_again_as_a_table(tiny_run, tiny_settings, tmp_path):
         {"objective": "domain_discriminative", "class_weights": "inverse_frequency"},
         {"preprocess": "resize || to_lab | normalize(stats='train')"},
         {"freeze_model": True, "update_freq": 2, "clip_grad": 1.0, "weight_decay_end": 0.1},
-        {"save_ckpt": False, "augment": "dermatoscopy", "sampler": "class_balanced"},
+        {"save_ckpt": False, "augment": "dermatoscopy", "sampler": "oversample"},
     ],
     ids=lambda settings: next(iter(settings)),
 )

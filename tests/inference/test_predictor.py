@@ -1,5 +1,6 @@
 """The torch-free predictor against the checkpoint, and against foreign and broken files."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,34 @@ def test_what_is_no_onnx_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"x\.onnx: not a usable ONNX model") as error:
         OnnxPredictor(path)
+    assert "\n" not in str(error.value)
+
+
+def test_logits_come_with_the_probabilities(tiny_onnx, demo):
+    images = list_images(demo / "isic2020" / "test" / "malignant")[:3]
+    for prediction in OnnxPredictor(tiny_onnx).predict(images, batch_size=2):
+        odds = np.exp(prediction.logits.astype(np.float64))
+        np.testing.assert_allclose(prediction.probabilities, odds / odds.sum(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_outputs": 8, "reduction": "sum_over_groups"},
+        {"n_outputs": 8, "reduction": "mean_over_groups", "own_head": True},
+        {"n_outputs": 3, "classes": ["a", "b", "c"]},
+    ],
+    ids=str,
+)
+def test_a_contract_that_is_not_of_its_graph_is_refused(tiny_onnx, demo, tmp_path, changes):
+    model = onnx.load(tiny_onnx)
+    (entry,) = (e for e in model.metadata_props if e.key == "melanoma_contract")
+    content = {**json.loads(entry.value), "priors": [], "provenance": {}, **changes}
+    entry.value = json.dumps(content)
+    onnx.save(model, tmp_path / "other.onnx")
+    image = list_images(demo / "isic2020" / "test" / "malignant")[0]
+    with pytest.raises(UserError, match=r"gives logits \(1, 2\) .* expected \(1, [38]\)") as error:
+        list(OnnxPredictor(tmp_path / "other.onnx").predict([image]))
     assert "\n" not in str(error.value)
 
 

@@ -1,93 +1,162 @@
-"""Objectives by name: loss, head width and decision rule fit each other."""
+"""What holds of every objective by name: loss, head width and decision rule fit each other."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
+from src.artifact.contract import Contract
 from src.core.errors import UserError
-from src.objectives.catalog import OBJECTIVES, class_weights, make_reduction, needs_groups
+from src.objectives.catalog import Objective, make_reduction, needs_groups
+from src.objectives.losses import cross_entropy
 from src.objectives.reductions import REDUCTIONS
-
-CLASSES, GROUPS = 3, 4
-GROUP_AWARE = {"domain_discriminative", "domain_independent"}
-
-
-def build(call: str, weight=None):
-    return OBJECTIVES.build(call, num_classes=CLASSES, num_groups=GROUPS, weight=weight)
-
-
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_head_width_and_reduction_fit(name):
-    objective = build(name)
-    assert objective.n_outputs == CLASSES * (GROUPS if name in GROUP_AWARE else 1)
-    assert objective.reduction in REDUCTIONS
-    reduction = make_reduction(objective.reduction, CLASSES, GROUPS)
-    assert reduction(torch.randn(5, objective.n_outputs)).shape == (5, CLASSES)
+from tests.objectives.samples import (
+    CALLS,
+    CLASSES,
+    EVEN,
+    GROUPS,
+    batch,
+    build,
+    value_and_gradient,
+)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_needs_groups_tells_whether_groups_change_the_loss(name):
-    objective = build(name)
+def decide(objective: Objective, logits, groups, counts=EVEN) -> np.ndarray:
+    """Class probabilities [N, CLASSES], as those who use the trained model get them."""
+    counts = torch.tensor(counts)
+    priors = counts if objective.n_outputs > CLASSES else counts.sum(0)[None]
+    priors = priors / priors.sum()
+    contract = Contract(
+        model="",
+        n_outputs=objective.n_outputs,
+        classes=("a", "b", "c"),
+        positive=1,
+        groups=(),
+        reduction=objective.reduction,
+        own_head=objective.own_head,
+        priors=tuple(map(tuple, priors.tolist())),
+        preprocessing={},
+    )
+    logits = logits.detach()
+    probabilities = make_reduction(objective.reduction, priors)(logits).numpy()
+    return contract.by_own_head(logits.numpy(), probabilities, groups.numpy())
+
+
+def share_learned(objective: Objective, decide=decide) -> float:
+    """The share of rows that are right after descending the loss of a linear model."""
     torch.manual_seed(0)
-    logits, targets = torch.randn(8, objective.n_outputs), torch.arange(8) % CLASSES
-    losses = {objective(logits, targets, torch.full((8,), g)).item() for g in range(GROUPS)}
-    assert needs_groups(name) == (len(losses) > 1) == (name in GROUP_AWARE)
-
-
-def test_needs_groups_reads_options_too():
-    assert needs_groups("domain_independent(smoothing=0.1)")
-    assert not needs_groups("focal(gamma=1.5)")
-
-
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_descending_the_loss_makes_the_reduction_right(name):
-    torch.manual_seed(0)
-    targets = torch.arange(120) % CLASSES
-    groups = torch.arange(120) // CLASSES % GROUPS
-    images = torch.nn.functional.one_hot(targets, CLASSES) + 0.15 * torch.randn(120, CLASSES)
-    objective = build(name)
-    reduction = make_reduction(objective.reduction, CLASSES, GROUPS)
-    head = torch.nn.Linear(CLASSES, objective.n_outputs)
+    rows = torch.arange(120)
+    targets, groups = rows % CLASSES, rows // CLASSES % GROUPS
+    # what a class looks like differs by group
+    images = one_hot(groups * CLASSES + targets) + 0.15 * torch.randn(120, CLASSES * GROUPS)
+    head = torch.nn.Linear(CLASSES * GROUPS, objective.n_outputs)
     torch.nn.init.zeros_(head.weight)
     optimizer = torch.optim.SGD(head.parameters(), lr=1.0)
-    for _ in range(60):
+    for _ in range(80):
         optimizer.zero_grad()
         objective(head(images), targets, groups).backward()
         optimizer.step()
-    right = reduction(head(images)).argmax(dim=1) == targets
-    assert right.float().mean() > 0.95
+    found = decide(objective, head(images), groups).argmax(axis=1)
+    return float((found == targets.numpy()).mean())
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_class_weights_change_the_loss(name):
-    torch.manual_seed(0)
-    plain, equal, unequal = (
-        build(name, weight) for weight in (None, torch.ones(3), torch.tensor([1.0, 1.0, 9.0]))
-    )
-    # the second row is wrong and surely so: a loss of its class counts in every objective
-    logits = torch.randn(6, plain.n_outputs)
-    targets, groups = torch.tensor([0, 2, 1, 0, 2, 1]), torch.arange(6) % GROUPS
-    losses = [objective(logits, targets, groups).item() for objective in (plain, equal, unequal)]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    assert losses[2] != pytest.approx(losses[0], rel=1e-2)
+def depends_on_groups(make) -> bool:
+    """Whether the loss of a new objective changes when rows of the same classes change groups."""
+    logits, targets, groups = batch(make())
+    others = torch.arange(len(groups)) // 3 % GROUPS
+    return make()(logits, targets, groups) != make()(logits, targets, others)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_head_width_and_decision_rule_fit(call):
+    objective = build(call)
+    assert objective.n_outputs in (CLASSES, CLASSES * GROUPS)
+    assert objective.reduction in REDUCTIONS
+    logits, _, groups = batch(objective)
+    for known in (groups, torch.full_like(groups, -1)):
+        found = decide(objective, logits, known)
+        assert found.shape == (12, CLASSES)
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_descending_the_loss_makes_the_decision_right(call):
+    assert share_learned(build(call)) > 0.95
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_needs_groups_tells_whether_groups_change_the_loss(call):
+    assert depends_on_groups(lambda: build(call)) == needs_groups(call)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_head_wider_than_the_classes_depends_on_the_group(call):
+    if build(call).n_outputs > CLASSES:
+        assert needs_groups(call)
+    else:
+        assert not build(call).own_head
+
+
+# rows of each group (down) and class (across), and what a model gives that learned no more
+COUNTS = [[40, 5, 5], [10, 30, 10]]
+OF_CLASS = [0.5, 0.35, 0.15]
+OF_CLASS_IN_GROUP = [[0.8, 0.1, 0.1], [0.2, 0.6, 0.2]]
+JOINT = [0.4, 0.05, 0.05, 0.1, 0.3, 0.1]
+HEADS = [0.8, 0.1, 0.1, 0.2, 0.6, 0.2]
+EQUAL = [1 / 3] * 3
 
 
 @pytest.mark.parametrize(
-    "name", ["cross_entropy", "focal", "domain_discriminative", "domain_independent"]
+    ("call", "outputs", "unknown", "known"),
+    [
+        ("cross_entropy", OF_CLASS, OF_CLASS, [OF_CLASS] * 2),
+        ("logit_adjustment", EQUAL, EQUAL, [EQUAL] * 2),
+        ("domain_discriminative", JOINT, OF_CLASS, [OF_CLASS] * 2),
+        ("domain_discriminative(reduction='own')", JOINT, OF_CLASS, OF_CLASS_IN_GROUP),
+        ("domain_discriminative(reduction='prior_shift')", JOINT, EQUAL, [EQUAL] * 2),
+        ("domain_independent", HEADS, OF_CLASS, [OF_CLASS] * 2),
+        ("domain_independent(reduction='own')", HEADS, OF_CLASS, OF_CLASS_IN_GROUP),
+        ("domain_independent(reduction='prior_shift')", HEADS, EQUAL, [EQUAL] * 2),
+    ],
 )
-def test_a_class_weight_of_two_counts_its_rows_twice(name):
-    torch.manual_seed(0)
-    weighted, plain = build(name, torch.tensor([1.0, 1.0, 2.0])), build(name)
-    logits, groups = torch.randn(6, plain.n_outputs), torch.arange(6) % GROUPS
-    targets = torch.tensor([0, 1, 2, 2, 1, 0])
-    twice = [0, 1, 2, 2, 3, 3, 4, 5]
-    wanted = plain(logits[twice], targets[twice], groups[twice])
-    torch.testing.assert_close(weighted(logits, targets, groups), wanted)
+def test_a_model_that_learned_only_how_frequent_rows_are(call, outputs, unknown, known):
+    """Such outputs are where the loss is least, and decide as the rule says."""
+    objective = build(call, counts=COUNTS)
+    rows = torch.tensor([[g, c] for g in (0, 1) for c in range(3) for _ in range(COUNTS[g][c])])
+    bias = torch.tensor(outputs).log().requires_grad_()
+    _, slope = value_and_gradient(
+        lambda x: objective(x.expand(len(rows), -1), rows[:, 1], rows[:, 0]), bias
+    )
+    torch.testing.assert_close(slope, torch.zeros_like(slope), rtol=0, atol=1e-6)
+    found = decide(objective, bias.expand(3, -1), torch.tensor([-1, 0, 1]), COUNTS)
+    np.testing.assert_allclose(found, [unknown, *known], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES.names())
-def test_weights_move_with_the_objective(name):
-    assert build(name, torch.ones(3)).to("meta").weight.device.type == "meta"
+def class_major(objective, logits, groups):
+    """The mistake of an ancestor: joint outputs read as class x group."""
+    return logits.detach().softmax(1).reshape(-1, CLASSES, GROUPS).sum(2).numpy()
+
+
+def ignoring(logits, targets, groups, weights):
+    """A wide head trained as if there were one group."""
+    return cross_entropy(logits, targets, groups, weights)
+
+
+def test_the_tests_above_see_a_class_major_layout():
+    assert share_learned(build("domain_discriminative"), class_major) < 0.8
+
+    def loss(logits, targets, groups, weights):
+        return cross_entropy(logits, targets * GROUPS + groups, groups, weights)
+
+    assert share_learned(Objective(CLASSES * GROUPS, loss, "sum_over_groups")) < 0.8
+
+
+def test_the_tests_above_see_that_groups_are_ignored():
+    objective = partial(Objective, CLASSES * GROUPS, ignoring, "sum_over_groups")
+    assert not depends_on_groups(objective)
+    assert share_learned(objective()) > 0.95  # which the other test alone would have let through
 
 
 @pytest.mark.parametrize(
@@ -97,10 +166,22 @@ def test_weights_move_with_the_objective(name):
         ("cross_entropy(smoothing=-0.1)", "smoothing=-0.1"),
         ("domain_discriminative(smoothing=1.5)", "smoothing=1.5"),
         ("domain_independent(smoothing=1.5)", "smoothing=1.5"),
-        ("focal(gamma=-1)", "expected 0 or more"),
+        ("domain_discriminative(reduction='mean')", "expected one of sum, prior_shift, own"),
+        ("domain_independent(reduction='sum')", "expected one of mean, prior_shift, own"),
+        ("domain_independent(reduction=None)", "expected a value like 'mean'"),
+        ("focal(gamma=-1)", "gamma=-1: expected 0 to 100"),
+        ("focal(gamma=1e39)", "gamma=1e+39: expected 0 to 100"),
+        ("group_dro(step=-1)", "step=-1: expected 0 to 100"),
+        ("group_dro(step=1e40)", "expected 0 to 100"),
+        ("logit_adjustment(tau=-0.5)", "tau=-0.5: expected 0 to 100"),
+        ("logit_adjustment(tau=1e40)", "expected 0 to 100"),
+        ("recall_cross_entropy(momentum=1)", "expected 0 <= momentum < 1"),
+        ("recall_cross_entropy(momentum=-0.1)", "momentum=-0.1"),
         ("ohem(fraction=0)", "expected 0 < fraction <= 1"),
         ("ohem(fraction=1.01)", "fraction=1.01"),
         ("ohem(fraction=True)", "fraction"),
+        ("ohem(count=-1)", "count=-1"),
+        ("ohem(count=1.5)", "expected a value like 0"),
         ("focal(gama=1)", "did you mean 'gamma'"),
         ("focall", "did you mean 'focal'"),
     ],
@@ -112,30 +193,6 @@ def test_wrong_option_is_refused_in_words(call, expected):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("counts", [[50, 50], [900, 100], [1, 2, 3, 4]])
-def test_inverse_frequency_weights_rows_to_a_mean_of_one(counts):
-    weights = class_weights("inverse_frequency", np.array(counts))
-    assert weights.dtype == torch.float32
-    wanted = [sum(counts) / (len(counts) * count) for count in counts]
-    np.testing.assert_allclose(weights, wanted, rtol=1e-6)
-    assert np.average(weights, weights=counts) == pytest.approx(1)
-
-
-def test_class_without_rows_weighs_nothing():
-    assert class_weights("inverse_frequency", np.array([6, 0, 2])).tolist() == pytest.approx(
-        [8 / 18, 0, 8 / 6]
-    )
-
-
-def test_none_gives_no_weights():
-    assert class_weights("none", np.array([1, 2])) is None
-
-
-def test_unknown_class_weights_are_refused():
-    with pytest.raises(UserError, match=r"--class_weights balanced: .*inverse_frequency"):
-        class_weights("balanced", np.array([1, 2]))
-
-
 def test_unknown_reduction_is_refused():
     with pytest.raises(UserError, match=r"'max'.*softmax, sum_over_groups, mean_over_groups"):
-        make_reduction("max", 2, 1)
+        make_reduction("max", torch.full((1, 2), 0.5))
