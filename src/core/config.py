@@ -30,6 +30,7 @@ class Data:
     )
     data_path: str = flag("./isic2020_challenge", "folder that holds the data set")
     skin_color_csv: str = flag("", "CSV with group, patient and split of each image")
+    known_groups_only: bool = flag(False, "leave out rows whose tone group is unknown")
     valid_size: float = flag(0.15, "share of validation rows where the data set has no split")
     test_size: float = flag(0.15, "share of test rows where the data set has no split")
     split_seed: int = flag(0, "seed of that split; --seed does not change it")

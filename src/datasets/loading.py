@@ -24,6 +24,8 @@ def load_table(data: Data) -> Table:
     if not path.is_dir():
         raise UserError(f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    if data.known_groups_only:
+        table = with_known_groups(table)
     unsplit = table.rows["split"] == ""
     if unsplit.any() and not unsplit.all():
         raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
@@ -50,6 +52,18 @@ def load_table(data: Data) -> Table:
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
+
+
+def with_known_groups(table: Table) -> Table:
+    """The rows whose tone group is known. Raises `UserError` where there is none."""
+    known = table.group_indices >= 0
+    if not known.any():
+        raise UserError(
+            "--known_groups_only: no row has a tone group; give them with --skin_color_csv"
+        )
+    if not known.all():
+        log.info("%d of %d rows left out: no tone group", (~known).sum(), len(table))
+    return table.with_rows(table.rows[known])
 
 
 def table_hash(table: Table) -> str:

@@ -96,7 +96,8 @@ def check_groups(train: Table, cfg: Config) -> None:
         if needs and n_unknown:
             raise UserError(
                 f"{what} needs the tone group of each training row: "
-                f"{n_unknown} of {len(train)} have none; give --skin_color_csv"
+                f"{n_unknown} of {len(train)} have none; give --skin_color_csv, or leave them out "
+                "with --known_groups_only"
             )
 
 

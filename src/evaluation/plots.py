@@ -1,9 +1,11 @@
 """Figures of predictions."""
 
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
@@ -22,6 +24,36 @@ def plot_by_group(predictions: Predictions, metrics: dict, path: Path) -> None:
         curves, bars = figure.subplots(1, 2)
         _roc_curves(curves, predictions, metrics)
         _rates(bars, metrics)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, dpi=130, format="png")
+
+
+def plot_gain_against_gap(rows: pd.DataFrame, path: Path) -> None:
+    """Save a PNG: AUROC against the equal-opportunity difference of each line of `compare`.
+
+    Crosses are 95 % intervals; the first line, which others are compared with, is black.
+    """
+    with matplotlib.rc_context({"font.size": 10, "axes.spines.top": False}):
+        figure = Figure(figsize=(9, 5.4), layout="constrained")
+        axes = figure.subplots()
+        colors = ["black", *matplotlib.colormaps["tab20"].colors]
+        for (_, row), color in zip(rows.iterrows(), cycle(colors), strict=False):
+            x, y = row["equal_opportunity_difference"], row["auroc"]
+            reach = {
+                side: [
+                    [max(0, row[name] - row[f"{name}_low"])],
+                    [max(0, row[f"{name}_high"] - row[name])],
+                ]
+                for side, name in (("xerr", "equal_opportunity_difference"), ("yerr", "auroc"))
+            }
+            axes.errorbar(x, y, **reach, fmt="none", color=color, alpha=0.35, linewidth=1)
+            axes.plot(x, y, "o", color=color, markersize=7, label=row["objective"])
+        axes.set(
+            xlabel="equal-opportunity difference between tone groups (less is fairer)",
+            ylabel="AUROC",
+            title="Accuracy against gap, with 95 % intervals",
+        )
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=130, format="png")
 

@@ -29,11 +29,12 @@ from src.objectives.catalog import OBJECTIVES
 # Adding a flag is a deliberate act: it changes what users type and what files hold.
 CANONICAL_FLAGS = """
     allow_leakage augment batch_size checkpoint class_weights clip_grad cutmix cutmix_minmax
-    data_path dataset device drop_path dropout epochs freeze_model in_22k input_size log_dir lr
-    malignant_copies max_bad_images mixup mixup_prob mixup_switch_prob model monitor num_classes
-    num_groups num_workers objective opt output_dir pin_mem preprocess pretrained resume
-    run_name sampler save_ckpt save_ckpt_freq scheduler seed skin_color_csv split_seed test
-    test_size update_freq valid_size weight_decay weight_decay_end weights
+    data_path dataset device drop_path dropout epochs freeze_model in_22k input_size
+    known_groups_only log_dir lr malignant_copies max_bad_images mixup mixup_prob
+    mixup_switch_prob model monitor num_classes num_groups num_workers objective opt output_dir
+    pin_mem preprocess pretrained resume run_name sampler save_ckpt save_ckpt_freq scheduler seed
+    skin_color_csv split_seed test test_size update_freq valid_size weight_decay weight_decay_end
+    weights
 """
 EARLIER_FLAGS = """
     cielab conditional_accuracy dist_on_itp dist_url distributed domain_discriminative_loss

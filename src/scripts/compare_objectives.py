@@ -1,0 +1,183 @@
+"""python -m src.scripts.compare_objectives --config YAML ...: objectives side by side, by tone.
+
+Trains every objective with every seed, each seed on a split of its own, and judges the test rows
+at the threshold that has the wanted specificity on the validation rows. A run that is complete in
+`--output_dir` is read, not repeated. Writes `objectives.csv`, `objectives.md`, `objectives.png`.
+"""
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.core.config import Config
+from src.core.errors import UserError, run_main
+from src.core.flags import make_parser, parse_flags, resolve
+from src.datasets.splits import connected_units
+from src.engine.checkpoint import find_run
+from src.engine.checks import check_settings
+from src.engine.log import make_folder, write_text
+from src.engine.run import train
+from src.evaluation.comparison import Scores, compare
+from src.evaluation.plots import plot_gain_against_gap
+from src.evaluation.thresholds import threshold_at_specificity
+from src.inference.evaluate import read_predictions
+from src.objectives.catalog import OBJECTIVES
+from src.skin_tone import GROUP_NAMES
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is compared, and how."""
+
+    objectives: list[str]
+    seeds: list[int]
+    specificity: float
+    min_malignant: int
+    n_draws: int
+
+
+def main(argv: list[str] | None) -> None:
+    given = parse_flags(make_comparison_parser(), argv)
+    options = take_options(given)
+    cfg = resolve(given)
+    for objective in options.objectives:
+        check_settings(cfg.with_settings(objective=objective))
+    folder = make_folder(Path(cfg.run.output_dir))
+    runs = {
+        objective: [finished_run(cfg, objective, seed) for seed in options.seeds]
+        for objective in options.objectives
+    }
+    units = units_of(path for paths in runs.values() for path in paths)
+    scores = {
+        objective: [read_scores(path, units, options.specificity) for path in paths]
+        for objective, paths in runs.items()
+    }
+    rows = compare(scores, GROUP_NAMES, options.min_malignant, options.n_draws)
+    rows.to_csv(folder / "objectives.csv", index=False)
+    write_text(folder / "objectives.md", to_markdown(rows))
+    plot_gain_against_gap(rows, folder / "objectives.png")
+    print(f"{to_markdown(rows)}written to {folder}")
+
+
+def make_comparison_parser() -> argparse.ArgumentParser:
+    """The trainer's flags and those of the comparison."""
+    parser = make_parser(__doc__.splitlines()[0])
+    group = parser.add_argument_group("Comparison")
+    group.add_argument(
+        "--objectives",
+        nargs="+",
+        metavar="CALL",
+        help="call strings of --objective; the first is what others are compared with "
+        "(default: cross_entropy, then every other one)",
+    )
+    group.add_argument(
+        "--seeds", nargs="+", metavar="N", help="a run and a split for each (default: 0 1 2)"
+    )
+    group.add_argument(
+        "--specificity", help="wanted on the validation rows, at which recall is judged (0.9)"
+    )
+    group.add_argument(
+        "--min_malignant", help="positive test images of a group to judge its recall by (10)"
+    )
+    group.add_argument("--n_draws", help="draws of the bootstrap (2000)")
+    return parser
+
+
+def take_options(given: dict) -> Options:
+    """The comparison's own flags, taken out of `given`. Raises `UserError` for wrong values."""
+    others = sorted(set(OBJECTIVES.names()) - {"cross_entropy"})
+    objectives = given.pop("objectives", ["cross_entropy", *others])
+    try:
+        options = Options(
+            objectives=objectives,
+            seeds=list(map(int, given.pop("seeds", [0, 1, 2]))),
+            specificity=float(given.pop("specificity", 0.9)),
+            min_malignant=int(given.pop("min_malignant", 10)),
+            n_draws=int(given.pop("n_draws", 2000)),
+        )
+    except ValueError as error:
+        raise UserError(f"{error}: expected a number (see --help)") from None
+    for name, fits in (
+        ("--specificity: expected 0 to 1, less than 1", 0 <= options.specificity < 1),
+        ("--min_malignant: expected 1 or more", options.min_malignant >= 1),
+        ("--n_draws: expected 100 or more", options.n_draws >= 100),
+        ("--seeds: expected different ones", len(set(options.seeds)) == len(options.seeds)),
+        ("--objectives: expected different ones", len(set(objectives)) == len(objectives)),
+    ):
+        if not fits:
+            raise UserError(name)
+    return options
+
+
+def finished_run(cfg: Config, objective: str, seed: int) -> Path:
+    """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
+    name = re.sub(r"[^a-z0-9.]+", "_", f"{objective}_seed{seed}")
+    cfg = cfg.with_settings(
+        objective=objective, seed=seed, split_seed=seed, run_name=name, resume="auto"
+    )
+    folder = find_run(cfg)
+    if folder and (folder / "metrics.json").is_file():
+        return folder
+    return train(cfg)
+
+
+def units_of(folders) -> dict[str, int]:
+    """The number of the lesion or patient of each test image, by file name."""
+    rows = pd.concat(pd.read_csv(folder / "test_split.csv", dtype=str) for folder in folders)
+    rows = rows.drop_duplicates("image").fillna("")
+    _, units = np.unique(connected_units(rows), return_inverse=True)
+    return {Path(i).name: unit for i, unit in zip(rows["image"], units.tolist(), strict=True)}
+
+
+def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
+    """The test rows of a run, decided at the threshold of its validation rows."""
+    valid, test = (
+        read_predictions(folder / f"predictions_{split}.csv", "") for split in ("valid", "test")
+    )
+    scores = [p.probabilities[:, p.positive] for p in (valid, test)]
+    threshold = threshold_at_specificity(valid.labels == valid.positive, scores[0], specificity)
+    return Scores(
+        images=np.array(test.names),
+        units=np.array([units[name] for name in test.names]),
+        target=test.labels == test.positive,
+        score=scores[1],
+        decision=scores[1] >= threshold,
+        groups=test.groups,
+    )
+
+
+def to_markdown(rows: pd.DataFrame) -> str:
+    """The main figures as a table, each with its interval, under a line of counts."""
+    figures = {
+        "auroc": "AUROC",
+        "auroc_gain": "against the first",
+        "recall": "recall",
+        "specificity": "specificity",
+        "worst_group_recall": "worst-group recall",
+        "equal_opportunity_difference": "equal-opportunity difference",
+    }
+    first = rows.iloc[0]
+    groups = ", ".join(
+        f"{first[column]} {column.removeprefix('n_malignant ').lower()}"
+        for column in rows
+        if column.startswith("n_malignant ")
+    )
+    lines = [
+        f"{first['n']} test images, {first['n_malignant']} malignant ({groups}), in the test rows "
+        f"of {first['n_runs']} runs.",
+        "",
+        f"| objective | {' | '.join(figures.values())} |",
+        "|---" * (len(figures) + 1) + "|",
+    ]
+    for _, row in rows.iterrows():
+        cells = [f"{row[f]:.3f} ({row[f + '_low']:.3f}–{row[f + '_high']:.3f})" for f in figures]
+        lines.append(f"| `{row['objective']}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run_main(main)
