@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 
@@ -15,6 +16,10 @@ from src.engine.run import train
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+# a loaded machine makes no test fail
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # one thread: on few cores torch's threads and the loaders' fight over them
 torch.set_num_threads(1)

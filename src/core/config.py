@@ -30,6 +30,11 @@ class Data:
     )
     data_path: str = flag("./isic2020_challenge", "folder that holds the data set")
     skin_color_csv: str = flag("", "CSV with group, patient and split of each image")
+    kfold: int = flag(0, "folds of a cross-validation by whole patients and lesions; 0: none")
+    fold: int = flag(-1, "train this fold alone, from 0; -1: all, one after the other")
+    train_on_all: bool = flag(
+        False, "train on the validation rows too; the last epoch is the result"
+    )
     known_groups_only: bool = flag(False, "leave out rows whose tone group is unknown")
     valid_size: float = flag(0.15, "share of validation rows where the data set has no split")
     test_size: float = flag(0.15, "share of test rows where the data set has no split")
@@ -62,6 +67,15 @@ class Data:
         _require(self.max_bad_images >= 0, "--max_bad_images: expected 0 or more")
         _require_seed("split_seed", self.split_seed)
         _require("{data_path}" not in self.data_path, "--data_path: contains {data_path} itself")
+        _require(self.kfold == 0 or self.kfold >= 2, f"--kfold {self.kfold}: expected 2 or more")
+        _require(
+            self.fold == -1 or 0 <= self.fold < self.kfold,
+            f"--fold {self.fold}: expected 0 to the number of --kfold minus 1",
+        )
+        _require(
+            not (self.kfold and self.train_on_all),
+            "--kfold and --train_on_all: folds are judged on the rows they leave out; give one",
+        )
         shares_fit = self.valid_size > 0 and self.test_size >= 0 and self.train_size > 0
         _require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
 
@@ -80,6 +94,9 @@ class Model:
     in_22k: bool = flag(False, "take the ImageNet-22k weights of that backbone")
     weights: str = flag("", "start from this file (a state dict) instead of published weights")
     freeze_model: bool = flag(False, "train the head only")
+    freeze: str = flag(
+        "", "freeze backbone parameters whose names begin so, joined by |: stem | stages.0"
+    )
     drop_path: float = flag(0.0, "stochastic depth rate, for backbones that have it")
     dropout: float = flag(0.0, "dropout before the head")
     num_classes: int = flag(0, "classes that the data must have; 0: as many as it has")
@@ -106,14 +123,27 @@ class Learning:
     class_weights: str = flag(
         "none", "weights of the loss, a call string: none, inverse_frequency(by='group_class')"
     )
-    opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd")
+    opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd, lamb, adan, lion")
     lr: float = flag(1e-4, "peak learning rate")
     weight_decay: float = flag(5e-3, "weight decay of matrices; biases and norms have none")
     weight_decay_end: float | None = flag(None, "weight decay at the end, reached along a cosine")
-    scheduler: str = flag("cosine", "learning rate over the steps, a call string: cosine, constant")
+    layer_decay: float = flag(
+        1.0, "factor of the learning rate from each layer to the one below it; 1: none"
+    )
+    scheduler: str = flag(
+        "cosine",
+        "learning rate over the steps, a call string: cosine, cosine_restarts, plateau, constant",
+    )
     epochs: int = flag(30, "passes over the training rows")
     batch_size: int = flag(16, "rows in a batch")
     update_freq: int = flag(1, "batches accumulated into one optimizer step")
+    early_stopping: int = flag(0, "stop after this many epochs without a better one; 0: never")
+    model_ema: bool = flag(
+        False, "judge, save and export a moving average of the weights instead of the last ones"
+    )
+    model_ema_decay: float = flag(0.9999, "share of the average that a step keeps")
+    model_ema_force_cpu: bool = flag(False, "keep that average in main memory")
+    sync_bn: bool = flag(False, "batch statistics over the batches of all processes")
     clip_grad: float | None = flag(None, "clip the norm of the gradient to this value")
     mixup: float = flag(0.0, "alpha of mixup, 0.01 or more; 0: off")
     cutmix: float = flag(0.0, "alpha of CutMix, 0.01 or more; 0: off")
@@ -135,6 +165,10 @@ class Learning:
             _require(value is None or value >= 0, f"--{name} {value}: expected 0 or more")
         clips = self.clip_grad is None or self.clip_grad > 0
         _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
+        decays = (("layer_decay", self.layer_decay), ("model_ema_decay", self.model_ema_decay))
+        for name, value in decays:
+            _require(0 < value <= 1, f"--{name} {value}: expected more than 0, at most 1")
+        _require(self.early_stopping >= 0, "--early_stopping: expected 0 or more epochs")
         self._check_mixing()
 
     def _check_mixing(self) -> None:
@@ -164,13 +198,39 @@ class Run:
     monitor: str = flag("malignant_f1", "metric of the validation rows that picks the best epoch")
     save_ckpt: bool = flag(True, "keep a checkpoint_epoch_<N>.pth beside the latest and the best")
     save_ckpt_freq: int = flag(1, "keep one every this many epochs")
+    keep_checkpoints: int = flag(0, "of those the last ones to keep; 0: all")
+    save_ckpt_steps: int = flag(
+        0, "write checkpoint_latest.pth within epochs too, every this many steps; 0: only after"
+    )
     seed: int = flag(0, "seed of weights, order, augmentation and dropout")
     device: str = flag("auto", "auto, cpu, cuda or cuda:<index>")
+    use_amp: bool = flag(False, "train in mixed precision")
+    amp_dtype: str = flag(
+        "auto", "of mixed precision: float16, bfloat16; auto: float16 on a GPU, bfloat16 on a CPU"
+    )
+    tf32: bool = flag(False, "TensorFloat-32 matrix products and convolutions on a GPU")
+    compile: bool = flag(False, "compile the model with torch.compile before training")
+    deterministic: bool = flag(False, "deterministic algorithms only, on a GPU somewhat slower")
+    fast_mode: bool = flag(False, "the fastest algorithms of cuDNN, which may differ between runs")
+    eval_batch_size: int = flag(64, "rows in a batch when judging, whatever the processes")
+    dist_timeout: float = flag(600.0, "seconds after which a process that is gone ends the run")
     test: bool = flag(False, "judge --checkpoint on the test rows (else validation); train nothing")
     checkpoint: str = flag("", "checkpoint that --test judges")
 
     def __post_init__(self):
         _require(self.save_ckpt_freq >= 1, "--save_ckpt_freq: expected 1 or more")
+        _require(self.keep_checkpoints >= 0, "--keep_checkpoints: expected 0 or more")
+        _require(self.save_ckpt_steps >= 0, "--save_ckpt_steps: expected 0 or more")
+        _require(self.eval_batch_size >= 1, "--eval_batch_size: expected 1 or more")
+        _require(self.dist_timeout > 0, "--dist_timeout: expected more than 0 seconds")
+        types = ("auto", "float16", "bfloat16")
+        _require(
+            self.amp_dtype in types, f"--amp_dtype {self.amp_dtype}: expected {', '.join(types)}"
+        )
+        _require(
+            not (self.deterministic and self.fast_mode),
+            "--deterministic and --fast_mode contradict each other: give one",
+        )
         _require_seed("seed", self.seed)
         plain = not self.run_name or Path(self.run_name).name == self.run_name
         _require(

@@ -75,10 +75,20 @@ class Refused:
         return f"accepted as {' or '.join(map(str, self.neutral))} only: {self.instead}"
 
 
-_NOT_YET = "not available in this version"
-_LAUNCH = "distributed training is " + _NOT_YET
+@dataclass(frozen=True)
+class Ignored:
+    """A flag that launchers and old commands give, whose value the environment tells."""
 
-SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused] = {
+    annotation: Any
+
+    @property
+    def help(self) -> str:
+        return "accepted and not read: the processes are those that torchrun or SLURM started"
+
+
+_LAUNCH = "start the processes with torchrun, which tells them in RANK, WORLD_SIZE, LOCAL_RANK"
+
+SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignored] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
@@ -104,18 +114,12 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused] = {
     "warmup_epochs": Option("scheduler", "warmup_epochs", float, 0.0),
     "warmup_steps": Option("scheduler", "warmup_steps", int, -1),
     "min_lr": Option("scheduler", "min_lr", float),
-    "layer_decay": Refused(float, (1.0,), _NOT_YET),
-    # mixing, averaging, precision
     "mixup_mode": Refused(str, ("batch",), "a batch is mixed with one share"),
-    "model_ema": Refused(bool, (False,), _NOT_YET),
-    "model_ema_decay": Refused(float, (0.9999,), "it matters to model_ema alone"),
-    "model_ema_force_cpu": Refused(bool, (False,), "it matters to model_ema alone"),
-    "use_amp": Refused(bool, (False,), _NOT_YET),
     # launching
     "start_epoch": Refused(int, (0,), "--resume continues at the right epoch"),
-    "world_size": Refused(int, (1,), _LAUNCH),
-    "local_rank": Refused(int, (-1, 0), _LAUNCH),
-    "distributed": Refused(bool, (False,), _LAUNCH),
+    "world_size": Ignored(int),
+    "local_rank": Ignored(int),
+    "distributed": Ignored(bool),
     "dist_on_itp": Refused(bool, (False,), _LAUNCH),
     "dist_url": Refused(str, ("env://",), _LAUNCH),
 }

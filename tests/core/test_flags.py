@@ -28,20 +28,22 @@ from src.objectives.catalog import OBJECTIVES
 
 # Adding a flag is a deliberate act: it changes what users type and what files hold.
 CANONICAL_FLAGS = """
-    allow_leakage augment batch_size checkpoint class_weights clip_grad cutmix cutmix_minmax
-    data_path dataset device drop_path dropout epochs freeze_model in_22k input_size
-    known_groups_only log_dir lr malignant_copies max_bad_images mixup mixup_prob
-    mixup_switch_prob model monitor num_classes num_groups num_workers objective opt output_dir
-    pin_mem preprocess pretrained resume run_name sampler save_ckpt save_ckpt_freq scheduler seed
-    skin_color_csv split_seed test test_size update_freq valid_size weight_decay weight_decay_end
-    weights
+    allow_leakage amp_dtype augment batch_size checkpoint class_weights clip_grad compile cutmix
+    cutmix_minmax data_path dataset deterministic device dist_timeout drop_path dropout
+    early_stopping epochs eval_batch_size fast_mode fold freeze freeze_model in_22k input_size
+    keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies
+    max_bad_images mixup mixup_prob mixup_switch_prob model model_ema model_ema_decay
+    model_ema_force_cpu monitor num_classes num_groups num_workers objective opt output_dir
+    pin_mem preprocess pretrained resume run_name sampler save_ckpt save_ckpt_freq save_ckpt_steps
+    scheduler seed skin_color_csv split_seed sync_bn test test_size tf32 train_on_all update_freq
+    use_amp valid_size weight_decay weight_decay_end weights
 """
 EARLIER_FLAGS = """
     cielab conditional_accuracy dist_on_itp dist_url distributed domain_discriminative_loss
-    domain_independent_loss focal_loss ifw kaggle kaggle_csv_file kaggle_image_dir layer_decay
-    local_rank min_lr mixup_mode model_ema model_ema_decay model_ema_force_cpu ohem opt_betas
-    opt_eps oversample_malignant recall_ce segment_out_skin skin_former smoothing start_epoch
-    undersample_benign undersample_benign_ratio use_amp warmup_epochs warmup_steps world_size
+    domain_independent_loss focal_loss ifw kaggle kaggle_csv_file kaggle_image_dir local_rank
+    min_lr mixup_mode ohem opt_betas opt_eps oversample_malignant recall_ce segment_out_skin
+    skin_former smoothing start_epoch undersample_benign undersample_benign_ratio warmup_epochs
+    warmup_steps world_size
 """
 
 
