@@ -58,8 +58,12 @@ def load_contract(path: str | Path) -> Contract:
 
 def load_network(path: str | Path) -> tuple[Network, Contract]:
     """(network in evaluation mode on the CPU, its contract) from a checkpoint file."""
-    content = load_checkpoint(path)
-    contract = contract_from_json(content["contract"], str(path))
+    return network_from(load_checkpoint(path), str(path))
+
+
+def network_from(content: dict[str, Any], source: str) -> tuple[Network, Contract]:
+    """(network in evaluation mode on the CPU, its contract) from a checkpoint's content."""
+    contract = contract_from_json(content["contract"], source)
     size = contract.spec().output_size
     classifier = MelanomaClassifier(contract.model, contract.n_outputs, size)
     try:
@@ -67,6 +71,6 @@ def load_network(path: str | Path) -> tuple[Network, Contract]:
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
-            f"{path}: its weights do not fit its model {contract.model} ({reason})"
+            f"{source}: its weights do not fit its model {contract.model} ({reason})"
         ) from None
     return make_network(contract, classifier).eval(), contract

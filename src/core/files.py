@@ -1,6 +1,7 @@
 """Writing files so that a kill leaves the old one or the new one, whole."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,3 +18,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Replace `path` by a copy of `source`."""
+    with replacing(path) as temporary:
+        shutil.copyfile(source, temporary)

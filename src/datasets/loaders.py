@@ -1,6 +1,7 @@
 """Data loaders, and the check of every image before training starts."""
 
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -62,24 +63,38 @@ def train_loader(
         batch_sampler=batches,
         num_workers=n_processes(num_workers),
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
     )
 
 
 def eval_loader(
-    table: Table, preprocessing: Preprocessing, batch_size: int, num_workers: int, pin_memory: bool
+    table: Table,
+    preprocessing: Preprocessing,
+    batch_size: int,
+    num_workers: int,
+    pin_memory: bool,
+    rank: int = 0,
+    n_ranks: int = 1,
 ) -> DataLoader:
-    """Batches of (images, labels, groups) in the table's order, every row once."""
+    """Batches of (images, labels, groups) in the table's order, every row once.
+
+    Of `n_ranks` processes each has one `rank` and takes every n-th batch; what is in a batch does
+    not depend on their number.
+    """
+    rows = range(len(table))
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     return DataLoader(
         LocalISICDataset(table, preprocessing),
-        batch_size=batch_size,
+        batch_sampler=batches[rank::n_ranks],
         num_workers=n_processes(num_workers),
         pin_memory=pin_memory,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_start_worker,
     )
 
 
-def _one_thread(_: int) -> None:
-    """Loading processes share the cores: one thread each."""
+def _start_worker(_: int) -> None:
+    """Loading processes share the cores, one thread each; stopping is for their parent to do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

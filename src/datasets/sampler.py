@@ -91,13 +91,14 @@ class EpochBatches:
     Of `n_ranks` processes each has one `rank` and takes every n-th draw: batches of `batch_size`
     on each are together the batches of `n_ranks * batch_size` that one process would have. Draws
     that do not go round are left out, as is a last batch of a single row (batch statistics need
-    two), unless it is the only. Raises `UserError` where an epoch has fewer draws than ranks.
+    two), unless it is the only. `start` is the batch that an epoch begins with. Raises `UserError`
+    where an epoch has fewer draws than ranks.
     """
 
     def __init__(self, order: Order, batch_size: int, seed: int, rank: int = 0, n_ranks: int = 1):
         self.order, self.batch_size, self.seed = order, batch_size, seed
         self.rank, self.n_ranks = rank, n_ranks
-        self.epoch = 0
+        self.epoch, self.start = 0, 0
         n_draws = len(order(np.random.default_rng(0)))  # the same in every epoch
         if n_draws < n_ranks:
             raise UserError(
@@ -111,8 +112,8 @@ class EpochBatches:
         seeds = sequence.generate_state(len(rows), np.uint32)
         draws = list(zip(rows.tolist(), seeds.tolist(), strict=True))
         mine = draws[self.rank : self._n_rows * self.n_ranks : self.n_ranks]
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            yield mine[start : start + self.batch_size]
+        for number in range(self.start, len(self)):
+            yield mine[number * self.batch_size : (number + 1) * self.batch_size]
 
     def __len__(self) -> int:
         full, rest = divmod(self._n_rows, self.batch_size)

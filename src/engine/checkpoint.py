@@ -1,14 +1,17 @@
 """The state of a run on disk, and finding the run to continue."""
 
 import json
+import logging
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from src.artifact.contract import contract_from_json
 from src.artifact.network import load_checkpoint, save_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import copy_whole
+from src.engine.loop import Position
 from src.engine.parts import Parts
 from src.evaluation.metrics import MONITORED
 from src.evaluation.report import scalars
@@ -16,83 +19,156 @@ from src.evaluation.report import scalars
 LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
 # settings that may differ between the parts of one run: they do not change its result
 _FREE = ("resume", "run_name", "output_dir", "log_dir", "num_workers", "pin_mem", "save_ckpt")
-_FREE += ("save_ckpt_freq", "test", "checkpoint", "device")
+_FREE += ("save_ckpt_freq", "save_ckpt_steps", "keep_checkpoints", "dist_timeout", "device")
+_FREE += ("test", "checkpoint")
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """How far a run has come: the epochs done, and which of them is best by the monitor."""
+    """How far a run has come: epochs done, which of them is best, the place within the next."""
 
     history: list[dict] = field(default_factory=list)
     best_epoch: int = -1
-
-    @property
-    def next_epoch(self) -> int:
-        """The epoch to train next."""
-        return len(self.history)
+    position: Position = field(default_factory=Position)
 
     def add(self, entry: dict, monitor: str) -> None:
         """Append an epoch and note in it whether it is the best so far.
 
-        AUROC breaks ties. Raises `UserError` where the validation rows leave `monitor` undefined.
+        AUROC breaks ties; without validation rows the last is best. Raises `UserError` where the
+        validation rows leave `monitor` undefined.
         """
-        value = entry["valid"].get(monitor)
-        if value is None or math.isnan(value):
-            raise UserError(
-                f"--monitor {monitor} is undefined on these validation rows: choose another metric"
-            )
+        if entry["valid"]:
+            value = entry["valid"].get(monitor)
+            if value is None or math.isnan(value):
+                raise UserError(
+                    f"--monitor {monitor} is undefined on these validation rows: choose another "
+                    "metric"
+                )
         best = self.history[self.best_epoch] if self.history else None
-        entry["is_best"] = best is None or _score(entry, monitor) > _score(best, monitor)
+        entry["is_best"] = (
+            best is None or not entry["valid"] or _score(entry, monitor) > _score(best, monitor)
+        )
         if entry["is_best"]:
             self.best_epoch = entry["epoch"]
         self.history.append(entry)
+        self.position = Position(epoch=entry["epoch"] + 1)
+
+    def values(self, monitor: str) -> list[float]:
+        """The monitored value of each epoch, higher is better."""
+        return [_score(entry, monitor)[0] for entry in self.history if entry["valid"]]
+
+    def epochs_without_gain(self) -> int:
+        """Epochs since the best one."""
+        return len(self.history) - 1 - self.best_epoch
 
 
-def save_epoch(folder: Path, parts: Parts, progress: Progress, names: list[str]) -> None:
-    """Write the state after the last epoch under each of `names`.
+def save_state(folder: Path, parts: Parts, progress: Progress, names: list[str]) -> None:
+    """Write the state under each of `names`, the last one last.
 
     Weights and contract are for users of the model, the rest is to continue from.
     """
-    last = progress.history[-1]
-    defined = {k: v for k, v in scalars(last["valid"]).items() if math.isfinite(v)}
-    contract = replace(parts.contract, metrics=defined)
+    history, trainer = progress.history, parts.trainer
+    valid = history[-1]["valid"] if history else {}
+    defined = {k: v for k, v in scalars(valid).items() if math.isfinite(v)}
     content = {
-        "model_state_dict": parts.classifier.state_dict(),
-        "optimizer_state_dict": parts.optimizer.state_dict(),
-        "objective_state_dict": parts.judge.objective.state_dict(),
-        "contract": contract.to_json(),
-        "epoch": last["epoch"],
+        "model_state_dict": trainer.classifier.state_dict(),
+        "optimizer_state_dict": trainer.optimizer.state_dict(),
+        "objective_state_dict": trainer.objective.state_dict(),
+        "scaler_state_dict": trainer.scaler.state_dict(),
+        "contract": replace(parts.contract, metrics=defined).to_json(),
+        "epoch": len(history) - 1,
         "best_epoch": progress.best_epoch,
-        "history": progress.history,
+        "history": history,
+        "position": asdict(progress.position) | {"n_processes": trainer.processes.count},
     }
-    for name in names:
-        save_checkpoint(folder / name, content)
+    if trainer.average is not None:
+        # the average is the model; what steps continue from is beside it
+        content["training_state_dict"] = content["model_state_dict"]
+        content["model_state_dict"] = trainer.average.module.state_dict()
+        content["n_averaged"] = int(trainer.average.n_averaged)
+    save_checkpoint(folder / names[0], content)
+    for name in names[1:]:
+        copy_whole(folder / names[0], folder / name)
 
 
-def load_epoch(path: Path, parts: Parts) -> Progress:
-    """Put a checkpoint's state into classifier and optimizer; how far it had come."""
-    content = load_checkpoint(path)
-    before = contract_from_json(content["contract"], str(path)).provenance.get("table")
+def load_state(content: dict, source: str, parts: Parts) -> Progress:
+    """Put a checkpoint's content into the parts; how far it had come.
+
+    Raises `UserError` where it is of other data or another model.
+    """
+    before = contract_from_json(content["contract"], source).provenance.get("table")
     if before != parts.contract.provenance["table"]:
         raise UserError(
-            f"{path}: the data changed since this run was started (rows, labels, groups or split): "
-            "start a new run, or bring back the data"
+            f"{source}: the data changed since this run was started (rows, labels, groups or "
+            "split): start a new run, or bring back the data"
         )
+    trainer = parts.trainer
     try:
-        parts.classifier.load_state_dict(content["model_state_dict"])
-        parts.optimizer.load_state_dict(content["optimizer_state_dict"])
-        parts.judge.objective.load_state_dict(content["objective_state_dict"])
-        return Progress(list(content["history"]), int(content["best_epoch"]))
-    except (KeyError, ValueError, RuntimeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
-        raise UserError(f"{path}: it does not fit this run ({reason})") from None
+        position = dict(content["position"])
+        n_processes = position.pop("n_processes")
+        progress = Progress(
+            list(content["history"]), int(content["best_epoch"]), Position(**position)
+        )
+        if trainer.average is not None:
+            trainer.average.module.load_state_dict(content["model_state_dict"])
+            trainer.average.n_averaged.fill_(content["n_averaged"])
+        trained = "model_state_dict" if trainer.average is None else "training_state_dict"
+        trainer.classifier.load_state_dict(content[trained])
+        trainer.optimizer.load_state_dict(content["optimizer_state_dict"])
+        trainer.objective.load_state_dict(content["objective_state_dict"])
+        trainer.scaler.load_state_dict(content["scaler_state_dict"])
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        reason = (str(error).strip().splitlines() or [repr(error)])[0][:120]
+        raise UserError(f"{source}: it does not fit this run ({reason})") from None
+    if progress.position.step and n_processes != trainer.processes.count:
+        raise UserError(
+            f"{source}: stopped within an epoch by {n_processes} processes: continue it with as "
+            f"many (now {trainer.processes.count})"
+        )
+    return progress
+
+
+def state_files(cfg: Config, folder: Path) -> list[Path]:
+    """The checkpoints that a run may continue from, in the order to try them.
+
+    A file named by `--resume` is the only one; else the latest state, then by epoch downwards.
+    """
+    if cfg.run.resume not in ("", "auto") and Path(cfg.run.resume).is_file():
+        return [Path(cfg.run.resume)]
+    kept = sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of, reverse=True)
+    return [path for path in (folder / LATEST, *kept, folder / BEST) if path.is_file()]
+
+
+def readable_state(paths: list[Path]) -> tuple[dict, str]:
+    """(content, path) of the first checkpoint that can be read; those that cannot are named.
+
+    Raises `UserError` where there is none.
+    """
+    errors = []
+    for path in paths:
+        try:
+            content = load_checkpoint(path)
+        except UserError as error:
+            log.warning("%s; trying the one before it", error)
+            errors.append(error)
+            continue
+        return content, str(path)
+    raise errors[0]
+
+
+def remove_old(folder: Path, n_kept: int) -> None:
+    """Delete all but the last `n_kept` checkpoints of single epochs; 0 keeps all."""
+    kept = sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of)
+    for path in kept[:-n_kept] if n_kept else []:
+        path.unlink()
 
 
 def find_run(cfg: Config) -> Path | None:
     """The folder that `--resume` continues: None to start a new one.
 
     `auto` takes the folder `--run_name` names, else the newest in `--output_dir` with the same
-    settings. Else it is a run's folder, or a checkpoint in it; the run goes on from its latest.
+    settings. Else it is a run's folder, or a checkpoint in one.
     Raises `UserError` for a run of other settings.
     """
     if not cfg.run.resume:
@@ -101,14 +177,14 @@ def find_run(cfg: Config) -> Path | None:
     if cfg.run.resume != "auto":
         path = Path(cfg.run.resume)
         folder = path if path.is_dir() else path.parent
-        if not path.exists() or not (folder / LATEST).is_file():
+        if not path.exists() or (path.is_dir() and not _has_state(folder)):
             raise UserError(f"--resume {path}: expected auto or the folder of a run")
     elif cfg.run.run_name:
         folder = root / cfg.run.run_name
-        if not (folder / LATEST).is_file():
+        if not _has_state(folder):
             return None
     else:
-        runs = sorted(path.parent for path in root.glob(f"*/{LATEST}"))
+        runs = sorted({path.parent for path in root.glob("*/*.pth") if _has_state(path.parent)})
         same = [run for run in runs if not _differences(run, cfg)]
         return same[-1] if same else None
     different = _differences(folder, cfg)
@@ -118,6 +194,15 @@ def find_run(cfg: Config) -> Path | None:
             "give the same ones, or start a new run"
         )
     return folder
+
+
+def _has_state(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (LATEST, BEST))
+
+
+def _epoch_of(path: Path) -> int:
+    number = path.stem.removeprefix("checkpoint_epoch_")
+    return int(number) if number.isdecimal() else -1
 
 
 def _differences(folder: Path, cfg: Config) -> list[str]:

@@ -1,5 +1,6 @@
 """Refusing what cannot be trained, in words, before anything is started."""
 
+import shutil
 from pathlib import Path
 
 import torch
@@ -11,7 +12,10 @@ from src.datasets.augment import Augmentation
 from src.datasets.copies import copy_names
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
-from src.engine.optim import SCHEDULERS, make_optimizer
+from src.engine.distributed import ALONE, Processes
+from src.engine.optim import make_optimizer
+from src.engine.precision import autocast_dtype
+from src.engine.schedules import SCHEDULERS
 from src.evaluation.metrics import MONITORED
 from src.models.backbones import check_name
 from src.objectives.catalog import OBJECTIVES, needs_groups
@@ -41,7 +45,7 @@ def check_settings(cfg: Config) -> None:
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
-    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0)
+    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0, 1.0)
     # a long run: warm-up is held against the real number of steps when that is known
     SCHEDULERS.build(
         cfg.learning.scheduler, lr=cfg.learning.lr, n_steps=10**9, steps_per_epoch=1000
@@ -52,10 +56,15 @@ def check_settings(cfg: Config) -> None:
         raise UserError(f"--monitor {cfg.run.monitor}: no such metric{hint} (known: {known})")
 
 
-def pick_device(name: str) -> torch.device:
-    """The device to run on; `auto` is a GPU where there is one."""
+def pick_device(name: str, processes: Processes = ALONE) -> torch.device:
+    """The device to run on; `auto` is a GPU where there is one, and each process has its own."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes.count > 1 and torch.cuda.is_available():
+        # a launcher may show each process its own GPU alone
+        device = torch.device("cuda", processes.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -66,6 +75,15 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= found:
         raise UserError(f"--device {name}: {found} GPUs found; use --device cpu or --device auto")
     return device
+
+
+def check_device(cfg: Config, device: torch.device) -> None:
+    """Raise `UserError` for what the device cannot do."""
+    autocast_dtype(cfg.run, device)
+    if cfg.learning.sync_bn and device.type == "cpu":
+        raise UserError("--sync_bn: expected GPUs; batch statistics cannot be shared on CPUs")
+    if cfg.run.compile and device.type == "cpu" and not shutil.which("g++"):
+        raise UserError("--compile: no C++ compiler (g++) found, which a CPU needs for it")
 
 
 def check_table(table: Table, cfg: Config) -> None:
@@ -79,10 +97,23 @@ def check_table(table: Table, cfg: Config) -> None:
     absent = set(range(len(table.classes))) - set(train.labels.tolist())
     if absent:
         raise UserError(f"no training image of class {table.classes[min(absent)]}")
-    if not len(table.split("valid")):
+    if cfg.data.train_on_all:
+        check_without_validation(cfg)
+    elif not len(table.split("valid")):
         raise UserError("no validation rows: expected a split with train and valid")
     check_skin_former(train, cfg.data.augment)
     check_groups(train, cfg)
+
+
+def check_without_validation(cfg: Config) -> None:
+    """Raise `UserError` where a setting needs validation rows, and there are to be none."""
+    needing = {
+        "--early_stopping": cfg.learning.early_stopping > 0,
+        f"--scheduler {cfg.learning.scheduler}": "plateau" in cfg.learning.scheduler,
+    }
+    for name, needs in needing.items():
+        if needs:
+            raise UserError(f"{name} needs validation rows: --train_on_all leaves none")
 
 
 def check_groups(train: Table, cfg: Config) -> None:

@@ -1,5 +1,6 @@
 """Judging a network on a split: predictions, metrics, and the files that hold them."""
 
+import itertools
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
 from src.engine.checks import pick_device
+from src.engine.distributed import ALONE, Processes
 from src.engine.log import log_to_console, make_folder, write_text
-from src.engine.loop import Outputs, predict
+from src.engine.loop import predict
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
 from src.evaluation.report import summary, to_strict_json, write_report
@@ -38,24 +40,20 @@ class Judge:
         contract: Contract,
         objective: Objective,
         device: torch.device,
+        processes: Processes = ALONE,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
+        self.processes = processes
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
-        """The predictions of a split's rows and their metrics, the objective's loss among them."""
+        """The predictions of a split's rows and their metrics, the objective's loss among them.
+
+        All processes share the work, and each has the whole result.
+        """
         rows = self.table.split(split)
-        loader = eval_loader(
-            rows,
-            self.contract.spec(),
-            self.cfg.learning.batch_size,
-            self.cfg.data.num_workers,
-            pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
-        )
-        outputs = predict(network, loader, self.device, split)
-        probabilities = self.contract.by_own_head(
-            outputs.logits.numpy(), outputs.probabilities, rows.group_indices
-        )
+        logits, probabilities = self._outputs(network, rows, split)
+        probabilities = self.contract.by_own_head(logits, probabilities, rows.group_indices)
         predictions = Predictions(
             names=[Path(path).name for path in rows.rows["image"]],
             labels=rows.labels,
@@ -66,20 +64,39 @@ class Judge:
             positive=self.contract.positive,
             group_names=self.contract.groups,
         )
-        return predictions, {"loss": self._loss(outputs), **evaluate(predictions)}
+        return predictions, {"loss": self._loss(logits, rows), **evaluate(predictions)}
+
+    def _outputs(self, network: Network, rows: Table, title: str) -> list[np.ndarray]:
+        """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
+        loader = eval_loader(
+            rows,
+            self.contract.spec(),
+            self.cfg.run.eval_batch_size,
+            self.cfg.data.num_workers,
+            pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
+            rank=self.processes.rank,
+            n_ranks=self.processes.count,
+        )
+        quiet = not self.processes.is_main
+        shares = self.processes.gather(predict(network, loader, self.device, title, quiet))
+        # batch 0 is the first of process 0, batch 1 the first of process 1, and so on
+        batches = [b for turn in itertools.zip_longest(*shares) for b in turn if b is not None]
+        return [np.concatenate(column) for column in zip(*batches, strict=True)]
 
     @torch.inference_mode()
-    def _loss(self, outputs: Outputs) -> float:
+    def _loss(self, logits: np.ndarray, rows: Table) -> float:
         """The objective over all rows at once (those of trained groups, where it needs them)."""
-        usable = torch.ones_like(outputs.groups, dtype=torch.bool)
+        parts = (logits, rows.labels, rows.group_indices)
+        logits, labels, groups = (torch.from_numpy(np.array(part)) for part in parts)
+        usable = torch.ones_like(groups, dtype=torch.bool)
         if groups_needed(self.cfg):
             n_groups = len(trained_counts(self.contract).by_group)
-            usable = (outputs.groups >= 0) & (outputs.groups < n_groups)
+            usable = (groups >= 0) & (groups < n_groups)
         if not usable.any():
             return float("nan")
         self.objective.eval()
-        parts = (outputs.logits, outputs.labels, outputs.groups)
-        return self.objective(*(part[usable].to(self.device) for part in parts)).item()
+        kept = (part[usable].to(self.device) for part in (logits, labels, groups))
+        return self.objective(*kept).item()
 
     def report(self, network: Network, folder: Path, splits: tuple[str, ...]) -> dict:
         """Judge the splits that have rows, write all files into `folder`; their metrics."""
@@ -87,11 +104,17 @@ class Judge:
         for split in splits:
             if len(self.table.split(split)):
                 predictions, found[split] = self(network, split)
-                write_report(folder, split, predictions, found[split])
+                if self.processes.is_main:
+                    write_report(folder, split, predictions, found[split])
                 log.info("%s:\n%s", split, summary(found[split]))
         if "test" not in found:
-            log.warning("no test rows: these figures are of the rows that chose the best epoch")
-        write_text(folder / "metrics.json", to_strict_json(found, indent=2))
+            log.warning(
+                "no test rows: these figures are of the rows that chose the best epoch"
+                if found
+                else "no rows left to judge the model on: see --train_on_all"
+            )
+        if self.processes.is_main:
+            write_text(folder / "metrics.json", to_strict_json(found, indent=2))
         return found
 
 

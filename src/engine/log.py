@@ -92,17 +92,20 @@ class RunLog:
 
         log.info(_epoch_line(entry, self._epochs))
 
-    def close(self) -> None:
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Flush and let go of the files."""
         self._writer.close()
         logging.getLogger("src").removeHandler(self._handler)
         self._handler.close()
 
 
-def log_to_console() -> None:
-    """Send this software's log lines to stdout, once."""
+def log_to_console(is_main: bool = True) -> None:
+    """Send this software's log lines to stdout, once; other processes than the main say errors."""
     logger = logging.getLogger("src")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if is_main else logging.ERROR)
     logger.propagate = False
     if not any(isinstance(handler, _Console) for handler in logger.handlers):
         logger.addHandler(_Console())
@@ -118,10 +121,12 @@ class _Console(logging.Handler):
 
 
 def _epoch_line(entry: dict, epochs: int) -> str:
-    valid = entry["valid"]
+    valid, start = entry["valid"], f"epoch {entry['epoch'] + 1}/{epochs}"
+    start += f"  loss {entry['train_loss']:.4f}  "
+    if not valid:
+        return f"{start}{entry['seconds']:.0f} s"
     return (
-        f"epoch {entry['epoch'] + 1}/{epochs}  loss {entry['train_loss']:.4f}  "
-        f"valid loss {valid['loss']:.4f}  AUROC {valid['auroc']:.4f}  "
+        f"{start}valid loss {valid['loss']:.4f}  AUROC {valid['auroc']:.4f}  "
         f"sensitivity {valid['malignant_recall']:.4f}  F1 {valid['malignant_f1']:.4f}  "
         f"{entry['seconds']:.0f} s" + ("  best" if entry["is_best"] else "")
     )

@@ -1,17 +1,22 @@
-"""One epoch of training, and predicting the rows of a loader."""
+"""Training steps, and predicting the rows of a loader."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from src.core.errors import UserError
+from src.engine.distributed import ALONE, Processes
 from src.engine.mixing import Mixing, mixed_loss
+from src.engine.precision import autocast, make_scaler
 
 
 @dataclass(frozen=True)
@@ -21,86 +26,142 @@ class StepSettings:
     update_freq: int
     steps_per_epoch: int
     clip_grad: float | None
-    learning_rate: Callable[[int], float]
+    learning_rate: Callable[[int, list[float]], float]
     weight_decay: Callable[[int], float]
     mixing: Mixing = field(default_factory=Mixing)
+    autocast_dtype: torch.dtype | None = None
+    seed: int = 0
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What a network says of a loader's rows, in order, on the CPU."""
+@dataclass
+class Position:
+    """A place in the training: `step` optimizer steps of `epoch` are done.
 
-    logits: torch.Tensor
-    probabilities: np.ndarray
-    labels: torch.Tensor
-    groups: torch.Tensor
-
-
-def train_epoch(
-    model: nn.Module,
-    objective: nn.Module,
-    loader: DataLoader,
-    optimizer: torch.optim.Optimizer,
-    settings: StepSettings,
-    epoch: int,
-    device: torch.device,
-) -> float:
-    """Mean loss by row over one pass; takes `steps_per_epoch` optimizer steps.
-
-    Raises `UserError` when the loss is no longer finite.
+    `loss_sum` is the sum over the `n_rows` rows of these steps.
     """
-    model.train()
-    objective.train()
-    total, n_rows = 0.0, 0
-    batches = iter(tqdm(loader, f"epoch {epoch + 1}", disable=None, leave=False))
-    for step in itertools.count(epoch * settings.steps_per_epoch):
-        # the last step may have fewer batches, and is a mean over those
-        parts = list(itertools.islice(batches, settings.update_freq))
-        if not parts:
-            break
-        _set_rates(optimizer, settings.learning_rate(step), settings.weight_decay(step))
-        for images, labels, groups in parts:
-            images, order, share = settings.mixing(_to_device(images, device))
-            try:
-                logits = model(images)
-            except ValueError as error:  # batch statistics of a single value
-                raise UserError(f"--batch_size: {error}") from None
-            loss = mixed_loss(objective, logits, labels.to(device), groups.to(device), order, share)
-            if not torch.isfinite(loss):
-                raise UserError(f"the loss is {loss.item()} at step {step}: try a lower --lr")
-            (loss / len(parts)).backward()
-            total += loss.item() * len(labels)
-            n_rows += len(labels)
-        if settings.clip_grad is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_grad)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return total / n_rows
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    n_rows: int = 0
+
+
+class Trainer:
+    """What steps change: the model, its moving average, optimizer, scaler and objective.
+
+    All that is random in a step is a pure function of seed, step and process. The loss is that of
+    the rows of all processes together, so that their number does not change what is learned.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        objective: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        settings: StepSettings,
+        device: torch.device,
+        processes: Processes = ALONE,
+        average: AveragedModel | None = None,
+        compiled: bool = False,
+    ):
+        self.classifier, self.objective, self.optimizer = classifier, objective, optimizer
+        self.settings, self.device, self.processes = settings, device, processes
+        self.average = average
+        self.scaler = make_scaler(settings.autocast_dtype, device)
+        self.model = classifier
+        if processes.count > 1:
+            ids = [device] if device.type == "cuda" else None
+            self.model = DistributedDataParallel(classifier, device_ids=ids)
+        if compiled:
+            self.model = torch.compile(self.model)
+
+    def epoch(self, loader: DataLoader, position: Position, values: list[float]) -> Iterator[None]:
+        """Take the steps of an epoch from `position` on, and keep that up to date at each yield.
+
+        `loader` starts there as well; `values` are the monitored ones of earlier epochs. Raises
+        `UserError` when the loss is no longer finite.
+        """
+        self.model.train()
+        self.objective.train()
+        quiet = None if self.processes.is_main else True
+        bar = tqdm(loader, f"epoch {position.epoch + 1}", disable=quiet, leave=False)
+        batches = iter(bar)
+        while True:
+            # the last step may have fewer batches, and is a mean over those
+            parts = list(itertools.islice(batches, self.settings.update_freq))
+            if not parts:
+                return
+            number = position.epoch * self.settings.steps_per_epoch + position.step
+            self._set_rates(number, values)
+            for place, part in enumerate(parts):
+                waits = self.processes.count > 1 and place + 1 < len(parts)
+                with self.model.no_sync() if waits else nullcontext():
+                    loss, n_rows = self._backward(part, len(parts), (number, place))
+                position.loss_sum += loss * n_rows
+                position.n_rows += n_rows
+            self._update()
+            position.step += 1
+            yield
+
+    def _backward(self, batch, n_parts: int, numbers: tuple[int, int]) -> tuple[float, int]:
+        """(mean loss, rows) of a batch of all processes; adds its share to the gradients."""
+        images, labels, groups = batch
+        count = self.processes.count
+        seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
+        images, order, share = self.settings.mixing(_to_device(images, self.device))
+        seed_torch(self.settings.seed, *numbers, self.processes.rank + 1)
+        try:
+            with autocast(self.settings.autocast_dtype, self.device):
+                logits = self.model(images)
+        except ValueError as error:  # batch statistics of a single value
+            raise UserError(f"--batch_size: {error}") from None
+        own = torch.stack([labels, groups], dim=1).to(self.device)
+        rows = self.processes.rows_of_all(torch.cat([own, own[order]], dim=1))
+        logits = self.processes.rows_of_all(logits.float())
+        loss = mixed_loss(self.objective, logits, rows[:, :2].T, rows[:, 2:].T, share)
+        value = loss.item()
+        if not np.isfinite(value):
+            step = numbers[0]
+            raise UserError(f"the loss is {value} at step {step}: try a lower --lr")
+        # processes average their gradients, of which each has its own rows' part of the sum
+        self.scaler.scale(loss * count / n_parts).backward()
+        return value, len(rows)
+
+    def _update(self) -> None:
+        if self.settings.clip_grad is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update_parameters(self.classifier)
+
+    def _set_rates(self, step: int, values: list[float]) -> None:
+        lr, weight_decay = (
+            self.settings.learning_rate(step, values),
+            self.settings.weight_decay(step),
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_scale"]
+            if group["decays"]:
+                group["weight_decay"] = weight_decay
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, loader: DataLoader, device: torch.device, title: str) -> Outputs:
-    """`Outputs` for every row of `loader`, with `network` in evaluation mode."""
+def predict(
+    network: nn.Module, loader: DataLoader, device: torch.device, title: str, quiet: bool = False
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """float32 (logits, probabilities) of each batch, with `network` in evaluation mode."""
     network.eval()
-    parts = []
-    for images, labels, groups in tqdm(loader, title, disable=None, leave=False):
-        logits, probabilities = network(_to_device(images, device))
-        parts.append((logits.float().cpu(), probabilities.float().cpu(), labels, groups))
-    columns = zip(*parts, strict=True)
-    logits, probabilities, labels, groups = (torch.cat(column) for column in columns)
-    return Outputs(logits, probabilities.numpy(), labels, groups)
+    batches = tqdm(loader, title, disable=quiet or None, leave=False)
+    outputs = (network(_to_device(images, device)) for images, _, _ in batches)
+    return [tuple(part.float().cpu().numpy() for part in output) for output in outputs]
 
 
 def seed_torch(*numbers: int) -> None:
-    """Seed torch's generators from `numbers`: the same epoch draws the same dropout masks."""
+    """Seed torch's generators from `numbers`: the same step draws the same dropout masks."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
-
-
-def _set_rates(optimizer: torch.optim.Optimizer, lr: float, weight_decay: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-        if group["decays"]:
-            group["weight_decay"] = weight_decay
 
 
 def _to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -54,16 +54,17 @@ class Mixing:
         return mixed, order, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def mixed_loss(objective: nn.Module, logits, labels, groups, order, share) -> torch.Tensor:
-    """share * loss(y, g) + (1 - share) * loss(y[order], g[order]), a scalar.
+def mixed_loss(objective: nn.Module, logits, own, partners, share: float) -> torch.Tensor:
+    """share * loss(*own) + (1 - share) * loss(*partners), a scalar.
 
-    Both terms are of the same logits. An objective with a state, such as a moving recall, sees
-    the rows' own labels first, then those of their partners.
+    `own` and `partners` are (labels, groups) of the rows and of those mixed into them. Both terms
+    are of the same logits. An objective with a state, such as a moving recall, sees the rows' own
+    labels first, then those of their partners.
     """
-    loss = objective(logits, labels, groups)
+    loss = objective(logits, *own)
     if share == 1:
         return loss
-    return share * loss + (1 - share) * objective(logits, labels[order], groups[order])
+    return share * loss + (1 - share) * objective(logits, *partners)
 
 
 def _beta(alpha: float) -> float:

@@ -1,10 +1,13 @@
 """The parts of a run, each made from the settings that concern it."""
 
 import logging
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from timm.layers import convert_sync_batchnorm
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from src.artifact.contract import Contract
@@ -17,11 +20,14 @@ from src.datasets.loading import table_hash
 from src.datasets.sampler import SAMPLERS, EpochBatches
 from src.datasets.table import SPLITS, Table
 from src.engine.checks import count_groups
+from src.engine.distributed import ALONE, Processes
 from src.engine.evaluate import Judge, TrainingCounts, count_rows, make_objective
 from src.engine.log import environment
-from src.engine.loop import StepSettings
+from src.engine.loop import StepSettings, Trainer
 from src.engine.mixing import Mixing
-from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
+from src.engine.optim import make_optimizer
+from src.engine.precision import autocast_dtype
+from src.engine.schedules import SCHEDULERS, half_cosine
 from src.models.backbones import create_backbone
 from src.models.melanoma_classifier import MelanomaClassifier
 from src.models.weights import load_tensors
@@ -35,31 +41,41 @@ STATISTICS_ROWS = 2000
 
 @dataclass(frozen=True)
 class Parts:
-    """All that an epoch needs."""
+    """All that an epoch needs; `network` is of the trained weights or of their average."""
 
-    classifier: MelanomaClassifier
+    trainer: Trainer
     network: Network
-    optimizer: torch.optim.Optimizer
     loader: DataLoader
     batches: EpochBatches
-    settings: StepSettings
     contract: Contract
     judge: Judge
 
+    def judged_network(self) -> Network:
+        """`network` with the weights as they are now, the same in all processes."""
+        average = self.trainer.average
+        if average is not None:
+            self.network.classifier.load_state_dict(average.module.state_dict())
+        self.trainer.processes.share_buffers(self.network)
+        return self.network
 
-def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
+
+def make_parts(
+    cfg: Config, table: Table, device: torch.device, processes: Processes = ALONE
+) -> Parts:
     """The parts of a run on `device`, at their starting state."""
     rows = with_copies(table.split("train"), cfg.data.malignant_copies)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
     spec = make_preprocessing(cfg, rows)
-    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size)
+    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     contract = make_contract(cfg, table, objective, spec, counts)
     order = SAMPLERS.build(
-        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=1
+        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
     )
-    batches = EpochBatches(order, cfg.learning.batch_size, cfg.run.seed)
+    batches = EpochBatches(
+        order, cfg.learning.batch_size, cfg.run.seed, processes.rank, processes.count
+    )
     loader = train_loader(
         rows,
         spec,
@@ -68,17 +84,41 @@ def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
         cfg.data.num_workers,
         pin_memory=cfg.data.pin_mem and device.type == "cuda",
     )
+    learning = cfg.learning
+    optimizer = make_optimizer(
+        learning.opt, classifier, learning.lr, learning.weight_decay, learning.layer_decay
+    )
+    average = make_average(cfg, classifier)
+    trainer = Trainer(
+        classifier,
+        objective,
+        optimizer,
+        make_step_settings(cfg, len(loader), autocast_dtype(cfg.run, device)),
+        device,
+        processes,
+        average,
+        compiled=cfg.run.compile,
+    )
     return Parts(
-        classifier=classifier,
-        network=make_network(contract, classifier),
-        optimizer=make_optimizer(
-            cfg.learning.opt, classifier, cfg.learning.lr, cfg.learning.weight_decay
-        ),
+        trainer=trainer,
+        network=make_network(contract, classifier if average is None else deepcopy(classifier)),
         loader=loader,
         batches=batches,
-        settings=make_step_settings(cfg, len(loader)),
         contract=contract,
-        judge=Judge(cfg, table, contract, objective, device),
+        judge=Judge(cfg, table, contract, objective, device, processes),
+    )
+
+
+def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel | None:
+    """The exponential moving average of weights and batch statistics, where it is asked for."""
+    learning = cfg.learning
+    if not learning.model_ema:
+        return None
+    return AveragedModel(
+        classifier,
+        device=torch.device("cpu") if learning.model_ema_force_cpu else None,
+        multi_avg_fn=get_ema_multi_avg_fn(learning.model_ema_decay),
+        use_buffers=True,
     )
 
 
@@ -102,23 +142,26 @@ def fetch_weights(cfg: Config) -> None:
         create_backbone(model.model, size, pretrained=True, in_22k=model.in_22k)
 
 
-def make_classifier(cfg: Config, n_outputs: int, size: tuple[int, int]) -> MelanomaClassifier:
-    """The classifier with its starting weights."""
+def make_classifier(
+    cfg: Config, n_outputs: int, size: tuple[int, int], processes: Processes
+) -> MelanomaClassifier:
+    """The classifier with its starting weights; other processes are given those of the main one."""
     model = cfg.model
     torch.manual_seed(cfg.run.seed)
     classifier = MelanomaClassifier(
         model.model,
         n_outputs,
         input_size=size,
-        pretrained=model.pretrained and not model.weights,
+        pretrained=model.pretrained and not model.weights and processes.is_main,
         in_22k=model.in_22k,
+        freeze=model.freeze,
         freeze_model=model.freeze_model,
         drop_path=model.drop_path,
         dropout=model.dropout,
     )
     if model.weights:
         log.info(classifier.load_backbone(model.weights))
-    return classifier
+    return convert_sync_batchnorm(classifier) if cfg.learning.sync_bn else classifier
 
 
 def make_contract(
@@ -147,7 +190,7 @@ def make_contract(
     )
 
 
-def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
+def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | None) -> StepSettings:
     """How steps are made, with both schedules as functions of the step."""
     learning = cfg.learning
     steps_per_epoch = -(-n_batches // learning.update_freq)
@@ -170,6 +213,8 @@ def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
             learning.mixup_prob,
             learning.mixup_switch_prob,
         ),
+        autocast_dtype=amp_dtype,
+        seed=cfg.run.seed,
     )
 
 

@@ -1,0 +1,144 @@
+"""The processes of a run and what they tell each other; nothing else uses torch.distributed."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed, nn
+
+from src.core.errors import UserError
+
+T = TypeVar("T")
+# what gloo and NCCL say in a RuntimeError when a process is gone
+_LOST = ("gloo", "NCCL", "Connection closed", "Connection reset", "Timed out", "timed out")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process of `count`, by its `rank`; `local_rank` is its place on its machine.
+
+    The methods are called by all processes in the same order, and of a single one return at once.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that names, reads and writes the run's folder."""
+        return self.rank == 0
+
+    def gather(self, value: T) -> list[T]:
+        """The values of all processes by rank."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        distributed.all_gather_object(values, value)
+        return values
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What `make()` returns in the main process.
+
+        A `UserError` in it ends all processes, and the main one alone says so.
+        """
+        if self.count == 1:
+            return make()
+        outcome, error = [None, False], None
+        if self.is_main:
+            try:
+                outcome = [make(), False]
+            except UserError as caught:
+                outcome, error = [None, True], caught
+        distributed.broadcast_object_list(outcome)
+        if error:
+            raise error
+        if outcome[1]:
+            sys.exit(2)
+        return outcome[0]
+
+    def highest(self, value: int) -> int:
+        """The largest of the processes' values."""
+        if self.count == 1:
+            return value
+        tensor = torch.tensor(value)
+        distributed.all_reduce(tensor, distributed.ReduceOp.MAX)
+        return int(tensor)
+
+    def rows_of_all(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows [N, ...] of all processes, [count * N, ...], in the order of their draws.
+
+        Only this process's own rows have a gradient.
+        """
+        if self.count == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.count)]
+        distributed.all_gather(parts, rows.detach().contiguous())
+        parts[self.rank] = rows
+        return torch.stack(parts, dim=1).flatten(0, 1)
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Give all processes the main one's buffers, such as batch statistics."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def joined_processes(use_gpu: bool, timeout_s: float) -> Iterator[Processes]:
+    """This process among those that RANK, WORLD_SIZE and LOCAL_RANK tell of, or alone.
+
+    Raises `UserError` where the others are not to be reached within `timeout_s`, and ends with
+    exit code 1 and one line where one is lost later on.
+    """
+    count = _number("WORLD_SIZE", 1)
+    if count == 1:
+        yield ALONE
+        return
+    processes = Processes(_number("RANK"), count, _number("LOCAL_RANK"))
+    if not processes.rank < count:
+        raise UserError(f"RANK={processes.rank}: expected less than WORLD_SIZE={count}")
+    try:
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if use_gpu else "gloo", timeout=timedelta(seconds=timeout_s)
+        )
+    except (distributed.DistError, RuntimeError, ValueError) as error:
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        reason = str(error).strip().splitlines()[0][:150]
+        raise UserError(
+            f"process {processes.rank} of {count} cannot reach the others at {place} ({reason}): "
+            "start all of them with torchrun, within --dist_timeout seconds"
+        ) from None
+    try:
+        yield processes
+    except RuntimeError as error:
+        if not any(word in str(error) for word in _LOST):
+            raise
+        sys.exit(
+            f"error: process {processes.rank}: another process of this run ended (its own message "
+            "tells why); continue with --resume auto"
+        )
+    finally:
+        distributed.destroy_process_group()
+
+
+def _number(name: str, default: int | None = None) -> int:
+    text = os.environ.get(name, default)
+    try:
+        value = int(text)
+    except (TypeError, ValueError):
+        value = -1
+    if value < 0:
+        raise UserError(
+            f"environment variable {name}={text}: expected a number; start the processes of a "
+            "distributed run with torchrun"
+        )
+    return value

@@ -1,0 +1,110 @@
+"""The epochs of a run: train, judge, save; stopped and continued without a trace in the result."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from src.core.config import Config
+from src.engine.checkpoint import (
+    BEST,
+    LATEST,
+    Progress,
+    load_state,
+    readable_state,
+    remove_old,
+    save_state,
+    state_files,
+)
+from src.engine.interruption import exit_code, stop_requests
+from src.engine.log import RunLog
+from src.engine.parts import Parts
+
+log = logging.getLogger(__name__)
+
+
+def train_epochs(
+    cfg: Config, parts: Parts, folder: Path, run_log: RunLog | None, after_epoch: Callable | None
+) -> None:
+    """Train, judge and save every epoch that the run's last state has not seen."""
+    processes = parts.trainer.processes
+    progress = resume(cfg, parts, folder)
+    with stop_requests() as request:
+        while not is_finished(cfg, progress):
+            started = time.perf_counter()
+            parts.batches.epoch = progress.position.epoch
+            parts.batches.start = progress.position.step * cfg.learning.update_freq
+            values = progress.values(cfg.run.monitor)
+            for _ in parts.trainer.epoch(parts.loader, progress.position, values):
+                asked = processes.highest(request.signal)
+                save_within_epoch(cfg, parts, progress, folder, asked)
+            entry = judged_epoch(cfg, parts, progress)
+            entry["seconds"] = round(time.perf_counter() - started, 2)
+            progress.add(entry, cfg.run.monitor)
+            if processes.is_main:
+                save_state(folder, parts, progress, checkpoint_names(cfg, entry))
+                remove_old(folder, cfg.run.keep_checkpoints)
+                run_log.epoch(progress.history)
+                if after_epoch:
+                    after_epoch(progress.history)
+            stop_if_asked(processes.highest(request.signal), folder)
+
+
+def resume(cfg: Config, parts: Parts, folder: Path) -> Progress:
+    """How far the run in `folder` had come, with its state in the parts."""
+    paths = parts.trainer.processes.from_main(lambda: state_files(cfg, folder))
+    if not paths:
+        return Progress()
+    progress = load_state(*parts.trainer.processes.from_main(lambda: readable_state(paths)), parts)
+    place = progress.position
+    log.info("continuing after %d of %d epochs", place.epoch, cfg.learning.epochs)
+    if place.step:
+        log.info("and %d of %d steps", place.step, parts.trainer.settings.steps_per_epoch)
+    return progress
+
+
+def is_finished(cfg: Config, progress: Progress) -> bool:
+    """Whether all epochs are done, or too many since the best one."""
+    patience = cfg.learning.early_stopping
+    if patience and progress.history and progress.epochs_without_gain() >= patience:
+        log.info("stopped early: %d epochs without a better one", patience)
+        return True
+    return progress.position.epoch >= cfg.learning.epochs
+
+
+def judged_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
+    """The history's line on the epoch whose steps are done."""
+    trainer, place = parts.trainer, progress.position
+    has_valid = len(parts.judge.table.split("valid")) > 0
+    network = parts.judged_network()
+    return {
+        "epoch": place.epoch,
+        "train_loss": place.loss_sum / place.n_rows,
+        "lr": max(group["lr"] for group in trainer.optimizer.param_groups),
+        "valid": parts.judge(network, "valid")[1] if has_valid else {},
+    }
+
+
+def save_within_epoch(cfg: Config, parts: Parts, progress: Progress, folder: Path, asked: int):
+    """Save after a step where that is due or asked for, and stop where it is asked for."""
+    every = cfg.run.save_ckpt_steps
+    due = every and progress.position.step % every == 0
+    if (asked or due) and parts.trainer.processes.is_main:
+        save_state(folder, parts, progress, [LATEST])
+    stop_if_asked(asked, folder)
+
+
+def stop_if_asked(asked: int, folder: Path) -> None:
+    """Exit where `asked` is a signal; the state is saved."""
+    if asked:
+        log.info("stopped by signal %d and saved: continue with --resume %s", asked, folder)
+        sys.exit(exit_code(asked))
+
+
+def checkpoint_names(cfg: Config, entry: dict) -> list[str]:
+    """The files an epoch is saved under; the latest last: a killed run returns to it."""
+    number = entry["epoch"]
+    kept = cfg.run.save_ckpt and (number + 1) % cfg.run.save_ckpt_freq == 0
+    names = [f"checkpoint_epoch_{number}.pth"] if kept else []
+    return [*names, *([BEST] if entry["is_best"] else []), LATEST]
