@@ -267,7 +267,7 @@ def test_counts_weights_and_priors_of_a_run_are_those_of_the_copies(train):
     assert parts.contract.provenance["group_counts"] == counts.tolist()
     np.testing.assert_allclose(parts.contract.priors, counts / 24)
     np.testing.assert_allclose(parts.judge.objective.weight, [[24 / 8, 24 / 40]])
-    assert len(parts.loader) == parts.settings.steps_per_epoch == 3
+    assert len(parts.loader) == parts.trainer.settings.steps_per_epoch == 3
     assert sum(len(labels) for _, labels, _ in parts.loader) == 24
     predictions, metrics = parts.judge(parts.network, "valid")
     assert set(predictions.names) == {f"ISIC_{n}.jpg" for n in (2, 3, 8, 9, 14, 15, 20, 21)}

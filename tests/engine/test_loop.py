@@ -1,11 +1,12 @@
 """Optimizer steps: accumulation, clipping and schedules, on a model that is a matrix."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from src.core.errors import UserError
-from src.engine.loop import StepSettings, predict, seed_torch, train_epoch
+from src.engine.loop import Position, StepSettings, Trainer, predict, seed_torch
 
 CPU = torch.device("cpu")
 
@@ -42,13 +43,15 @@ def batches(n, size):
 
 def train_once(loader, update_freq=1, clip_grad=None, lr=0.5, weight_decay=0.0, epoch=0):
     model = Flat()
-    groups = [{"params": list(model.parameters()), "decays": True}]
+    groups = [{"params": list(model.parameters()), "decays": True, "lr_scale": 1.0}]
     optimizer = torch.optim.SGD(groups, lr=1.0)
     settings = StepSettings(
-        update_freq, 2, clip_grad, lambda step: lr * (step + 1), lambda step: weight_decay
+        update_freq, 2, clip_grad, lambda step, values: lr * (step + 1), lambda step: weight_decay
     )
-    mean = train_epoch(model, loss, loader, optimizer, settings, epoch, CPU)
-    return model, optimizer, mean
+    position = Position(epoch)
+    for _ in Trainer(model, loss, optimizer, settings, CPU).epoch(loader, position, []):
+        pass
+    return model, optimizer, position.loss_sum / position.n_rows
 
 
 def test_accumulated_batches_step_as_one_large_batch():
@@ -111,10 +114,11 @@ def test_predict_gives_every_row_once_in_order():
 
     loader = batches(11, 4)
     outputs = predict(Network(), loader, CPU, "all")
-    assert torch.equal(outputs.labels, torch.cat([labels for _, labels, _ in loader]))
-    assert outputs.probabilities.shape == (11, 2)
-    alone = Network()(loader[1][0][1:2])[1].detach().numpy()
-    assert outputs.probabilities[5] == pytest.approx(alone[0], abs=1e-6)
+    assert [len(logits) for logits, _ in outputs] == [4, 4, 3]
+    images = torch.cat([images for images, _, _ in loader])
+    for column, expected in enumerate(Network()(images)):
+        found = np.concatenate([output[column] for output in outputs])
+        np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-6)
 
 
 def test_seeding_repeats_and_differs_by_epoch():

@@ -260,11 +260,11 @@ def test_the_loss_of_every_objective_is_linear_in_the_share(name, mode):
     objective = build(name, mode)
     logits, labels, groups, order = batch(objective)
     fresh = [copy.deepcopy(objective) for _ in range(4)]
-    own = fresh[0](logits, labels, groups)
-    theirs = fresh[0](logits, labels[order], groups[order])
+    pairs = (labels, groups), (labels[order], groups[order])
+    own, theirs = (fresh[0](logits, *pair) for pair in pairs)
     assert own != theirs
     for share, objective in zip((1.0, 0.0, 0.3), fresh[1:], strict=True):
-        found = mixed_loss(objective, logits.requires_grad_(), labels, groups, order, share)
+        found = mixed_loss(objective, logits.requires_grad_(), *pairs, share)
         assert found.item() == pytest.approx(share * own.item() + (1 - share) * theirs.item())
         (gradient,) = torch.autograd.grad(found, logits)
         assert gradient.isfinite().all()
@@ -274,6 +274,7 @@ def test_the_loss_of_every_objective_is_linear_in_the_share(name, mode):
 def test_a_batch_that_is_not_mixed_moves_the_state_of_an_objective_once(name):
     one, other = build(name, True), build(name, True)
     logits, labels, groups, order = batch(one)
-    assert mixed_loss(one, logits, labels, groups, order, 1.0) == other(logits, labels, groups)
+    own, partners = (labels, groups), (labels[order], groups[order])
+    assert mixed_loss(one, logits, own, partners, 1.0) == other(logits, *own)
     for key, value in one.state_dict().items():
         assert torch.equal(value, other.state_dict()[key])

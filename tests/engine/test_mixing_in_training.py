@@ -5,11 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-import src.engine.run as run_module
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.flags import load_config
-from src.engine.loop import StepSettings, seed_torch, train_epoch
+from src.engine.loop import Position, StepSettings, Trainer, seed_torch
 from src.engine.mixing import Mixing
 from src.engine.parts import make_step_settings
 from src.engine.run import train
@@ -48,8 +47,8 @@ def loader():
 def by_hand(mixing):
     """Weights and mean loss of three steps of plain descent, written out."""
     model, losses = Flat(), []
-    seed_torch(0, 1)
-    for images, labels, groups in loader():
+    for step, (images, labels, groups) in enumerate(loader()):
+        seed_torch(0, step, 0)
         images, order, share = mixing(images)
         logits = model(images).view(4, 3, 2)
         loss = sum(
@@ -71,12 +70,13 @@ def by_loop(**given):
     objective = OBJECTIVES.build(
         "domain_independent", num_classes=2, num_groups=3, weight=None, **counts
     )
-    groups = [{"params": list(model.parameters()), "decays": False}]
+    groups = [{"params": list(model.parameters()), "decays": False, "lr_scale": 1.0}]
     optimizer = torch.optim.SGD(groups, lr=1.0)
-    settings = StepSettings(1, 3, None, lambda step: 0.5, lambda step: 0.0, **given)
-    seed_torch(0, 1)
-    mean = train_epoch(model, objective, loader(), optimizer, settings, 0, CPU)
-    return model.linear.weight, mean
+    settings = StepSettings(1, 3, None, lambda step, values: 0.5, lambda step: 0.0, **given)
+    position = Position()
+    for _ in Trainer(model, objective, optimizer, settings, CPU).epoch(loader(), position, []):
+        pass
+    return model.linear.weight, position.loss_sum / position.n_rows
 
 
 def test_the_loop_without_mixing_is_unchanged_bit_for_bit():
@@ -99,9 +99,9 @@ def test_the_loop_descends_the_mixed_loss(mixing):
 def test_every_flag_reaches_the_steps():
     flags = "--mixup 0.2 --cutmix 0.7 --cutmix_minmax 0.3 0.9 --mixup_prob 0.6"
     cfg = load_config([*flags.split(), "--mixup-switch-prob", "0.25"])
-    found = make_step_settings(cfg, 10).mixing
+    found = make_step_settings(cfg, 10, None).mixing
     assert found == Mixing(0.2, 0.7, (0.3, 0.9), prob=0.6, switch_prob=0.25)
-    assert make_step_settings(Config(), 10).mixing == Mixing()
+    assert make_step_settings(Config(), 10, None).mixing == Mixing()
 
 
 @pytest.fixture
@@ -118,23 +118,18 @@ def settings(tmp_path):
     return {**model, **data, **run, "mixup": 0.4, "cutmix": 1.0}
 
 
-def test_a_stopped_run_continues_to_the_same_weights(settings, tmp_path, monkeypatch):
+def test_a_stopped_run_continues_to_the_same_weights(settings, tmp_path):
     cfg = Config().with_settings(**settings, output_dir=str(tmp_path / "runs"))
-    real_epoch = run_module.train_epoch
 
-    def stop_in_second_epoch(*args):
-        if args[5] == 1:
-            raise KeyboardInterrupt
-        return real_epoch(*args)
+    def stop(history):
+        raise KeyboardInterrupt
 
     def weights(**changes):
         folder = train(cfg.with_settings(**changes))
         return load_checkpoint(folder / "checkpoint_latest.pth")["model_state_dict"]
 
     whole = weights(run_name="whole")
-    monkeypatch.setattr(run_module, "train_epoch", stop_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train(cfg.with_settings(run_name="stopped"))
-    monkeypatch.setattr(run_module, "train_epoch", real_epoch)
+        train(cfg.with_settings(run_name="stopped"), after_epoch=stop)
     continued = weights(run_name="stopped", resume="auto", num_workers=1)
     assert all(torch.equal(continued[key], value) for key, value in whole.items())

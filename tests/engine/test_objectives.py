@@ -10,7 +10,6 @@ import torch
 
 import melanoma_eval
 import predict
-import src.engine.run as run_module
 from src.artifact.export import export_onnx
 from src.artifact.network import load_checkpoint, load_contract, load_network
 from src.core.config import Config
@@ -18,7 +17,6 @@ from src.core.errors import UserError
 from src.datasets.datasets import LocalISICDataset
 from src.datasets.loading import load_table
 from src.engine.checks import check_table
-from src.engine.loop import train_epoch
 from src.engine.parts import make_parts
 from src.engine.run import train
 from src.objectives.catalog import OBJECTIVES
@@ -210,20 +208,16 @@ def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
 
 
 @pytest.mark.parametrize("call", WITH_STATE)
-def test_a_stopped_run_goes_on_with_what_the_objective_remembers(settings, monkeypatch, call):
+def test_a_stopped_run_goes_on_with_what_the_objective_remembers(settings, call):
     cfg = settings(objective=call, epochs=2, batch_size=16, lr=1e-3)
     folder = train(cfg)
 
-    def stop_in_second_epoch(*args):
-        if args[5] == 1:
-            raise KeyboardInterrupt
-        return train_epoch(*args)
+    def stop(history):
+        raise KeyboardInterrupt
 
     other = cfg.with_settings(output_dir=f"{cfg.run.output_dir}/other", resume="auto")
-    monkeypatch.setattr(run_module, "train_epoch", stop_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train(other)
-    monkeypatch.setattr(run_module, "train_epoch", train_epoch)
+        train(other, after_epoch=stop)
     resumed = train(other)
     one, two = (load_checkpoint(f / "checkpoint_latest.pth") for f in (folder, resumed))
     for part in ("model_state_dict", "objective_state_dict"):

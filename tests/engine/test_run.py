@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import torch
 
-import src.engine.run as run_module
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
@@ -135,23 +134,16 @@ def test_another_seed_gives_other_weights(tiny_settings, tiny_run, tmp_path):
     assert not same_weights(weights(tiny_run), weights(train(cfg.with_settings(epochs=1))))
 
 
-def test_a_stopped_run_continues_to_the_same_weights(
-    tiny_settings, tiny_run, tmp_path, monkeypatch
-):
+def test_a_stopped_run_continues_to_the_same_weights(tiny_settings, tiny_run, tmp_path):
     cfg = Config().with_settings(
         **tiny_settings, output_dir=str(tmp_path), run_name="tiny", resume="auto"
     )
-    real_epoch = run_module.train_epoch
 
-    def stop_in_second_epoch(*args):
-        if args[5] == 1:
-            raise KeyboardInterrupt
-        return real_epoch(*args)
+    def stop(history):
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "train_epoch", stop_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        train(cfg)
-    monkeypatch.setattr(run_module, "train_epoch", real_epoch)
+        train(cfg, after_epoch=stop)
     assert len(read(tmp_path / "tiny" / "training_history.json")) == 1
     folder = train(cfg)
     assert same_weights(weights(tiny_run), weights(folder))

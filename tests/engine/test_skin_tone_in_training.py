@@ -18,7 +18,7 @@ from src.datasets.augment import Augmentation
 from src.datasets.datasets import LocalISICDataset
 from src.datasets.loading import load_table
 from src.engine.checks import check_settings, check_table
-from src.engine.loop import train_epoch
+from src.engine.loop import Position
 from src.engine.parts import make_parts, make_preprocessing
 from src.engine.run import train
 from src.preprocess.masks import lesion_mask
@@ -194,8 +194,8 @@ def test_the_objective_sees_the_new_groups(tiny_settings, table):
     parts = make_parts(load_config(flags, tiny_settings), table, torch.device("cpu"))
     seen = []
     parts.judge.objective.register_forward_pre_hook(lambda _, given: seen.append(given[2]))
-    rest = (parts.optimizer, parts.settings, 0, torch.device("cpu"))
-    train_epoch(parts.classifier, parts.judge.objective, parts.loader, *rest)
+    for _ in parts.trainer.epoch(parts.loader, Position(), []):
+        pass
     draws = [draw for batch in parts.batches for draw in batch]
     dataset = parts.loader.dataset
     assert torch.cat(seen).tolist() == [dataset[draw][2] for draw in draws]
