@@ -11,7 +11,8 @@ from src.datasets.augment import Augmentation
 from src.datasets.copies import copy_names
 from src.datasets.sampler import SAMPLERS
 from src.datasets.table import Table
-from src.engine.optim import SCHEDULERS, make_optimizer
+from src.engine.optim import make_optimizer
+from src.engine.schedules import SCHEDULERS
 from src.evaluation.metrics import MONITORED
 from src.models.backbones import check_name
 from src.objectives.catalog import OBJECTIVES, needs_groups
@@ -41,7 +42,7 @@ def check_settings(cfg: Config) -> None:
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
-    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0)
+    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0, 1.0)
     # a long run: warm-up is held against the real number of steps when that is known
     SCHEDULERS.build(
         cfg.learning.scheduler, lr=cfg.learning.lr, n_steps=10**9, steps_per_epoch=1000

@@ -1,33 +1,75 @@
-"""Optimizers and learning-rate schedules by name."""
+"""Optimizers by name, and the parameter groups they work on."""
 
-import math
-from collections.abc import Callable
-
+import timm.optim
 import torch
-from timm.optim import param_groups_weight_decay
+from timm.models._manipulate import group_with_matcher
 
 from src.core.errors import UserError
 from src.core.registry import Registry
 
 OPTIMIZERS = Registry("optimizer")
-SCHEDULERS = Registry("scheduler")
 
 
 def make_optimizer(
-    call: str, model: torch.nn.Module, lr: float, weight_decay: float
+    call: str, model: torch.nn.Module, lr: float, weight_decay: float, layer_decay: float
 ) -> torch.optim.Optimizer:
-    """The optimizer over the trainable parameters; vectors (biases, norms) have no decay.
+    """The optimizer over the trainable parameters of `model`.
 
+    Each group says whether its weights decay ('decays': vectors, which are biases and norms, do
+    not) and by what the learning rate is multiplied in it ('lr_scale': see `layer_scales`).
     Raises `UserError` for options that the optimizer refuses.
     """
-    groups = param_groups_weight_decay(model, weight_decay=1.0)
-    for group in groups:
-        group["decays"] = group["weight_decay"] > 0
-        group["weight_decay"] *= weight_decay
+    scales = {} if layer_decay == 1 else layer_scales(model, layer_decay)
+    alike: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and not name.endswith(".bias")
+            alike.setdefault((scales.get(name, 1.0), decays), []).append(parameter)
+    groups = [
+        {
+            "params": parameters,
+            "lr": lr * scale,
+            "lr_scale": scale,
+            "weight_decay": weight_decay if decays else 0.0,
+            "decays": decays,
+        }
+        for (scale, decays), parameters in alike.items()
+    ]
+    _check_betas(call)
     try:
-        return OPTIMIZERS.build(call, parameters=[g for g in groups if g["params"]], lr=lr)
-    except (ValueError, TypeError, IndexError) as error:
+        return OPTIMIZERS.build(call, parameters=groups, lr=lr)
+    except ValueError as error:
         raise UserError(f"--opt {call}: {error}") from None
+
+
+def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]:
+    """Factor of the learning rate by parameter name: 1 in the head, falling with each layer below.
+
+    `model` has a backbone and a head. The layers are those timm knows, from 0 at the images to
+    the head's, each with `layer_decay ** (layers above it)` (Bao et al. 2022, BEiT).
+    Raises `UserError` for a backbone without such layers.
+    """
+    if not hasattr(model.backbone, "group_matcher"):
+        raise UserError(
+            f"--layer_decay {layer_decay}: the layers of {type(model.backbone).__name__} are not "
+            "known; take a timm --model such as convnext_tiny, or --layer_decay 1"
+        )
+    # without its prefix the backbone's names are timm's, and our head is where timm's would be
+    named = [(name.removeprefix("backbone."), name) for name, _ in model.named_parameters()]
+    matcher = model.backbone.group_matcher(coarse=False)
+    layers = group_with_matcher(named, matcher, return_values=True)
+    top = max(layers)
+    return {name: layer_decay ** (top - layer) for layer in layers for name in layers[layer]}
+
+
+def _check_betas(call: str) -> None:
+    """Refuse betas of another number or range than the optimizer's; not all of them do so."""
+    given = OPTIMIZERS.resolve(call)
+    betas = given.options.get("betas", ())
+    defaults = OPTIMIZERS.resolve(given.name).options.get("betas", ())
+    in_range = all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas)
+    if not in_range or len(betas) != len(defaults):
+        raise UserError(f"--opt {call}: expected betas like {defaults}, each 0 <= beta < 1")
 
 
 @OPTIMIZERS.register
@@ -48,43 +90,19 @@ def sgd(parameters, lr, *, momentum: float = 0.9):
     return torch.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0)
 
 
-@SCHEDULERS.register
-def cosine(
-    lr: float,
-    n_steps: int,
-    steps_per_epoch: int,
-    *,
-    warmup_epochs: float = 0.0,
-    warmup_steps: int = -1,
-    min_lr: float = 1e-6,
-) -> Callable[[int], float]:
-    """Learning rate of a step: linear warm-up to `lr`, then half a cosine down to `min_lr`.
-
-    `warmup_steps` of 0 or more goes before `warmup_epochs`.
-    """
-    warmup = warmup_steps if warmup_steps >= 0 else round(warmup_epochs * steps_per_epoch)
-    if warmup >= n_steps > 0 and warmup > 0:
-        raise UserError(f"cosine: {warmup} warm-up steps, expected fewer than all {n_steps}")
-    if warmup < 0:
-        raise UserError(f"cosine(warmup_epochs={warmup_epochs}): expected 0 or more")
-    if not 0 <= min_lr <= lr:
-        raise UserError(f"cosine(min_lr={min_lr}): expected 0 to the learning rate {lr}")
-
-    def rate(step: int) -> float:
-        if step < warmup:
-            return lr * (step + 1) / warmup
-        progress = (step - warmup) / max(1, n_steps - warmup - 1)
-        return min_lr + (lr - min_lr) * half_cosine(progress)
-
-    return rate
+@OPTIMIZERS.register
+def lamb(parameters, lr, *, betas: tuple = (0.9, 0.999), eps: float = 1e-6):
+    """LAMB (You et al. 2020), for large batches; gradients are clipped by --clip_grad alone."""
+    return timm.optim.Lamb(parameters, lr, betas=betas, eps=eps, max_grad_norm=None)
 
 
-@SCHEDULERS.register
-def constant(lr: float) -> Callable[[int], float]:
-    """The same learning rate at every step."""
-    return lambda step: lr
+@OPTIMIZERS.register
+def adan(parameters, lr, *, betas: tuple = (0.98, 0.92, 0.99), eps: float = 1e-8):
+    """Adan (Xie et al. 2022)."""
+    return timm.optim.Adan(parameters, lr, betas, eps)
 
 
-def half_cosine(progress: float) -> float:
-    """1 at progress 0, falling to 0 at 1."""
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+@OPTIMIZERS.register
+def lion(parameters, lr, *, betas: tuple = (0.9, 0.99)):
+    """Lion (Chen et al. 2023); wants a learning rate 3 to 10 times smaller than AdamW's."""
+    return timm.optim.Lion(parameters, lr, betas)

@@ -21,7 +21,8 @@ from src.engine.evaluate import Judge, TrainingCounts, count_rows, make_objectiv
 from src.engine.log import environment
 from src.engine.loop import StepSettings
 from src.engine.mixing import Mixing
-from src.engine.optim import SCHEDULERS, half_cosine, make_optimizer
+from src.engine.optim import make_optimizer
+from src.engine.schedules import SCHEDULERS, half_cosine
 from src.models.backbones import create_backbone
 from src.models.melanoma_classifier import MelanomaClassifier
 from src.models.weights import load_tensors
@@ -72,7 +73,11 @@ def make_parts(cfg: Config, table: Table, device: torch.device) -> Parts:
         classifier=classifier,
         network=make_network(contract, classifier),
         optimizer=make_optimizer(
-            cfg.learning.opt, classifier, cfg.learning.lr, cfg.learning.weight_decay
+            cfg.learning.opt,
+            classifier,
+            cfg.learning.lr,
+            cfg.learning.weight_decay,
+            cfg.learning.layer_decay,
         ),
         loader=loader,
         batches=batches,
@@ -161,7 +166,7 @@ def make_step_settings(cfg: Config, n_batches: int) -> StepSettings:
         learning.update_freq,
         steps_per_epoch,
         learning.clip_grad,
-        learning_rate=rate,
+        learning_rate=lambda step: rate(step, ()),
         weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
         mixing=Mixing(
             learning.mixup,

@@ -17,7 +17,9 @@ class MelanomaClassifier(nn.Module):
 
     `input_size` is (height, width), or one number for both.
 
-    A frozen backbone has no gradients and keeps its batch statistics in training.
+    Frozen is the whole backbone (`freeze_model`), or its parameters whose names begin with one of
+    the prefixes in `freeze`, joined by |. They have no gradients, and modules frozen as a whole
+    keep their batch statistics in training.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class MelanomaClassifier(nn.Module):
         pretrained: bool = False,
         in_22k: bool = False,
         freeze_model: bool = False,
+        freeze: str = "",
         drop_path: float = 0.0,
         dropout: float = 0.0,
     ):
@@ -39,17 +42,21 @@ class MelanomaClassifier(nn.Module):
         self.head = nn.Linear(width, n_outputs)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-        self.freeze_model = freeze_model
+        if freeze:
+            _freeze(self.backbone, freeze)
         if freeze_model:
-            self.backbone.requires_grad_(False).eval()
+            self.backbone.requires_grad_(False)
+        self.train()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.backbone(images)))
 
     def train(self, mode: bool = True) -> "MelanomaClassifier":
         super().train(mode)
-        if self.freeze_model:
-            self.backbone.eval()
+        for module in self.backbone.modules():
+            parameters = list(module.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                module.eval()
         return self
 
     def load_backbone(self, path: str) -> str:
@@ -85,6 +92,21 @@ def read_state_dict(path: str) -> dict[str, torch.Tensor]:
         content = content if nested is None else nested
     tensors = content.items() if isinstance(content, dict) else ()
     return {str(k): v for k, v in tensors if isinstance(v, torch.Tensor)}
+
+
+def _freeze(backbone: nn.Module, prefixes: str) -> None:
+    """Freeze the parameters whose names begin with one of `prefixes`, in whole parts of a name."""
+    named = dict(backbone.named_parameters())
+    for prefix in map(str.strip, prefixes.split("|")):
+        chosen = [name for name in named if f"{name}.".startswith(f"{prefix}.")]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(name.partition(".")[0] for name in named))
+            raise UserError(
+                f"--freeze '{prefixes}': no backbone parameter's name begins with '{prefix}' "
+                f"(names begin with: {known})"
+            )
+        for name in chosen:
+            named[name].requires_grad_(False)
 
 
 def _strip_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
