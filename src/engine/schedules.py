@@ -64,8 +64,6 @@ def cosine_restarts(
 
     def after_warmup(step: int) -> float:
         length = first
-        if factor == 1:
-            step %= first
         while step >= length:
             step -= length
             length *= factor

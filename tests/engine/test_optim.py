@@ -1,103 +1,14 @@
-"""Optimizers and schedules: formulas, weight decay where it belongs, wrong options in words."""
+"""Optimizers: updates in closed form, weight decay where it belongs, wrong options in words."""
 
 import inspect
-import math
+import io
 
 import pytest
 import torch
 from torch import nn
 
 from src.core.errors import UserError
-from src.engine.optim import OPTIMIZERS, SCHEDULERS, half_cosine, make_optimizer
-
-
-def schedule(call: str, lr: float = 0.1, n_steps: int = 100, steps_per_epoch: int = 10):
-    return SCHEDULERS.build(call, lr=lr, n_steps=n_steps, steps_per_epoch=steps_per_epoch)
-
-
-@pytest.mark.parametrize(
-    ("progress", "wanted"), [(0, 1), (1 / 3, 0.75), (0.5, 0.5), (2 / 3, 0.25), (1, 0), (7, 0)]
-)
-def test_half_cosine(progress, wanted):
-    assert half_cosine(progress) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize(
-    ("step", "wanted"),
-    [
-        (0, 0.1 / 21),
-        (9, 0.1 * 10 / 21),
-        (20, 0.1),
-        (21, 0.1),
-        (21 + 26, 1e-3 + 0.099 * (1 + math.cos(math.pi / 3)) / 2),
-        (60, (0.1 + 1e-3) / 2),
-        (99, 1e-3),
-        (500, 1e-3),
-    ],
-)
-def test_cosine_equals_its_formula(step, wanted):
-    """21 steps of warm-up leave 79: the middle of their cosine is step 60."""
-    assert schedule("cosine(warmup_steps=21, min_lr=1e-3)")(step) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("call", ["cosine", "cosine(warmup_epochs=2.5)", "cosine(warmup_steps=99)"])
-def test_cosine_rises_then_falls_between_its_bounds(call):
-    rates = [schedule(call)(step) for step in range(100)]
-    peak = rates.index(max(rates))
-    assert max(rates) == pytest.approx(0.1)
-    assert rates[:peak] == sorted(rates[:peak])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert all(0 < rate <= 0.1 for rate in rates)
-
-
-@pytest.mark.parametrize(
-    ("options", "n_warmup"),
-    [
-        ("", 0),
-        ("warmup_epochs=1.5", 15),
-        ("warmup_epochs=2", 20),
-        ("warmup_epochs=2, warmup_steps=3", 3),
-        ("warmup_epochs=2, warmup_steps=0", 0),
-    ],
-)
-def test_warmup_lasts_as_long_as_told(options, n_warmup):
-    rate = schedule(f"cosine({options})")
-    rising = [step for step in range(100) if rate(step) < 0.1 and rate(step) < rate(step + 1)]
-    assert rising == list(range(n_warmup - 1))
-    assert rate(n_warmup) == 0.1
-
-
-def test_a_single_step_has_the_full_rate():
-    assert schedule("cosine", n_steps=1)(0) == 0.1
-
-
-@pytest.mark.parametrize(
-    ("call", "expected"),
-    [
-        ("cosine(warmup_steps=100)", "100 warm-up steps, expected fewer than all 100"),
-        ("cosine(warmup_epochs=10)", "100 warm-up steps"),
-        ("cosine(warmup_epochs=30.0)", "300 warm-up steps"),
-        ("cosine(warmup_epochs=-1.0)", "warmup_epochs=-1.0"),
-        ("cosine(min_lr=0.2)", "min_lr=0.2"),
-        ("cosine(min_lr=-0.1)", "expected 0 to the learning rate 0.1"),
-        ("cosine(warm_up=1)", "warmup"),
-        ("cosin", "did you mean 'cosine'"),
-    ],
-)
-def test_wrong_schedule_is_refused_in_words(call, expected):
-    with pytest.raises(UserError) as caught:
-        schedule(call)
-    assert expected in str(caught.value)
-
-
-def test_constant_is_constant():
-    assert {schedule("constant", lr=0.3)(step) for step in range(100)} == {0.3}
-
-
-@pytest.mark.parametrize("name", SCHEDULERS.names())
-def test_every_schedule_gives_positive_rates_up_to_the_peak(name):
-    rates = [schedule(name)(step) for step in range(100)]
-    assert all(0 < rate <= 0.1 for rate in rates)
+from src.engine.optim import OPTIMIZERS, make_optimizer
 
 
 class Small(nn.Module):
@@ -109,6 +20,7 @@ class Small(nn.Module):
         self.batch_norm = nn.BatchNorm2d(4)
         self.layer_norm = nn.LayerNorm(4)
         self.linear = nn.Linear(4, 2)
+        self.grid = nn.ParameterDict({"bias": torch.zeros(2, 2)})
 
 
 def names_by_decay(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[float, set[str]]:
@@ -122,11 +34,14 @@ def names_by_decay(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[f
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
 def test_biases_and_norms_have_no_decay(name):
     model = Small()
-    assert names_by_decay(make_optimizer(name, model, lr=0.1, weight_decay=0.3), model) == {
+    assert names_by_decay(
+        make_optimizer(name, model, lr=0.1, weight_decay=0.3, layer_decay=1.0), model
+    ) == {
         0.3: {"convolution.weight", "linear.weight"},
         0.0: {
             "convolution.bias",
             "linear.bias",
+            "grid.bias",
             "batch_norm.weight",
             "batch_norm.bias",
             "layer_norm.weight",
@@ -139,7 +54,7 @@ def test_biases_and_norms_have_no_decay(name):
 def test_frozen_parameters_are_left_out(name):
     model = Small().requires_grad_(False)
     model.linear.bias.requires_grad_(True)
-    optimizer = make_optimizer(name, model, lr=0.1, weight_decay=0.3)
+    optimizer = make_optimizer(name, model, lr=0.1, weight_decay=0.3, layer_decay=1.0)
     assert names_by_decay(optimizer, model) == {0.0: {"linear.bias"}}
 
 
@@ -147,7 +62,7 @@ def test_frozen_parameters_are_left_out(name):
 def test_a_step_lowers_a_quadratic_loss(name):
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
-    optimizer = make_optimizer(name, model, lr=0.01, weight_decay=0.0)
+    optimizer = make_optimizer(name, model, lr=0.01, weight_decay=0.0, layer_decay=1.0)
     assert {group["lr"] for group in optimizer.param_groups} == {0.01}
     losses = []
     for _ in range(4):
@@ -168,7 +83,7 @@ def test_decay_shrinks_the_weight_but_not_the_bias(name):
     bias = model.bias.detach().clone()
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    make_optimizer(name, model, lr=0.01, weight_decay=0.5).step()
+    make_optimizer(name, model, lr=0.01, weight_decay=0.5, layer_decay=1.0).step()
     assert ((model.weight > -2) & (model.weight < 0)).all()
     assert torch.equal(model.bias, bias)
 
@@ -183,7 +98,9 @@ def test_options_reach_the_optimizer(name):
         for option, value in options.items()
     }
     call = f"{name}({', '.join(f'{k}={v}' for k, v in changed.items())})"
-    (group, *_) = make_optimizer(call, Small(), lr=0.1, weight_decay=0.0).param_groups
+    (group, *_) = make_optimizer(
+        call, Small(), lr=0.1, weight_decay=0.0, layer_decay=1.0
+    ).param_groups
     assert {option: group[option] for option in changed} == changed
 
 
@@ -191,7 +108,7 @@ def test_sgd_without_momentum_is_plain_descent():
     model = nn.Linear(1, 1)
     before = model.weight.item()
     model.weight.grad, model.bias.grad = torch.ones(1, 1), torch.ones(1)
-    make_optimizer("sgd(momentum=0.0)", model, lr=0.25, weight_decay=0.0).step()
+    make_optimizer("sgd(momentum=0.0)", model, lr=0.25, weight_decay=0.0, layer_decay=1.0).step()
     assert model.weight.item() == pytest.approx(before - 0.25)
 
 
@@ -201,7 +118,15 @@ def test_sgd_without_momentum_is_plain_descent():
         ("adamw(betas=(2, 3))", "--opt adamw(betas=(2, 3))"),
         ("adamw(betas=(0.9,))", "--opt adamw(betas=(0.9,))"),
         ("adam(betas=('a', 'b'))", "--opt adam"),
+        ("adam(betas=(0.9, 0.9, 0.9))", "expected betas like (0.9, 0.999)"),
+        ("lamb(betas=(0.9,))", "--opt lamb(betas=(0.9,)): expected betas like (0.9, 0.999)"),
+        ("lamb(betas=(0.9, 1.0))", "each 0 <= beta < 1"),
+        ("adan(betas=(0.9, 0.9))", "expected betas like (0.98, 0.92, 0.99)"),
+        ("lion(betas=(-0.1, 0.9))", "each 0 <= beta < 1"),
+        ("lion(eps=1e-8)", "no option 'eps'"),
         ("adam(eps=-1.0)", "-1.0"),
+        ("lamb(eps=-1.0)", "-1.0"),
+        ("adan(eps=-1.0)", "-1.0"),
         ("sgd(momentum=-0.5)", "momentum"),
         ("sgd(momentumm=0.5)", "did you mean 'momentum'"),
         ("adamv", "did you mean 'adam"),
@@ -209,13 +134,77 @@ def test_sgd_without_momentum_is_plain_descent():
 )
 def test_wrong_optimizer_is_refused_in_words(call, expected):
     with pytest.raises(UserError) as caught:
-        make_optimizer(call, Small(), lr=0.1, weight_decay=0.0)
+        make_optimizer(call, Small(), lr=0.1, weight_decay=0.0, layer_decay=1.0)
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+def moved(call: str, gradients: list[torch.Tensor], weight_decay: float = 0.0) -> torch.Tensor:
+    """A weight of ones after a step of 0.01 with each gradient."""
+    model = nn.Linear(2, 2, bias=False)
+    nn.init.ones_(model.weight)
+    optimizer = make_optimizer(call, model, 0.01, weight_decay, layer_decay=1.0)
+    for gradient in gradients:
+        model.weight.grad = gradient.clone()
+        optimizer.step()
+    return model.weight.detach()
+
+
+GRADIENTS = [torch.tensor([[3.0, -2.0], [0.5, -70.0]]), torch.tensor([[-900.0, 1.0], [0.1, 5.0]])]
+
+
+@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS.names()) - {"sgd"}))
+def test_first_step_is_of_the_learning_rate(name):
+    """Adam's, Adan's and Lion's first update is the gradient's sign; LAMB's without decay too."""
+    wanted = 1 - 0.01 * GRADIENTS[0].sign()
+    torch.testing.assert_close(moved(name, GRADIENTS[:1]), wanted, rtol=0, atol=1e-6)
+
+
+def test_lion_moves_by_the_sign_of_its_interpolation():
+    average = 0.01 * GRADIENTS[0]
+    second = (0.9 * average + 0.1 * GRADIENTS[1]).sign()
+    wanted = (1 - 0.01 * GRADIENTS[0].sign()) - 0.01 * second
+    torch.testing.assert_close(moved("lion", GRADIENTS), wanted)
+
+
+def test_lamb_without_decay_is_adam_and_clips_nothing():
+    torch.testing.assert_close(moved("lamb", GRADIENTS), moved("adam(eps=1e-6)", GRADIENTS))
+
+
+def test_lamb_with_decay_steps_in_proportion_to_the_weight():
+    direction = GRADIENTS[0].sign() + 0.5
+    wanted = 1 - 0.01 * 2 / direction.norm() * direction  # the norm of four ones is 2
+    torch.testing.assert_close(moved("lamb", GRADIENTS[:1], weight_decay=0.5), wanted)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_optimizer_continues_from_its_saved_state(name):
+    def start():
+        model = nn.Linear(2, 2)
+        nn.init.ones_(model.weight)
+        nn.init.ones_(model.bias)
+        return model, make_optimizer(name, model, 0.01, 0.1, layer_decay=1.0)
+
+    def step(model, optimizer, gradient):
+        model.weight.grad, model.bias.grad = gradient.clone(), gradient[0].clone()
+        optimizer.step()
+
+    model, optimizer = start()
+    step(model, optimizer, GRADIENTS[0])
+    file = io.BytesIO()
+    torch.save([model.state_dict(), optimizer.state_dict()], file)
+    file.seek(0)
+    again, continued = start()
+    weights, state = torch.load(file, weights_only=True)
+    again.load_state_dict(weights)
+    continued.load_state_dict(state)
+    for each in ((model, optimizer), (again, continued)):
+        step(*each, GRADIENTS[1])
+    torch.testing.assert_close(again.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
 def test_weight_decay_that_starts_at_0_still_belongs_to_matrices_alone():
-    groups = make_optimizer("adamw", torch.nn.Linear(2, 2), 1e-3, 0.0).param_groups
+    groups = make_optimizer("adamw", torch.nn.Linear(2, 2), 1e-3, 0.0, 1.0).param_groups
     decays = {group["params"][0].ndim: group["decays"] for group in groups}
     assert decays == {1: False, 2: True}
     assert [group["weight_decay"] for group in groups] == [0.0, 0.0]

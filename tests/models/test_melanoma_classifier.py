@@ -71,6 +71,76 @@ def test_free_backbone_learns_and_counts_its_batches():
     assert changed == {k for k in before if "running" in k or "num_batches" in k}
 
 
+FROZEN = ("conv1.", "bn1.", "layer2.0.")
+
+
+@pytest.mark.parametrize("told_to_train", [True, False], ids=["train()", "as made"])
+def test_frozen_prefixes_stay_while_the_rest_learns(told_to_train):
+    model = classifier(freeze="conv1 | bn1|layer2.0 ")
+    if told_to_train:
+        model.eval().train()
+    before = {k: v.clone() for k, v in model.backbone.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):  # at first the norms behind shortcuts are zero and pass nothing on
+        model(5 + torch.randn(4, 3, 32, 32)).square().mean().backward()
+        optimizer.step()
+    changed = {k for k, v in model.backbone.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed == {name for name in before if not name.startswith(FROZEN)}
+    with_gradient = {k for k, p in model.backbone.named_parameters() if p.grad is not None}
+    assert with_gradient == {
+        k for k, _ in model.backbone.named_parameters() if not k.startswith(FROZEN)
+    }
+
+
+def test_modules_frozen_as_a_whole_are_in_evaluation_mode():
+    model = classifier(freeze="bn1.weight | bn1.bias | layer1.0.bn1 | layer1.0.bn2.weight | layer3")
+    modes = {name: module.training for name, module in model.backbone.named_modules()}
+    layer3 = {name for name in modes if name.split(".")[0] == "layer3"}
+    norms = {"bn1", "layer1.0.bn1"}
+    inside = {name for name in modes if name.rpartition(".")[0] in norms}
+    assert {name for name, training in modes.items() if not training} == layer3 | norms | inside
+    assert not any(module.training for module in model.eval().modules())
+
+
+def test_a_prefix_matches_whole_parts_of_a_name():
+    with torch.device("meta"):
+        model = MelanomaClassifier("vit_tiny_patch16_224", 2, freeze="blocks.1|cls_token")
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    assert {".".join(name.split(".")[:3]) for name in frozen} == {
+        "backbone.blocks.1",
+        "backbone.cls_token",
+    }
+
+
+def test_every_prefix_is_the_same_as_the_whole_backbone():
+    parts = classifier(freeze="conv1 | bn1 | layer1 | layer2 | layer3 | layer4")
+    whole = classifier(freeze_model=True)
+    for one, other in zip(parts.named_modules(), whole.named_modules(), strict=True):
+        assert (one[0], one[1].training) == (other[0], other[1].training)
+    frozen = [p.requires_grad for p in parts.parameters()]
+    assert frozen == [p.requires_grad for p in whole.parameters()]
+    assert sum(frozen) == 2
+
+
+@pytest.mark.parametrize(
+    ("freeze", "culprit"),
+    [
+        ("layer", "layer"),
+        ("conv1 | stem", "stem"),
+        ("conv1 |", ""),
+        ("backbone.conv1", "backbone.conv1"),
+        ("act1", "act1"),
+    ],
+)
+def test_prefix_without_parameters_is_refused_in_words(freeze, culprit):
+    with pytest.raises(UserError) as caught:
+        classifier(freeze=freeze)
+    assert str(caught.value) == (
+        f"--freeze '{freeze}': no backbone parameter's name begins with '{culprit}' "
+        "(names begin with: conv1, bn1, layer1, layer2, layer3, layer4)"
+    )
+
+
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.backbone."])
 @pytest.mark.parametrize("nested", [None, "model_state_dict", "state_dict", "model"])
 def test_weights_load_under_usual_names(prefix, nested, donor, tmp_path):
