@@ -16,6 +16,7 @@ from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (
     benchmark_skin_tone,
+    compare_objectives,
     estimate_ita,
     evaluate_masks,
     export_model,
@@ -58,6 +59,9 @@ def parse(words: list[str]) -> None:
         "src.scripts.evaluate_masks": evaluate_masks.parse_args,
         "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
         "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
+        "src.scripts.compare_objectives": lambda argv: parse_flags(
+            compare_objectives.make_comparison_parser(), argv
+        ),
         "preparer/assign_tone_groups.py": assign_tone_groups.parse_args,
         "preparer/prepare_split.py": prepare_split.parse_args,
         "preparer/make_demo.py": make_demo.parse_args,

@@ -45,22 +45,19 @@ def compare(
     different positive images or more. Intervals are 95 %: each of `n_draws` draws takes units and
     runs with replacement, the same for all names.
 
-    Raises `UserError` where fewer than two groups have so many.
+    Raises `UserError` where fewer than two groups have so many, and where the runs of a seed are
+    not of the same rows.
     """
+    _require_same_rows(runs)
     rng = np.random.default_rng(0)
     first = next(iter(runs.values()))
-    n_units = 1 + max(int(run.units.max()) for scores in runs.values() for run in scores)
-    everything = np.ones((1, n_units), np.float32)  # draw 0 is the data themselves
-    draws = np.concatenate([everything, unit_draws(n_units, n_draws, rng)])
+    n_units = 1 + max(int(run.units.max()) for run in first)
+    # draw 0 is the data themselves
+    draws = np.vstack([np.ones(n_units, np.float32), unit_draws(n_units, n_draws, rng)])
     picks = rng.integers(len(first), size=(n_draws, len(first)))
-    picks = np.concatenate([np.arange(len(first))[None], picks])
+    picks = np.vstack([np.arange(len(first)), picks])
     n_positives = [_n_positives(first, group) for group in range(len(group_names))]
-    judged = [group for group, n in enumerate(n_positives) if n >= min_positives]
-    if len(judged) < 2:
-        raise UserError(
-            f"groups with {min_positives} or more positive test images: expected two, found "
-            f"{len(judged)} (there are {', '.join(map(str, n_positives))})"
-        )
+    judged = _judged_groups(n_positives, min_positives)
     counts = {
         "n": len({image for run in first for image in run.images}),
         "n_malignant": sum(n_positives) + _n_positives(first, -1),
@@ -71,9 +68,31 @@ def compare(
         figures, by_group = _figures(scores, draws, picks, len(group_names), judged)
         baseline = figures["auroc"] if baseline is None else baseline
         figures["auroc_gain"] = figures["auroc"] - baseline
-        figures |= {f"recall {group_names[g]}": values for g, values in enumerate(by_group)}
+        figures |= {f"recall {g}": v for g, v in zip(group_names, by_group, strict=True)}
         lines.append({"objective": name, "n_runs": len(scores), **counts, **_summary(figures)})
     return pd.DataFrame(lines)
+
+
+def _require_same_rows(runs: dict[str, list[Scores]]) -> None:
+    first = next(iter(runs.values()))
+    for name, scores in runs.items():
+        for run, other in zip(scores, first, strict=True):
+            for what in ("images", "units", "target", "groups"):
+                if not np.array_equal(getattr(run, what), getattr(other, what)):
+                    raise UserError(
+                        f"{name}: its test rows are not those of {next(iter(runs))}: the data "
+                        "changed between their runs; expected all runs of the same data"
+                    )
+
+
+def _judged_groups(n_positives: list[int], min_positives: int) -> list[int]:
+    judged = [group for group, n in enumerate(n_positives) if n >= min_positives]
+    if len(judged) < 2:
+        raise UserError(
+            f"groups with {min_positives} or more positive test images: expected two, found "
+            f"{len(judged)} (there are {', '.join(map(str, n_positives))})"
+        )
+    return judged
 
 
 def _n_positives(scores: list[Scores], group: int) -> int:

@@ -1,6 +1,6 @@
 """Figures of predictions."""
 
-from itertools import cycle
+from itertools import chain, cycle
 from pathlib import Path
 
 import matplotlib
@@ -36,8 +36,8 @@ def plot_gain_against_gap(rows: pd.DataFrame, path: Path) -> None:
     with matplotlib.rc_context({"font.size": 10, "axes.spines.top": False}):
         figure = Figure(figsize=(9, 5.4), layout="constrained")
         axes = figure.subplots()
-        colors = ["black", *matplotlib.colormaps["tab20"].colors]
-        for (_, row), color in zip(rows.iterrows(), cycle(colors), strict=False):
+        colors = chain(["black"], cycle(matplotlib.colormaps["tab20"].colors))
+        for (_, row), color in zip(rows.iterrows(), colors, strict=False):
             x, y = row["equal_opportunity_difference"], row["auroc"]
             reach = {
                 side: [

@@ -6,7 +6,9 @@ at the threshold that has the wanted specificity on the validation rows. A run t
 """
 
 import argparse
+import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,20 +46,21 @@ def main(argv: list[str] | None) -> None:
     given = parse_flags(make_comparison_parser(), argv)
     options = take_options(given)
     cfg = resolve(given)
-    for objective in options.objectives:
-        check_settings(cfg.with_settings(objective=objective))
-    folder = make_folder(Path(cfg.run.output_dir))
-    runs = {
-        objective: [finished_run(cfg, objective, seed) for seed in options.seeds]
+    planned = {
+        objective: [settings_of_run(cfg, objective, seed) for seed in options.seeds]
         for objective in options.objectives
     }
-    units = units_of(path for paths in runs.values() for path in paths)
+    for run in itertools.chain(*planned.values()):
+        check_settings(run)
+    folder = make_folder(Path(cfg.run.output_dir))
+    runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
+    units = units_of(itertools.chain(*runs.values()))
     scores = {
         objective: [read_scores(path, units, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
     rows = compare(scores, GROUP_NAMES, options.min_malignant, options.n_draws)
-    rows.to_csv(folder / "objectives.csv", index=False)
+    write_text(folder / "objectives.csv", rows.to_csv(index=False))
     write_text(folder / "objectives.md", to_markdown(rows))
     plot_gain_against_gap(rows, folder / "objectives.png")
     print(f"{to_markdown(rows)}written to {folder}")
@@ -89,48 +92,62 @@ def make_comparison_parser() -> argparse.ArgumentParser:
 
 def take_options(given: dict) -> Options:
     """The comparison's own flags, taken out of `given`. Raises `UserError` for wrong values."""
+    for name in ("objective", "seed", "split_seed", "run_name", "resume"):
+        if name in given:
+            raise UserError(f"--{name}: set for each run; expected --objectives and --seeds")
     others = sorted(set(OBJECTIVES.names()) - {"cross_entropy"})
-    objectives = given.pop("objectives", ["cross_entropy", *others])
-    try:
-        options = Options(
-            objectives=objectives,
-            seeds=list(map(int, given.pop("seeds", [0, 1, 2]))),
-            specificity=float(given.pop("specificity", 0.9)),
-            min_malignant=int(given.pop("min_malignant", 10)),
-            n_draws=int(given.pop("n_draws", 2000)),
-        )
-    except ValueError as error:
-        raise UserError(f"{error}: expected a number (see --help)") from None
+    options = Options(
+        objectives=given.pop("objectives", ["cross_entropy", *others]),
+        seeds=[_number("seeds", int, text) for text in given.pop("seeds", (0, 1, 2))],
+        specificity=_number("specificity", float, given.pop("specificity", 0.9)),
+        min_malignant=_number("min_malignant", int, given.pop("min_malignant", 10)),
+        n_draws=_number("n_draws", int, given.pop("n_draws", 2000)),
+    )
+    calls = list(map(OBJECTIVES.resolve, options.objectives))
     for name, fits in (
         ("--specificity: expected 0 to 1, less than 1", 0 <= options.specificity < 1),
         ("--min_malignant: expected 1 or more", options.min_malignant >= 1),
         ("--n_draws: expected 100 or more", options.n_draws >= 100),
+        ("--seeds: expected 0 or more", min(options.seeds) >= 0),
         ("--seeds: expected different ones", len(set(options.seeds)) == len(options.seeds)),
-        ("--objectives: expected different ones", len(set(objectives)) == len(objectives)),
+        ("--objectives: expected different ones", all(calls.count(call) == 1 for call in calls)),
     ):
         if not fits:
             raise UserError(name)
     return options
 
 
-def finished_run(cfg: Config, objective: str, seed: int) -> Path:
-    """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
+def _number(name: str, kind: type, text) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = "whole numbers" if kind is int else "a number"
+        raise UserError(f"--{name} '{text}': expected {wanted}") from None
+
+
+def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:
+    """The configuration of one of the runs, with a folder and a split of its own."""
     name = re.sub(r"[^a-z0-9.]+", "_", f"{objective}_seed{seed}")
-    cfg = cfg.with_settings(
+    return cfg.with_settings(
         objective=objective, seed=seed, split_seed=seed, run_name=name, resume="auto"
     )
+
+
+def finished_run(cfg: Config) -> Path:
+    """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
     folder = find_run(cfg)
-    if folder and (folder / "metrics.json").is_file():
-        return folder
-    return train(cfg)
+    if not (folder and (folder / "metrics.json").is_file()):
+        folder = train(cfg)
+    if not (folder / "predictions_test.csv").is_file():
+        raise UserError(f"{folder}: no test rows, which are judged; expected a split with some")
+    return folder
 
 
-def units_of(folders) -> dict[str, int]:
-    """The number of the lesion or patient of each test image, by file name."""
-    rows = pd.concat(pd.read_csv(folder / "test_split.csv", dtype=str) for folder in folders)
-    rows = rows.drop_duplicates("image").fillna("")
+def units_of(folders: Iterable[Path]) -> dict[str, int]:
+    """The number of the lesion or patient of each test image, by its path in the split files."""
+    rows = pd.concat(map(_test_rows, folders)).drop_duplicates("image")
     _, units = np.unique(connected_units(rows), return_inverse=True)
-    return {Path(i).name: unit for i, unit in zip(rows["image"], units.tolist(), strict=True)}
+    return dict(zip(rows["image"], units.tolist(), strict=True))
 
 
 def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
@@ -140,14 +157,19 @@ def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scor
     )
     scores = [p.probabilities[:, p.positive] for p in (valid, test)]
     threshold = threshold_at_specificity(valid.labels == valid.positive, scores[0], specificity)
+    images = _test_rows(folder)["image"].to_numpy()  # in the same order; file names may repeat
     return Scores(
-        images=np.array(test.names),
-        units=np.array([units[name] for name in test.names]),
+        images=images,
+        units=np.array([units[image] for image in images]),
         target=test.labels == test.positive,
         score=scores[1],
         decision=scores[1] >= threshold,
         groups=test.groups,
     )
+
+
+def _test_rows(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "test_split.csv", dtype=str).fillna("")
 
 
 def to_markdown(rows: pd.DataFrame) -> str:

@@ -201,13 +201,19 @@ def test_leakage_allowed_but_absent_warns_of_nothing(isic, caplog):
     assert caplog.text == ""
 
 
-def test_data_without_a_split_get_a_grouped_one(isic, tmp_path):
-    flat = tmp_path / "flat"
-    for path in isic.rglob("*.jpg"):
+def without_split(isic, flat, rows):
+    """The images of `rows` in the folder `flat`, with a CSV of them and no split."""
+    for row in rows:
+        (path,) = isic.rglob(row["image_name"])
         target = flat / path.parent.name / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    write_csv(flat / "ISIC_2020_full.csv", [r | {"split": ""} for r in isic_rows()])
+    write_csv(flat / "ISIC_2020_full.csv", [r | {"split": ""} for r in rows])
+    return flat
+
+
+def test_data_without_a_split_get_a_grouped_one(isic, tmp_path):
+    flat = without_split(isic, tmp_path / "flat", isic_rows())
     rows = load(flat, valid_size=0.25, test_size=0.25).rows
     assert set(rows["split"]) == {"train", "valid", "test"}
     assert rows.groupby("patient_id")["split"].nunique().max() == 1
@@ -257,3 +263,65 @@ def test_a_drawn_split_says_so(isic, caplog):
         shutil.rmtree(isic / split)
     write_csv(isic / "ISIC_2020_full.csv", [row | {"split": ""} for row in isic_rows()])
     assert load(isic).is_split_drawn
+
+
+def rows_of_unknown_group(numbers):
+    """`isic_rows` in which these have neither a group nor an ITA."""
+    unknown = {"group": "", "ita": ""}
+    return [r | (unknown if i in numbers else {}) for i, r in enumerate(isic_rows())]
+
+
+def test_known_groups_only_leaves_the_others_out_of_a_published_split(isic, caplog):
+    path = write_csv(isic / "ISIC_2020_full.csv", rows_of_unknown_group({0, 1, 7, 12}))
+    every = load(isic)
+    caplog.set_level(logging.INFO, logger="src")
+    table = load(isic, known_groups_only=True)
+    assert "4 of 24 rows left out: no tone group" in caplog.text
+    known = every.rows[every.group_indices >= 0].reset_index(drop=True)
+    assert table.rows.equals(known)
+    assert len(table) == 20
+    assert table.group_indices.min() == 0
+    assert (table.classes, table.is_split_drawn) == (every.classes, False)
+    assert len(load(isic, known_groups_only=True, skin_color_csv=str(path))) == 20
+
+
+def test_known_groups_only_draws_the_split_of_data_that_have_no_others(isic, tmp_path):
+    unknown, rows = {2, 3, 9, 20}, isic_rows()
+    one = without_split(isic, tmp_path / "one", rows_of_unknown_group(unknown))
+    two = without_split(
+        isic, tmp_path / "two", [row for i, row in enumerate(rows) if i not in unknown]
+    )
+    shares = {"valid_size": 0.25, "test_size": 0.25}
+    for seed in range(3):
+        found = load(one, known_groups_only=True, split_seed=seed, **shares)
+        wanted = load(two, split_seed=seed, **shares)
+        assert found.is_split_drawn
+        assert table_hash(found) == table_hash(wanted)
+    assert len(load(one, **shares)) == 24
+
+
+def test_known_groups_only_without_any_group_is_refused(isic):
+    write_csv(isic / "ISIC_2020_full.csv", rows_of_unknown_group(range(24)))
+    message = refusal(isic, known_groups_only=True)
+    assert "no row has a tone group; give them with --skin_color_csv" in message
+    assert len(load(isic)) == 24
+
+
+def test_known_groups_only_changes_nothing_where_all_are_known(isic, caplog):
+    caplog.set_level(logging.INFO, logger="src")
+    assert load(isic, known_groups_only=True).rows.equals(load(isic).rows)
+    assert "left out" not in caplog.text
+
+
+def test_a_group_from_an_ita_is_known(isic):
+    rows = [row | {"group": ""} for row in isic_rows()]
+    rows[0]["ita"] = ""
+    write_csv(isic / "ISIC_2020_full.csv", rows)
+    assert len(load(isic, known_groups_only=True)) == 23
+
+
+def test_a_bad_image_of_an_unknown_group_is_no_hindrance(isic):
+    write_csv(isic / "ISIC_2020_full.csv", rows_of_unknown_group({0}))
+    image_of(isic).write_bytes(b"")
+    assert "1 bad images" in refusal(isic)
+    assert load(isic, known_groups_only=True).bad == ()

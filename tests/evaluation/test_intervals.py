@@ -1,0 +1,145 @@
+"""Intervals by whole units: weighted AUROC, the draws, and that the intervals cover the truth."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare, norm
+from sklearn.metrics import roc_auc_score
+
+from src.evaluation.intervals import auroc_of_draws, percentile_interval, ratios, unit_draws
+
+NAN = float("nan")
+
+
+@settings(max_examples=150, derandomize=True, database=None)
+@given(st.data())
+def test_auroc_of_each_draw_is_that_of_scikit_learn(data):
+    """Of few scores, so with ties; rows of weight 0; NaN where a kind of row has no weight."""
+    n_rows, n_draws = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 4))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
+    target = rng.random(n_rows) < data.draw(st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+    score = rng.integers(data.draw(st.integers(1, 6)), size=n_rows) / 7
+    draws = rng.integers(data.draw(st.integers(1, 4)), size=(n_draws, n_rows)).astype(np.float32)
+    before = target.copy(), score.copy(), draws.copy()
+    found = auroc_of_draws(target, score, draws)
+    wanted = [
+        roc_auc_score(target, score, sample_weight=weights)
+        if (weights @ target) and (weights @ ~target)
+        else NAN
+        for weights in draws.astype(float)
+    ]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+    for mine, other in zip((target, score, draws), before, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+@pytest.mark.parametrize(
+    ("score", "auroc"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], 1),
+        ([0.9, 0.8, 0.2, 0.1], 0),
+        ([0.5] * 4, 0.5),
+        ([0.1, 0.5, 0.5, 0.9], 3.5 / 4),
+        ([0.1, 0.8, 0.5, 0.9], 3 / 4),
+        ([0, 1e-300, 2e-300, 1], 1),
+    ],
+)
+def test_auroc_is_the_share_of_pairs_in_order(score, auroc):
+    target = np.array([False, False, True, True])
+    assert auroc_of_draws(target, np.array(score), np.ones((1, 4))) == [auroc]
+
+
+def test_a_draw_is_the_rows_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    target, score = rng.random(40) < 0.4, rng.integers(15, size=40) / 15
+    draws = unit_draws(40, 20, rng)
+    rows = [np.repeat(np.arange(40), counts.astype(int)) for counts in draws]
+    wanted = [roc_auc_score(target[drawn], score[drawn]) for drawn in rows]
+    np.testing.assert_allclose(auroc_of_draws(target, score, draws), wanted, rtol=1e-12)
+
+
+def test_large_weights_are_summed_exactly():
+    """2^24 + 1 is no float32."""
+    target, score = np.array([True, True, False]), np.array([0.9, 0.1, 0.5])
+    draws = np.array([[2**24, 1, 1], [2**24, 2**24, 3]], np.float32)
+    found = auroc_of_draws(target, score, draws)
+    np.testing.assert_allclose(found, [2**24 / (2**24 + 1), 0.5], rtol=1e-12)
+
+
+def test_every_draw_takes_as_many_units_as_there_are():
+    draws = unit_draws(7, 500, np.random.default_rng(0))
+    assert (draws.shape, draws.dtype) == ((500, 7), np.float32)
+    assert (draws.sum(axis=1) == 7).all()
+    assert (draws == draws.round()).all()
+    assert draws.min() == 0
+
+
+def test_units_are_drawn_alike_and_with_replacement():
+    """Multinomial counts: of mean 1, variance 1 - 1/n and covariance -1/n."""
+    n, n_draws = 5, 20_000
+    draws = unit_draws(n, n_draws, np.random.default_rng(1))
+    assert chisquare(draws.sum(axis=0)).pvalue > 1e-3
+    covariance = np.eye(n) - 1 / n
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.05)
+    none = [math.comb(n, k) * 0.2**k * 0.8 ** (n - k) * n_draws for k in range(n + 1)]
+    found = np.bincount(draws[:, 0].astype(int), minlength=n + 1)
+    assert chisquare(found, none).pvalue > 1e-3
+
+
+def test_a_seed_gives_its_draws():
+    one, again, other = (unit_draws(9, 4, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+def test_a_single_unit_is_in_every_draw():
+    np.testing.assert_array_equal(unit_draws(1, 3, np.random.default_rng(0)), np.ones((3, 1)))
+
+
+def test_ratios_of_nothing_are_undefined():
+    found = ratios(np.array([0.0, 1.0, 3.0]), np.array([0.0, 2.0, 3.0]))
+    np.testing.assert_array_equal(found, [NAN, 0.5, 1])
+
+
+@pytest.mark.parametrize(("level", "low", "high"), [(0.95, 25, 975), (0.5, 250, 750), (1, 0, 1000)])
+def test_the_interval_is_the_middle_of_the_draws(level, low, high):
+    values = np.random.default_rng(0).permutation(np.arange(1001.0))
+    assert percentile_interval(values, level) == pytest.approx((low, high))
+    assert percentile_interval(np.append(values, [NAN] * 500), level) == pytest.approx((low, high))
+
+
+def test_the_interval_is_of_95_percent_unless_said():
+    values = np.arange(1001.0)
+    assert percentile_interval(values) == percentile_interval(values, 0.95)
+
+
+@pytest.mark.parametrize("values", [[], [NAN], [NAN] * 9], ids=len)
+def test_the_interval_of_undefined_draws_is_undefined(values):
+    assert all(map(math.isnan, percentile_interval(np.array(values))))
+
+
+def test_the_interval_of_one_defined_draw_is_it():
+    assert percentile_interval(np.array([NAN, 0.25, NAN])) == (0.25, 0.25)
+
+
+def test_intervals_by_units_cover_the_truth_and_those_by_rows_do_not():
+    """80 patients of 1 to 9 rows that are nearly alike; AUROC of scores one deviation apart."""
+    rng, truth, n_units = np.random.default_rng(5), norm.cdf(1 / math.sqrt(2)), 80
+    covered = {"units": 0, "rows": 0}
+    for _ in range(120):
+        units = np.repeat(np.arange(n_units), rng.integers(1, 10, n_units))
+        target = (np.arange(n_units) % 2 == 1)[units]
+        effects = rng.normal(0, math.sqrt(0.9), n_units)
+        score = target + effects[units] + rng.normal(0, math.sqrt(0.1), len(units))
+        draws = {
+            "units": unit_draws(n_units, 200, rng)[:, units],
+            "rows": unit_draws(len(units), 200, rng),
+        }
+        for what, weights in draws.items():
+            low, high = percentile_interval(auroc_of_draws(target, score, weights))
+            covered[what] += low <= truth <= high
+    assert covered["units"] / 120 > 0.88
+    assert covered["rows"] / 120 < 0.75
