@@ -29,7 +29,7 @@ FLAGS = (
     "job_dir"
 )
 SBATCH = """#!/bin/bash
-cp "${!#}" "$SEEN"
+/bin/cp "${!#}" "$SEEN"
 [ -z "$REFUSAL" ] || { printf "sbatch: error: $REFUSAL" >&2; exit 1; }
 echo Submitted batch job 4242
 """
@@ -47,7 +47,7 @@ def slurm(tmp_path, monkeypatch):
     }.items():
         (programs / name).write_text(text or "#!/bin/bash\n")
         (programs / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("SEEN", str(tmp_path / "script"))
     # what they tell of a job is never asked for: nothing here runs one
     monkeypatch.setattr(submitit.SlurmJob.watcher, "update", lambda: None)
@@ -130,7 +130,7 @@ def test_auto_is_slurm_where_it_answers_else_this_machine(slurm, monkeypatch):
     monkeypatch.setenv("DOWN", "1")
     assert Cluster().found().cluster == "local"
     monkeypatch.delenv("DOWN")
-    Path(os.environ["PATH"].partition(":")[0], "sbatch").unlink()  # srun alone is no cluster
+    Path(os.environ["PATH"], "sbatch").unlink()  # srun alone is no cluster
     assert Cluster().found().cluster == "local"
     with pytest.raises(UserError, match="--cluster slurm: no cluster answers"):
         Cluster(cluster="slurm").found()
@@ -388,8 +388,9 @@ def test_local_jobs_train_as_the_trainer_does(
 
 
 def test_the_error_of_a_local_job_reaches_the_submitter_in_one_line(tmp_path, jobs_dir, capsys):
-    argv = ["--cluster", "local", "--job_dir", jobs_dir, "--data_path", str(tmp_path / "absent")]
-    assert run_with_submitit.main([*argv, "--output_dir", str(tmp_path)]) == 1
+    argv = ["--cluster", "local", "--job_dir", jobs_dir, "--no_pretrained"]
+    argv += ["--data_path", str(tmp_path / "absent"), "--output_dir", str(tmp_path)]
+    assert run_with_submitit.main(argv) == 1
     error, place = capsys.readouterr().err.splitlines()
     assert error.startswith("error: job ") and f"{tmp_path}/absent: no such folder" in error
     log = Path(place.removeprefix("log: "))
@@ -397,13 +398,11 @@ def test_the_error_of_a_local_job_reaches_the_submitter_in_one_line(tmp_path, jo
     assert log.read_text().splitlines()[-1].startswith("src.core.errors.UserError: ")
 
 
-def test_debug_trains_in_this_process(tiny_settings, tmp_path, monkeypatch):
+def test_debug_trains_in_this_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     trained = []
     monkeypatch.setattr("src.engine.submit.train", trained.append)
-    cfgs = [
-        Config().with_settings(**tiny_settings, output_dir=str(tmp_path), run_name=name)
-        for name in ("a", "b")
-    ]
+    cfgs = [Config().with_settings(run_name=name) for name in ("a", "b")]
     assert submit_many(cfgs, Cluster(cluster="debug")) == []
     assert [cfg.run.run_name for cfg in trained] == ["a", "b"]
     assert not (tmp_path / "slurm_jobs").exists()

@@ -142,7 +142,16 @@ def test_four_configurations_are_one_array(cluster, settings, tmp_path):
 
 
 def test_the_error_of_a_job_reaches_the_submitter(cluster, tmp_path, capsys):
-    argv = ["--cluster", "slurm", "--ngpus", "0", "--job_dir", cluster.job_dir, "--wait"]
+    argv = [
+        "--cluster",
+        "slurm",
+        "--ngpus",
+        "0",
+        "--job_dir",
+        cluster.job_dir,
+        "--wait",
+        "--no_pretrained",
+    ]
     argv += ["--data_path", str(tmp_path / "absent"), "--output_dir", str(tmp_path / "runs")]
     assert run_with_submitit.main(argv) == 1
     error, log = capsys.readouterr().err.splitlines()
