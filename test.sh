@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# Judge a checkpoint on its test rows: ./test.sh --checkpoint RUN/best_checkpoint.pth
+# Judge a checkpoint on its test rows, started as train.sh is: ./test.sh --checkpoint RUN/best_checkpoint.pth
 set -euo pipefail
-exec "${PYTHON:-python}" "$(dirname "$0")/melanoma_train.py" --test "$@"
+exec "$(dirname "$0")/train.sh" --test "$@"
