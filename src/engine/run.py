@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,9 +21,11 @@ from src.engine.parts import Parts, fetch_weights, make_parts, row_counts
 log = logging.getLogger(__name__)
 
 
-def train(cfg: Config) -> Path:
+def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) -> Path:
     """Train a model as `cfg` says and judge its best epoch; the run's folder.
 
+    `after_epoch` is called with the history so far once an epoch is on disk; what it raises ends
+    the run.
     Raises `UserError` for what is wrong with settings, data or folders, before training starts.
     """
     log_to_console()
@@ -42,7 +45,7 @@ def train(cfg: Config) -> Path:
         for split in SPLITS:
             write_text(folder / f"{split}_split.csv", split_csv(table, split, cfg.data.data_path))
         parts = make_parts(cfg, table, device)
-        train_epochs(cfg, parts, device, folder, run_log)
+        train_epochs(cfg, parts, device, folder, run_log, after_epoch or (lambda history: None))
         best, _ = load_network(folder / BEST)
         best = best.to(device, memory_format=torch.channels_last)
         parts.judge.report(best, folder, ("valid", "test"))
@@ -53,7 +56,12 @@ def train(cfg: Config) -> Path:
 
 
 def train_epochs(
-    cfg: Config, parts: Parts, device: torch.device, folder: Path, run_log: RunLog
+    cfg: Config,
+    parts: Parts,
+    device: torch.device,
+    folder: Path,
+    run_log: RunLog,
+    after_epoch: Callable[[list[dict]], None],
 ) -> None:
     """Train, judge and save every epoch that the folder's latest checkpoint has not seen."""
     progress = Progress()
@@ -84,6 +92,7 @@ def train_epochs(
         progress.add(entry, cfg.run.monitor)
         save_epoch(folder, parts, progress, checkpoint_names(cfg, entry))
         run_log.epoch(progress.history)
+        after_epoch(progress.history)
 
 
 def checkpoint_names(cfg: Config, entry: dict) -> list[str]:
