@@ -158,3 +158,11 @@ def test_trainer_runs_all_folds_or_the_one_that_is_named(monkeypatch):
     for flags in ([], ["--kfold", "3"], ["--kfold", "3", "--fold", "0"]):
         melanoma_train.main(flags)
     assert called == ["train", "train_folds", "train"]
+
+
+def test_a_model_of_a_fold_is_judged_as_it_was(folds, tmp_path):
+    checkpoint = str(folds / "fold_1" / "best_checkpoint.pth")
+    argv = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
+    melanoma_train.main(argv)
+    (report,) = tmp_path.iterdir()
+    assert read(report / "metrics.json")["test"] == read(folds / "fold_1" / "metrics.json")["test"]
