@@ -1,9 +1,10 @@
-"""Train a melanoma classifier, or judge one with --test: flags -> train(cfg)."""
+"""Train a melanoma classifier or all its folds, or judge one: flags -> train(cfg) or test(cfg)."""
 
 from src.artifact.network import load_contract
 from src.core.errors import run_main
 from src.core.flags import make_parser, parse_flags, resolve
 from src.engine.evaluate import test, trained_settings
+from src.engine.folds import train_folds
 from src.engine.run import train
 
 
@@ -16,6 +17,8 @@ def main(argv: list[str] | None) -> None:
     cfg = resolve(given, base)
     if cfg.run.test:
         test(cfg)
+    elif cfg.data.kfold and cfg.data.fold == -1:
+        train_folds(cfg)
     else:
         train(cfg)
 

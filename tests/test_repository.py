@@ -11,7 +11,7 @@ import pytest
 import melanoma_eval
 import predict
 from preparer import assign_tone_groups, make_demo, prepare_split
-from src.core.flags import load_config, parse_flags
+from src.core.flags import load_config, parse_flags, resolve
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (
@@ -21,11 +21,14 @@ from src.scripts import (
     evaluate_masks,
     export_model,
     generate_skin_masks,
+    sweep,
     visualize_skin_tone,
 )
+from src.scripts.search_space import check_space, read_space
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = sorted(ROOT.glob("configs/**/*.yaml"))
+SPACES = sorted(ROOT.glob("configs/sweeps/*.yaml"))
+CONFIGS = sorted(set(ROOT.glob("configs/**/*.yaml")) - set(SPACES))
 COMMANDS = [
     shlex.split(line.partition("#")[0])
     for page in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
@@ -44,6 +47,21 @@ def test_every_configuration_is_valid_and_says_its_command_and_result(path):
     check_settings(load_config(["--config", str(path)]))
 
 
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+def test_every_search_space_is_valid_and_says_its_command_and_purpose(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    command, purpose, _ = path.read_text().split("\n", 2)
+    words = shlex.split(command.removeprefix("# "))
+    assert words[:3] == ["python", "-m", "src.scripts.sweep"]
+    assert len(purpose) > 10 and purpose.startswith("# ")
+    given = parse_flags(sweep.make_sweep_parser(), words[3:])
+    space, _, _ = sweep.take_options(given)
+    assert Path(space) == path.relative_to(ROOT)
+    cfg = resolve(given)
+    sweep.check_sweep(cfg, read_space(space), given)
+    check_space(cfg, read_space(space), space)
+
+
 def parse(words: list[str]) -> None:
     """Read a command as its program would; a wrong flag raises."""
     program, argv = words[1], words[2:]
@@ -58,6 +76,7 @@ def parse(words: list[str]) -> None:
         "src.scripts.generate_skin_masks": generate_skin_masks.parse_args,
         "src.scripts.evaluate_masks": evaluate_masks.parse_args,
         "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
+        "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
         "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
         "src.scripts.compare_objectives": lambda argv: parse_flags(
             compare_objectives.make_comparison_parser(), argv

@@ -8,7 +8,13 @@ from src.core.config import Data
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
 from src.datasets.loaders import without_bad_images
-from src.datasets.splits import assign_splits, audit, describe_crossings
+from src.datasets.splits import (
+    assign_folds,
+    assign_splits,
+    audit,
+    describe_crossings,
+    join_valid_to_train,
+)
 from src.datasets.table import Table
 
 log = logging.getLogger(__name__)
@@ -17,8 +23,9 @@ log = logging.getLogger(__name__)
 def load_table(data: Data) -> Table:
     """The data set's rows, each with a readable image and a split that does not leak.
 
-    A data set without a split gets a grouped, stratified one. Raises `UserError` for what is
-    wrong with the folder, its CSV, its split or its images.
+    A data set without a split gets a grouped, stratified one. With `--kfold` the rows of `--fold`
+    validate and all others but test rows train; with `--train_on_all` there are no validation
+    rows. Raises `UserError` for what is wrong with the folder, its CSV, its split or its images.
     """
     path = Path(data.data_path)
     if not path.is_dir():
@@ -26,12 +33,7 @@ def load_table(data: Data) -> Table:
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
     if data.known_groups_only:
         table = with_known_groups(table)
-    unsplit = table.rows["split"] == ""
-    if unsplit.any() and not unsplit.all():
-        raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
-    if unsplit.all():
-        table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
-        log.info("the data set has no split: one is drawn")
+    table = with_split(table, data)
     unchecked = (table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")
     if unchecked.any():
         log.warning(
@@ -52,6 +54,19 @@ def load_table(data: Data) -> Table:
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
+
+
+def with_split(table: Table, data: Data) -> Table:
+    """The rows in the splits or folds that the settings ask for, drawn where the data have none."""
+    unsplit = table.rows["split"] == ""
+    if unsplit.any() and not unsplit.all():
+        raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
+    if data.kfold:
+        return assign_folds(table, data.kfold, data.fold, data.split_seed)
+    if unsplit.all():
+        table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
+        log.info("the data set has no split: one is drawn")
+    return join_valid_to_train(table) if data.train_on_all else table
 
 
 def with_known_groups(table: Table) -> Table:

@@ -1,4 +1,4 @@
-"""Splits by patient or lesion: the audit of a given one, and a grouped, stratified new one."""
+"""Splits by patient or lesion: the audit of a given one; grouped, stratified splits and folds."""
 
 from dataclasses import replace
 
@@ -52,19 +52,67 @@ def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) 
     A unit is all that shares a patient or a lesion, else a single image. The order of the rows
     does not matter. Sizes are shares of all rows, met to within what whole units allow.
     """
-    rows = table.rows.sort_values("image", kind="stable")
-    _, units = np.unique(connected_units(rows), return_inverse=True)
-    strata = rows["label"].astype(str) + "/" + rows["group"].astype(str)
     shares = {"train": 1 - valid_size - test_size, "valid": valid_size, "test": test_size}
     shares = {name: share for name, share in shares.items() if share > 0}
+    homes = _homes(table.rows, [*shares.values()], seed, " and ".join(shares))
+    split = np.array([*shares], dtype=object)[homes]
+    return replace(table, rows=table.rows.assign(split=split), is_split_drawn=True)
+
+
+def assign_folds(table: Table, n_folds: int, fold: int, seed: int) -> Table:
+    """The table with a new `fold` column, 0 to n_folds - 1, and `fold` for its validation rows.
+
+    Test rows stay as they are, in fold -1; all others are training rows where they are not of
+    `fold` (-1: no fold validates). Units and strata are those of `assign_splits`. Raises
+    `UserError` where a fold would lack the positive class, or all images of another would be in
+    one fold.
+    """
+    is_test = (table.rows["split"] == "test").to_numpy()
+    rows = table.rows[~is_test]
+    if rows.empty:
+        raise UserError(f"--kfold {n_folds}: no rows but test rows, which folds leave out")
+    homes = _homes(rows, [1 / n_folds] * n_folds, seed, f"--kfold {n_folds}")
+    for label, name in enumerate(table.classes):
+        found = len(np.unique(homes[rows["label"] == label]))
+        wanted = n_folds if label == table.positive else 2
+        if found < wanted:
+            raise UserError(
+                f"--kfold {n_folds}: {found} folds would have images of class {name}, of too few "
+                f"patients or lesions: expected at least {wanted}; take fewer folds"
+            )
+    folds = np.full(len(is_test), -1)
+    folds[~is_test] = homes
+    split = np.where(folds == fold, "valid", "train")
+    split = np.where(is_test, "test", split).astype(object)
+    # the test rows, if there are any, are still the data set's own: a model is judged on them
+    return replace(
+        table, rows=table.rows.assign(fold=folds, split=split), is_split_drawn=not is_test.any()
+    )
+
+
+def join_valid_to_train(table: Table) -> Table:
+    """The table with validation rows as training rows. Raises `UserError` where it has neither."""
+    split = table.rows["split"].replace({"valid": "train"})
+    if not (split == "train").any():
+        raise UserError("--train_on_all: the data have no training and no validation rows")
+    return replace(table, rows=table.rows.assign(split=split))
+
+
+def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.ndarray:
+    """int [rows]: which of the shares each row is in, by whole units, class and group.
+
+    Raises `UserError` that names `what` where there are fewer units than shares.
+    """
+    order = np.argsort(rows["image"].to_numpy(), kind="stable")
+    ordered = rows.iloc[order]
+    _, units = np.unique(connected_units(ordered), return_inverse=True)
     if units.max() + 1 < len(shares):
-        raise UserError(
-            f"{units.max() + 1} patients or lesions: too few for {' and '.join(shares)}"
-        )
+        raise UserError(f"{units.max() + 1} patients or lesions: too few for {what}")
+    strata = ordered["label"].astype(str) + "/" + ordered["group"].astype(str)
     counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
-    homes = _place(counts, np.array([*shares.values()]), np.random.default_rng(seed))
-    split = np.array([*shares], dtype=object)[homes[units]]
-    return replace(table, rows=rows.assign(split=split).loc[table.rows.index], is_split_drawn=True)
+    homes = np.empty(len(rows), int)
+    homes[order] = _place(counts, np.array(shares), np.random.default_rng(seed))[units]
+    return homes
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:
@@ -87,7 +135,7 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _place(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """int [units]: the split of each unit, from its `counts` [units, strata] and the `shares`.
+    """int [units]: the share of each unit, from its `counts` [units, strata] and the `shares`.
 
     One after the other, those first that hold most of a stratum, units go where they reduce the
     squared lack of rows most, relative to what is wanted: that of all rows as much as those of

@@ -1,0 +1,182 @@
+"""`train_folds(cfg)`: a model for each fold of a cross-validation, and what they show together."""
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.artifact.export import export_onnx
+from src.artifact.network import load_contract, load_network
+from src.core.config import Config
+from src.core.errors import UserError
+from src.engine.checkpoint import BEST, LATEST, find_run
+from src.engine.log import make_folder, new_run_name, write_text
+from src.engine.run import train
+from src.evaluation.fairness import evaluate
+from src.evaluation.predictions import Predictions, from_frame
+from src.evaluation.report import summary, to_strict_json, write_report
+
+log = logging.getLogger(__name__)
+SHOWN = ("auroc", "auprc", "balanced_accuracy", "malignant_recall", "specificity", "malignant_f1")
+
+
+def train_folds(cfg: Config) -> Path:
+    """Train and judge a model for each of `--kfold` folds; the folder that holds them all.
+
+    With `--resume` folds that are finished are kept and the others continued. Raises `UserError`
+    for what is wrong with settings, data or folders.
+    """
+    parent = find_folds(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
+    folders = [train_fold(cfg, parent, fold) for fold in range(cfg.data.kfold)]
+    summarize(parent, folders)
+    return parent
+
+
+def find_folds(cfg: Config) -> Path | None:
+    """The folder of folds that `--resume` continues, found as `find_run` does; None: a new one."""
+    resume, root = cfg.run.resume, Path(cfg.run.output_dir)
+    if not resume:
+        return None
+    if resume != "auto":
+        if not (Path(resume) / "fold_0" / LATEST).is_file():
+            raise UserError(f"--resume {resume}: expected auto or the folder of a cross-validation")
+        return Path(resume)
+    if cfg.run.run_name:
+        return root / cfg.run.run_name
+    parents = sorted(path.parents[1] for path in root.glob(f"*/fold_0/{LATEST}"))
+    # without a run's name `find_run` finds a fold of the same settings, or none
+    same = [
+        parent
+        for parent in parents
+        if find_run(cfg.with_settings(fold=0, output_dir=str(parent), resume="auto"))
+    ]
+    return same[-1] if same else None
+
+
+def train_fold(cfg: Config, parent: Path, fold: int) -> Path:
+    """The folder of a fold's finished run: with `--resume` an earlier one, else trained now."""
+    cfg = cfg.with_settings(
+        fold=fold,
+        output_dir=str(parent),
+        run_name=f"fold_{fold}",
+        log_dir=cfg.run.log_dir and str(Path(cfg.run.log_dir) / parent.name),
+        resume=cfg.run.resume and "auto",
+    )
+    folder = find_run(cfg)
+    if folder and (folder / "metrics.json").is_file():
+        log.info("fold %d of %d is finished: %s", fold, cfg.data.kfold, folder)
+        return folder
+    log.info("fold %d of %d", fold, cfg.data.kfold)
+    return train(cfg)
+
+
+def summarize(parent: Path, folders: list[Path]) -> None:
+    """Write what the folds show together: their metrics, out-of-fold predictions, the ensemble.
+
+    `kfold.json`, `kfold.csv`, the files of `write_report` for the split `oof`, and
+    `ensemble/fold_<i>.onnx`.
+    """
+    check_folds(folders)
+    found = [json.loads((folder / "metrics.json").read_text("utf-8")) for folder in folders]
+    pooled = out_of_fold(folders)
+    metrics = evaluate(pooled)
+    spread = {
+        split: spread_of([fold[split] for fold in found])
+        for split in ("valid", "test")
+        if all(split in fold for fold in found)
+    }
+    content = {"folds": len(folders), **spread, "oof": metrics}
+    write_text(parent / "kfold.json", to_strict_json(content, indent=2))
+    write_text(parent / "kfold.csv", spread_csv(spread))
+    write_report(parent, "oof", pooled, metrics)
+    log.info("%d folds:\n%s", len(folders), spread_lines(spread))
+    log.info("out of fold, all together:\n%s", summary(metrics))
+    for folder in folders:
+        export_onnx(*load_network(folder / BEST), parent / "ensemble" / f"{folder.name}.onnx")
+    log.info("written to %s, the models to %s", parent, make_folder(parent / "ensemble"))
+
+
+def check_folds(folders: list[Path]) -> None:
+    """Raise `UserError` unless the folds share their rows and each row validates one of them."""
+    rows = [
+        {
+            split: pd.read_csv(folder / f"{split}_split.csv", dtype=str)["image"].tolist()
+            for split in ("train", "valid")
+        }
+        for folder in folders
+    ]
+    validated = sorted(image for fold in rows for image in fold["valid"])
+    for folder, fold in zip(folders, rows, strict=True):
+        if sorted(fold["train"] + fold["valid"]) != validated:
+            raise UserError(
+                f"{folder}: its rows are not those of the other folds: the data changed in "
+                "between; start anew with another --run_name"
+            )
+
+
+def out_of_fold(folders: list[Path]) -> Predictions:
+    """Every row that is no test row once, as the model that has not seen it predicts it."""
+    contract = load_contract(folders[0] / BEST)
+    parts = [pd.read_csv(folder / "predictions_valid.csv", dtype=str) for folder in folders]
+    frame = pd.concat(parts, ignore_index=True).sort_values("image_name", kind="stable")
+    labels, groups = (frame[column].to_numpy(np.int64) for column in ("label", "group"))
+    predictions = from_frame(frame, labels, groups, contract.groups)
+    return replace(predictions, classes=contract.classes, positive=contract.positive)
+
+
+def spread_of(folds: list[dict]) -> dict[str, dict]:
+    """Each single number of the folds' metrics: `values`, `mean`, `sd` and `n`, defined ones.
+
+    The sd is that of a sample (ddof 1), NaN of less than two; undefined values are NaN and not
+    among the `n` that mean and sd are of.
+    """
+    names = [
+        name
+        for name in folds[0]
+        if all(isinstance(fold[name], (int, float, type(None))) for fold in folds)
+    ]
+    found = {}
+    for name in names:
+        values = np.array([np.nan if fold[name] is None else fold[name] for fold in folds], float)
+        defined = values[~np.isnan(values)]
+        found[name] = {
+            "values": values.tolist(),
+            "mean": float(defined.mean()) if len(defined) else float("nan"),
+            "sd": float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
+            "n": len(defined),
+        }
+    return found
+
+
+def spread_csv(spread: dict[str, dict]) -> str:
+    """A line for each split and metric: every fold's value, mean, sd, n; undefined is empty."""
+    lines = [
+        {
+            "split": split,
+            "metric": name,
+            **{f"fold_{i}": value for i, value in enumerate(of["values"])},
+            **{key: of[key] for key in ("mean", "sd", "n")},
+        }
+        for split, metrics in spread.items()
+        for name, of in metrics.items()
+    ]
+    return pd.DataFrame(lines).to_csv(index=False)
+
+
+def spread_lines(spread: dict[str, dict]) -> str:
+    """A line for each split: mean ± sd of the main metrics, and of how many folds where not all."""
+    lines = []
+    for split, metrics in spread.items():
+        cells = []
+        for name in SHOWN:
+            of = metrics[name]
+            n_folds = len(of["values"])
+            note = "" if of["n"] == n_folds else f" ({of['n']} of {n_folds} folds)"
+            cells.append(
+                f"{name.removeprefix('malignant_')} {of['mean']:.3f} ± {of['sd']:.3f}{note}"
+            )
+        lines.append(f"{split:<6}{'  '.join(cells)}")
+    return "\n".join(lines)

@@ -1,0 +1,254 @@
+"""python -m src.scripts.sweep --config YAML --space YAML --trials N: settings searched by Optuna.
+
+Each trial is a run of the trainer, judged by its best `--monitor` of the validation rows; trials
+worse than the median of the earlier ones after as many epochs are ended. The same command again
+continues what was interrupted and adds the trials that are missing. Writes `study.db`,
+`trials.csv`, `best.yaml`, `optimization_history.png` and `slices.png` into `--study_dir`.
+"""
+
+import argparse
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+import sqlalchemy
+from optuna.distributions import distribution_to_json
+from optuna.trial import Trial, TrialState
+
+from src.core.config import Config
+from src.core.errors import UserError, run_main
+from src.core.flags import make_parser, parse_flags, resolve
+from src.engine.checkpoint import _FREE
+from src.engine.checks import check_settings
+from src.engine.log import make_folder
+from src.engine.run import train
+from src.evaluation.metrics import MONITORED
+from src.scripts.search_space import Space, check_space, draw, read_space
+from src.scripts.sweep_results import read_history, write_figures, write_trials
+
+N_TRIALS_BEFORE_PRUNING, N_EPOCHS_BEFORE_PRUNING = 5, 2
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is searched: trials of `cfg` with settings from `space`, in `folder`."""
+
+    cfg: Config
+    space: Space
+    folder: Path
+
+
+def main(argv: list[str] | None) -> None:
+    given = parse_flags(make_sweep_parser(), argv)
+    path, n_trials, folder = take_options(given)
+    cfg = resolve(given)
+    space = read_space(path)
+    check_sweep(cfg, space, given)
+    check_space(cfg, space, path)
+    folder = Path(folder or Path(cfg.run.output_dir) / f"sweep_{Path(path).stem}")
+    sweep = Sweep(cfg, space, make_folder(folder))
+    with only_process(folder):
+        study = open_study(sweep)
+        run_trials(sweep, study, n_trials)
+        print(write_figures(study, space, cfg, folder))
+
+
+def make_sweep_parser() -> argparse.ArgumentParser:
+    """The trainer's flags and those of the sweep."""
+    parser = make_parser(__doc__.splitlines()[0])
+    group = parser.add_argument_group("Sweep")
+    group.add_argument("--space", metavar="YAML", help="the settings to search (docs/SWEEPS.md)")
+    group.add_argument("--trials", metavar="N", help="trials in all (default: 20)")
+    group.add_argument(
+        "--study_dir",
+        metavar="FOLDER",
+        help="folder of the study (default: sweep_<name of the space> in --output_dir)",
+    )
+    return parser
+
+
+def take_options(given: dict) -> tuple[str, int, str]:
+    """(space, trials, study_dir), taken out of `given`. Raises `UserError` for wrong values."""
+    path, trials = given.pop("space", ""), given.pop("trials", "20")
+    if not path:
+        raise UserError("--space: expected a YAML file with the settings to search")
+    if not trials.isdecimal() or not int(trials):
+        raise UserError(f"--trials {trials}: expected a whole number, 1 or more")
+    return path, int(trials), given.pop("study_dir", "")
+
+
+def check_sweep(cfg: Config, space: Space, given: dict) -> None:
+    """Raise `UserError` for settings that no trial could have, or that contradict the search."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError("a sweep is one process: start it without torchrun")
+    if cfg.run.test:
+        raise UserError("--test: a sweep trains; judge its best run with melanoma_train.py --test")
+    if cfg.data.train_on_all:
+        raise UserError("--train_on_all leaves no validation rows to judge trials by: leave it out")
+    if cfg.data.kfold and cfg.data.fold == -1:
+        raise UserError("--kfold: a trial is one run; name the fold that judges it with --fold")
+    check_settings(cfg)
+    for key in space:
+        if key in given:
+            raise UserError(f"--{key} is searched: leave it out, or take it out of the space")
+    if cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space):
+        raise UserError(
+            "--monitor loss is another measure for each objective: choose one that is the same for "
+            "all, such as log_loss"
+        )
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Holds a study for this process; the lock ends with the process, also with a killed one."""
+    with (folder / ".lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: this sweep is running already: wait, or end it") from None
+        yield
+
+
+def open_study(sweep: Sweep) -> optuna.Study:
+    """The study in the sweep's folder, made where there is none.
+
+    Raises `UserError` where it was begun with another space or other settings.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = sweep.folder / "study.db"
+    try:
+        study = optuna.create_study(
+            storage=f"sqlite:///{path}",
+            study_name="sweep",
+            direction="maximize" if MONITORED[sweep.cfg.run.monitor] else "minimize",
+            pruner=optuna.pruners.MedianPruner(N_TRIALS_BEFORE_PRUNING, N_EPOCHS_BEFORE_PRUNING),
+            load_if_exists=True,
+        )
+    except sqlalchemy.exc.DatabaseError as error:
+        raise UserError(f"{path}: not a study, or unreadable ({error.orig})") from None
+    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in _FREE}
+    # a searched setting's own value does not matter
+    ours = settings | {key: distribution_to_json(d) for key, d in sweep.space.items()}
+    ours = json.loads(json.dumps(ours))
+    theirs = study.user_attrs.get("settings", ours)
+    different = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+    if different:
+        raise UserError(
+            f"{sweep.folder}: this sweep was begun with another space or other settings "
+            f"({', '.join(different[:5])}): give the same, or another --study_dir"
+        )
+    study.set_user_attr("settings", ours)
+    return study
+
+
+def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
+    """Run the trials that were interrupted, then new ones until there are `n_trials`.
+
+    A trial that fails is noted and the sweep goes on; before any trial has succeeded the error is
+    raised, and the trial is taken up again once its cause is mended.
+    """
+    while trial := next_trial(sweep, study, n_trials):
+        print(f"trial {trial.number} of {n_trials}: {describe(trial.params)}", flush=True)
+        try:
+            study.tell(trial, run_trial(sweep, trial))
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except Exception as error:
+            if not finished(study):
+                if isinstance(error, UserError):
+                    raise UserError(f"trial {trial.number}: {error}") from None
+                raise
+            trial.set_user_attr("error", str(error))
+            study.tell(trial, state=TrialState.FAIL)
+        outcome = study.trials[trial.number]
+        why = outcome.user_attrs.get("error", outcome.value)
+        print(f"trial {trial.number} {outcome.state.name.lower()}: {why}", flush=True)
+        write_trials(study, sweep.space, sweep.cfg, sweep.folder)
+
+
+def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The trials that came to an end, pruned ones among them."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def next_trial(sweep: Sweep, study: optuna.Study, n_trials: int) -> Trial | None:
+    """An interrupted trial, else a new one, or None where there are `n_trials`.
+
+    A trial's draw depends on seed, number and earlier trials alone: a sweep that was interrupted
+    goes on as if it had not been.
+    """
+    trials = study.get_trials(deepcopy=False)
+    interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
+    number = interrupted[0].number if interrupted else len(trials)
+    if number >= n_trials and not interrupted:
+        return None
+    seed = np.random.SeedSequence([sweep.cfg.run.seed, number]).generate_state(1)[0]
+    study.sampler = optuna.samplers.TPESampler(seed=int(seed))
+    trial = Trial(study, interrupted[0]._trial_id) if interrupted else study.ask()
+    draw(trial, sweep.space)  # what an interrupted one has drawn stays
+    return trial
+
+
+def run_trial(sweep: Sweep, trial: Trial) -> float:
+    """The best monitored value of the trial's run, which is continued where it exists.
+
+    That of an earlier trial with the same settings is taken over. Raises `optuna.TrialPruned`.
+    """
+    for earlier in finished(trial.study):
+        if earlier.params == trial.params:
+            trial.set_user_attr("same_as", earlier.number)
+            if earlier.state is TrialState.PRUNED:
+                raise optuna.TrialPruned
+            return earlier.value
+    cfg = trial_settings(sweep, trial)
+    monitor = cfg.run.monitor
+
+    def after_epoch(history: list[dict]) -> None:
+        report(trial, history, monitor)
+        if len(history) < cfg.learning.epochs and trial.should_prune():
+            raise optuna.TrialPruned
+
+    folder = train(cfg, after_epoch=after_epoch)
+    history = read_history(folder)
+    report(trial, history, monitor)
+    best = max if MONITORED[monitor] else min
+    return best(entry["valid"][monitor] for entry in history)
+
+
+def trial_settings(sweep: Sweep, trial: Trial) -> Config:
+    """The settings of a trial's run, which keeps no checkpoints but the best and the latest."""
+    log_dir = sweep.cfg.run.log_dir
+    return sweep.cfg.with_settings(
+        **trial.params,
+        output_dir=str(sweep.folder),
+        run_name=f"trial_{trial.number}",
+        log_dir=log_dir and str(Path(log_dir) / sweep.folder.name),
+        resume="auto",
+        save_ckpt=False,
+    )
+
+
+def report(trial: Trial, history: list[dict], monitor: str) -> None:
+    """Tell the study the monitored value of each epoch that it does not know."""
+    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    for entry in history:
+        if entry["epoch"] not in known:
+            trial.report(entry["valid"][monitor], entry["epoch"])
+
+
+def describe(params: dict) -> str:
+    """Settings as `name value` in one line."""
+    return ", ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in params.items()
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)
