@@ -115,8 +115,9 @@ def test_images_of_one_file_name_in_two_folders_are_two(tmp_path):
 
 
 def test_the_threshold_is_that_of_the_validation_rows(tmp_path):
+    above = float(np.nextafter(0.4, 1))  # the threshold itself
     folder = write_run(tmp_path / "r", list("abcd"), list("abcd"), [0, 0, 0, 1], [1, 2, 3, 4])
-    for split, scores in (("valid", [0.2, 0.4, 0.6, 0.5]), ("test", [0.39, 0.41, 0.61, 0.4])):
+    for split, scores in (("valid", [0.2, 0.4, 0.6, 0.5]), ("test", [0.39, above, 0.61, 0.4])):
         path = folder / f"predictions_{split}.csv"
         frame = pd.read_csv(path).assign(probability_malignant=scores, probability_benign=0.0)
         frame.to_csv(path, index=False)
@@ -124,4 +125,4 @@ def test_the_threshold_is_that_of_the_validation_rows(tmp_path):
         found = read_scores(folder, units_of([folder]), specificity)
         assert found.decision.tolist() == list(map(bool, decisions))
         assert found.target.tolist() == [False, False, False, True]
-        assert found.score.tolist() == [0.39, 0.41, 0.61, 0.4]
+        assert found.score.tolist() == [0.39, above, 0.61, 0.4]
