@@ -133,8 +133,15 @@ def make_preprocessing(cfg: Config, train: Table) -> Preprocessing:
 
 
 def fetch_weights(cfg: Config) -> None:
-    """Raise `UserError` where starting weights are not to be had, before images are read."""
-    model = cfg.model
+    """Raise `UserError` for weights that are not to be had, before images are read.
+
+    And for layers that the backbone does not have.
+    """
+    model, learning = cfg.model, cfg.learning
+    if model.freeze or learning.layer_decay != 1:
+        with torch.device("meta"):
+            layers = MelanomaClassifier(model.model, 2, cfg.data.input_size, freeze=model.freeze)
+        make_optimizer(learning.opt, layers, learning.lr, 0.0, learning.layer_decay)
     if model.weights:
         load_tensors(model.weights, "state dict")
     elif model.pretrained:
