@@ -13,4 +13,5 @@ case $processes in
     ;;
 1) exec "$python" "$program" "$@" ;;
 esac
-exec "$python" -m torch.distributed.run --standalone --nproc-per-node="$processes" "$program" "$@"
+# -- since torchrun would take --monitor and others for a start of its own flags
+exec "$python" -m torch.distributed.run --standalone --nproc-per-node="$processes" -- "$program" "$@"

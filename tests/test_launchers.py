@@ -41,7 +41,7 @@ def words(done) -> list[str]:
 
 
 def torchrun(n: int) -> list[str]:
-    return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
+    return ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}", "--"]
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,10 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined_processes(use_gpu: bool, timeout_s: float) -> Iterator[Processes]:
+def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     """This process among those that RANK, WORLD_SIZE and LOCAL_RANK tell of, or alone.
 
+    On GPUs they talk over NCCL, unless `device` is `cpu`, and about all else over gloo.
     Raises `UserError` where the others are not to be reached within `timeout_s`, and ends with
     exit code 1 and one line where one is lost later on.
     """
@@ -106,9 +107,10 @@ def joined_processes(use_gpu: bool, timeout_s: float) -> Iterator[Processes]:
     processes = Processes(_number("RANK"), count, _number("LOCAL_RANK"))
     if not processes.rank < count:
         raise UserError(f"RANK={processes.rank}: expected less than WORLD_SIZE={count}")
+    on_gpus = device != "cpu" and torch.cuda.is_available()
     try:
         distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if use_gpu else "gloo", timeout=timedelta(seconds=timeout_s)
+            "cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=timedelta(seconds=timeout_s)
         )
     except (distributed.DistError, RuntimeError, ValueError) as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 
 from src.artifact.contract import Contract
-from src.artifact.network import Network, load_network
+from src.artifact.network import Network, load_checkpoint, network_from
 from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
 from src.engine.checks import pick_device
-from src.engine.distributed import ALONE, Processes
+from src.engine.distributed import ALONE, Processes, joined_processes
 from src.engine.log import log_to_console, make_folder, write_text
 from src.engine.loop import predict
 from src.evaluation.fairness import evaluate
@@ -28,6 +28,7 @@ from src.objectives.weights import CLASS_WEIGHTS, weights_need_groups
 log = logging.getLogger(__name__)
 # settings that say what a model is and which rows it has not seen: judging it cannot change them
 OF_THE_MODEL = ("model", "preprocess", "input_size", "valid_size", "test_size", "split_seed")
+OF_THE_MODEL += ("kfold", "fold", "train_on_all")
 
 
 class Judge:
@@ -240,16 +241,20 @@ def test(cfg: Config) -> dict:
 
     Writes the report into a folder of its own under `--output_dir`.
     """
-    log_to_console()
     if not cfg.run.checkpoint:
         raise UserError("--test: expected the checkpoint to judge, with --checkpoint FILE")
-    device = pick_device(cfg.run.device)
-    network, contract = load_network(cfg.run.checkpoint)
-    table, split = rows_to_judge(cfg, contract, cfg.run.checkpoint)
-    objective = objective_of(cfg, contract, cfg.run.checkpoint)
-    folder = report_folder(cfg, Path(cfg.run.checkpoint), "test")
-    judge = Judge(cfg, table, contract, objective, device)
-    network = network.to(device, memory_format=torch.channels_last)
-    found = judge.report(network, folder, (split,))
-    log.info("written to %s", folder)
+    source = cfg.run.checkpoint
+    with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
+        log_to_console(processes.is_main)
+        device = pick_device(cfg.run.device, processes)
+        network, contract = network_from(
+            processes.from_main(lambda: load_checkpoint(source)), source
+        )
+        table, split = processes.from_main(lambda: rows_to_judge(cfg, contract, source))
+        objective = processes.from_main(lambda: objective_of(cfg, contract, source))
+        folder = processes.from_main(lambda: report_folder(cfg, Path(source), "test"))
+        judge = Judge(cfg, table, contract, objective, device, processes)
+        network = network.to(device, memory_format=torch.channels_last)
+        found = judge.report(network, folder, (split,))
+        log.info("written to %s", folder)
     return found

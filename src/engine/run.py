@@ -31,8 +31,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     Raises `UserError` for what is wrong with settings, data or folders, before training starts.
     SIGTERM and SIGINT end the step, save the state and exit with `exit_code`.
     """
-    use_gpu = cfg.run.device != "cpu" and torch.cuda.is_available()
-    with joined_processes(use_gpu, cfg.run.dist_timeout) as processes:
+    with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
         processes.from_main(lambda: check_settings(cfg))
         device = pick_device(cfg.run.device, processes)

@@ -1,6 +1,7 @@
 """The exported file gives the network's numbers and describes itself."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -46,6 +47,8 @@ def test_one_file_holds_weights_and_contract(tiny_run, tiny_onnx):
 def test_every_reduction_exports(tmp_path, reduction):
     n_outputs = 2 if reduction == "softmax" else 6
     contract = make_contract(n_outputs=n_outputs, reduction=reduction, temperature=1.5)
+    if n_outputs == 6:  # with a group that had no training row
+        contract = replace(contract, priors=((0.4, 0.1), (0.0, 0.0), (0.3, 0.2)))
     torch.manual_seed(0)
     classifier = MelanomaClassifier("squeezenet1_1", n_outputs, 32)
     torch.nn.init.normal_(classifier.head.weight)

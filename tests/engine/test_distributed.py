@@ -160,7 +160,7 @@ def test_a_strange_environment_is_refused(monkeypatch, place, message):
         monkeypatch.delenv(name, raising=False)
     for name, value in place.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=message), joined_processes(False, 1.0):
+    with pytest.raises(UserError, match=message), joined_processes("cpu", 1.0):
         pass
 
 

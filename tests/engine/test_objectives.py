@@ -23,6 +23,7 @@ from src.objectives.catalog import OBJECTIVES
 from tests.objectives.samples import CALLS, DOMAIN, batch, build, state_of
 
 OWN = [f"{name}(reduction='own')" for name in DOMAIN]
+SHIFTED = [f"{name}(reduction='prior_shift')" for name in DOMAIN]
 CPU = torch.device("cpu")
 
 
@@ -106,7 +107,7 @@ def numbers(metrics):
     return {k: v for k, v in metrics.items() if isinstance(v, int | float) and k != "loss"}
 
 
-@pytest.mark.parametrize("call", [*OBJECTIVES.names(), *OWN])
+@pytest.mark.parametrize("call", [*OBJECTIVES.names(), *OWN, *SHIFTED])
 def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp_path, call):
     checkpoint, onnx = train_and_export(settings(objective=call))
     logged = read(checkpoint.parent / "metrics.json")
