@@ -97,8 +97,8 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     """This process among those that RANK, WORLD_SIZE and LOCAL_RANK tell of, or alone.
 
     On GPUs they talk over NCCL, unless `device` is `cpu`, and about all else over gloo.
-    Raises `UserError` where the others are not to be reached within `timeout_s`, and ends with
-    exit code 1 and one line where one is lost later on.
+    Raises `UserError` where the others are not to be reached within `timeout_s`, and where one is
+    lost later on.
     """
     count = _number("WORLD_SIZE", 1)
     if count == 1:
@@ -124,10 +124,10 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     except RuntimeError as error:
         if not any(word in str(error) for word in _LOST):
             raise
-        sys.exit(
-            f"error: process {processes.rank}: another process of this run ended (its own message "
-            "tells why); continue with --resume auto"
-        )
+        raise UserError(
+            f"process {processes.rank} lost its connection to another process of this run (whose "
+            "own message tells why): continue with --resume auto"
+        ) from None
     finally:
         distributed.destroy_process_group()
 

@@ -128,11 +128,11 @@ def test_a_killed_process_ends_the_others_with_one_line(tiny_settings, tmp_path)
             break
     processes[1].kill()
     (code, _, error), _ = finish(processes)
-    assert code == 1
+    assert code == 2
     lines = [line for line in error.splitlines() if line.startswith("error:")]
     assert lines == [
-        "error: process 0: another process of this run ended (its own message tells why); "
-        "continue with --resume auto"
+        "error: process 0 lost its connection to another process of this run (whose own message "
+        "tells why): continue with --resume auto"
     ]
     assert "Traceback" not in error
     assert load_checkpoint(tmp_path / "r" / "checkpoint_latest.pth")["epoch"] >= 0

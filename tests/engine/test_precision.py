@@ -1,0 +1,144 @@
+"""Mixed precision, kernels and compilation: what a flag promises is what is computed."""
+
+import math
+
+import pytest
+import torch
+
+from src.artifact.network import load_checkpoint
+from src.core.config import Config, Run
+from src.core.errors import UserError
+from src.datasets.loading import load_table
+from src.engine.checks import check_device
+from src.engine.loop import Position
+from src.engine.parts import make_parts
+from src.engine.precision import autocast_dtype, make_scaler, set_kernels
+from src.engine.run import train
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+
+
+@pytest.fixture
+def make(tiny_settings):
+    """The parts of a run with these settings besides the tiny ones."""
+
+    def make(**settings):
+        cfg = Config().with_settings(**{**tiny_settings, **settings})
+        return make_parts(cfg, load_table(cfg.data), CPU)
+
+    return make
+
+
+def types_computed_in(parts) -> set:
+    """The types of what the backbone gives to the head over an epoch."""
+    seen = set()
+    parts.trainer.classifier.head.register_forward_hook(
+        lambda _, given, logits: seen.add(logits.dtype)
+    )
+    for _ in parts.trainer.epoch(parts.loader, Position(), []):
+        pass
+    return seen
+
+
+@pytest.mark.parametrize(("use_amp", "dtype"), [(False, torch.float32), (True, torch.bfloat16)])
+def test_steps_compute_in_the_type_that_is_asked_for(make, use_amp, dtype):
+    parts = make(use_amp=use_amp)
+    assert types_computed_in(parts) == {dtype}
+    trained = parts.trainer.classifier.state_dict().values()
+    assert {tensor.dtype for tensor in trained if tensor.is_floating_point()} == {torch.float32}
+
+
+def test_judging_is_in_full_precision(make):
+    parts = make(use_amp=True)
+    seen = set()
+    parts.network.classifier.head.register_forward_hook(
+        lambda _, given, logits: seen.add(logits.dtype)
+    )
+    _, metrics = parts.judge(parts.judged_network(), "valid")
+    assert seen == {torch.float32}
+    assert math.isfinite(metrics["loss"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "dtype"),
+    [
+        ({}, CPU, None),
+        ({"amp_dtype": "bfloat16"}, CPU, None),
+        ({"use_amp": True}, CPU, torch.bfloat16),
+        ({"use_amp": True}, GPU, torch.float16),
+        ({"use_amp": True, "amp_dtype": "float16"}, GPU, torch.float16),
+    ],
+)
+def test_the_type_of_mixed_precision(settings, device, dtype):
+    assert autocast_dtype(Run(**settings), device) == dtype
+    assert not make_scaler(dtype, CPU).is_enabled() or dtype == torch.float16
+
+
+def test_small_gradients_of_float16_are_scaled():
+    assert make_scaler(torch.float16, CPU).is_enabled()
+    assert not make_scaler(torch.bfloat16, CPU).is_enabled()
+    assert not make_scaler(None, CPU).is_enabled()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"use_amp": True, "amp_dtype": "float16"}, "--amp_dtype float16: expected a GPU"),
+        ({"sync_bn": True}, "--sync_bn: expected GPUs"),
+    ],
+)
+def test_what_a_cpu_cannot_do_is_refused(settings, message):
+    with pytest.raises(UserError, match=message):
+        check_device(Config().with_settings(**settings), CPU)
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch):
+    monkeypatch.setattr("src.engine.checks.shutil.which", lambda name: None)
+    with pytest.raises(UserError, match=r"--compile: no C\+\+ compiler"):
+        check_device(Config().with_settings(compile=True), CPU)
+
+
+@pytest.fixture
+def kernels():
+    """Settings of the whole process are as before when the test ends."""
+    yield
+    set_kernels(Run())
+
+
+@pytest.mark.parametrize("name", ["deterministic", "fast_mode", "tf32"])
+def test_kernels_are_those_asked_for(kernels, monkeypatch, name):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    set_kernels(Run(**{name: True}))
+    assert torch.are_deterministic_algorithms_enabled() == (name == "deterministic")
+    assert torch.backends.cudnn.deterministic == (name == "deterministic")
+    assert torch.backends.cudnn.benchmark == (name == "fast_mode")
+    assert torch.backends.cudnn.allow_tf32 == (name == "tf32")
+    assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
+
+
+def test_deterministic_training_runs(kernels, tiny_settings, tmp_path):
+    settings = {**tiny_settings, "epochs": 1, "deterministic": True, "use_amp": True}
+    folder = train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+    assert load_checkpoint(folder / "best_checkpoint.pth")["epoch"] == 0
+
+
+def test_compiled_steps_are_those_of_the_model(make, monkeypatch):
+    """With a backend that runs the captured graph as it is: a real one takes minutes."""
+    compiled, real = [], torch.compile
+
+    def capture(model):
+        compiled.append(model)
+        return real(model, backend="eager")
+
+    plain = make(epochs=1)
+    for _ in plain.trainer.epoch(plain.loader, Position(), []):
+        pass
+    monkeypatch.setattr(torch, "compile", capture)
+    parts = make(epochs=1, compile=True)
+    for _ in parts.trainer.epoch(parts.loader, Position(), []):
+        pass
+    assert compiled == [parts.trainer.classifier]
+    one, other = (p.trainer.classifier.state_dict() for p in (plain, parts))
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-5)
