@@ -17,6 +17,7 @@ from src.core.errors import UserError
 
 # at the latest after the first signal: pre-emption may grant minutes
 KILLED_WITHIN_S = 600
+LAST_WORDS_S = 5
 
 
 class TrainingJob:
@@ -43,6 +44,10 @@ class TrainingJob:
         try:
             return str(train(self.cfg))
         except submitit.core.utils.UncompletedJobError:  # the last time-out that is allowed
+            raise
+        except SystemExit:
+            if not told:  # because of another process, whose error is to be written before all end
+                time.sleep(LAST_WORDS_S)
             raise
         except Exception as error:
             if told:  # what fails now fails because neighbours are being killed
