@@ -27,8 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 USABLE = ("idle", "mix", "alloc", "comp")
 PATIENCE_S = 300
 EPOCHS = 8
-# two nodes once the engine trains on several processes
-NODES = 2 if (ROOT / "src" / "engine" / "distributed.py").is_file() else 1
+NODES = 2
 
 
 def why_unusable() -> str:

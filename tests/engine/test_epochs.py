@@ -92,7 +92,7 @@ def test_a_run_that_stopped_early_is_not_continued(run, capsys):
     history = json.loads((folder / "training_history.json").read_text())
     assert len(history) == 2  # nothing is learned: the second is not better
     assert "stopped early: 1 epochs without a better one" in capsys.readouterr().out
-    again = run(early_stopping=1, lr=1e-30, min_lr=0.0, epochs=5, freeze_model=True, resume="auto")
+    again = run(**settings, resume="auto")
     assert again == folder
     assert json.loads((folder / "training_history.json").read_text()) == history
 
