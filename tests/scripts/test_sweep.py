@@ -73,6 +73,12 @@ def sweep(tmp_path, trainer, monkeypatch):
     return run
 
 
+def load_study(tmp_path):
+    """The study as other programs of Optuna see it."""
+    storage = f"sqlite:///{tmp_path / 'study' / 'study.db'}"
+    return optuna.load_study(study_name="sweep", storage=storage)
+
+
 def value_of(row):
     """The value of the last epoch but one."""
     quality = 1 / (1 + abs(np.log10(row["lr"]) + 3)) + row["batch_size"] / 1000
@@ -136,6 +142,24 @@ def test_a_run_that_ended_before_the_study_knew_is_not_trained_again(sweep, trai
     assert trials["value"].tolist() == pytest.approx(trials.apply(value_of, axis=1).tolist())
 
 
+def test_epochs_that_were_saved_but_not_reported_are_reported_later(sweep, tmp_path, monkeypatch):
+    real_report = sweep_module.report
+
+    def killed_after_epoch_1(trial, history, monitor):
+        if len(history) == 2:
+            raise KeyboardInterrupt
+        real_report(trial, history, monitor)
+
+    monkeypatch.setattr(sweep_module, "report", killed_after_epoch_1)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(1)
+    monkeypatch.setattr(sweep_module, "report", real_report)
+    sweep(1)
+    (trial,) = load_study(tmp_path).trials
+    history = json.loads((tmp_path / "study" / "trial_0" / "training_history.json").read_text())
+    assert list(trial.intermediate_values.values()) == [e["valid"]["auroc"] for e in history]
+
+
 def test_the_same_command_adds_only_what_is_missing(sweep, trainer):
     whole = sweep(9, folder="whole")
     trainer.epochs = []
@@ -155,10 +179,7 @@ def test_another_seed_draws_other_settings(sweep):
 
 def test_pruned_trials_are_those_below_the_median_of_the_earlier_ones(sweep, trainer, tmp_path):
     sweep(25)
-    study = optuna.load_study(
-        study_name="sweep", storage=f"sqlite:///{tmp_path / 'study' / 'study.db'}"
-    )
-    done = [trial for trial in study.trials if "same_as" not in trial.user_attrs]
+    done = [trial for trial in load_study(tmp_path).trials if "same_as" not in trial.user_attrs]
     states = [trial.state.name for trial in done]
     assert states[:5] == ["COMPLETE"] * 5
     assert states.count("PRUNED") > 2
