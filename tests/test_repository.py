@@ -10,6 +10,7 @@ import pytest
 
 import melanoma_eval
 import predict
+import run_with_submitit
 from preparer import assign_tone_groups, make_demo, prepare_split
 from src.core.flags import load_config, parse_flags, resolve
 from src.engine.checks import check_settings
@@ -71,6 +72,9 @@ def parse(words: list[str]) -> None:
         "melanoma_train.py": load_config,
         "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
         "predict.py": predict.parse_args,
+        "run_with_submitit.py": lambda argv: parse_flags(
+            run_with_submitit.make_submit_parser(), argv
+        ),
         "src.scripts.export_model": export_model.parse_args,
         "src.scripts.estimate_ita": estimate_ita.parse_args,
         "src.scripts.generate_skin_masks": generate_skin_masks.parse_args,
