@@ -18,9 +18,9 @@ from src.evaluation.report import scalars
 
 LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
 # settings that may differ between the parts of one run: they do not change its result
-_FREE = ("resume", "run_name", "output_dir", "log_dir", "num_workers", "pin_mem", "save_ckpt")
-_FREE += ("save_ckpt_freq", "save_ckpt_steps", "keep_checkpoints", "dist_timeout", "device")
-_FREE += ("test", "checkpoint")
+FREE = ("resume", "run_name", "output_dir", "log_dir", "num_workers", "pin_mem", "save_ckpt")
+FREE += ("save_ckpt_freq", "save_ckpt_steps", "keep_checkpoints", "dist_timeout", "device")
+FREE += ("test", "checkpoint")
 log = logging.getLogger(__name__)
 
 
@@ -212,7 +212,7 @@ def _differences(folder: Path, cfg: Config) -> list[str]:
     except (OSError, ValueError):
         return ["config.json is missing or unreadable"]
     ours = json.loads(json.dumps(cfg.flat()))
-    keys = [key for key in {*ours, *theirs} if key not in _FREE]
+    keys = [key for key in {*ours, *theirs} if key not in FREE]
     return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 

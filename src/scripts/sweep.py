@@ -24,7 +24,7 @@ from optuna.trial import Trial, TrialState
 from src.core.config import Config
 from src.core.errors import UserError, run_main
 from src.core.flags import make_parser, parse_flags, resolve
-from src.engine.checkpoint import _FREE
+from src.engine.checkpoint import FREE
 from src.engine.checks import check_settings
 from src.engine.log import make_folder
 from src.engine.run import train
@@ -132,7 +132,7 @@ def open_study(sweep: Sweep) -> optuna.Study:
         )
     except sqlalchemy.exc.DatabaseError as error:
         raise UserError(f"{path}: not a study, or unreadable ({error.orig})") from None
-    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in _FREE}
+    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in FREE}
     # a searched setting's own value does not matter
     ours = settings | {key: distribution_to_json(d) for key, d in sweep.space.items()}
     ours = json.loads(json.dumps(ours))
