@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-from dataclasses import fields
-from typing import Any
 
 from src.core.config import Config
 from src.core.errors import UserError, run_main
 from src.core.flags import make_parser, parse_flags, resolve
-from src.engine.cluster import Cluster
+from src.engine.cluster import add_cluster_flags, take_cluster
 from src.engine.log import log_to_console, new_run_name
 from src.engine.submit import submit_many, wait_for
 
@@ -31,21 +29,13 @@ def main(argv: list[str] | None) -> int:
 def make_submit_parser() -> argparse.ArgumentParser:
     """The trainer's flags, those of `Cluster`, and `--wait`."""
     parser = make_parser(__doc__)
-    group = parser.add_argument_group(Cluster.__doc__)
-    for f in fields(Cluster):
-        text = f"{f.metadata['help']} (default: {f.default!r})".replace("%", "%%")
-        group.add_argument(f"--{f.name}", type=f.type, metavar=f.name.upper(), help=text)
+    group = add_cluster_flags(parser)
     group.add_argument(
         "--wait",
         action="store_true",
         help="stay until the jobs of SLURM have ended, and exit with 1 where one failed",
     )
     return parser
-
-
-def take_cluster(given: dict[str, Any]) -> Cluster:
-    """The flags of `Cluster`, taken out of `given`."""
-    return Cluster(**{f.name: given.pop(f.name) for f in fields(Cluster) if f.name in given})
 
 
 def one_of_each_fold(cfg: Config) -> list[Config]:

@@ -9,12 +9,12 @@ import submitit
 import torch
 
 import run_with_submitit
-from run_with_submitit import make_submit_parser, one_of_each_fold, take_cluster
+from run_with_submitit import make_submit_parser, one_of_each_fold
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import parse_flags
-from src.engine.cluster import Cluster
+from src.engine.cluster import Cluster, take_cluster
 from src.engine.log import to_yaml
 from src.engine.submit import as_job, submit_many
 

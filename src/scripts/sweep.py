@@ -7,45 +7,32 @@ continues what was interrupted and adds the trials that are missing. Writes `stu
 """
 
 import argparse
-import fcntl
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import optuna
-import sqlalchemy
-from optuna.distributions import distribution_to_json
 from optuna.trial import Trial, TrialState
 
 from src.core.config import Config
 from src.core.errors import UserError, run_main
 from src.core.flags import make_parser, parse_flags, resolve
-from src.engine.checkpoint import FREE
 from src.engine.checks import check_settings
+from src.engine.cluster import Cluster, add_cluster_flags, take_cluster
 from src.engine.log import make_folder
 from src.engine.run import train
+from src.engine.submit import submit_many, wait_for
 from src.evaluation.metrics import MONITORED
 from src.scripts.search_space import Space, check_space, draw, read_space
 from src.scripts.sweep_results import read_history, write_figures, write_trials
-
-N_TRIALS_BEFORE_PRUNING, N_EPOCHS_BEFORE_PRUNING = 5, 2
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What is searched: trials of `cfg` with settings from `space`, in `folder`."""
-
-    cfg: Config
-    space: Space
-    folder: Path
+from src.scripts.sweep_study import Sweep, only_process, open_study
 
 
 def main(argv: list[str] | None) -> None:
     given = parse_flags(make_sweep_parser(), argv)
+    cluster = take_cluster(given).found() if "cluster" in given else None
+    n_parallel = take_count(given, "parallel", "4")
     path, n_trials, folder = take_options(given)
     cfg = resolve(given)
     space = read_space(path)
@@ -55,7 +42,10 @@ def main(argv: list[str] | None) -> None:
     sweep = Sweep(cfg, space, make_folder(folder))
     with only_process(folder):
         study = open_study(sweep)
-        run_trials(sweep, study, n_trials)
+        if cluster:
+            run_waves(sweep, study, n_trials, cluster, n_parallel)
+        else:
+            run_trials(sweep, study, n_trials)
         print(write_figures(study, space, cfg, folder))
 
 
@@ -70,17 +60,27 @@ def make_sweep_parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="folder of the study (default: sweep_<name of the space> in --output_dir)",
     )
+    group.add_argument(
+        "--parallel", metavar="N", help="with --cluster, trials at a time (default: 4)"
+    )
+    add_cluster_flags(parser)
     return parser
 
 
 def take_options(given: dict) -> tuple[str, int, str]:
     """(space, trials, study_dir), taken out of `given`. Raises `UserError` for wrong values."""
-    path, trials = given.pop("space", ""), given.pop("trials", "20")
+    path, n_trials = given.pop("space", ""), take_count(given, "trials", "20")
     if not path:
         raise UserError("--space: expected a YAML file with the settings to search")
-    if not trials.isdecimal() or not int(trials):
-        raise UserError(f"--trials {trials}: expected a whole number, 1 or more")
-    return path, int(trials), given.pop("study_dir", "")
+    return path, n_trials, given.pop("study_dir", "")
+
+
+def take_count(given: dict, name: str, default: str) -> int:
+    """The whole number of a flag, 1 or more, taken out of `given`."""
+    text = given.pop(name, default)
+    if not text.isdecimal() or not int(text):
+        raise UserError(f"--{name} {text}: expected a whole number, 1 or more")
+    return int(text)
 
 
 def check_sweep(cfg: Config, space: Space, given: dict) -> None:
@@ -102,49 +102,6 @@ def check_sweep(cfg: Config, space: Space, given: dict) -> None:
             "--monitor loss is another measure for each objective: choose one that is the same for "
             "all, such as log_loss"
         )
-
-
-@contextmanager
-def only_process(folder: Path) -> Iterator[None]:
-    """Holds a study for this process; the lock ends with the process, also with a killed one."""
-    with (folder / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{folder}: this sweep is running already: wait, or end it") from None
-        yield
-
-
-def open_study(sweep: Sweep) -> optuna.Study:
-    """The study in the sweep's folder, made where there is none.
-
-    Raises `UserError` where it was begun with another space or other settings.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = sweep.folder / "study.db"
-    try:
-        study = optuna.create_study(
-            storage=f"sqlite:///{path}",
-            study_name="sweep",
-            direction="maximize" if MONITORED[sweep.cfg.run.monitor] else "minimize",
-            pruner=optuna.pruners.MedianPruner(N_TRIALS_BEFORE_PRUNING, N_EPOCHS_BEFORE_PRUNING),
-            load_if_exists=True,
-        )
-    except sqlalchemy.exc.DatabaseError as error:
-        raise UserError(f"{path}: not a study, or unreadable ({error.orig})") from None
-    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in FREE}
-    # a searched setting's own value does not matter
-    ours = settings | {key: distribution_to_json(d) for key, d in sweep.space.items()}
-    ours = json.loads(json.dumps(ours))
-    theirs = study.user_attrs.get("settings", ours)
-    different = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
-    if different:
-        raise UserError(
-            f"{sweep.folder}: this sweep was begun with another space or other settings "
-            f"({', '.join(different[:5])}): give the same, or another --study_dir"
-        )
-    study.set_user_attr("settings", ours)
-    return study
 
 
 def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
@@ -172,24 +129,64 @@ def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
         write_trials(study, sweep.space, sweep.cfg, sweep.folder)
 
 
+def run_waves(
+    sweep: Sweep, study: optuna.Study, n_trials: int, cluster: Cluster, n_parallel: int
+) -> None:
+    """As `run_trials`, with `n_parallel` trials at a time as jobs of `cluster`; none is pruned."""
+    while wave := next_wave(sweep, study, n_trials, n_parallel):
+        for trial in wave:
+            print(f"trial {trial.number} of {n_trials}: {describe(trial.params)}", flush=True)
+        cfgs = [trial_settings(sweep, trial) for trial in wave]
+        failures = wait_for(submit_many(cfgs, cluster))
+        done = [Path(cfg.run.output_dir, cfg.run.run_name) for cfg in cfgs]
+        done = [folder if (folder / "metrics.json").is_file() else None for folder in done]
+        why = failures[0] if failures else "its job ended without a result"
+        if not any(done) and not finished(study):
+            raise UserError(f"trial {wave[0].number}: {why}")
+        for trial, folder in zip(wave, done, strict=True):
+            if folder:
+                study.tell(trial, best_value(trial, folder, sweep.cfg.run.monitor))
+            else:
+                trial.set_user_attr("error", str(why))
+                study.tell(trial, state=TrialState.FAIL)
+        write_trials(study, sweep.space, sweep.cfg, sweep.folder)
+
+
+def next_wave(sweep: Sweep, study: optuna.Study, n_trials: int, n_parallel: int) -> list[Trial]:
+    """Up to `n_parallel` trials as `next_trial` gives them."""
+    wave: list[Trial] = []
+    while len(wave) < n_parallel:
+        trial = next_trial(sweep, study, n_trials, {trial.number for trial in wave})
+        if trial is None:
+            break
+        wave.append(trial)
+    return wave
+
+
 def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     """The trials that came to an end, pruned ones among them."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def next_trial(sweep: Sweep, study: optuna.Study, n_trials: int) -> Trial | None:
+def next_trial(
+    sweep: Sweep, study: optuna.Study, n_trials: int, at_work: Collection[int] = ()
+) -> Trial | None:
     """An interrupted trial, else a new one, or None where there are `n_trials`.
 
-    A trial's draw depends on seed, number and earlier trials alone: a sweep that was interrupted
-    goes on as if it had not been.
+    `at_work` are the numbers of trials that are running, not interrupted. A trial's draw depends
+    on seed, number and earlier trials alone: an interrupted sweep goes on as if it had not been.
     """
     trials = study.get_trials(deepcopy=False)
-    interrupted = [trial for trial in trials if trial.state is TrialState.RUNNING]
+    running = [trial for trial in trials if trial.state is TrialState.RUNNING]
+    interrupted = [trial for trial in running if trial.number not in at_work]
     number = interrupted[0].number if interrupted else len(trials)
     if number >= n_trials and not interrupted:
         return None
     seed = np.random.SeedSequence([sweep.cfg.run.seed, number]).generate_state(1)[0]
-    study.sampler = optuna.samplers.TPESampler(seed=int(seed))
+    study.sampler = optuna.samplers.TPESampler(
+        seed=int(seed),
+        constant_liar=bool(at_work),  # trials at work count as bad: the next is another one
+    )
     trial = Trial(study, interrupted[0]._trial_id) if interrupted else study.ask()
     draw(trial, sweep.space)  # what an interrupted one has drawn stays
     return trial
@@ -214,7 +211,11 @@ def run_trial(sweep: Sweep, trial: Trial) -> float:
         if len(history) < cfg.learning.epochs and trial.should_prune():
             raise optuna.TrialPruned
 
-    folder = train(cfg, after_epoch=after_epoch)
+    return best_value(trial, train(cfg, after_epoch=after_epoch), monitor)
+
+
+def best_value(trial: Trial, folder: Path, monitor: str) -> float:
+    """The best monitored value of a finished run, whose epochs the study is told."""
     history = read_history(folder)
     report(trial, history, monitor)
     best = max if MONITORED[monitor] else min
