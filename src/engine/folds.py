@@ -13,7 +13,8 @@ from src.artifact.network import load_contract, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.engine.checkpoint import BEST, LATEST, find_run
-from src.engine.log import make_folder, new_run_name, write_text
+from src.engine.distributed import Processes, joined_processes
+from src.engine.log import log_to_console, make_folder, new_run_name, write_text
 from src.engine.run import train
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions, from_frame
@@ -26,12 +27,17 @@ SHOWN = ("auroc", "auprc", "balanced_accuracy", "malignant_recall", "specificity
 def train_folds(cfg: Config) -> Path:
     """Train and judge a model for each of `--kfold` folds; the folder that holds them all.
 
-    With `--resume` folds that are finished are kept and the others continued. Raises `UserError`
+    With `--resume` folds that are finished are kept and the others continued. Processes that the
+    environment tells of share the work of each. Raises `UserError`
     for what is wrong with settings, data or folders.
     """
-    parent = find_folds(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
-    folders = [train_fold(cfg, parent, fold) for fold in range(cfg.data.kfold)]
-    summarize(parent, folders)
+    with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
+        log_to_console(processes.is_main)
+        parent = processes.from_main(
+            lambda: find_folds(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
+        )
+        folders = [train_fold(cfg, parent, i, processes) for i in range(cfg.data.kfold)]
+        processes.from_main(lambda: summarize(parent, folders))
     return parent
 
 
@@ -56,7 +62,7 @@ def find_folds(cfg: Config) -> Path | None:
     return same[-1] if same else None
 
 
-def train_fold(cfg: Config, parent: Path, fold: int) -> Path:
+def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> Path:
     """The folder of a fold's finished run: with `--resume` an earlier one, else trained now."""
     cfg = cfg.with_settings(
         fold=fold,
@@ -65,12 +71,18 @@ def train_fold(cfg: Config, parent: Path, fold: int) -> Path:
         log_dir=cfg.run.log_dir and str(Path(cfg.run.log_dir) / parent.name),
         resume=cfg.run.resume and "auto",
     )
-    folder = find_run(cfg)
-    if folder and (folder / "metrics.json").is_file():
+    folder = processes.from_main(lambda: find_finished(cfg))
+    if folder:
         log.info("fold %d of %d is finished: %s", fold, cfg.data.kfold, folder)
         return folder
     log.info("fold %d of %d", fold, cfg.data.kfold)
     return train(cfg)
+
+
+def find_finished(cfg: Config) -> Path | None:
+    """The folder of the run to resume where that has come to its end."""
+    folder = find_run(cfg)
+    return folder if folder and (folder / "metrics.json").is_file() else None
 
 
 def summarize(parent: Path, folders: list[Path]) -> None:

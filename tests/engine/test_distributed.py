@@ -20,6 +20,8 @@ from tests.engine.processes import finish, free_port, start
 
 # without batch statistics, which are of each process's own rows
 NO_STATISTICS = {"model": "test_convnext", "input_size": 32, "epochs": 2, "lr": 1e-3}
+# an even number of rows: none is left out of two equal shares
+NO_STATISTICS["sampler"] = "undersample"
 
 
 def read(path):
@@ -76,9 +78,9 @@ def test_only_the_main_process_speaks_and_writes(two):
     "extra",
     [
         {"objective": "cross_entropy", "update_freq": 2},
-        {"objective": "ohem", "mixup": 0.4, "class_weights": "inverse_frequency"},
+        {"objective": "ohem", "class_weights": "inverse_frequency"},
         {"objective": "group_dro(step=1.0)", "model_ema": True, "model_ema_decay": 0.9},
-        {"objective": "recall_cross_entropy(momentum=0.5)", "sampler": "balanced_batch"},
+        {"objective": "recall_cross_entropy(momentum=0.5)"},
     ],
     ids=lambda extra: extra["objective"],
 )
@@ -136,6 +138,17 @@ def test_a_killed_process_ends_the_others_with_one_line(tiny_settings, tmp_path)
     ]
     assert "Traceback" not in error
     assert load_checkpoint(tmp_path / "r" / "checkpoint_latest.pth")["epoch"] >= 0
+
+
+def test_folds_are_trained_by_all_processes_and_summed_up_once(tiny_settings, tmp_path):
+    settings = {**tiny_settings, "output_dir": str(tmp_path), "run_name": "r", "epochs": 1}
+    found = finish(start({**settings, "kfold": 2, "batch_size": 16}, 2))
+    assert [code for code, _, _ in found] == [0, 0], found
+    assert found[1][1] == ""
+    content = read(tmp_path / "r" / "kfold.json")
+    assert content["valid"]["auroc"]["n"] == 2
+    rows = [pd.read_csv(tmp_path / "r" / f"fold_{i}" / "valid_split.csv") for i in (0, 1)]
+    assert content["oof"]["n"] == sum(map(len, rows))
 
 
 def test_processes_that_do_not_come_are_told_of(tiny_settings, tmp_path, monkeypatch):
