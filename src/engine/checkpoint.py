@@ -130,31 +130,62 @@ def load_state(content: dict, source: str, parts: Parts) -> Progress:
 
 
 def state_files(cfg: Config, folder: Path) -> list[Path]:
-    """The checkpoints that a run may continue from, in the order to try them.
+    """The checkpoints that a run may continue from, in the order to try them; none for a new one.
 
     A file named by `--resume` is the only one; else the latest state, then by epoch downwards.
     """
-    if cfg.run.resume not in ("", "auto") and Path(cfg.run.resume).is_file():
+    if not cfg.run.resume:
+        return []
+    if Path(cfg.run.resume).is_file():
         return [Path(cfg.run.resume)]
     kept = sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of, reverse=True)
     return [path for path in (folder / LATEST, *kept, folder / BEST) if path.is_file()]
 
 
-def readable_state(paths: list[Path]) -> tuple[dict, str]:
-    """(content, path) of the first checkpoint that can be read; those that cannot are named.
+def load_first(paths: list[Path], parts: Parts) -> Progress:
+    """How far the first checkpoint had come that fits the parts, and put it into them.
 
-    Raises `UserError` where there is none.
+    Those that are damaged or foreign are named. Raises `UserError` where none is left.
     """
-    errors = []
+    processes, errors = parts.trainer.processes, []
     for path in paths:
         try:
-            content = load_checkpoint(path)
+            content, error = processes.from_main(lambda path=path: content_or_error(path))
+            if error:
+                raise UserError(error)
+            return load_state(content, str(path), parts)
         except UserError as error:
-            log.warning("%s; trying the one before it", error)
             errors.append(error)
-            continue
-        return content, str(path)
+            if path != paths[-1]:
+                log.warning("%s; trying the one before it", error)
     raise errors[0]
+
+
+def content_or_error(path: Path) -> tuple[dict | None, str]:
+    """(content, "") of a checkpoint, or (None, why it cannot be read)."""
+    try:
+        return load_checkpoint(path), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def best_state(folder: Path, best_epoch: int) -> dict:
+    """The content of the best epoch's checkpoint.
+
+    Where that is lost it is made again from another file of the epoch; else raises `UserError`.
+    """
+    content, problem = content_or_error(folder / BEST)
+    for name in (f"checkpoint_epoch_{best_epoch}.pth", LATEST):
+        if not problem:
+            break
+        content, other = content_or_error(folder / name)
+        if not other and content.get("epoch") == best_epoch and not content["position"]["step"]:
+            log.warning("%s: made again from %s", problem, name)
+            copy_whole(folder / name, folder / BEST)
+            problem = ""
+    if problem:
+        raise UserError(problem)
+    return content
 
 
 def remove_old(folder: Path, n_kept: int) -> None:
@@ -177,14 +208,14 @@ def find_run(cfg: Config) -> Path | None:
     if cfg.run.resume != "auto":
         path = Path(cfg.run.resume)
         folder = path if path.is_dir() else path.parent
-        if not path.exists() or (path.is_dir() and not _has_state(folder)):
+        if not path.exists() or (path.is_dir() and not has_state(folder)):
             raise UserError(f"--resume {path}: expected auto or the folder of a run")
     elif cfg.run.run_name:
         folder = root / cfg.run.run_name
-        if not _has_state(folder):
+        if not has_state(folder):
             return None
     else:
-        runs = sorted({path.parent for path in root.glob("*/*.pth") if _has_state(path.parent)})
+        runs = sorted({path.parent for path in root.glob("*/*.pth") if has_state(path.parent)})
         same = [run for run in runs if not _differences(run, cfg)]
         return same[-1] if same else None
     different = _differences(folder, cfg)
@@ -196,8 +227,10 @@ def find_run(cfg: Config) -> Path | None:
     return folder
 
 
-def _has_state(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (LATEST, BEST))
+def has_state(folder: Path) -> bool:
+    """Whether a run's checkpoints are in a folder."""
+    kept = folder.glob("checkpoint_epoch_*.pth")
+    return any(path.is_file() for path in (folder / LATEST, folder / BEST, *kept))
 
 
 def _epoch_of(path: Path) -> int:

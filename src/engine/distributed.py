@@ -28,6 +28,7 @@ class Processes:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    patient: Any = None  # the group that waits as long as reading all images may take
 
     @property
     def is_main(self) -> bool:
@@ -55,7 +56,7 @@ class Processes:
                 outcome = [make(), False]
             except UserError as caught:
                 outcome, error = [None, True], caught
-        distributed.broadcast_object_list(outcome)
+        distributed.broadcast_object_list(outcome, group=self.patient)
         if error:
             raise error
         if outcome[1]:
@@ -90,6 +91,7 @@ class Processes:
 
 
 ALONE = Processes()
+_joined = ALONE
 
 
 @contextmanager
@@ -100,16 +102,14 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     Raises `UserError` where the others are not to be reached within `timeout_s`, and where one is
     lost later on.
     """
+    global _joined
     count = _number("WORLD_SIZE", 1)
-    if count == 1:
-        yield ALONE
+    if count == 1 or _joined.count > 1:  # alone, or joined already around this
+        yield _joined
         return
-    processes = Processes(_number("RANK"), count, _number("LOCAL_RANK"))
-    if distributed.is_initialized():  # by who joined them around this
-        yield processes
-        return
-    if not processes.rank < count:
-        raise UserError(f"RANK={processes.rank}: expected less than WORLD_SIZE={count}")
+    rank, local_rank = _number("RANK"), _number("LOCAL_RANK")
+    if not rank < count:
+        raise UserError(f"RANK={rank}: expected less than WORLD_SIZE={count}")
     on_gpus = device != "cpu" and torch.cuda.is_available()
     try:
         distributed.init_process_group(
@@ -119,19 +119,23 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         reason = str(error).strip().splitlines()[0][:150]
         raise UserError(
-            f"process {processes.rank} of {count} cannot reach the others at {place} ({reason}): "
+            f"process {rank} of {count} cannot reach the others at {place} ({reason}): "
             "start all of them with torchrun, within --dist_timeout seconds"
         ) from None
     try:
-        yield processes
+        patient = distributed.new_group(backend="gloo", timeout=timedelta(days=1))
+        _joined = Processes(rank, count, local_rank, patient)
+        yield _joined
     except RuntimeError as error:
         if not any(word in str(error) for word in _LOST):
             raise
+        reason = str(error).strip().splitlines()[0][:150]
         raise UserError(
-            f"process {processes.rank} lost its connection to another process of this run (whose "
-            "own message tells why): continue with --resume auto"
+            f"process {rank} lost its connection to another process of this run, whose own message "
+            f"tells why ({reason}): continue with --resume auto"
         ) from None
     finally:
+        _joined = ALONE
         distributed.destroy_process_group()
 
 

@@ -11,12 +11,12 @@ from src.engine.checkpoint import (
     BEST,
     LATEST,
     Progress,
-    load_state,
-    readable_state,
+    load_first,
     remove_old,
     save_state,
     state_files,
 )
+from src.engine.distributed import Processes
 from src.engine.interruption import exit_code, stop_requests
 from src.engine.log import RunLog
 from src.engine.parts import Parts
@@ -26,10 +26,12 @@ log = logging.getLogger(__name__)
 
 def train_epochs(
     cfg: Config, parts: Parts, folder: Path, run_log: RunLog | None, after_epoch: Callable | None
-) -> None:
-    """Train, judge and save every epoch that the run's last state has not seen."""
+) -> Progress:
+    """Train, judge and save every epoch that the run's last state has not seen; all of them."""
     processes = parts.trainer.processes
     progress = resume(cfg, parts, folder)
+    if processes.is_main:  # the last line is lost when a run is killed right after it was saved
+        run_log.history(progress.history)
     with stop_requests() as request:
         while not is_finished(cfg, progress):
             started = time.perf_counter()
@@ -41,14 +43,16 @@ def train_epochs(
                 save_within_epoch(cfg, parts, progress, folder, asked)
             entry = judged_epoch(cfg, parts, progress)
             entry["seconds"] = round(time.perf_counter() - started, 2)
-            progress.add(entry, cfg.run.monitor)
+            # what decides is one process's word: others may differ in a last digit
+            progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
             if processes.is_main:
                 save_state(folder, parts, progress, checkpoint_names(cfg, entry))
                 remove_old(folder, cfg.run.keep_checkpoints)
                 run_log.epoch(progress.history)
                 if after_epoch:
                     after_epoch(progress.history)
-            stop_if_asked(processes.highest(request.signal), folder)
+            stop_if_asked(processes, processes.highest(request.signal), folder)
+    return progress
 
 
 def resume(cfg: Config, parts: Parts, folder: Path) -> Progress:
@@ -56,7 +60,7 @@ def resume(cfg: Config, parts: Parts, folder: Path) -> Progress:
     paths = parts.trainer.processes.from_main(lambda: state_files(cfg, folder))
     if not paths:
         return Progress()
-    progress = load_state(*parts.trainer.processes.from_main(lambda: readable_state(paths)), parts)
+    progress = load_first(paths, parts)
     place = progress.position
     log.info("continuing after %d of %d epochs", place.epoch, cfg.learning.epochs)
     if place.step:
@@ -92,12 +96,13 @@ def save_within_epoch(cfg: Config, parts: Parts, progress: Progress, folder: Pat
     due = every and progress.position.step % every == 0
     if (asked or due) and parts.trainer.processes.is_main:
         save_state(folder, parts, progress, [LATEST])
-    stop_if_asked(asked, folder)
+    stop_if_asked(parts.trainer.processes, asked, folder)
 
 
-def stop_if_asked(asked: int, folder: Path) -> None:
+def stop_if_asked(processes: Processes, asked: int, folder: Path) -> None:
     """Exit where `asked` is a signal; the state is saved."""
     if asked:
+        processes.highest(0)  # all wait here for the main one: a launcher ends the rest after one
         log.info("stopped by signal %d and saved: continue with --resume %s", asked, folder)
         sys.exit(exit_code(asked))
 

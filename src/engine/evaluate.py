@@ -251,7 +251,8 @@ def test(cfg: Config) -> dict:
             processes.from_main(lambda: load_checkpoint(source)), source
         )
         table, split = processes.from_main(lambda: rows_to_judge(cfg, contract, source))
-        objective = processes.from_main(lambda: objective_of(cfg, contract, source))
+        processes.from_main(lambda: objective_of(cfg, contract, source) and None)
+        objective = objective_of(cfg, contract, source)
         folder = processes.from_main(lambda: report_folder(cfg, Path(source), "test"))
         judge = Judge(cfg, table, contract, objective, device, processes)
         network = network.to(device, memory_format=torch.channels_last)

@@ -17,11 +17,12 @@ class StopRequest:
 
     def __call__(self, number: int, _: FrameType | None) -> None:
         self.signal = number
-        # a second one is not for waiting
-        signal.signal(number, _DEFAULT[number])
+        signal.signal(number, _REPEATED[number])
 
 
 _DEFAULT = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+# who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
+_REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
 
 
 @contextmanager

@@ -81,9 +81,7 @@ class RunLog:
     def epoch(self, history: list[dict]) -> None:
         """Record the last epoch of `history`."""
         entry = history[-1]
-        lines = [to_strict_json(line) + "\n" for line in history]
-        write_text(self.folder / "log.txt", "".join(lines))
-        write_text(self.folder / "training_history.json", to_strict_json(history, indent=1))
+        self.history(history)
         for part, values in (("train", entry), ("valid", entry["valid"])):
             for key, value in scalars(values).items():
                 if math.isfinite(value):
@@ -91,6 +89,12 @@ class RunLog:
         self._writer.flush()
 
         log.info(_epoch_line(entry, self._epochs))
+
+    def history(self, history: list[dict]) -> None:
+        """Write the files of all epochs."""
+        lines = [to_strict_json(line) + "\n" for line in history]
+        write_text(self.folder / "log.txt", "".join(lines))
+        write_text(self.folder / "training_history.json", to_strict_json(history, indent=1))
 
     def __enter__(self) -> "RunLog":
         return self

@@ -54,6 +54,7 @@ class Parts:
         """`network` with the weights as they are now, the same in all processes."""
         average = self.trainer.average
         if average is not None:
+            self.network.train()  # which makes backbones forget what they computed of old weights
             self.network.classifier.load_state_dict(average.module.state_dict())
         self.trainer.processes.share_buffers(self.network)
         return self.network

@@ -12,7 +12,7 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.loading import load_table
 from src.datasets.table import SPLITS, Table, split_csv
-from src.engine.checkpoint import BEST, LATEST, find_run, readable_state
+from src.engine.checkpoint import BEST, best_state, find_run, has_state
 from src.engine.checks import check_device, check_settings, check_table, pick_device
 from src.engine.distributed import joined_processes
 from src.engine.epochs import train_epochs
@@ -44,8 +44,9 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
             if processes.is_main:
                 write_splits(folder, table, cfg.data.data_path)
             parts = make_parts(cfg, table, device, processes)
-            train_epochs(cfg, parts, folder, run_log, after_epoch)
-            best, _ = network_from(*processes.from_main(lambda: readable_state([folder / BEST])))
+            progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
+            content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
+            best, _ = network_from(content, str(folder / BEST))
             best = best.to(device, memory_format=torch.channels_last)
             parts.judge.report(best, folder, ("valid", "test"))
             log.info("best checkpoint: %s", folder / BEST)
@@ -55,7 +56,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
 def open_run(cfg: Config) -> tuple[Path, Table]:
     """(folder, table) of a new run or of the one to resume, both checked."""
     folder = find_run(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
-    if not cfg.run.resume and ((folder / LATEST).exists() or (folder / BEST).exists()):
+    if not cfg.run.resume and has_state(folder):
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
     fetch_weights(cfg)
     table = load_table(cfg.data)

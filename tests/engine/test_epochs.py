@@ -11,7 +11,7 @@ from src.artifact.network import load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.loading import load_table
-from src.engine.checkpoint import Progress, readable_state
+from src.engine.checkpoint import Progress
 from src.engine.epochs import is_finished
 from src.engine.loop import Position
 from src.engine.parts import make_parts
@@ -146,8 +146,35 @@ def test_layers_that_are_not_there_are_refused_before_a_folder_is_made(run, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_no_readable_state_is_an_error_that_names_the_first(tmp_path):
-    for name in ("a.pth", "b.pth"):
-        (tmp_path / name).write_bytes(b"nothing")
-    with pytest.raises(UserError, match=r"a\.pth"):
-        readable_state([tmp_path / "a.pth", tmp_path / "b.pth"])
+def test_a_lost_best_checkpoint_is_made_again_from_the_files_of_its_epoch(run, capsys):
+    folder = run()
+    best = (folder / "best_checkpoint.pth").read_bytes()
+    metrics = (folder / "metrics.json").read_text()
+    (folder / "best_checkpoint.pth").write_bytes(best[:1000])
+    run(resume="auto")
+    assert "made again from checkpoint_epoch_" in capsys.readouterr().out
+    assert (folder / "best_checkpoint.pth").read_bytes() == best
+    assert (folder / "metrics.json").read_text() == metrics
+    for path in folder.glob("*.pth"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"checkpoint_latest\.pth"):
+        run(resume="auto")
+
+
+def test_the_last_line_of_a_run_that_was_killed_before_it_was_written_comes_later(run):
+    folder = run()
+    whole = (folder / "training_history.json").read_text()
+    history = json.loads(whole)
+    (folder / "training_history.json").write_text(json.dumps(history[:-1]))
+    run(resume="auto")
+    assert (folder / "training_history.json").read_text() == whole
+
+
+def test_states_that_are_left_over_are_not_continued_unasked(run):
+    folder = run()
+    for name in ("checkpoint_latest.pth", "best_checkpoint.pth"):
+        (folder / name).unlink()
+    with pytest.raises(UserError, match="holds a run"):
+        run(lr=0.5)
+    with pytest.raises(UserError, match=r"other settings \(lr\)"):
+        run(lr=0.5, resume="auto")

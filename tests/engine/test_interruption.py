@@ -118,7 +118,7 @@ def test_a_run_stopped_within_an_epoch_goes_on_at_that_step(settings, whole, tmp
     assert_same_run(folder, whole)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "other", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "other", "empty", "of another model"])
 def test_a_damaged_state_is_named_and_the_one_before_it_used(
     settings, whole, tmp_path, damage, capsys
 ):
@@ -128,6 +128,9 @@ def test_a_damaged_state_is_named_and_the_one_before_it_used(
     content = latest.read_bytes()
     if damage == "foreign":
         torch.save({"weights": torch.ones(2)}, latest)
+    elif damage == "of another model":
+        state = load_checkpoint(latest)
+        torch.save(state | {"training_state_dict": {"weight": torch.ones(2)}}, latest)
     elif damage == "other":
         latest.write_bytes(b"no checkpoint at all")
     else:
@@ -173,6 +176,10 @@ def test_signals_are_noted_once_and_given_back():
         assert request.signal == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):  # the second one does not wait
             signal.raise_signal(signal.SIGINT)
+    with stop_requests() as request:
+        for _ in range(2):  # launchers send it twice
+            signal.raise_signal(signal.SIGTERM)
+        assert request.signal == signal.SIGTERM
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
