@@ -111,17 +111,7 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     if not rank < count:
         raise UserError(f"RANK={rank}: expected less than WORLD_SIZE={count}")
     on_gpus = device != "cpu" and torch.cuda.is_available()
-    try:
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=timedelta(seconds=timeout_s)
-        )
-    except (distributed.DistError, RuntimeError, ValueError) as error:
-        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        reason = str(error).strip().splitlines()[0][:150]
-        raise UserError(
-            f"process {rank} of {count} cannot reach the others at {place} ({reason}): "
-            "start all of them with torchrun, within --dist_timeout seconds"
-        ) from None
+    _connect("cpu:gloo,cuda:nccl" if on_gpus else "gloo", f"process {rank} of {count}", timeout_s)
     try:
         patient = distributed.new_group(backend="gloo", timeout=timedelta(days=1))
         _joined = Processes(rank, count, local_rank, patient)
@@ -137,6 +127,18 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     finally:
         _joined = ALONE
         distributed.destroy_process_group()
+
+
+def _connect(backend: str, who: str, timeout_s: float) -> None:
+    try:
+        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
+    except (distributed.DistError, RuntimeError, ValueError) as error:
+        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        reason = str(error).strip().splitlines()[0][:150]
+        raise UserError(
+            f"{who} cannot reach the others at {place} ({reason}): start all of them with "
+            "torchrun, within --dist_timeout seconds"
+        ) from None
 
 
 def _number(name: str, default: int | None = None) -> int:

@@ -85,28 +85,40 @@ def make_parts(
         cfg.data.num_workers,
         pin_memory=cfg.data.pin_mem and device.type == "cuda",
     )
-    learning = cfg.learning
-    optimizer = make_optimizer(
-        learning.opt, classifier, learning.lr, learning.weight_decay, learning.layer_decay
-    )
-    average = make_average(cfg, classifier)
-    trainer = Trainer(
-        classifier,
-        objective,
-        optimizer,
-        make_step_settings(cfg, len(loader), autocast_dtype(cfg.run, device)),
-        device,
-        processes,
-        average,
-        compiled=cfg.run.compile,
-    )
+    trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
+    judged = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
         trainer=trainer,
-        network=make_network(contract, classifier if average is None else deepcopy(classifier)),
+        network=make_network(contract, judged),
         loader=loader,
         batches=batches,
         contract=contract,
         judge=Judge(cfg, table, contract, objective, device, processes),
+    )
+
+
+def make_trainer(
+    cfg: Config,
+    classifier: MelanomaClassifier,
+    objective: Objective,
+    n_batches: int,
+    device: torch.device,
+    processes: Processes,
+) -> Trainer:
+    """The trainer of a classifier, at its first step."""
+    learning = cfg.learning
+    optimizer = make_optimizer(
+        learning.opt, classifier, learning.lr, learning.weight_decay, learning.layer_decay
+    )
+    return Trainer(
+        classifier,
+        objective,
+        optimizer,
+        make_step_settings(cfg, n_batches, autocast_dtype(cfg.run, device)),
+        device,
+        processes,
+        make_average(cfg, classifier),
+        compiled=cfg.run.compile,
     )
 
 
