@@ -18,6 +18,8 @@ from src.datasets.table import Table
 from src.preprocess.image import why_bad
 from src.preprocess.spec import Preprocessing
 
+GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
+
 
 def n_processes(num_workers: int) -> int:
     """Loading processes to start: what was asked for, at most one per CPU core."""
@@ -93,8 +95,12 @@ def eval_loader(
 
 
 def _start_worker(_: int) -> None:
-    """Loading processes share the cores, one thread each; stopping is for their parent to do."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """Loading processes share the cores, one thread each; stopping is for their parent to do.
+
+    A cluster sends SIGTERM to them as well: they go on for `GRACE_S`, in which the parent can end
+    its step, and then end, as Python expects of what is left of them at its own end.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, GRACE_S))
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

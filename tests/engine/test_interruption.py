@@ -4,6 +4,8 @@ import json
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,7 +16,7 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.engine.interruption import exit_code, stop_requests
 from src.engine.run import train
-from tests.engine.processes import finish, start
+from tests.engine.processes import ROOT, finish, start
 
 N_KILLS = 3
 
@@ -192,3 +194,25 @@ def test_signals_that_a_launcher_handles_stay_its_own():
             assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, mine)
+
+
+LEFT_OVER = """
+import sys
+from src.core.config import Config
+from src.datasets.loaders import eval_loader
+from src.datasets.loading import load_table
+from src.preprocess.spec import parse_preprocessing
+
+table = load_table(Config().with_settings(data_path=sys.argv[1]).data)
+spec = parse_preprocessing("resize || normalize(stats='imagenet')", 32)
+sys.left_over = iter(eval_loader(table, spec, 4, num_workers=1, pin_memory=False))
+next(sys.left_over)
+"""
+
+
+def test_a_program_ends_although_loading_processes_are_left_over(demo):
+    """They ignore the first moments of a SIGTERM, by which Python ends them."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OVER, str(demo / "isic2020")], cwd=ROOT, timeout=200
+    )
+    assert done.returncode == 0
