@@ -122,20 +122,28 @@ def parse_flags(parser: argparse.ArgumentParser, argv: list[str] | None) -> dict
     return vars(known)
 
 
+def compose_yaml(path: str, flag: str, what: str) -> yaml.Node | None:
+    """The root node of a YAML file, None of an empty one; scalars are texts in it.
+
+    Raises `UserError` that begins with `flag` where the file is not `what` it should be.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise UserError(f"{flag} {path}: no such file")
+    if source.stat().st_size > MAX_YAML_BYTES:
+        raise UserError(f"{flag} {path}: larger than {MAX_YAML_BYTES} bytes, not {what}")
+    try:
+        return yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{flag} {path}: not YAML ({str(error).splitlines()[0]})") from None
+
+
 def read_yaml(path: str) -> dict[str, Any]:
     """The settings of one YAML (or JSON) file, each converted to the type of its field.
 
     Scalars are taken as written: PyYAML would read `1e-4` as text and `no` as a boolean.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise UserError(f"--config {path}: no such file")
-    if source.stat().st_size > MAX_YAML_BYTES:
-        raise UserError(f"--config {path}: larger than {MAX_YAML_BYTES} bytes, not a configuration")
-    try:
-        root = yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"--config {path}: not YAML ({str(error).splitlines()[0]})") from None
+    root = compose_yaml(path, "--config", "a configuration")
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):

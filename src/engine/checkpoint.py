@@ -138,8 +138,8 @@ def state_files(cfg: Config, folder: Path) -> list[Path]:
         return []
     if Path(cfg.run.resume).is_file():
         return [Path(cfg.run.resume)]
-    kept = sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of, reverse=True)
-    return [path for path in (folder / LATEST, *kept, folder / BEST) if path.is_file()]
+    newest_first = reversed(_of_single_epochs(folder))
+    return [path for path in (folder / LATEST, *newest_first, folder / BEST) if path.is_file()]
 
 
 def load_first(paths: list[Path], parts: Parts) -> Progress:
@@ -190,8 +190,7 @@ def best_state(folder: Path, best_epoch: int) -> dict:
 
 def remove_old(folder: Path, n_kept: int) -> None:
     """Delete all but the last `n_kept` checkpoints of single epochs; 0 keeps all."""
-    kept = sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of)
-    for path in kept[:-n_kept] if n_kept else []:
+    for path in _of_single_epochs(folder)[:-n_kept] if n_kept else []:
         path.unlink()
 
 
@@ -229,8 +228,19 @@ def find_run(cfg: Config) -> Path | None:
 
 def has_state(folder: Path) -> bool:
     """Whether a run's checkpoints are in a folder."""
-    kept = folder.glob("checkpoint_epoch_*.pth")
-    return any(path.is_file() for path in (folder / LATEST, folder / BEST, *kept))
+    paths = (folder / LATEST, folder / BEST, *_of_single_epochs(folder))
+    return any(path.is_file() for path in paths)
+
+
+def find_finished(cfg: Config) -> Path | None:
+    """The folder of the run that `--resume` continues where that has come to its end."""
+    folder = find_run(cfg)
+    return folder if folder and (folder / "metrics.json").is_file() else None
+
+
+def _of_single_epochs(folder: Path) -> list[Path]:
+    """The checkpoints that are kept of single epochs, the oldest first."""
+    return sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of)
 
 
 def _epoch_of(path: Path) -> int:

@@ -109,7 +109,8 @@ def check_without_validation(cfg: Config) -> None:
     """Raise `UserError` where a setting needs validation rows, and there are to be none."""
     needing = {
         "--early_stopping": cfg.learning.early_stopping > 0,
-        f"--scheduler {cfg.learning.scheduler}": "plateau" in cfg.learning.scheduler,
+        f"--scheduler {cfg.learning.scheduler}": SCHEDULERS.resolve(cfg.learning.scheduler).name
+        == "plateau",
     }
     for name, needs in needing.items():
         if needs:

@@ -12,7 +12,7 @@ from src.artifact.export import export_onnx
 from src.artifact.network import load_contract, load_network
 from src.core.config import Config
 from src.core.errors import UserError
-from src.engine.checkpoint import BEST, LATEST, find_run
+from src.engine.checkpoint import BEST, LATEST, find_finished, find_run
 from src.engine.distributed import Processes, joined_processes
 from src.engine.log import log_to_console, make_folder, new_run_name, write_text
 from src.engine.run import train
@@ -77,12 +77,6 @@ def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> Pa
         return folder
     log.info("fold %d of %d", fold, cfg.data.kfold)
     return train(cfg)
-
-
-def find_finished(cfg: Config) -> Path | None:
-    """The folder of the run to resume where that has come to its end."""
-    folder = find_run(cfg)
-    return folder if folder and (folder / "metrics.json").is_file() else None
 
 
 def summarize(parent: Path, folders: list[Path]) -> None:

@@ -8,14 +8,15 @@ import pandas as pd
 from src.core.errors import UserError
 from src.evaluation.intervals import auroc_of_draws, percentile_interval, ratios, unit_draws
 
-FIGURES = (
-    "auroc",
-    "auroc_gain",
-    "recall",
-    "specificity",
-    "worst_group_recall",
-    "equal_opportunity_difference",
-)
+# the columns of `compare` that have an interval, and what a table calls them
+FIGURES = {
+    "auroc": "AUROC",
+    "auroc_gain": "against the first",
+    "recall": "recall",
+    "specificity": "specificity",
+    "worst_group_recall": "worst-group recall",
+    "equal_opportunity_difference": "equal-opportunity difference",
+}
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from src.core.config import Config
 from src.core.errors import UserError, run_main
 from src.core.flags import make_parser, parse_flags, resolve
 from src.datasets.splits import connected_units
-from src.engine.checkpoint import find_run
+from src.engine.checkpoint import find_finished
 from src.engine.checks import check_settings
 from src.engine.log import make_folder, write_text
 from src.engine.run import train
-from src.evaluation.comparison import Scores, compare
+from src.evaluation.comparison import FIGURES, Scores, compare
 from src.evaluation.plots import plot_gain_against_gap
 from src.evaluation.thresholds import threshold_at_specificity
 from src.inference.evaluate import read_predictions
@@ -135,9 +135,7 @@ def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:
 
 def finished_run(cfg: Config) -> Path:
     """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
-    folder = find_run(cfg)
-    if not (folder and (folder / "metrics.json").is_file()):
-        folder = train(cfg)
+    folder = find_finished(cfg) or train(cfg)
     if not (folder / "predictions_test.csv").is_file():
         raise UserError(f"{folder}: no test rows, which are judged; expected a split with some")
     return folder
@@ -174,14 +172,6 @@ def _test_rows(folder: Path) -> pd.DataFrame:
 
 def to_markdown(rows: pd.DataFrame) -> str:
     """The main figures as a table, each with its interval, under a line of counts."""
-    figures = {
-        "auroc": "AUROC",
-        "auroc_gain": "against the first",
-        "recall": "recall",
-        "specificity": "specificity",
-        "worst_group_recall": "worst-group recall",
-        "equal_opportunity_difference": "equal-opportunity difference",
-    }
     first = rows.iloc[0]
     groups = ", ".join(
         f"{first[column]} {column.removeprefix('n_malignant ').lower()}"
@@ -192,11 +182,11 @@ def to_markdown(rows: pd.DataFrame) -> str:
         f"{first['n']} test images, {first['n_malignant']} malignant ({groups}), in the test rows "
         f"of {first['n_runs']} runs.",
         "",
-        f"| objective | {' | '.join(figures.values())} |",
-        "|---" * (len(figures) + 1) + "|",
+        f"| objective | {' | '.join(FIGURES.values())} |",
+        "|---" * (len(FIGURES) + 1) + "|",
     ]
     for _, row in rows.iterrows():
-        cells = [f"{row[f]:.3f} ({row[f + '_low']:.3f}–{row[f + '_high']:.3f})" for f in figures]
+        cells = [f"{row[f]:.3f} ({row[f + '_low']:.3f}–{row[f + '_high']:.3f})" for f in FIGURES]
         lines.append(f"| `{row['objective']}` | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,5 @@
 """Search spaces: a YAML file of trainer settings and what each of them is drawn from."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,7 +13,7 @@ from optuna.trial import Trial
 
 from src.core.config import Config
 from src.core.errors import UserError, nearest
-from src.core.flags import DEFAULTS, MAX_YAML_BYTES, convert
+from src.core.flags import DEFAULTS, compose_yaml, convert
 from src.engine.checks import check_settings
 
 Space = dict[str, BaseDistribution]
@@ -131,15 +130,10 @@ def _numerical(key: str, options: dict, where: str) -> BaseDistribution:
 
 def _read(path: str) -> Any:
     """The content of a YAML file with scalars as text: PyYAML would read `1e-5` as text too."""
-    source = Path(path)
-    if not source.is_file():
-        raise UserError(f"--space {path}: no such file")
-    if source.stat().st_size > MAX_YAML_BYTES:
-        raise UserError(f"--space {path}: larger than {MAX_YAML_BYTES} bytes, not a search space")
+    root = compose_yaml(path, "--space", "a search space")
     try:
-        root = yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         return _as_written(root, path)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:  # a node that holds itself by its anchor
         raise UserError(f"--space {path}: not YAML ({str(error).splitlines()[0]})") from None
 
 
