@@ -1,26 +1,267 @@
 """Metrics on plain arrays; what is undefined is NaN, and every count is given."""
 
-import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
+from typing import NamedTuple
 
+import numpy as np
+from sklearn.metrics import (
+    average_precision_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
+)
+
+from src.evaluation.calibration import (
+    LEAST_PROBABILITY,
+    Reliability,
+    equal_mass_edges,
+    equal_width_edges,
+    reliability,
+    top_label,
+)
 from src.evaluation.predictions import Predictions
 
+FIXED_RATE = 0.9  # where sensitivity is read at a specificity, and the other way round
+N_BINS = 15
+
+
+class Metric(NamedTuple):
+    """What a metric is called in tables, and whether a higher value is better (None: neither)."""
+
+    label: str
+    higher_is_better: bool | None
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", True),
+    "balanced_accuracy": Metric("balanced accuracy", True),
+    "malignant_precision": Metric("precision", True),
+    "malignant_recall": Metric("sensitivity", True),
+    "malignant_f1": Metric("F1", True),
+    "specificity": Metric("specificity", True),
+    "false_positive_rate": Metric("false-positive rate", False),
+    "false_negative_rate": Metric("false-negative rate", False),
+    "selection_rate": Metric("selection rate", None),
+    "auroc": Metric("AUROC", True),
+    "auprc": Metric("AUPRC", True),
+    "sensitivity_at_specificity": Metric(f"sensitivity at {FIXED_RATE:.0%} specificity", True),
+    "specificity_at_sensitivity": Metric(f"specificity at {FIXED_RATE:.0%} sensitivity", True),
+    "brier": Metric("Brier score", False),
+    "log_loss": Metric("log-loss", False),
+    "cohen_kappa": Metric("Cohen's κ", True),
+    "matthews": Metric("Matthews correlation", True),
+    "ece": Metric("ECE, equal width", False),
+    "ece_equal_mass": Metric("ECE, equal mass", False),
+    "ece_malignant": Metric("ECE of the positive class", False),
+}
+MULTICLASS_METRICS = {
+    "precision_macro": Metric("macro precision", True),
+    "recall_macro": Metric("macro recall", True),
+    "f1_macro": Metric("macro F1", True),
+    "precision_weighted": Metric("weighted precision", True),
+    "recall_weighted": Metric("weighted recall", True),
+    "f1_weighted": Metric("weighted F1", True),
+    "auroc_macro": Metric("macro AUROC", True),
+}
+CLASS_METRICS = {
+    "precision": Metric("precision", True),
+    "recall": Metric("recall", True),
+    "f1": Metric("F1", True),
+    "auroc": Metric("AUROC", True),
+    "auprc": Metric("AUPRC", True),
+}
 # Names that can pick the best epoch, and whether a higher value is better.
 MONITORED = {
     "loss": False,
-    "log_loss": False,
-    "accuracy": True,
-    "balanced_accuracy": True,
-    "malignant_precision": True,
-    "malignant_recall": True,
-    "malignant_f1": True,
-    "specificity": True,
-    "auroc": True,
-    "auprc": True,
-    "auroc_macro": True,
     "demographic_parity_difference": False,
     "equal_opportunity_difference": False,
+} | {
+    name: metric.higher_is_better
+    for name, metric in (METRICS | MULTICLASS_METRICS).items()
+    if metric.higher_is_better is not None
 }
+
+
+def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
+    """`METRICS` of a predictions table, of more than two classes `MULTICLASS_METRICS` too.
+
+    All without regard to groups, beside `n`, `n_malignant` and `confusion_matrix` (rows by
+    [label][decision]). The malignant ones, the rates, AUROC, AUPRC, `selection_rate` and
+    `ece_malignant` judge the positive class against the rest. `balanced_accuracy` is the mean
+    recall of the classes that have rows; macro figures are over these classes too. `log_loss` is
+    the mean negative log probability of the label, in nats; `brier` that of `brier_scores`; `ece`
+    and `ece_equal_mass` are of the most probable class (Guo et al. 2017).
+    """
+    labels, decisions = predictions.labels, predictions.decisions
+    probabilities, positive = predictions.probabilities, predictions.positive
+    target, decision = labels == positive, decisions == positive
+    recalls, weighted = _class_averages(predictions)
+    metrics = {
+        "accuracy": _mean(labels == decisions),
+        "balanced_accuracy": recalls["recall_macro"],
+        **_rates(target, decision),
+        **ranking_metrics(target, probabilities[:, positive]),
+        "brier": _mean(brier_scores(labels, probabilities)),
+        "log_loss": _mean(-np.log(own_probability(labels, probabilities))),
+        **_agreement(labels, decisions),
+        **{name: found.ece for name, found in reliabilities(predictions, n_bins).items()},
+    }
+    if len(predictions.classes) > 2:
+        ranked = (ranking_metrics(labels == c, probabilities[:, c]) for c in np.unique(labels))
+        areas = [figures["auroc"] for figures in ranked if not np.isnan(figures["auroc"])]
+        metrics |= {**recalls, **weighted, "auroc_macro": _mean(areas)}
+    counts = _confusion(predictions)
+    return {
+        **metrics,
+        "n": len(labels),
+        "n_malignant": int(target.sum()),
+        "confusion_matrix": counts.tolist(),
+    }
+
+
+def class_metrics(predictions: Predictions) -> dict[str, dict]:
+    """`CLASS_METRICS` of each class against the rest, and its rows `n`, by the class's name."""
+    found = {}
+    precision, recall, f1, support = _by_class(predictions)
+    for c, name in enumerate(predictions.classes):
+        areas = ranking_metrics(predictions.labels == c, predictions.probabilities[:, c])
+        found[name] = {
+            "n": int(support[c]),
+            "precision": float(precision[c]),
+            "recall": float(recall[c]),
+            "f1": float(f1[c]),
+            "auroc": areas["auroc"],
+            "auprc": areas["auprc"],
+        }
+    return found
+
+
+def ranking_metrics(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
+    """What depends on the order of scores alone: `target` bool [N], `score` float [N].
+
+    The two rates at the other's `FIXED_RATE` are the best that one threshold reaches, without
+    interpolation. AUPRC is average precision. All are NaN without positive rows or where a score
+    is NaN, all but AUPRC without negative ones.
+    """
+    names = ("auroc", "auprc", "sensitivity_at_specificity", "specificity_at_sensitivity")
+    undefined = dict.fromkeys(names, float("nan"))
+    if np.isnan(score).any() or not target.any():
+        return undefined
+    auprc = float(average_precision_score(target, score))
+    if target.all():
+        return undefined | {"auprc": auprc}
+    false_positive, true_positive, _ = roc_curve(target, score, drop_intermediate=False)
+    specific = 1 - false_positive >= FIXED_RATE - 1e-9
+    sensitive = true_positive >= FIXED_RATE - 1e-9
+    return {
+        "auroc": float(roc_auc_score(target, score)),
+        "auprc": auprc,
+        "sensitivity_at_specificity": float(true_positive[specific].max()),
+        "specificity_at_sensitivity": float((1 - false_positive)[sensitive].max()),
+    }
+
+
+def calibration_cases(predictions: Predictions, n_bins: int) -> dict[str, tuple]:
+    """(confidence [N], right bool [N], edges of the bins) of each calibration error, by its name.
+
+    `ece` and `ece_equal_mass` are of the most probable class, `ece_malignant` of the positive one.
+    """
+    confidence, right = top_label(predictions.labels, predictions.probabilities)
+    score = predictions.probabilities[:, predictions.positive]
+    width = equal_width_edges(n_bins)
+    return {
+        "ece": (confidence, right, width),
+        "ece_equal_mass": (confidence, right, equal_mass_edges(confidence, n_bins)),
+        "ece_malignant": (score, predictions.labels == predictions.positive, width),
+    }
+
+
+def reliabilities(predictions: Predictions, n_bins: int) -> dict[str, Reliability]:
+    """The bins behind each calibration error, by its name."""
+    return {
+        name: reliability(*case) for name, case in calibration_cases(predictions, n_bins).items()
+    }
+
+
+def own_probability(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """float64 [N]: what each row's own class was given, `LEAST_PROBABILITY` at least."""
+    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return np.clip(own, LEAST_PROBABILITY, 1.0)
+
+
+def brier_scores(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """float64 [N]: squared distance of each row's probabilities from its label, halved for two
+    classes: 0 to 1 of two, 0 to 2 of more (Brier 1950)."""
+    n_classes = probabilities.shape[1]
+    distances = ((probabilities - np.eye(n_classes)[labels]) ** 2).sum(axis=1)
+    return distances / 2 if n_classes == 2 else distances
+
+
+def _rates(target: np.ndarray, decision: np.ndarray) -> dict[str, float]:
+    """Rates of deciding for the positive class: `target` and `decision` bool [N]."""
+    counts = (
+        confusion_matrix(target, decision, labels=[False, True]) if len(target) else [[0, 0]] * 2
+    )
+    (tn, fp), (fn, tp) = np.asarray(counts).tolist()
+    positives, negatives = tp + fn, fp + tn
+    return {
+        "malignant_precision": ratio(tp, tp + fp),
+        "malignant_recall": ratio(tp, positives),
+        "malignant_f1": ratio(2 * tp, 2 * tp + fp + fn) if positives else float("nan"),
+        "specificity": ratio(tn, negatives),
+        "false_positive_rate": ratio(fp, negatives),
+        "false_negative_rate": ratio(fn, positives),
+        "selection_rate": ratio(tp + fp, len(target)),
+    }
+
+
+def _confusion(predictions: Predictions) -> np.ndarray:
+    if not len(predictions.labels):
+        return np.zeros((len(predictions.classes),) * 2, int)
+    indices = range(len(predictions.classes))
+    return confusion_matrix(predictions.labels, predictions.decisions, labels=indices)
+
+
+def _by_class(predictions: Predictions) -> tuple[np.ndarray, ...]:
+    """(precision, recall, F1, rows), each [classes]; F1 is NaN for a class without rows."""
+    n_classes = len(predictions.classes)
+    if not len(predictions.labels):
+        return (*np.full((3, n_classes), np.nan), np.zeros(n_classes, int))
+    precision, recall, f1, support = precision_recall_fscore_support(
+        predictions.labels,
+        predictions.decisions,
+        labels=range(n_classes),
+        zero_division=np.nan,
+    )
+    return precision, recall, np.where(support > 0, f1, np.nan), support
+
+
+def _class_averages(predictions: Predictions) -> tuple[dict, dict]:
+    """Mean precision, recall and F1 of the classes that have rows: (macro, weighted by rows)."""
+    *figures, support = _by_class(predictions)
+    macro, weighted = {}, {}
+    for name, values in zip(("precision", "recall", "f1"), figures, strict=True):
+        known = (support > 0) & ~np.isnan(values)  # a class never decided has no precision
+        macro[f"{name}_macro"] = _mean(values[known])
+        weights = support[known]
+        weighted[f"{name}_weighted"] = ratio((values[known] * weights).sum(), weights.sum())
+    return macro, weighted
+
+
+def _agreement(labels: np.ndarray, decisions: np.ndarray) -> dict[str, float]:
+    """Cohen's κ (1960) and the Matthews correlation (Gorodkin 2004), -1 to 1.
+
+    κ is NaN where labels and decisions are all of one class, the correlation where either is.
+    """
+    seen, decided = np.unique(labels), np.unique(decisions)
+    one_class = len({*seen, *decided}) < 2
+    no_spread = min(len(seen), len(decided)) < 2
+    return {
+        "cohen_kappa": float("nan") if one_class else float(cohen_kappa_score(labels, decisions)),
+        "matthews": float("nan") if no_spread else float(matthews_corrcoef(labels, decisions)),
+    }
 
 
 def ratio(part: float, whole: float) -> float:
@@ -28,69 +269,5 @@ def ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
 
 
-def binary_metrics(target: np.ndarray, decision: np.ndarray, score: np.ndarray) -> dict:
-    """Metrics of detecting a class: `target` and `decision` bool [N], `score` float [N].
-
-    AUROC is NaN without both kinds of rows; AUPRC, recall, F1 without positives; specificity
-    without negatives; precision without a positive decision; AUROC, AUPRC where a score is NaN.
-    """
-    tp = int((target & decision).sum())
-    fp = int((~target & decision).sum())
-    fn = int((target & ~decision).sum())
-    tn = int((~target & ~decision).sum())
-    positives, negatives = tp + fn, fp + tn
-    ranked = not np.isnan(score).any()
-    auroc = roc_auc_score(target, score) if ranked and positives and negatives else np.nan
-    auprc = average_precision_score(target, score) if ranked and positives else np.nan
-    return {
-        "malignant_precision": ratio(tp, tp + fp),
-        "malignant_recall": ratio(tp, positives),
-        "malignant_f1": ratio(2 * tp, 2 * tp + fp + fn) if positives else float("nan"),
-        "specificity": ratio(tn, negatives),
-        "auroc": float(auroc),
-        "auprc": float(auprc),
-        "selection_rate": ratio(tp + fp, len(target)),
-        "n": len(target),
-        "n_malignant": positives,
-    }
-
-
-def compute_metrics(predictions: Predictions) -> dict:
-    """All metrics of a predictions table without regard to groups.
-
-    The malignant ones judge the positive class against the rest. `balanced_accuracy` is the mean
-    recall of the classes that occur; `log_loss` the mean negative log probability of the label,
-    in nats; `confusion_matrix` counts rows by [label][decision].
-    """
-    labels, decisions = predictions.labels, predictions.decisions
-    probabilities = predictions.probabilities
-    rows = np.arange(len(labels))
-    own = np.clip(probabilities[rows, labels].astype(np.float64), 1e-15, 1.0)
-    positive = predictions.positive
-    metrics = {
-        "accuracy": ratio((labels == decisions).sum(), len(labels)),
-        "balanced_accuracy": _balanced_accuracy(labels, decisions),
-        **binary_metrics(labels == positive, decisions == positive, probabilities[:, positive]),
-        "log_loss": float(-np.log(own).mean()) if len(labels) else float("nan"),
-    }
-    n_classes = len(predictions.classes)
-    if n_classes > 2:
-        metrics["auroc_macro"] = _macro_auroc(labels, probabilities)
-    counts = np.bincount(labels * n_classes + decisions, minlength=n_classes**2)
-    metrics["confusion_matrix"] = counts.reshape(n_classes, n_classes).tolist()
-    return metrics
-
-
-def _balanced_accuracy(labels: np.ndarray, decisions: np.ndarray) -> float:
-    # not scikit-learn's, which warns of decided classes without a row
-    recalls = [(decisions[labels == label] == label).mean() for label in np.unique(labels)]
-    return float(np.mean(recalls)) if recalls else float("nan")
-
-
-def _macro_auroc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean one-vs-rest AUROC over the classes that have rows, NaN where one class is all."""
-    if np.isnan(probabilities).any():
-        return float("nan")
-    present = [c for c in np.unique(labels) if (labels != c).any()]
-    scores = [roc_auc_score(labels == c, probabilities[:, c]) for c in present]
-    return float(np.mean(scores)) if scores else float("nan")
+def _mean(values) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.evaluation.fairness import evaluate
-from src.evaluation.metrics import MONITORED, binary_metrics, compute_metrics, ratio
+from src.evaluation.metrics import (
+    METRICS,
+    MONITORED,
+    MULTICLASS_METRICS,
+    class_metrics,
+    compute_metrics,
+    ranking_metrics,
+    ratio,
+)
 from src.evaluation.report import scalars, to_strict_json
 
 SEVEN = tuple("abcdefg")
@@ -38,6 +46,7 @@ def area_of_steps(target: np.ndarray, score: np.ndarray) -> float:
 def test_metrics_equal_scikit_learn(n_classes, seed, random_table):
     predictions = random_table(n_classes, seed=seed)
     labels, decisions = predictions.labels, predictions.decisions
+    probabilities = predictions.probabilities
     target, decision = labels == 1, decisions == 1
     wanted = {
         "accuracy": sklearn.metrics.accuracy_score(labels, decisions),
@@ -47,10 +56,25 @@ def test_metrics_equal_scikit_learn(n_classes, seed, random_table):
         "malignant_f1": sklearn.metrics.f1_score(target, decision),
         "specificity": sklearn.metrics.recall_score(target, decision, pos_label=0),
         "selection_rate": decision.mean(),
-        "log_loss": sklearn.metrics.log_loss(
-            labels, predictions.probabilities, labels=range(n_classes)
+        "false_positive_rate": 1 - sklearn.metrics.recall_score(target, decision, pos_label=0),
+        "false_negative_rate": 1 - sklearn.metrics.recall_score(target, decision),
+        "auroc": sklearn.metrics.roc_auc_score(target, probabilities[:, 1]),
+        "auprc": sklearn.metrics.average_precision_score(target, probabilities[:, 1]),
+        "brier": sklearn.metrics.brier_score_loss(
+            labels, probabilities if n_classes > 2 else probabilities[:, 1]
         ),
+        "log_loss": sklearn.metrics.log_loss(labels, probabilities, labels=range(n_classes)),
+        "cohen_kappa": sklearn.metrics.cohen_kappa_score(labels, decisions),
+        "matthews": sklearn.metrics.matthews_corrcoef(labels, decisions),
     }
+    for average in ("macro", "weighted") if n_classes > 2 else ():
+        for name in ("precision", "recall", "f1"):
+            score = getattr(sklearn.metrics, f"{name}_score")
+            wanted[f"{name}_{average}"] = score(labels, decisions, average=average)
+    if n_classes > 2:
+        wanted["auroc_macro"] = sklearn.metrics.roc_auc_score(
+            labels, probabilities, multi_class="ovr"
+        )
     found = compute_metrics(predictions)
     assert {key: found[key] for key in wanted} == pytest.approx(wanted, rel=1e-6)
     assert (found["n"], found["n_malignant"]) == (len(labels), target.sum())
@@ -115,25 +139,28 @@ def test_values_by_hand(table):
     assert found["confusion_matrix"] == [[4, 2], [1, 3]]
 
 
-RATES = {"malignant_precision", "malignant_recall", "malignant_f1", "specificity"}
-AREAS = {"auroc", "auprc"}
+SENSITIVITY = {"malignant_recall", "false_negative_rate", "malignant_f1"}
+SPECIFICITY = {"specificity", "false_positive_rate"}
+AREAS = {"auroc", "sensitivity_at_specificity", "specificity_at_sensitivity"}
+AGREEMENT = {"cohen_kappa", "matthews"}
 
 
 @pytest.mark.parametrize(
     ("labels", "decisions", "undefined"),
     [
-        ([0, 0], [0, 1], {"malignant_recall", "malignant_f1"} | AREAS),
-        ([1, 1], [0, 1], {"specificity", "auroc"}),
-        ([0, 1], [0, 0], {"malignant_precision"}),
-        ([0, 0], [0, 0], {"malignant_precision", "malignant_recall", "malignant_f1"} | AREAS),
+        ([0, 0], [0, 1], SENSITIVITY | AREAS | {"auprc", "matthews"}),
+        ([1, 1], [0, 1], SPECIFICITY | AREAS | {"matthews"}),
+        ([0, 1], [0, 0], {"malignant_precision", "matthews"}),
+        ([0, 0], [0, 0], SENSITIVITY | AREAS | AGREEMENT | {"malignant_precision", "auprc"}),
         ([0, 1], [1, 0], set()),
-        ([], [], RATES | AREAS | {"accuracy", "balanced_accuracy", "log_loss", "selection_rate"}),
+        ([], [], set(METRICS)),
     ],
     ids=["no positives", "no negatives", "no decisions", "nothing", "both", "empty"],
 )
 def test_undefined_is_nan_and_nothing_else_is(labels, decisions, undefined, table):
     found = compute_metrics(table(labels, decisions=decisions))
     assert {key for key, value in scalars(found).items() if math.isnan(value)} == undefined
+    assert list(scalars(found)) == [*METRICS, "n", "n_malignant"]
     assert (found["n"], found["n_malignant"]) == (len(labels), sum(labels))
     assert np.sum(found["confusion_matrix"]) == len(labels)
 
@@ -154,11 +181,11 @@ def test_ratio(part, whole, wanted):
 
 
 def test_monitored_names_are_what_evaluate_gives(random_table):
-    """Of two classes all but `auroc_macro`; the counts and their share pick no epoch."""
+    """Of two classes all but averages over classes; the counts and their share pick no epoch."""
     given_by_seven = set(scalars(evaluate(random_table(7))))
     given_by_two = set(scalars(evaluate(random_table(2))))
     assert set(MONITORED) == given_by_seven - COUNTS | {"loss"}
-    assert given_by_seven - given_by_two == {"auroc_macro"}
+    assert given_by_seven - given_by_two == set(MULTICLASS_METRICS)
 
 
 def test_monitored_direction_is_that_of_a_better_classifier(random_table, table):
@@ -176,6 +203,12 @@ def test_monitored_gaps_and_losses_are_better_when_small():
     assert lower == {
         "loss",
         "log_loss",
+        "brier",
+        "false_positive_rate",
+        "false_negative_rate",
+        "ece",
+        "ece_equal_mass",
+        "ece_malignant",
         "demographic_parity_difference",
         "equal_opportunity_difference",
     }
@@ -220,13 +253,76 @@ def test_metrics_of_anything_are_shares_or_nan(table, drawn):
                 assert value >= 0
             elif name == "log_loss":
                 assert math.isnan(value) or value >= 0
+            elif name in AGREEMENT:
+                assert math.isnan(value) or -1 <= value <= 1 + 1e-12
+            elif name == "brier":
+                assert math.isnan(value) or 0 <= value <= 2
             else:
-                assert math.isnan(value) or 0 <= value <= 1, name
+                assert math.isnan(value) or 0 <= value <= 1 + 1e-12, name
     assert sum(part["n"] for part in found["groups"].values()) == len(labels)
     to_strict_json(found)
 
 
-def test_binary_metrics_count_as_integers():
-    found = binary_metrics(np.array([True, False]), np.array([True, False]), np.array([0.9, 0.1]))
+def test_counts_are_integers(table):
+    found = compute_metrics(table([0, 1]))
     assert type(found["n"]) is int
     assert type(found["n_malignant"]) is int
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rates_at_the_others_rate_are_the_best_of_all_thresholds(seed):
+    rng = np.random.default_rng(seed)
+    target, score = rng.random(50) < 0.4, rng.integers(12, size=50) / 12
+    points = [(np.mean(score[target] >= t), np.mean(score[~target] < t)) for t in [*score, 2]]
+    found = ranking_metrics(target, score)
+    best = max(sensitivity for sensitivity, specificity in points if specificity >= 0.9)
+    assert found["sensitivity_at_specificity"] == pytest.approx(best)
+    best = max(specificity for sensitivity, specificity in points if sensitivity >= 0.9)
+    assert found["specificity_at_sensitivity"] == pytest.approx(best)
+
+
+def test_ten_negatives_allow_one_false_alarm():
+    """90 % of 10 is 9, although 1 - 1 / 10 is a little less than 0.9 in floating point."""
+    target = np.array([True] * 10 + [False] * 10)
+    score = np.array([0.9] * 9 + [0.1] + [0.95] + [0.2] * 9)
+    found = ranking_metrics(target, score)
+    assert found["sensitivity_at_specificity"] == found["specificity_at_sensitivity"] == 0.9
+
+
+@pytest.mark.parametrize("n_classes", [2, 7])
+def test_class_metrics_equal_scikit_learn(n_classes, random_table):
+    predictions = random_table(n_classes)
+    labels, decisions = predictions.labels, predictions.decisions
+    found = class_metrics(predictions)
+    assert list(found) == list(predictions.classes)
+    for c, values in enumerate(found.values()):
+        score = predictions.probabilities[:, c]
+        wanted = {
+            "n": (labels == c).sum(),
+            "precision": sklearn.metrics.precision_score(labels == c, decisions == c),
+            "recall": sklearn.metrics.recall_score(labels == c, decisions == c),
+            "f1": sklearn.metrics.f1_score(labels == c, decisions == c),
+            "auroc": sklearn.metrics.roc_auc_score(labels == c, score),
+            "auprc": sklearn.metrics.average_precision_score(labels == c, score),
+        }
+        assert values == pytest.approx(wanted)
+
+
+def test_a_class_without_rows_has_no_figures_and_is_in_no_average(table):
+    predictions = table([0, 0, 1, 1], decisions=[0, 6, 1, 1], classes=SEVEN)
+    found = class_metrics(predictions)
+    assert found["a"]["recall"] == 1 / 2
+    assert all(math.isnan(found["g"][name]) for name in ("recall", "f1", "auroc"))
+    assert found["g"]["precision"] == 0
+    metrics = compute_metrics(predictions)
+    assert metrics["f1_macro"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics["precision_macro"] == 1
+
+
+def test_only_decisions_known_leaves_what_needs_scores_undefined(table):
+    predictions = table([0, 1, 1], scores=[[math.nan] * 2] * 3, decisions=[0, 1, 0])
+    found = compute_metrics(predictions)
+    undefined = {key for key, value in scalars(found).items() if math.isnan(value)}
+    errors = {"ece", "ece_equal_mass", "ece_malignant", "brier", "log_loss"}
+    assert undefined == AREAS | {"auprc"} | errors
+    assert found["malignant_recall"] == 1 / 2

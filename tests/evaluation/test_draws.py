@@ -1,0 +1,160 @@
+"""Every figure of a draw is that of its rows, as `metrics` finds it with scikit-learn."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from src.evaluation.draws import (
+    class_metrics_of_draws,
+    confusion_of_draws,
+    metrics_of_draws,
+    rates_of_draws,
+)
+from src.evaluation.fairness import RATES, subset
+from src.evaluation.intervals import unit_draws
+from src.evaluation.metrics import (
+    METRICS,
+    MULTICLASS_METRICS,
+    calibration_cases,
+    class_metrics,
+    compute_metrics,
+)
+from src.evaluation.predictions import Predictions
+
+N_BINS = 5
+
+
+def drawn_rows(predictions: Predictions, units: np.ndarray, counts: np.ndarray) -> Predictions:
+    """The rows of one draw, each as often as its unit is drawn."""
+    rows = np.repeat(np.arange(len(units)), counts[units].astype(int))
+    return replace(
+        predictions,
+        names=[predictions.names[row] for row in rows],
+        labels=predictions.labels[rows],
+        groups=predictions.groups[rows],
+        probabilities=predictions.probabilities[rows],
+        decisions=predictions.decisions[rows],
+    )
+
+
+def cases(random_table, table) -> dict[str, Predictions]:
+    rng = np.random.default_rng(5)
+    rounded = rng.random(60).round(1)
+    return {
+        "two classes": random_table(2, 60),
+        "seven classes": random_table(7, 90),
+        "ties": table(rng.integers(2, size=60), scores=rounded),
+        "positive first": table(rng.integers(2, size=60), scores=rounded, positive=0),
+        "one score": table(rng.integers(2, size=60), scores=np.full(60, 0.5)),
+        "no positives": table(np.zeros(20), scores=rng.random(20)),
+        "no negatives": table(np.ones(20), scores=rng.random(20)),
+        "one row": table([1], scores=[0.7]),
+        "three of seven": table(
+            rng.integers(3, size=50), scores=rng.dirichlet(np.ones(7), 50), classes=tuple("abcdefg")
+        ),
+    }
+
+
+def random_draws(predictions: Predictions, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """(units [N], draws [12, units]), the first of which is the data themselves."""
+    rng = np.random.default_rng(seed)
+    n_units = max(1, len(predictions.labels) // 3)
+    units = rng.integers(n_units, size=len(predictions.labels))
+    draws = np.vstack([np.ones(n_units, np.float32), unit_draws(n_units, 11, rng)])
+    return units, draws
+
+
+CASES = (
+    "two classes",
+    "seven classes",
+    "ties",
+    "positive first",
+    "one score",
+    "no positives",
+    "no negatives",
+    "one row",
+    "three of seven",
+)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_metrics_of_draws_are_those_of_their_rows(case, random_table, table):
+    predictions = cases(random_table, table)[case]
+    units, draws = random_draws(predictions)
+    found = metrics_of_draws(predictions, units, draws, N_BINS)
+    assert set(METRICS) <= set(found) <= {*METRICS, *MULTICLASS_METRICS}
+    for place, counts in enumerate(draws):
+        wanted = compute_metrics(drawn_rows(predictions, units, counts), N_BINS)
+        for name, values in found.items():
+            # bins of equal mass are those of the data, not of each draw
+            if name != "ece_equal_mass" or place == 0:
+                message = (name, place, values[place], wanted[name])
+                assert values[place] == pytest.approx(wanted[name], 2e-5, 2e-6, True), message
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_class_metrics_of_draws_are_those_of_their_rows(case, random_table, table):
+    predictions = cases(random_table, table)[case]
+    units, draws = random_draws(predictions, seed=1)
+    found = class_metrics_of_draws(predictions, units, draws)
+    for place, counts in enumerate(draws):
+        for name, wanted in class_metrics(drawn_rows(predictions, units, counts)).items():
+            wanted.pop("n")
+            values = {figure: drawn[place] for figure, drawn in found[name].items()}
+            assert values == pytest.approx(wanted, nan_ok=True, abs=1e-6), (name, place)
+
+
+def test_rates_of_draws_are_those_that_groups_are_compared_by(random_table):
+    predictions = random_table(7, 90)
+    units, draws = random_draws(predictions)
+    confusion = confusion_of_draws(predictions, units, draws)
+    for positive in range(7):
+        found = rates_of_draws(confusion, positive)
+        assert list(found) == list(RATES)
+        for place, counts in enumerate(draws):
+            rows = drawn_rows(predictions, units, counts)
+            target, decision = rows.labels == positive, rows.decisions == positive
+            for name, values in found.items():
+                if target.any() or RATES[name].rows != "positive":
+                    assert values[place] == pytest.approx(RATES[name].of(target, decision)), name
+                else:  # fairlearn says 0
+                    assert np.isnan(values[place])
+
+
+def test_equal_mass_error_of_a_draw_is_in_the_bins_of_the_data(table):
+    rng = np.random.default_rng(2)
+    predictions = table(rng.integers(2, size=40), scores=rng.random(40))
+    units, draws = random_draws(predictions)
+    _, _, edges = calibration_cases(predictions, N_BINS)["ece_equal_mass"]
+    found = metrics_of_draws(predictions, units, draws, N_BINS)["ece_equal_mass"]
+    for place, counts in enumerate(draws):
+        rows = drawn_rows(predictions, units, counts)
+        confidence = rows.probabilities.max(axis=1)
+        right = rows.probabilities.argmax(axis=1) == rows.labels
+        gaps = [
+            abs((confidence[inside] - right[inside]).sum())
+            for low, high in pairwise(edges)
+            if (inside := (confidence > low) & (confidence <= high)).any()
+        ]
+        assert found[place] == pytest.approx(sum(gaps) / len(right), abs=1e-6)
+
+
+def test_unknown_probabilities_leave_rates_defined(table):
+    predictions = table([0, 1, 1, 0], scores=np.full((4, 2), np.nan), decisions=[0, 1, 0, 1])
+    found = metrics_of_draws(predictions, np.arange(4), np.ones((3, 4), np.float32), N_BINS)
+    assert found["malignant_recall"].tolist() == [0.5] * 3
+    for name in ("auroc", "auprc", "brier", "log_loss", "ece", "ece_equal_mass", "ece_malignant"):
+        assert np.isnan(found[name]).all(), name
+
+
+def test_a_part_of_the_rows_is_measured_as_if_alone(random_table):
+    predictions = random_table(2, 80)
+    units, draws = random_draws(predictions)
+    keep = predictions.groups == 1
+    found = metrics_of_draws(subset(predictions, keep), units[keep], draws, N_BINS)
+    kept, inverse = np.unique(units[keep], return_inverse=True)
+    alone = metrics_of_draws(subset(predictions, keep), inverse, draws[:, kept], N_BINS)
+    for name, values in found.items():
+        np.testing.assert_allclose(values, alone[name], rtol=1e-6, err_msg=name)
