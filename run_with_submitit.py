@@ -5,8 +5,8 @@ import sys
 
 from src.core.config import Config
 from src.core.errors import UserError, run_main
-from src.core.flags import make_parser, parse_flags, resolve
-from src.engine.cluster import add_cluster_flags, take_cluster
+from src.core.flags import add_section, make_parser, parse_flags, resolve, take_section
+from src.engine.cluster import Cluster
 from src.engine.log import log_to_console, new_run_name
 from src.engine.submit import submit_many, wait_for
 
@@ -14,7 +14,7 @@ from src.engine.submit import submit_many, wait_for
 def main(argv: list[str] | None) -> int:
     given = parse_flags(make_submit_parser(), argv)
     waits = given.pop("wait", False)
-    cluster = take_cluster(given)
+    cluster = take_section(Cluster, given)
     cfg = resolve(given)
     cluster = cluster.found()
     log_to_console()
@@ -29,7 +29,7 @@ def main(argv: list[str] | None) -> int:
 def make_submit_parser() -> argparse.ArgumentParser:
     """The trainer's flags, those of `Cluster`, and `--wait`."""
     parser = make_parser(__doc__)
-    group = add_cluster_flags(parser)
+    group = add_section(parser, Cluster)
     group.add_argument(
         "--wait",
         action="store_true",

@@ -13,8 +13,8 @@ from run_with_submitit import make_submit_parser, one_of_each_fold
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
-from src.core.flags import parse_flags
-from src.engine.cluster import Cluster, take_cluster
+from src.core.flags import parse_flags, take_section
+from src.engine.cluster import Cluster
 from src.engine.log import to_yaml
 from src.engine.submit import as_job, submit_many
 
@@ -70,7 +70,7 @@ def test_both_kinds_of_flags_are_read():
         make_submit_parser(),
         ["--nodes", "2", "--mem-gb", "1.5", "--job_dir=x", "--epochs", "3", "--wait"],
     )
-    assert take_cluster(given) == Cluster(nodes=2, mem_gb=1.5, job_dir="x")
+    assert take_section(Cluster, given) == Cluster(nodes=2, mem_gb=1.5, job_dir="x")
     assert given == {"epochs": "3", "wait": True}
 
 
@@ -78,14 +78,14 @@ def test_both_kinds_of_flags_are_read():
     ("argv", "message"),
     [
         ("--nods 2", "unknown argument '--nods'; did you mean 'nodes'? (see --help)"),
-        ("--nodes two", "argument --nodes: invalid int value: 'two' (see --help)"),
+        ("--nodes two", "--nodes is 'two': expected a whole number"),
         ("--nodes 0", "--nodes 0: expected 1 or more"),
         ("--ngpus -1", "--ngpus -1: expected 0 or more"),
         ("--timeout 0", "--timeout 0: expected 1 or more"),
         ("--cpus_per_task -1", "--cpus_per_task -1: expected 0 or more"),
         ("--mem_gb -1", "--mem_gb -1.0: expected 0 or more"),
-        ("--mem_gb nan", "--mem_gb nan: expected 0 or more"),
-        ("--mem_gb inf", "--mem_gb inf: expected 0 or more"),
+        ("--mem_gb nan", "--mem_gb is 'nan': expected a number"),
+        ("--mem_gb inf", "--mem_gb is 'inf': expected a number"),
         ("--job_dir=", "--job_dir: expected a folder"),
         ("--comment=one\ntwo", "--comment: expected one line of text"),
         (

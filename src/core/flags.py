@@ -89,14 +89,26 @@ def make_parser(
         "--print_config", action="store_true", help="print the resolved configuration and exit"
     )
     for section in SECTIONS.values():
-        group = parser.add_argument_group(section.__doc__)
-        for f in fields(section):
-            text = f.metadata["help"].replace("%", "%%")
-            add_flag(group, f.name, f.type, f"{text} (default: {f.default!r})")
+        add_section(parser, section)
     group = parser.add_argument_group("Flags of earlier systems")
     for name, seed in SEED_FLAGS.items():
         add_flag(group, name, seed.annotation, seed.help)
     return parser
+
+
+def add_section(parser: argparse.ArgumentParser, section: type) -> argparse._ArgumentGroup:
+    """Add a flag for each field of a dataclass, under its docstring as the heading; the group."""
+    group = parser.add_argument_group(section.__doc__)
+    for f in fields(section):
+        text = f.metadata["help"].replace("%", "%%")
+        add_flag(group, f.name, f.type, f"{text} (default: {f.default!r})")
+    return group
+
+
+def take_section(section: type, given: dict[str, Any]) -> Any:
+    """The dataclass `section` of its parsed flags, which are taken out of `given`."""
+    texts = {f.name: (f.type, given.pop(f.name)) for f in fields(section) if f.name in given}
+    return section(**{n: _typed(kind, text, f"--{n}") for n, (kind, text) in texts.items()})
 
 
 def add_flag(group, name: str, annotation: Any, help: str) -> None:
@@ -164,7 +176,10 @@ def convert(name: str, text: Any, where: str) -> Any:
 
     Raises `UserError` that begins with `where` and names the expected type.
     """
-    annotation = ANNOTATIONS[name]
+    return _typed(ANNOTATIONS[name], text, where)
+
+
+def _typed(annotation: Any, text: Any, where: str) -> Any:
     plain = _plain(annotation)
     optional = plain is not annotation
     if text is None or (optional and text in ("null", "none", "None", "")):

@@ -1,6 +1,5 @@
 """Where jobs run and what they get: the flags of a cluster, and submitit's executor for them."""
 
-import argparse
 import contextlib
 import math
 import os
@@ -9,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import submitit
 
@@ -74,20 +72,6 @@ class Cluster:
         if self.cluster == "slurm":
             raise UserError("--cluster slurm: no cluster answers (sinfo, sbatch); take local")
         return replace(self, cluster="local")
-
-
-def add_cluster_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add a flag for each field of `Cluster`; their group."""
-    group = parser.add_argument_group(Cluster.__doc__)
-    for f in fields(Cluster):
-        text = f"{f.metadata['help']} (default: {f.default!r})".replace("%", "%%")
-        group.add_argument(f"--{f.name}", type=f.type, metavar=f.name.upper(), help=text)
-    return group
-
-
-def take_cluster(given: dict[str, Any]) -> Cluster:
-    """The flags of `Cluster`, taken out of `given`."""
-    return Cluster(**{f.name: given.pop(f.name) for f in fields(Cluster) if f.name in given})
 
 
 def has_slurm() -> bool:

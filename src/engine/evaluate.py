@@ -2,6 +2,8 @@
 
 import itertools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -243,6 +245,20 @@ def test(cfg: Config) -> dict:
     """
     if not cfg.run.checkpoint:
         raise UserError("--test: expected the checkpoint to judge, with --checkpoint FILE")
+    with judge_of_checkpoint(cfg) as (judge, network, split):
+        source = Path(cfg.run.checkpoint)
+        folder = judge.processes.from_main(lambda: report_folder(cfg, source, "test"))
+        found = judge.report(network, folder, (split,))
+        log.info("written to %s", folder)
+    return found
+
+
+@contextmanager
+def judge_of_checkpoint(cfg: Config) -> Iterator[tuple[Judge, Network, str]]:
+    """(judge, network, split) of `--checkpoint`: the split is test, else validation.
+
+    All processes have them, and share the work of judging.
+    """
     source = cfg.run.checkpoint
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
@@ -253,9 +269,5 @@ def test(cfg: Config) -> dict:
         table, split = processes.from_main(lambda: rows_to_judge(cfg, contract, source))
         processes.from_main(lambda: objective_of(cfg, contract, source) and None)
         objective = objective_of(cfg, contract, source)
-        folder = processes.from_main(lambda: report_folder(cfg, Path(source), "test"))
         judge = Judge(cfg, table, contract, objective, device, processes)
-        network = network.to(device, memory_format=torch.channels_last)
-        found = judge.report(network, folder, (split,))
-        log.info("written to %s", folder)
-    return found
+        yield judge, network.to(device, memory_format=torch.channels_last), split

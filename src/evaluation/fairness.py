@@ -40,12 +40,14 @@ RATES = {
 class Gap(NamedTuple):
     """Largest difference and smallest ratio of a rate between the groups that could be judged.
 
-    `judged` are their codes; `lowest` and `highest` those of the extremes, -1 without two groups.
+    `judged` are their codes, `rates` their rates; `lowest` and `highest` the codes of the
+    extremes, -1 without two groups.
     """
 
     difference: float
     ratio: float
     judged: tuple[int, ...]
+    rates: tuple[float, ...]
     lowest: int
     highest: int
 
@@ -64,7 +66,7 @@ def rate_gap(
     found, n_rows = np.unique(codes[counted & (codes >= 0)], return_counts=True)
     judged = found[n_rows >= min_rows]
     if len(judged) < 2:
-        return Gap(float("nan"), float("nan"), tuple(judged.tolist()), -1, -1)
+        return Gap(float("nan"), float("nan"), tuple(judged.tolist()), (), -1, -1)
     rows = np.isin(codes, judged)
     frame = MetricFrame(
         metrics=of,
@@ -77,6 +79,7 @@ def rate_gap(
         float(frame.difference()),
         ratio(frame.group_min(), frame.group_max()),
         tuple(judged.tolist()),
+        tuple(rates.tolist()),
         int(rates.idxmin()),
         int(rates.idxmax()),
     )

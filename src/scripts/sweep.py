@@ -17,9 +17,9 @@ from optuna.trial import Trial, TrialState
 
 from src.core.config import Config
 from src.core.errors import UserError, run_main
-from src.core.flags import make_parser, parse_flags, resolve
+from src.core.flags import add_section, make_parser, parse_flags, resolve, take_section
 from src.engine.checks import check_settings
-from src.engine.cluster import Cluster, add_cluster_flags, take_cluster
+from src.engine.cluster import Cluster
 from src.engine.log import make_folder
 from src.engine.run import train
 from src.engine.submit import submit_many, wait_for
@@ -31,7 +31,7 @@ from src.scripts.sweep_study import Sweep, only_process, open_study
 
 def main(argv: list[str] | None) -> None:
     given = parse_flags(make_sweep_parser(), argv)
-    cluster = take_cluster(given).found() if "cluster" in given else None
+    cluster = take_section(Cluster, given).found() if "cluster" in given else None
     n_parallel = take_count(given, "parallel", "4")
     path, n_trials, folder = take_options(given)
     cfg = resolve(given)
@@ -63,7 +63,7 @@ def make_sweep_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--parallel", metavar="N", help="with --cluster, trials at a time (default: 4)"
     )
-    add_cluster_flags(parser)
+    add_section(parser, Cluster)
     return parser
 
 

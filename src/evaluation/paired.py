@@ -1,0 +1,118 @@
+"""Two models on the same rows: how far apart they are, and whether that is more than chance."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from src.core.errors import UserError
+from src.evaluation.fairness import subset
+from src.evaluation.groupings import Grouping
+from src.evaluation.intervals import percentile_interval
+from src.evaluation.judge import Sample, Settings
+from src.evaluation.metrics import compute_metrics
+from src.evaluation.predictions import Predictions
+from src.evaluation.significance import delong, mcnemar
+
+GROUP_METRICS = ("malignant_recall", "specificity", "balanced_accuracy", "auroc")
+
+
+def compare_pair(
+    sample: Sample, other: Predictions, groupings: Sequence[Grouping], settings: Settings
+) -> dict:
+    """Every metric of a sample minus that of `other`, which has the same rows in the same order.
+
+    Intervals and p-values of `differences` are those of the same draws of patients, lesions or
+    images for both; DeLong's test of the AUROCs and McNemar's exact one of the decisions, of all,
+    malignant and benign rows, take rows as independent.
+    """
+    predictions = sample.predictions
+    target = predictions.labels == predictions.positive
+    positive = predictions.positive
+    right, other_right = (table.labels == table.decisions for table in (predictions, other))
+    kinds = {"all": np.full(len(target), True), "malignant": target, "benign": ~target}
+    areas = delong(target, *(t.probabilities[:, positive] for t in (predictions, other)))
+    return {
+        "n": len(target),
+        "n_malignant": int(target.sum()),
+        "differences": _differences(sample, other, settings),
+        "by_group": {
+            grouping.name: _by_group(sample, other, grouping, settings) for grouping in groupings
+        },
+        "delong": asdict(areas),
+        "mcnemar": {
+            name: asdict(mcnemar(right[rows], other_right[rows])) for name, rows in kinds.items()
+        },
+    }
+
+
+def in_order_of(other: Predictions, predictions: Predictions) -> Predictions:
+    """The rows of `other` for the images of `predictions`, in their order.
+
+    Raises `UserError` where `other` lacks one, has other classes, or knows another truth.
+    """
+    if other.classes != predictions.classes:
+        raise UserError(
+            f"--compare: its classes are {', '.join(other.classes)}: expected "
+            f"{', '.join(predictions.classes)}"
+        )
+    if other.names != predictions.names:
+        place = {name: row for row, name in enumerate(other.names)}
+        absent = [name for name in predictions.names if name not in place]
+        if absent:
+            raise UserError(
+                f"--compare: no prediction for {len(absent)} of the judged images (first: "
+                f"{absent[0]}): expected both models on the same images"
+            )
+        if any(len(set(table.names)) < len(table.names) for table in (other, predictions)):
+            raise UserError("--compare: images share a name, so that rows cannot be matched")
+        other = _taken(other, np.array([place[name] for name in predictions.names]))
+    wrong = np.flatnonzero(other.labels != predictions.labels)
+    if len(wrong):
+        raise UserError(
+            f"--compare: {len(wrong)} images have another label than here (first: "
+            f"{predictions.names[wrong[0]]}): expected the same truth for both"
+        )
+    return other
+
+
+def _taken(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    ordered = {
+        name: getattr(predictions, name)[rows]
+        for name in ("labels", "groups", "probabilities", "decisions")
+    }
+    return replace(predictions, names=[predictions.names[row] for row in rows], **ordered)
+
+
+def _differences(sample: Sample, other: Predictions, settings: Settings) -> dict[str, dict]:
+    tables = sample.predictions, other
+    values = [compute_metrics(table, settings.n_bins) for table in tables]
+    drawn = [replace(sample, predictions=table).metrics(settings.n_bins) for table in tables]
+    return {
+        name: difference(values[0][name] - values[1][name], drawn[0][name] - drawn[1][name])
+        for name in drawn[0]
+    }
+
+
+def difference(value: float, draws: np.ndarray, level: float = 0.95) -> dict[str, float]:
+    """A difference with the interval of its draws [n_draws] and a two-sided p-value.
+
+    p is twice the share of draws on the other side of 0, the data counted among them (Davison &
+    Hinkley 1997, 4.2); NaN where the difference or all draws are undefined.
+    """
+    known = draws[~np.isnan(draws)]
+    low, high = percentile_interval(draws, level)
+    tail = min((known <= 0).sum(), (known >= 0).sum())
+    p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) else float("nan")
+    return {"value": float(value), "low": low, "high": high, "p": p}
+
+
+def _by_group(
+    sample: Sample, other: Predictions, grouping: Grouping, settings: Settings
+) -> dict[str, dict]:
+    """The main differences of each level that has rows."""
+    found = {}
+    for level, rows in grouping.rows().items():
+        differences = _differences(sample.part(rows), subset(other, rows), settings)
+        found[level] = {metric: differences[metric] for metric in GROUP_METRICS}
+    return found
