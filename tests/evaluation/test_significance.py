@@ -81,11 +81,11 @@ def test_delong_is_its_definition_pair_by_pair(seed, n, n_values):
         assert found.p == pytest.approx(2 * norm.cdf(-abs(value) / math.sqrt(variance)), abs=1e-9)
 
 
-@pytest.mark.parametrize("gain", [1.0, 1.2, 1.35, 1.5])
+@pytest.mark.parametrize("seed", range(5))  # p from 0.01 to 0.98
 @pytest.mark.parametrize("n_values", [0, 2])
-def test_p_is_about_that_of_swapping_models_row_by_row(gain, n_values):
+def test_p_is_about_that_of_swapping_models_row_by_row(seed, n_values):
     """600 rows, 2,000 swaps: three Monte-Carlo errors and a hundredth, as delong is a limit."""
-    target, score, other = draw_models(600, 11, gain, 1.0, n_values)
+    target, score, other = draw_models(600, seed, 1.05, 1.0, n_values)
     p, n = permutation_p(target, score, other, 2000, seed=0), 2000
     found = delong(target, score, other).p
     assert abs(found - p) < 3 * math.sqrt(p * (1 - p) / n) + 0.01
