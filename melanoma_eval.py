@@ -12,7 +12,9 @@ from src.engine.log import log_to_console, write_text
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
 from src.evaluation.report import summary, to_strict_json, write_report
-from src.inference.evaluate import predict_table, read_predictions
+from src.inference.evaluate import predict_table
+from src.inference.metadata import read_metadata
+from src.inference.prediction_csv import CsvColumns, add_csv_flags, csv_columns, read_predictions
 from src.inference.predictor import OnnxPredictor
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
@@ -24,6 +26,9 @@ def main(argv: list[str] | None) -> None:
     if len(chosen) != 1:
         raise UserError(f"expected one of --{', --'.join(SOURCES)}; found {len(chosen)} of them")
     onnx, csv = given.pop("onnx_model_path", ""), given.pop("predictions_csv", "")
+    columns, image_column = csv_columns(given), given.pop("metadata_image_column", "")
+    if not csv and (columns, image_column) != (CsvColumns(), ""):
+        raise UserError("--image_column and other columns: expected with --predictions_csv only")
     log_to_console()
     if chosen == ["checkpoint"]:
         test(resolve(given, trained_settings(load_contract(given["checkpoint"]))))
@@ -35,7 +40,9 @@ def main(argv: list[str] | None) -> None:
         predictions = predict_table(predictor, table.split(split), cfg.learning.batch_size)
     else:
         cfg, split = resolve(given), Path(csv).stem
-        predictions = read_predictions(Path(csv), cfg.data.skin_color_csv)
+        table = cfg.data.skin_color_csv
+        metadata = read_metadata(Path(table), image_column) if table else None
+        predictions = read_predictions(Path(csv), metadata, columns)
     if cfg.run.device not in ("auto", "cpu"):
         raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
     write(cfg, Path(onnx or csv), split, predictions)
@@ -49,6 +56,7 @@ def make_eval_parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--predictions_csv", metavar="FILE", help="CSV with image_name, target [, probability_...]"
     )
+    add_csv_flags(parser.add_argument_group("Columns of --predictions_csv, where named otherwise"))
     return parser
 
 

@@ -81,7 +81,7 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
     rows["fold"] = rows["fold"].fillna(-1).astype(int)
-    rows["group"] = _groups(rows)
+    rows["group"] = groups_of(rows)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
@@ -101,7 +101,9 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     Raises `UserError` that names a missing column and the columns found.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a CSV with {', '.join(required)}")
+        raise UserError(
+            f"{path}: no such file; expected a CSV with {', '.join(required) or 'a header'}"
+        )
     if path.stat().st_size > MAX_CSV_BYTES:
         raise UserError(f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images")
     try:
@@ -135,12 +137,17 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     values = pd.to_numeric(text, errors="coerce")
     wrong = text[values.isna() & text.notna() & (text != "")]
     if len(wrong):
-        raise UserError(f"{where}: column '{column}' holds '{wrong.iloc[0]}': expected a number")
+        raise UserError(
+            f"{where}: column '{column}' holds {wrong.iloc[0][:60]!r}: expected a number"
+        )
     return values
 
 
-def _groups(rows: pd.DataFrame) -> pd.Series:
-    """The given groups; where there is none, the group of the row's ITA."""
+def groups_of(rows: pd.DataFrame) -> pd.Series:
+    """The given tone groups, int; where there is none, the group of the row's ITA.
+
+    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups.
+    """
     given = rows["group"].fillna(UNKNOWN_GROUP)
     strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
     if strange.any():

@@ -55,33 +55,40 @@ def probability_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def from_frame(
-    frame: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, group_names: tuple[str, ...]
+    frame: pd.DataFrame,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    group_names: tuple[str, ...],
+    classes: tuple[str, ...] = (),
+    positive: str = "",
 ) -> Predictions:
     """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
 
-    Without such columns the probabilities are NaN, and so is what is measured on them.
+    Without such columns the probabilities are NaN, and so is what is measured on them; the classes
+    are then `classes`, else numbered. `positive` is as in `positive_index`.
     Raises `UserError` for decisions and probabilities that are none, and for labels and groups
     beyond the classes and `group_names`.
     """
     columns = probability_columns(frame)
     decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
     highest = np.nanmax([*labels, *decisions, 1])
-    n_classes = len(columns) or int(min(highest + 1, MAX_CLASSES))
+    classes = tuple(c.removeprefix("probability_") for c in columns) or classes
+    n_classes = len(classes) or int(min(highest + 1, MAX_CLASSES))
     _require_indices("column 'target'", decisions, 0, n_classes)
     _require_indices("column 'label'", labels, 0, n_classes)
     _require_indices("column 'group'", groups, -1, len(group_names))
     decisions = decisions.astype(np.int64)
     unknown = np.full((len(frame), n_classes), np.nan)
     probabilities = _read_probabilities(frame[columns]) if columns else unknown
-    classes = [c.removeprefix("probability_") for c in columns] or list(map(str, range(n_classes)))
+    classes = classes or tuple(map(str, range(n_classes)))
     return Predictions(
         names=frame["image_name"].astype(str).tolist(),
         labels=labels,
         groups=groups,
         probabilities=probabilities,
         decisions=decisions,
-        classes=tuple(classes),
-        positive=positive_index(classes),
+        classes=classes,
+        positive=positive_index(classes, positive),
         group_names=group_names,
     )
 

@@ -26,7 +26,7 @@ from src.engine.run import train
 from src.evaluation.comparison import FIGURES, Scores, compare
 from src.evaluation.plots import plot_gain_against_gap
 from src.evaluation.thresholds import threshold_at_specificity
-from src.inference.evaluate import read_predictions
+from src.inference.prediction_csv import read_predictions
 from src.objectives.catalog import OBJECTIVES
 from src.skin_tone import GROUP_NAMES
 
@@ -151,7 +151,7 @@ def units_of(folders: Iterable[Path]) -> dict[str, int]:
 def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
     """The test rows of a run, decided at the threshold of its validation rows."""
     valid, test = (
-        read_predictions(folder / f"predictions_{split}.csv", "") for split in ("valid", "test")
+        read_predictions(folder / f"predictions_{split}.csv", None) for split in ("valid", "test")
     )
     scores = [p.probabilities[:, p.positive] for p in (valid, test)]
     threshold = threshold_at_specificity(valid.labels == valid.positive, scores[0], specificity)

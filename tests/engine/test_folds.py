@@ -15,7 +15,7 @@ from src.core.errors import UserError
 from src.engine.folds import spread_csv, spread_lines, spread_of, train_folds
 from src.evaluation.fairness import evaluate
 from src.evaluation.report import to_strict_json
-from src.inference.evaluate import read_predictions
+from src.inference.prediction_csv import read_predictions
 
 
 def read(path):
@@ -55,7 +55,7 @@ def test_out_of_fold_predictions_are_every_row_once_from_the_fold_that_left_it_o
 
 
 def test_pooled_metrics_are_those_of_the_pooled_predictions(folds):
-    found = evaluate(read_predictions(folds / "predictions_oof.csv", ""))
+    found = evaluate(read_predictions(folds / "predictions_oof.csv", None))
     assert read(folds / "kfold.json")["oof"] == json.loads(to_strict_json(found))
     assert (folds / "metrics_by_group_oof.csv").is_file()
     assert (folds / "by_group_oof.png").is_file()

@@ -16,7 +16,7 @@ from src.engine.evaluate import test as judge_checkpoint
 from src.engine.run import train
 from src.evaluation.fairness import evaluate
 from src.evaluation.report import to_strict_json
-from src.inference.evaluate import read_predictions
+from src.inference.prediction_csv import read_predictions
 
 FILES = (
     "config.yaml",
@@ -86,7 +86,7 @@ def test_metrics_logged_in_training_are_those_of_the_saved_file(tiny_run):
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_metrics_of_the_predictions_file_are_those_logged(tiny_run, split):
     logged = read(tiny_run / "metrics.json")[split]
-    found = strict(evaluate(read_predictions(tiny_run / f"predictions_{split}.csv", "")))
+    found = strict(evaluate(read_predictions(tiny_run / f"predictions_{split}.csv", None)))
     assert found == {key: value for key, value in logged.items() if key != "loss"}
 
 

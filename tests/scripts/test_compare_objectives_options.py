@@ -119,7 +119,8 @@ def test_the_threshold_is_that_of_the_validation_rows(tmp_path):
     folder = write_run(tmp_path / "r", list("abcd"), list("abcd"), [0, 0, 0, 1], [1, 2, 3, 4])
     for split, scores in (("valid", [0.2, 0.4, 0.6, 0.5]), ("test", [0.39, above, 0.61, 0.4])):
         path = folder / f"predictions_{split}.csv"
-        frame = pd.read_csv(path).assign(probability_malignant=scores, probability_benign=0.0)
+        others = 1 - np.array(scores)
+        frame = pd.read_csv(path).assign(probability_malignant=scores, probability_benign=others)
         frame.to_csv(path, index=False)
     for specificity, decisions in ((0.6, [0, 1, 1, 0]), (0.9, [0, 0, 1, 0]), (0.3, [1, 1, 1, 1])):
         found = read_scores(folder, units_of([folder]), specificity)

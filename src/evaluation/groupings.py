@@ -1,0 +1,104 @@
+"""Which group each row is in: by skin tone, by a column of any table, by both at once."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from src.core.errors import UserError
+from src.evaluation.predictions import Predictions
+
+SKIN_TONE = "skin tone"
+MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers want bands; more names are no groups
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """`codes` int [N] are indices into `levels`, -1 where the group is unknown.
+
+    `name` says what the groups are: a table's heading.
+    """
+
+    name: str
+    codes: np.ndarray
+    levels: tuple[str, ...]
+
+
+def tone_groups(predictions: Predictions) -> Grouping:
+    """The grouping by the skin tones that the predictions have."""
+    return Grouping(SKIN_TONE, predictions.groups, predictions.group_names)
+
+
+def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:
+    """The grouping by a column of texts [N]; blank ones and `unknown` are unknown.
+
+    The levels are the texts that occur, sorted (numbers by size), or, with ascending `edges`, all
+    bands of numbers between them: an edge is the least number of the band above it. Raises
+    `UserError` for more than `MAX_NUMBERS` different numbers or `MAX_LEVELS` different texts, and
+    with edges for texts that are no numbers.
+    """
+    texts = values.fillna("").astype(str).str.strip()
+    texts = texts.where(texts.str.casefold() != "unknown", "")
+    numbers = pd.to_numeric(texts.str.replace(",", ".", regex=False), errors="coerce")
+    if edges:
+        return _bands(name, texts, numbers.to_numpy(np.float64), edges)
+    known = texts != ""
+    levels = [*dict.fromkeys(texts[known])]
+    is_numeric = bool(numbers[known].notna().all())
+    if len(levels) > (MAX_NUMBERS if is_numeric else MAX_LEVELS):
+        hint = f'give bands, as in --group_by "{name}:30,50,70"' if is_numeric else "take another"
+        raise UserError(f"column '{name}' has {len(levels):,} different values, too many: {hint}")
+    size = dict(zip(texts, numbers, strict=True)) if is_numeric else {}
+    levels.sort(key=lambda level: (size.get(level, 0.0), level))
+    codes = texts.map({level: code for code, level in enumerate(levels)} | {"": -1})
+    return Grouping(name, codes.to_numpy(np.int64), tuple(levels))
+
+
+def crossed(a: Grouping, b: Grouping) -> Grouping:
+    """The intersections of two groupings of the same rows, unknown where either is.
+
+    Levels without a row are left out.
+    """
+    known = (a.codes >= 0) & (b.codes >= 0)
+    pairs, places = np.unique(
+        np.column_stack([a.codes, b.codes])[known], axis=0, return_inverse=True
+    )
+    codes = np.full(len(known), -1, np.int64)
+    codes[known] = places.ravel()
+    levels = tuple(f"{a.levels[i]} × {b.levels[j]}" for i, j in pairs)
+    return Grouping(f"{a.name} × {b.name}", codes, levels)
+
+
+def _bands(name: str, texts: pd.Series, numbers: np.ndarray, edges: tuple[float, ...]) -> Grouping:
+    if not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+        raise UserError(f"bands of '{name}': expected ascending numbers, found {_listed(edges)}")
+    known = (texts != "").to_numpy()
+    wrong = texts[known & ~np.isfinite(numbers)]
+    if len(wrong):
+        raise UserError(
+            f"column '{name}' holds {wrong.iloc[0][:60]!r}: bands need numbers; leave out the "
+            f"edges {_listed(edges)}"
+        )
+    values = numbers[known]
+    codes = np.full(len(known), -1, np.int64)
+    codes[known] = np.digitize(values, edges)
+    is_whole = not np.any(np.mod([*edges, *values], 1))
+    return Grouping(name, codes, _band_names(edges, is_whole))
+
+
+def _band_names(edges: tuple[float, ...], is_whole: bool) -> tuple[str, ...]:
+    """`<30`, `30–49`, ..., `≥70`; of numbers that are not whole `30 to <50`."""
+    inner = []
+    for low, high in itertools.pairwise(edges):
+        last = f"–{_short(high - 1)}" if high - 1 > low else ""
+        inner.append(_short(low) + (last if is_whole else f" to <{_short(high)}"))
+    return (f"<{_short(edges[0])}", *inner, f"≥{_short(edges[-1])}")
+
+
+def _short(number: float) -> str:
+    return f"{number:.12g}"
+
+
+def _listed(edges: tuple[float, ...]) -> str:
+    return ",".join(map(_short, edges))
