@@ -10,6 +10,7 @@ from src.core.errors import UserError
 from src.evaluation.predictions import Predictions
 
 SKIN_TONE = "skin tone"
+UNKNOWN = "unknown"
 MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers want bands; more names are no groups
 
 
@@ -23,6 +24,12 @@ class Grouping:
     name: str
     codes: np.ndarray
     levels: tuple[str, ...]
+
+    def rows(self) -> dict[str, np.ndarray]:
+        """Bool [N] of each level that has rows, in order; of rows of none under `unknown`."""
+        names = {**dict(enumerate(self.levels)), -1: UNKNOWN}
+        found = {name: self.codes == code for code, name in names.items()}
+        return {name: rows for name, rows in found.items() if rows.any()}
 
 
 def tone_groups(predictions: Predictions) -> Grouping:
