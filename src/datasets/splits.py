@@ -8,6 +8,8 @@ import pandas as pd
 from src.core.errors import UserError
 from src.datasets.table import SPLITS, Table
 
+UNIT_COLUMNS = ("patient_id", "lesion_id")
+
 
 def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
     """Where units of the column `unit` (patient_id, lesion_id) stand in two splits.
@@ -115,6 +117,17 @@ def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.
     return homes
 
 
+def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
+    """(int64 [rows], what): numbers from 0, equal within a unit, and what a unit is.
+
+    A unit is what `connected_units` joins, by those of the columns `patient_id` and `lesion_id`
+    that say something; else each row, an `image`.
+    """
+    known = [column for column in UNIT_COLUMNS if (rows[column] != "").any()]
+    _, units = np.unique(connected_units(rows), return_inverse=True)
+    return units.astype(np.int64), " and ".join(known) or "image"
+
+
 def connected_units(rows: pd.DataFrame) -> np.ndarray:
     """int [rows]: equal for rows that share, directly or over others, a patient or a lesion."""
     parent = np.arange(len(rows))
@@ -125,7 +138,7 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
             i = parent[i]
         return i
 
-    for column in ("patient_id", "lesion_id"):
+    for column in UNIT_COLUMNS:
         first: dict[str, int] = {}
         for i, name in enumerate(rows[column]):
             if name:

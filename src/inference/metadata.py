@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from src.core.errors import UserError, nearest
-from src.datasets.splits import connected_units
+from src.datasets.splits import UNIT_COLUMNS, unit_numbers
 from src.datasets.table import groups_of, numbers, read_csv
 from src.evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from src.inference.cells import listed
 from src.skin_tone import GROUP_NAMES
 
 IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
-UNIT_COLUMNS = ("patient_id", "lesion_id")
 _SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
 
 
@@ -63,13 +62,9 @@ class Metadata:
         rows = self.rows_of(names)
         if column:
             require_columns(rows, (column,), self.path, "the unit of resampling")
-        wanted = (column,) if column else UNIT_COLUMNS
-        known = [c for c in wanted if c in rows and (rows[c] != "").any()]
-        blank = pd.Series("", rows.index)
-        ids = [rows[c] for c in known] + [blank] * (len(UNIT_COLUMNS) - len(known))
-        shared = connected_units(pd.DataFrame(dict(zip(UNIT_COLUMNS, ids, strict=True))))
-        units = np.unique(shared, return_inverse=True)[1]
-        return units.astype(np.int64), " and ".join(known) or "image"
+            ids = {"patient_id": rows[column], "lesion_id": ""}
+            return unit_numbers(pd.DataFrame(ids))[0], column
+        return unit_numbers(pd.DataFrame({c: rows.get(c, "") for c in UNIT_COLUMNS}, rows.index))
 
     def grouping(self, names: Sequence[str], text: str) -> Grouping:
         """The grouping written as `column`, `column:30,50,70` or, crossed, `one*other`.

@@ -36,6 +36,10 @@ class CsvColumns:
     classes: tuple[str, ...] = ()
     positive: str = ""
 
+    def by_flag(self) -> dict[str, str | tuple[str, ...]]:
+        """What each flag was given."""
+        return {flag: getattr(self, name) for flag, (name, _) in FLAGS.items()}
+
 
 USUAL_COLUMNS = CsvColumns()
 # flag -> field of `CsvColumns` and help
@@ -77,19 +81,14 @@ FLAGS = {
 
 
 def add_csv_flags(group) -> None:
-    """Add the flags of a predictions CSV and of its metadata to an argparse group."""
+    """Add the flags of a predictions CSV to an argparse group."""
     kinds = {field.name: field.type for field in fields(CsvColumns)}
     for flag, (name, text) in FLAGS.items():
         add_flag(group, flag, kinds[name], text)
-    text = "column of --skin_color_csv with the images' names (default: the same names)"
-    add_flag(group, "metadata_image_column", str, text)
 
 
 def csv_columns(given: dict[str, Any]) -> CsvColumns:
-    """The columns that parsed flags name, which are taken out of `given`.
-
-    `metadata_image_column` stays there: it is for `read_metadata`.
-    """
+    """The columns that parsed flags name, which are taken out of `given`."""
     values = {name: given.pop(flag) for flag, (name, _) in FLAGS.items() if flag in given}
     return CsvColumns(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
 

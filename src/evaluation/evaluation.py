@@ -1,0 +1,77 @@
+"""The whole evaluation of a subject: the content of `evaluation_metrics.json`, in JSON types."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from src.evaluation.groupings import Grouping
+from src.evaluation.judge import Settings, draw, judge
+from src.evaluation.operating_point import calibrate, decide_by_group, decide_by_rule
+from src.evaluation.paired import compare_pair, in_order_of
+from src.evaluation.subject import Subject
+
+SCHEMA = 1
+NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What is fitted on validation rows, as call strings, blank for nothing."""
+
+    calibration: str = ""
+    threshold: str = ""
+    group_thresholds: bool = False
+
+
+def fitted(subject: Subject, fits: Fits, min_group: int) -> tuple[Subject, dict]:
+    """The subject at the temperature and threshold of its validation rows, and what they are.
+
+    Raises `UserError` where there are no such rows.
+    """
+    predictions, found = subject.predictions, {"temperature": None, "threshold": None}
+    if not fits.calibration and not fits.threshold:
+        return subject, found
+    what = "--calibration" if fits.calibration else "--threshold"
+    valid = subject.validation(what)
+    if fits.calibration:
+        predictions, valid, found["temperature"] = calibrate(
+            predictions, valid, fits.calibration, min_group
+        )
+    if fits.group_thresholds:
+        predictions, found["threshold"] = decide_by_group(
+            predictions, valid, fits.threshold, min_group
+        )
+    elif fits.threshold:
+        predictions, found["threshold"] = decide_by_rule(predictions, valid, fits.threshold)
+    return subject.with_predictions(predictions), found
+
+
+def evaluate_subject(
+    subject: Subject,
+    groupings: Sequence[Grouping],
+    settings: Settings,
+    fits: Fits,
+    other: Subject | None = None,
+) -> tuple[Subject, dict]:
+    """(the subject as it was judged, its evaluation), beside that of `other` where it is given.
+
+    Both are fitted in the same way, each on its own validation rows.
+    """
+    subject, found = fitted(subject, fits, settings.min_group)
+    sample = draw(subject.predictions, subject.units, settings)
+    judged = judge(sample, groupings, settings)
+    judged["calibration"]["temperature"] = found["temperature"]
+    comparison = None
+    if other is not None:
+        other, _ = fitted(other, fits, settings.min_group)
+        rows = in_order_of(other.predictions, subject.predictions)
+        comparison = {"name": other.name} | compare_pair(sample, rows, groupings, settings)
+    return subject, {
+        "schema": SCHEMA,
+        "notice": NOTICE,
+        "source": subject.source(),
+        "settings": asdict(settings),
+        **judged,
+        "threshold": found["threshold"],
+        "comparison": comparison,
+        "provenance": subject.provenance,
+    }

@@ -1,0 +1,128 @@
+"""The files of an evaluation: numbers, predictions, figures, events, and the page to read."""
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from tensorboardX import SummaryWriter
+
+from src.core.files import replacing
+from src.evaluation.evaluation_plots import write_figures
+from src.evaluation.report import to_strict_json
+from src.evaluation.report_page import report_page
+from src.evaluation.subject import Subject
+from src.preprocess.image import ImageError, read_image
+
+SUMMARY_METRICS = {
+    "auroc": "AUROC",
+    "malignant_recall": "sensitivity",
+    "specificity": "specificity",
+    "balanced_accuracy": "balanced accuracy",
+}
+
+
+def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
+    """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files)."""
+    _write(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
+    _write(folder / "metrics_by_group.csv", by_group_table(evaluation).to_csv(index=False))
+    subject.predictions.to_csv(folder / "predictions.csv")
+    figures = write_figures(folder, subject.predictions, evaluation, partial(read_case, subject))
+    write_events(folder / "logs", evaluation, figures)
+    _write(folder / "report.html", report_page(evaluation, figures))
+
+
+def by_group_table(evaluation: dict) -> pd.DataFrame:
+    """A line for all rows and for each group of each attribute, with every metric's interval.
+
+    Columns `attribute`, `group`, `n`, `n_malignant`, `n_units`, then `<metric>`, `<metric>_low`,
+    `<metric>_high`.
+    """
+    parts = {("all", "all"): evaluation["overall"]} | {
+        (attribute, level): part
+        for attribute, levels in evaluation["groups"].items()
+        for level, part in levels.items()
+    }
+    counts = ("n", "n_malignant", "n_units")
+    return pd.DataFrame(
+        [
+            {"attribute": attribute, "group": level}
+            | {name: part[name] for name in counts}
+            | {
+                f"{name}{suffix}": figure[bound]
+                for name, figure in part["metrics"].items()
+                for bound, suffix in (("value", ""), ("low", "_low"), ("high", "_high"))
+            }
+            for (attribute, level), part in parts.items()
+        ]
+    )
+
+
+def write_events(folder: Path, evaluation: dict, figures: list[Path]) -> None:
+    """TensorBoard events: the metrics of all rows and of each group, the gaps, the figures."""
+    with SummaryWriter(str(folder)) as writer:
+        for _, line in by_group_table(evaluation).iterrows():
+            for name in evaluation["overall"]["metrics"]:
+                if np.isfinite(line[name]):
+                    writer.add_scalar(f"{line['attribute']}/{line['group']}/{name}", line[name], 0)
+        for attribute, classes in evaluation["gaps"].items():
+            for name, figure in classes[evaluation["source"]["positive"]].items():
+                if name != "rates" and np.isfinite(figure["value"]):
+                    writer.add_scalar(f"{attribute}/{name}", figure["value"], 0)
+        for path in figures:
+            pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+            writer.add_image(path.stem, pixels, 0, dataformats="HWC")
+
+
+def read_case(subject: Subject, name: str) -> np.ndarray | None:
+    """RGB uint8 [H, W, 3] of a judged image, None where its file is unknown or unreadable."""
+    path = subject.image(name)
+    try:
+        return read_image(path) if path else None
+    except ImageError:
+        return None
+
+
+def evaluation_summary(evaluation: dict) -> str:
+    """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes."""
+    positive = evaluation["source"]["positive"]
+    lines = [_line("all", evaluation["overall"])]
+    for attribute, levels in evaluation["groups"].items():
+        lines += [f"by {attribute}:", *(_line(name, part) for name, part in levels.items())]
+        gaps = evaluation["gaps"][attribute][positive]
+        lines.append(
+            "  gaps: "
+            + ", ".join(
+                f"{label} {_interval(gaps[name])}"
+                for name, label in (
+                    ("demographic_parity_difference", "demographic parity"),
+                    ("equal_opportunity_difference", "equal opportunity"),
+                    ("equalized_odds_difference", "equalized odds"),
+                )
+            )
+        )
+    if evaluation["comparison"]:
+        differences = evaluation["comparison"]["differences"]
+        lines.append(f"against {evaluation['comparison']['name']}:")
+        lines += [
+            f"  {label} {_interval(differences[name])}, p {differences[name]['p']:.3f}"
+            for name, label in SUMMARY_METRICS.items()
+        ]
+    return "\n".join([*lines, *(f"note: {note}" for note in evaluation["notes"])])
+
+
+def _line(name: str, part: dict) -> str:
+    figures = "  ".join(
+        f"{label} {_interval(part['metrics'][metric])}" for metric, label in SUMMARY_METRICS.items()
+    )
+    return f"  {name}: n {part['n']}, malignant {part['n_malignant']}, {figures}"
+
+
+def _interval(figure: dict) -> str:
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,299 @@
+"""What `melanoma_eval.py` judges: its flags, and a `Subject` of each kind of source."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.artifact.contract import Contract
+from src.artifact.network import load_contract
+from src.core.config import Config, flag
+from src.core.errors import UserError, nearest
+from src.core.flags import resolve
+from src.datasets.splits import unit_numbers
+from src.datasets.table import Table
+from src.engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
+from src.evaluation.evaluation import Fits
+from src.evaluation.groupings import Grouping, tone_groups
+from src.evaluation.judge import Settings
+from src.evaluation.predictions import Predictions
+from src.evaluation.subject import Subject
+from src.inference.combine import VOTES
+from src.inference.evaluate import predict_table
+from src.inference.metadata import Metadata, image_stem, read_metadata
+from src.inference.prediction_csv import CsvColumns, read_predictions
+from src.inference.predictor import OnnxPredictor
+from src.scripts.folder_job import images_below
+
+SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How to judge"""
+
+    metadata_csv: str = flag("", "table of the images' metadata; empty: --skin_color_csv")
+    metadata_image_column: str = flag("", "its column of image names; empty: the usual ones")
+    group_by: tuple[str, ...] = flag(
+        (), "columns of it to compare groups by: sex, bands age_approx:30,50,70, or both sex*group"
+    )
+    resample_by: str = flag(
+        "", "column of what intervals resample; empty: patients and lesions, else images"
+    )
+    n_draws: int = flag(2000, "draws of the bootstrap")
+    min_group: int = flag(10, "rows that a group needs to enter a gap or have values of its own")
+    n_bins: int = flag(15, "bins of calibration errors")
+    calibration: str = flag(
+        "", "fitted on validation rows, a call string: temperature, temperature(by='group')"
+    )
+    threshold: str = flag(
+        "",
+        "decide anew at a threshold found on validation rows, a call string: max_f1, youden, "
+        "sensitivity(least=0.9), specificity(least=0.9), fixed(value=0.5)",
+    )
+    group_thresholds: bool = flag(False, "one for each tone group, and what that costs")
+    valid_predictions_csv: str = flag("", "validation rows beside --predictions_csv")
+    compare: str = flag("", "another checkpoint, ONNX model or CSV on the same images")
+    voting: str = flag("soft", "how the models of a folder decide: soft or majority")
+    image_folder: str = flag("", "folder of the images, for those judged wrongly")
+
+    def __post_init__(self):
+        least = (("n_draws", self.n_draws, 100), ("min_group", self.min_group, 1))
+        for name, value, wanted in (*least, ("n_bins", self.n_bins, 2)):
+            if value < wanted:
+                raise UserError(f"--{name} {value}: expected {wanted} or more")
+        if self.voting not in VOTES:
+            hint = nearest(self.voting, VOTES)
+            raise UserError(f"--voting {self.voting}: expected {' or '.join(VOTES)}{hint}")
+        if self.group_thresholds and not self.threshold:
+            raise UserError("--group_thresholds: expected the rule that finds them, --threshold")
+
+    @property
+    def needs_valid(self) -> bool:
+        """Whether something is fitted on validation rows."""
+        return bool(self.calibration or self.threshold)
+
+    def fits(self) -> Fits:
+        """What is fitted."""
+        return Fits(self.calibration, self.threshold, self.group_thresholds)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that was given: `flags` are the trainer's, as text."""
+
+    flags: dict[str, Any]
+    judging: Judging
+    columns: CsvColumns
+
+    def check(self, kind: str) -> None:
+        """Raise `UserError` for flags that say nothing of what is judged, a `kind` of `SOURCES`."""
+        kinds = {kind, kind_of(self.judging.compare) if self.judging.compare else kind}
+        if "predictions_csv" in kinds:
+            return
+        judging = self.judging
+        given = {
+            "valid_predictions_csv": judging.valid_predictions_csv,
+            "image_folder": judging.image_folder,
+            **self.columns.by_flag(),
+        }
+        for name, value in given.items():
+            if value:
+                raise UserError(f"--{name}: expected with --predictions_csv only")
+
+    def open(self, kind: str, path: str) -> tuple[Subject, Config] | None:
+        """What there is at `path`, a `kind` of `SOURCES`; None in processes but the main one."""
+        readers = {
+            "checkpoint": self._checkpoint,
+            "onnx_model_path": self._onnx,
+            "predictions_csv": self._csv,
+        }
+        return readers[kind](path)
+
+    def settings(self, cfg: Config) -> Settings:
+        """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
+        return Settings(
+            n_draws=self.judging.n_draws,
+            seed=cfg.run.seed if "seed" in self.flags else 0,
+            min_group=self.judging.min_group,
+            n_bins=self.judging.n_bins,
+        )
+
+    def config(self, contract: Contract | None = None) -> Config:
+        """The configuration of the flags, over that of a model where there is one."""
+        return resolve(self.flags, trained_settings(contract) if contract else None)
+
+    def metadata(self, cfg: Config) -> Metadata | None:
+        """The table of metadata, where one is given."""
+        path = self.judging.metadata_csv or cfg.data.skin_color_csv
+        return read_metadata(Path(path), self.judging.metadata_image_column) if path else None
+
+    def groupings(self, subject: Subject, cfg: Config) -> list[Grouping]:
+        """The groups to compare: tones, where some are known, and those of `--group_by`."""
+        tones = tone_groups(subject.predictions)
+        found = [tones] if (tones.codes >= 0).any() else []
+        if not self.judging.group_by:
+            return found
+        metadata = self.metadata(cfg)
+        if metadata is None:
+            raise UserError("--group_by: expected the table with its columns, --metadata_csv FILE")
+        return found + [
+            metadata.grouping(subject.predictions.names, text) for text in self.judging.group_by
+        ]
+
+    def _checkpoint(self, path: str) -> tuple[Subject, Config] | None:
+        contract = load_contract(path)
+        cfg = self.config(contract).with_settings(checkpoint=path)
+        with judge_of_checkpoint(cfg) as (judge, network, split):
+            found = {name: judge(network, name)[0] for name in self._splits(split, judge.table)}
+            if not judge.processes.is_main:
+                return None
+        return self._of_table("checkpoint", path, split, judge.table, found, [contract], cfg)
+
+    def _onnx(self, path: str) -> tuple[Subject, Config]:
+        predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
+        members = []
+        for predictor in predictors:
+            cfg = self.config(predictor.contract)
+            require_cpu(cfg)
+            table, split = rows_to_judge(cfg, predictor.contract, path)
+            members.append(
+                {
+                    name: predict_table(predictor, table.split(name), cfg.learning.batch_size)
+                    for name in self._splits(split, table)
+                }
+            )
+        contracts = [predictor.contract for predictor in predictors]
+        found = vote(members, contracts, self.judging.voting, path)
+        kind = "ONNX model" if len(members) == 1 else "ensemble"
+        return self._of_table(kind, path, split, table, found, contracts, cfg)
+
+    def _csv(self, path: str) -> tuple[Subject, Config]:
+        cfg, judging = self.config(), self.judging
+        require_cpu(cfg)
+        metadata = self.metadata(cfg)
+        predictions = read_predictions(Path(path), metadata, self.columns)
+        units, unit = np.arange(len(predictions.names)), "image"
+        if metadata:
+            units, unit = metadata.units(predictions.names, judging.resample_by)
+        elif judging.resample_by:
+            raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
+        valid = None
+        if judging.valid_predictions_csv and judging.needs_valid:
+            valid = read_predictions(Path(judging.valid_predictions_csv), metadata, self.columns)
+            require_apart(valid, predictions)
+        subject = Subject(
+            kind="predictions CSV",
+            name=Path(path).name,
+            split=Path(path).stem,
+            model=Path(path).stem,
+            predictions=predictions,
+            units=units,
+            unit=unit,
+            valid=valid,
+            images=images_in(judging.image_folder),
+        )
+        return subject, cfg
+
+    def _splits(self, split: str, table: Table) -> list[str]:
+        """The split to judge, and that to fit on where one is needed and there is another."""
+        fits = self.judging.needs_valid and split != "valid" and len(table.split("valid"))
+        return [split, "valid"] if fits else [split]
+
+    def _of_table(
+        self,
+        kind: str,
+        path: str,
+        split: str,
+        table: Table,
+        found: dict[str, Predictions],
+        contracts: list[Contract],
+        cfg: Config,
+    ) -> tuple[Subject, Config]:
+        rows = table.split(split).rows
+        units, unit = unit_numbers(rows)
+        if self.judging.resample_by:
+            metadata = self.metadata(cfg)
+            if metadata is None:
+                raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
+            units, unit = metadata.units(found[split].names, self.judging.resample_by)
+        subject = Subject(
+            kind=kind,
+            name=Path(path).name,
+            split=split,
+            model=" + ".join(dict.fromkeys(contract.model for contract in contracts)),
+            predictions=found[split],
+            units=units,
+            unit=unit,
+            valid=found.get("valid") if split != "valid" else None,
+            images={image_stem(image): Path(image) for image in rows["image"]},
+            provenance=contracts[0].provenance,
+        )
+        return subject, cfg
+
+
+def kind_of(path: str) -> str:
+    """Which of `SOURCES` a file or folder is, by its name."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        return "predictions_csv"
+    return "onnx_model_path" if suffix == ".onnx" or Path(path).is_dir() else "checkpoint"
+
+
+def model_files(path: Path) -> list[Path]:
+    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.onnx"))
+    if not found:
+        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
+    return found
+
+
+def vote(
+    members: list[dict[str, Predictions]], contracts: list[Contract], voting: str, path: str
+) -> dict[str, Predictions]:
+    """Predictions by split of several models together, at the mean of their thresholds.
+
+    Raises `UserError` for models of other classes or other rows than the first.
+    """
+    if len(members) == 1:
+        return members[0]
+    threshold = float(np.mean([contract.threshold for contract in contracts]))
+    decide = replace(contracts[0], threshold=threshold).decide
+    for member in members:
+        for split, predictions in members[0].items():
+            if member[split].classes != predictions.classes:
+                raise UserError(f"{path}: its models know different classes: expected the same")
+            if member[split].names != predictions.names:
+                raise UserError(
+                    f"{path}: its models have other {split} rows from each other, so that one "
+                    "may have seen what another is judged on: expected models of one split"
+                )
+    return {
+        split: VOTES[voting]([member[split] for member in members], decide) for split in members[0]
+    }
+
+
+def require_cpu(cfg: Config) -> None:
+    """Raise `UserError` for a device that ONNX models and CSVs are not judged on."""
+    if cfg.run.device not in ("auto", "cpu"):
+        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
+
+
+def require_apart(valid: Predictions, judged: Predictions) -> None:
+    """Raise `UserError` where images to fit on are among those judged, or have other classes."""
+    shared = set(valid.names) & set(judged.names)
+    if shared:
+        raise UserError(
+            f"--valid_predictions_csv: {len(shared)} of its images are judged too (first: "
+            f"{min(shared)}): expected others, or the fit would know the answers"
+        )
+    if valid.classes != judged.classes:
+        raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
+
+
+def images_in(folder: str) -> dict[str, Path]:
+    """The images of `--image_folder` by their stems, at any depth; none where none is given."""
+    return {image_stem(path.name): path for path in images_below(Path(folder))} if folder else {}
