@@ -1,0 +1,43 @@
+"""Reading figures: their texts, lines and points; whether texts are clear of each other."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+
+def texts(figure):
+    """All texts that are seen: ticks beyond an axis' ends are not."""
+    unseen = []
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                if not (axes.axison and low <= tick.get_loc() <= high):
+                    unseen += [tick.label1, tick.label2]
+    found = [text for text in figure.findobj(Text) if text not in unseen]
+    return [text for text in found if text.get_visible() and text.get_text()]
+
+
+def words(figure):
+    return [text.get_text() for text in texts(figure)]
+
+
+def assert_texts_are_clear(figure):
+    """No text lies on another or reaches beyond the figure."""
+    FigureCanvasAgg(figure).draw()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
+    for text, box in boxes:
+        assert min(box.x0, box.y0) >= 0, text
+        assert box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
+    for (text, box), (other_text, other) in combinations(boxes, 2):
+        assert not box.overlaps(other), (text, other_text)
+
+
+def lines_of(axes, marker="None"):
+    return [line for line in axes.lines if line.get_marker() == marker]
+
+
+def points(line):
+    return np.stack(line.get_data(), axis=1)
