@@ -24,3 +24,9 @@ def copy_whole(source: Path, path: Path) -> None:
     """Replace `path` by a copy of `source`."""
     with replacing(path) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by `text` as a whole."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

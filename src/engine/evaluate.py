@@ -14,12 +14,13 @@ from src.artifact.contract import Contract
 from src.artifact.network import Network, load_checkpoint, network_from
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import write_text
 from src.datasets.loaders import eval_loader
 from src.datasets.loading import load_table, table_hash
 from src.datasets.table import Table
 from src.engine.checks import pick_device
 from src.engine.distributed import ALONE, Processes, joined_processes
-from src.engine.log import log_to_console, make_folder, write_text
+from src.engine.log import log_to_console, make_folder
 from src.engine.loop import predict
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions

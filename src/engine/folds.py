@@ -12,9 +12,10 @@ from src.artifact.export import export_onnx
 from src.artifact.network import load_contract, load_network
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import write_text
 from src.engine.checkpoint import BEST, LATEST, find_finished, find_run
 from src.engine.distributed import Processes, joined_processes
-from src.engine.log import log_to_console, make_folder, new_run_name, write_text
+from src.engine.log import log_to_console, make_folder, new_run_name
 from src.engine.run import train
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions, from_frame

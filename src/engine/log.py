@@ -15,7 +15,7 @@ from tensorboardX import SummaryWriter
 
 from src.core.config import Config
 from src.core.errors import UserError
-from src.core.files import replacing
+from src.core.files import write_text
 from src.core.flags import to_yaml
 from src.core.registry import parse_call
 from src.evaluation.report import scalars, to_strict_json
@@ -42,12 +42,6 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"{path}: cannot be written to ({error.strerror})") from None
     return path
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file by `text` as a whole."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def environment() -> dict:

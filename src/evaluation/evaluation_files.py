@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from tensorboardX import SummaryWriter
 
-from src.core.files import replacing
+from src.core.files import write_text
 from src.evaluation.evaluation_plots import write_figures
 from src.evaluation.report import to_strict_json
 from src.evaluation.report_page import report_page
@@ -25,12 +25,12 @@ SUMMARY_METRICS = {
 
 def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
     """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files)."""
-    _write(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
-    _write(folder / "metrics_by_group.csv", by_group_table(evaluation).to_csv(index=False))
+    write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
+    write_text(folder / "metrics_by_group.csv", by_group_table(evaluation).to_csv(index=False))
     subject.predictions.to_csv(folder / "predictions.csv")
     figures = write_figures(folder, subject.predictions, evaluation, partial(read_case, subject))
     write_events(folder / "logs", evaluation, figures)
-    _write(folder / "report.html", report_page(evaluation, figures))
+    write_text(folder / "report.html", report_page(evaluation, figures))
 
 
 def by_group_table(evaluation: dict) -> pd.DataFrame:
@@ -121,8 +121,3 @@ def _line(name: str, part: dict) -> str:
 
 def _interval(figure: dict) -> str:
     return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

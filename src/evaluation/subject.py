@@ -8,6 +8,7 @@ import numpy as np
 
 from src.core.errors import UserError
 from src.evaluation.predictions import Predictions
+from src.preprocess.image import image_stem
 
 
 @dataclass(frozen=True)

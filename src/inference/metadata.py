@@ -1,7 +1,6 @@
 """What a table of any origin says of images, which it knows by name: tone, patient, any column."""
 
 import functools
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from src.datasets.splits import UNIT_COLUMNS, unit_numbers
 from src.datasets.table import groups_of, numbers, read_csv
 from src.evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from src.inference.cells import listed
+from src.preprocess.image import image_stem
 from src.skin_tone import GROUP_NAMES
 
 IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
-_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -108,11 +107,6 @@ def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> np.n
     }
     named = pd.DataFrame({"image": list(names), **given})
     return groups_of(named).to_numpy(np.int64)
-
-
-def image_stem(name: str) -> str:
-    """An image's name without folders (`/` or `\\`) and without an image's suffix."""
-    return _SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
 
 
 def find_image_column(rows: pd.DataFrame, path: Path, wanted: str, flag: str) -> str:

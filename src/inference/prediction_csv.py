@@ -17,10 +17,10 @@ from src.inference.cells import class_indices, exact_probabilities, listed, one_
 from src.inference.metadata import (
     Metadata,
     find_image_column,
-    image_stem,
     require_columns,
     tone_groups_of,
 )
+from src.preprocess.image import image_stem
 from src.skin_tone import GROUP_NAMES, UNKNOWN_GROUP
 
 

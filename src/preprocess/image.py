@@ -1,5 +1,6 @@
 """The only decoder: bytes of a JPEG or PNG file to RGB uint8, or one reason why not."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import cv2
 import numpy as np
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# of names in strangers' tables, whose files may be of any kind
+_ANY_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
 MAX_FILE_BYTES = 200_000_000
 MAX_PIXELS = 150_000_000
 
@@ -26,6 +29,11 @@ _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 class ImageError(Exception):
     """Why a file is not a usable image, in a few words; never stops a batch."""
+
+
+def image_stem(name: str) -> str:
+    """An image's name without folders (`/` or `\\`) and without an image's suffix."""
+    return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -17,11 +17,12 @@ import pandas as pd
 
 from src.core.config import Config
 from src.core.errors import UserError, run_main
+from src.core.files import write_text
 from src.core.flags import make_parser, parse_flags, resolve
 from src.datasets.splits import connected_units
 from src.engine.checkpoint import find_finished
 from src.engine.checks import check_settings
-from src.engine.log import make_folder, write_text
+from src.engine.log import make_folder
 from src.engine.run import train
 from src.evaluation.comparison import FIGURES, Scores, compare
 from src.evaluation.plots import plot_gain_against_gap

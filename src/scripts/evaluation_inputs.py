@@ -21,9 +21,10 @@ from src.evaluation.predictions import Predictions
 from src.evaluation.subject import Subject
 from src.inference.combine import VOTES
 from src.inference.evaluate import predict_table
-from src.inference.metadata import Metadata, image_stem, read_metadata
+from src.inference.metadata import Metadata, read_metadata
 from src.inference.prediction_csv import CsvColumns, read_predictions
 from src.inference.predictor import OnnxPredictor
+from src.preprocess.image import image_stem
 from src.scripts.folder_job import images_below
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")

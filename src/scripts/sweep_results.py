@@ -8,8 +8,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from src.core.config import Config
+from src.core.files import write_text
 from src.core.flags import to_yaml
-from src.engine.log import write_text
 from src.evaluation.metrics import MONITORED
 from src.evaluation.sweep_plots import plot_history, plot_slices
 from src.scripts.search_space import Space, scale
