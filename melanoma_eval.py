@@ -1,4 +1,4 @@
-"""Judge a checkpoint, an ONNX model, an ensemble or a predictions CSV: how good, for whom, how sure."""
+"""Judge a model or its predictions: how good, for whom, how sure, and is a difference real?"""
 
 import argparse
 from pathlib import Path
