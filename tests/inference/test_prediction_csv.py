@@ -203,6 +203,13 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     assert read(rows, probabilities=scores).decisions.tolist() == [2, 0]
 
 
+def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
+    rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
+    rows |= {"label": ["X", "x"], "target": ["x", "X"]}
+    found = read(rows, probabilities=("x", "X", "z"))
+    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
+
+
 def test_a_target_that_is_the_truth_is_no_decision(read):
     rows = {"image": ["a", "b"], "x": [0.75, 0.25], "y": [0.25, 0.75], "target": [1, 1]}
     found = read(rows, probabilities=("x", "y"), label=("target",))
@@ -238,8 +245,17 @@ def test_targets_of_metadata_are_1_for_the_positive_class(read):
         scores = {f"probability_{name}": [0.5, 0.5] for name in names}
         found = read({**rows, **scores}, table)
         assert found.labels.tolist() == [1 - found.positive, found.positive]
-    named = read(rows, table, label_classes=("x", "y"))
+    named = read({**rows, "target": [1, 1]}, table, label_classes=("x", "y"))
     assert (named.classes, named.labels.tolist()) == (("x", "y"), [0, 1])
+    assert named.decisions.tolist() == [1, 1]
+
+
+def test_a_label_in_the_csv_comes_first_unless_it_is_asked_for(read):
+    rows = {"image_name": ["a", "b"], "target": [0, 1], "label": [0, 0]}
+    table = {"image": ["a", "b"], "label": [1, 1], "target": [1, 0]}
+    assert read(rows, table).labels.tolist() == [0, 0]
+    assert read(rows, table, label=("label",)).labels.tolist() == [1, 1]
+    assert read(rows, table, label=("target",)).labels.tolist() == [1, 0]
 
 
 def test_groups_are_the_csv_s_own_else_those_of_the_metadata(read):
@@ -362,6 +378,16 @@ def test_mistakes_in_metadata_end_in_a_line(read, table, settings, expected):
     with pytest.raises(UserError, match=expected) as error:
         read(rows, table, **settings)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("reader", [lambda path: read_predictions(path, None), read_metadata])
+def test_files_too_large_or_not_text_are_refused(reader, write, tmp_path, monkeypatch):
+    (tmp_path / "binary.csv").write_bytes(b"image_name,target\n\xff\x00,1\n")
+    with pytest.raises(UserError, match="binary.csv: not a CSV"):
+        reader(tmp_path / "binary.csv")
+    monkeypatch.setattr("src.datasets.table.MAX_CSV_BYTES", 10)
+    with pytest.raises(UserError, match="larger than 10 bytes"):
+        reader(write(FEW))
 
 
 def test_a_binary_target_does_not_judge_seven_classes(softmax, read):
