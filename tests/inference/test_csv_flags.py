@@ -40,11 +40,9 @@ def test_all_flags_have_a_help_text_and_no_flag_is_the_default():
     group = parser.add_argument_group("columns")
     add_csv_flags(group)
     flags = {action.dest: action.help for action in group._group_actions}
-    assert set(flags) == {*GIVEN, "metadata_image_column"}
+    assert set(GIVEN) == set(FLAGS) <= set(flags)
     assert all(len(text) > 20 and "(default: " in text for text in flags.values())
     assert csv_columns(vars(parser.parse_args([]))) == CsvColumns()
-    given = vars(parser.parse_args(["--metadata_image_column", "file"]))
-    assert (csv_columns(given), given) == (CsvColumns(), {"metadata_image_column": "file"})
 
 
 def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path, capsys):
@@ -65,7 +63,7 @@ def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path
     assert (found.classes, set(found.groups)) == (classes, {0})
 
 
-@pytest.mark.parametrize("flag", ["--image_column", "--classes", "--metadata_image_column"])
+@pytest.mark.parametrize("flag", ["--image_column", "--classes"])
 def test_columns_without_a_csv_are_refused(flag):
     with pytest.raises(UserError, match="expected with --predictions_csv only"):
         melanoma_eval.main(["--checkpoint", "x.pth", flag, "x"])
