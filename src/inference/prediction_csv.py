@@ -193,9 +193,9 @@ class _Source:
     def labels(self, classes: tuple[str, ...]) -> np.ndarray:
         """int64 [N]: the true classes, of the CSV or of the metadata."""
         label, names = self.columns.label, self.columns.label_classes
-        if not label and not names and "label" not in self.rows:
+        if not label and "label" not in self.rows:
             return self._labels_of_targets(classes)
-        label = label or ("label" if "label" in self.rows else "target",)
+        label = label or ("label",)
         table, path = self.rows, self.path
         in_csv = set(label) <= set(self.rows)
         if self.metadata and (self._label_is_in_metadata() or not in_csv):
@@ -235,8 +235,8 @@ class _Source:
         strange = targets[~targets.isin((0, 1)) & targets.notna()]
         if len(strange):
             raise UserError(f"{path}: target {strange.iloc[0]:g}: expected 0 or 1")
-        names = classes
-        if classes:
+        names = self.columns.label_classes
+        if classes and not names:
             positive = positive_index(classes, self.columns.positive)
             names = (classes[1 - positive], classes[positive])
         title = f"{path}: column 'target'"

@@ -1,70 +1,23 @@
-"""Predictions CSVs of any origin: one table in many forms reads alike, mistakes end in a line."""
+"""Predictions CSVs of any origin: one table in many forms reads alike."""
 
-import argparse
-import itertools
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import melanoma_eval
-from src.core.errors import UserError
-from src.core.flags import parse_flags
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
 from src.inference.metadata import read_metadata
-from src.inference.prediction_csv import (
-    FLAGS,
-    CsvColumns,
-    add_csv_flags,
-    csv_columns,
-    read_predictions,
-)
+from src.inference.prediction_csv import CsvColumns, read_predictions
 
 CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 N = 60
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Write columns as a CSV; its path."""
-    numbers = itertools.count()
-
-    def write(columns, sep=",", decimal=".") -> Path:
-        path = tmp_path / f"{next(numbers)}.csv"
-        pd.DataFrame(columns).to_csv(path, sep=sep, decimal=decimal, index=False)
-        return path
-
-    return write
-
-
-@pytest.fixture
-def read(write):
-    """Write predictions, and metadata where there are some, and read them."""
-
-    def read(rows, metadata=None, **columns) -> Predictions:
-        known = None if metadata is None else read_metadata(write(metadata))
-        return read_predictions(write(rows), known, CsvColumns(**columns))
-
-    return read
-
-
 def assert_same(found: Predictions, expected: Predictions) -> None:
     for name, value in vars(expected).items():
         np.testing.assert_array_equal(getattr(found, name), value, err_msg=name)
-
-
-@pytest.fixture
-def softmax():
-    """Images, labels and probabilities of seven classes, and the columns of a published file."""
-    rng = np.random.default_rng(5)
-    names = [f"ISIC_{number:07}" for number in range(N)]
-    labels = np.concatenate([np.arange(7), rng.integers(7, size=N - 7)])
-    probabilities = rng.dirichlet(np.ones(7), size=N)
-    rows = {"image": names, "fold": ["x"] * N, **dict(zip(CLASSES, probabilities.T, strict=True))}
-    return names, labels, probabilities, rows
 
 
 def label_forms(labels: np.ndarray) -> dict[str, tuple[dict, dict]]:
@@ -203,6 +156,13 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     assert read(rows, probabilities=scores).decisions.tolist() == [2, 0]
 
 
+def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
+    rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
+    rows |= {"label": ["X", "x"], "target": ["x", "X"]}
+    found = read(rows, probabilities=("x", "X", "z"))
+    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
+
+
 def test_a_target_that_is_the_truth_is_no_decision(read):
     rows = {"image": ["a", "b"], "x": [0.75, 0.25], "y": [0.25, 0.75], "target": [1, 1]}
     found = read(rows, probabilities=("x", "y"), label=("target",))
@@ -238,8 +198,17 @@ def test_targets_of_metadata_are_1_for_the_positive_class(read):
         scores = {f"probability_{name}": [0.5, 0.5] for name in names}
         found = read({**rows, **scores}, table)
         assert found.labels.tolist() == [1 - found.positive, found.positive]
-    named = read(rows, table, label_classes=("x", "y"))
+    named = read({**rows, "target": [1, 1]}, table, label_classes=("x", "y"))
     assert (named.classes, named.labels.tolist()) == (("x", "y"), [0, 1])
+    assert named.decisions.tolist() == [1, 1]
+
+
+def test_a_label_in_the_csv_comes_first_unless_it_is_asked_for(read):
+    rows = {"image_name": ["a", "b"], "target": [0, 1], "label": [0, 0]}
+    table = {"image": ["a", "b"], "label": [1, 1], "target": [1, 0]}
+    assert read(rows, table).labels.tolist() == [0, 0]
+    assert read(rows, table, label=("label",)).labels.tolist() == [1, 1]
+    assert read(rows, table, label=("target",)).labels.tolist() == [1, 0]
 
 
 def test_groups_are_the_csv_s_own_else_those_of_the_metadata(read):
@@ -275,169 +244,3 @@ def test_published_decisions_of_isic(real_data, write):
     assert recalls == {n: a / b for n, (a, b) in zip(names, found_of.values(), strict=True)}
     assert found["specificity"] == (6425 - 632) / 6425
     assert np.isnan(found["auroc"])
-
-
-FEW = {"image_name": ["a", "b"], "p": [0.25, 0.5], "q": [0.75, 0.5], "label": [0, 1]}
-SCORES = {"probabilities": ("p", "q")}
-
-
-@pytest.mark.parametrize(
-    ("rows", "settings", "expected"),
-    [
-        (
-            {"p": ["", 0.5]},
-            SCORES,
-            r"column 'p': expected probabilities, 0 to 1; image 'a' has ''",
-        ),
-        ({"q": [0.75, "x\ny"]}, SCORES, r"column 'q': expected prob.*image 'b' has 'x\\ny'"),
-        ({"q": [0.75, 1.5]}, SCORES, r"column 'q': expected prob.*'1.5'"),
-        ({"q": [0.75, "inf"]}, SCORES, r"column 'q': expected prob"),
-        ({"q": [0.75, -0.5]}, SCORES, r"column 'q': expected prob"),
-        ({"q": [0.75, 0.55]}, SCORES, r"2 probabilities of image 'b' add up to 1.05: expected 1"),
-        ({"p": [0.2, 0.5]}, SCORES, r"2 probabilities of image 'a' add up to 0.95.*not logits"),
-        ({}, {"probabilities": ("p", "r")}, r"--probability_columns: .* no column 'r'"),
-        ({}, {**SCORES, "classes": ("x",)}, "--classes: expected 2 names for 2 columns .* found 1"),
-        ({}, {"probabilities": ("p",), "classes": ("x",)}, "expected 2 names for 1 columns"),
-        ({}, {**SCORES, "classes": ("x", "x")}, "two or more, all different, found x, x"),
-        ({}, {"decision": "p", "classes": ("x",)}, "--classes: expected two or more"),
-        ({}, {**SCORES, "positive": "r"}, "positive='r': expected one of p, q"),
-        ({}, {**SCORES, "decision": "d"}, r"--decision_column: .* no column 'd'"),
-        ({}, {**SCORES, "decision": "p"}, r"column 'p': expected whole .* image 'a' has '0.25'"),
-        ({"target": [0, ""]}, SCORES, "column 'target': .* image 'b' has no decision"),
-        (
-            {"target": ["p", 0]},
-            SCORES,
-            r"'target': expected .* 0 to 1, or class names \(p, q\); im",
-        ),
-        ({"target": [1000, 0]}, {}, "'target': expected whole numbers, 0 to 999; image 'a' has"),
-        ({"label": [0, 2]}, SCORES, "'label': expected whole numbers, 0 to 1.*image 'b' has '2'"),
-        ({"label": [0, -1]}, SCORES, "'label': expected whole numbers, 0 to 1.*has '-1'"),
-        ({"label": [0, 0.5]}, SCORES, "'label': expected whole numbers, 0 to 1.*has '0.5'"),
-        ({"label": ["p", "r"]}, SCORES, r"or class names \(p, q\); image 'b' has 'r'"),
-        ({"label": ["p", ""]}, SCORES, "image 'b' has no label"),
-        ({"label": ["", ""]}, SCORES, "image 'a' has no label"),
-        ({}, {**SCORES, "label": ("labl",)}, "--label_column: .* 'labl'; did you mean 'label'"),
-        ({}, {**SCORES, "label": ("p", "x")}, "--label_column: .* no column 'x'"),
-        (
-            {},
-            {**SCORES, "label": ("p", "q")},
-            "columns p, q: expected exactly one 1 .* 'a' has 0.25",
-        ),
-        ({"x": [0, 1], "y": [0, 0]}, {**SCORES, "label": ("x", "y")}, "image 'a' has 0, 0"),
-        ({"x": [1, 1], "y": [0, 1]}, {**SCORES, "label": ("x", "y")}, "image 'b' has 1, 1"),
-        ({"x": [1, 2], "y": [0, -1]}, {**SCORES, "label": ("x", "y")}, "image 'b' has 2, -1"),
-        (
-            {"x": [1, 0], "y": [0, 1], "z": [0, 0]},
-            {**SCORES, "label": ("x", "y", "z")},
-            "3 columns for 2 classes",
-        ),
-        ({"image_name": ["a", "a"]}, SCORES, r"1 rows repeat an image \(first: 'a'\)"),
-        ({"image_name": ["a", ""]}, SCORES, "row 2 names no image"),
-        ({}, {**SCORES, "image": "img"}, "--image_column: .* no column 'img'"),
-        ({"group": ["pale", 1]}, SCORES, "column 'group' holds 'pale': expected a number"),
-        ({"group": [4, 1]}, SCORES, "a: group 4: expected 0 to 3"),
-        ({}, {}, "no column 'target' of decisions and none of probabilities .*--decision_column"),
-    ],
-)
-def test_mistakes_end_in_a_line(read, rows, settings, expected):
-    with pytest.raises(UserError, match=expected) as error:
-        read({**FEW, **rows}, **settings)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("table", "settings", "expected"),
-    [
-        ({"image": ["a"]}, {}, r"no row for 1 images \(first: b\)"),
-        ({"image": ["a", "b"]}, {}, r"--label_column: .* no column 'target'"),
-        ({"image": ["a", "b"], "dx": "xy"}, {"label": ("d_x",)}, "did you mean 'dx'"),
-        ({"image": ["a", "b"], "target": [0, 2]}, {}, "target 2: expected 0 or 1"),
-        ({"image": ["a", "b"], "target": [0, ""]}, {}, "image 'b' has no label"),
-        ({"image": ["a", "b"], "target": [0, "x"]}, {}, "column 'target' holds 'x'"),
-    ],
-)
-def test_mistakes_in_metadata_end_in_a_line(read, table, settings, expected):
-    rows = {"image_name": ["a", "b"], "target": [0, 1]}
-    table = {name: list(values) for name, values in table.items()}
-    with pytest.raises(UserError, match=expected) as error:
-        read(rows, table, **settings)
-    assert "\n" not in str(error.value)
-
-
-def test_a_binary_target_does_not_judge_seven_classes(softmax, read):
-    names, _, _, rows = softmax
-    with pytest.raises(UserError, match="say nothing of the 7 classes"):
-        read(rows, {"image": names, "target": [0] * N}, probabilities=CLASSES)
-
-
-def test_sums_that_rounding_explains_are_taken(read):
-    rows = {**FEW, "p": [0.26, 0.49], "q": [0.75, 0.5]}
-    assert read(rows, **SCORES).probabilities.tolist() == [[0.26, 0.75], [0.49, 0.5]]
-
-
-def test_one_file_name_may_be_of_two_images_in_a_run_s_file_only(read):
-    rows = {**FEW, "image_name": ["1.jpg", "1.jpg"], "target": [0, 1]}
-    table = {"image": ["1"], "sex": ["f"]}
-    assert read({**rows, "group": [0, 1]}).groups.tolist() == [0, 1]
-    for known in ({"metadata": table, "group": [0, 1]}, {"metadata": table}, {}):
-        more = {"group": known["group"]} if "group" in known else {}
-        with pytest.raises(UserError, match="1 rows repeat an image"):
-            read({**rows, **more}, known.get("metadata"))
-    folders = {**rows, "image_name": ["x/1.jpg", "y/1.jpg"]}
-    assert read(folders).names == ["x/1.jpg", "y/1.jpg"]
-    with pytest.raises(UserError, match="1 rows repeat an image"):
-        read(folders, table)
-
-
-GIVEN = {
-    "image_column": ("file", "file"),
-    "decision_column": ("said", "said"),
-    "label_column": ("MEL NV", ("MEL", "NV")),
-    "label_classes": ("mel nv", ("mel", "nv")),
-    "probability_columns": ("p", ("p",)),
-    "classes": ("nv mel", ("nv", "mel")),
-    "positive_class": ("nv", "nv"),
-}
-
-
-@pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_names_its_columns(flag):
-    words, value = GIVEN[flag]
-    given = parse_flags(melanoma_eval.make_eval_parser(), [f"--{flag}", *words.split()])
-    assert csv_columns(given) == CsvColumns(**{FLAGS[flag][0]: value})
-    assert given == {}
-
-
-def test_all_flags_have_a_help_text_and_no_flag_is_the_default():
-    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
-    group = parser.add_argument_group("columns")
-    add_csv_flags(group)
-    flags = {action.dest: action.help for action in group._group_actions}
-    assert set(flags) == {*GIVEN, "metadata_image_column"}
-    assert all(len(text) > 20 and "(default: " in text for text in flags.values())
-    assert csv_columns(vars(parser.parse_args([]))) == CsvColumns()
-    given = vars(parser.parse_args(["--metadata_image_column", "file"]))
-    assert (csv_columns(given), given) == (CsvColumns(), {"metadata_image_column": "file"})
-
-
-def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path, capsys):
-    names, labels, probabilities, rows = softmax
-    rows["picture"] = [f"test/{name}.jpg" for name in rows.pop("image")]
-    truth = [CLASSES[label].lower() for label in labels]
-    table = write({"img": names, "dx": truth, "ita": [60.5] * N}, sep=";", decimal=",")
-    flags = ["--predictions_csv", write(rows), "--skin_color_csv", table, "--label_column", "dx"]
-    flags += ["--image_column", "picture", "--metadata_image_column", "img"]
-    flags += ["--probability_columns", *CLASSES, "--positive_class", "mel"]
-    melanoma_eval.main([*map(str, flags), "--output_dir", str(tmp_path / "out")])
-    assert "sensitivity" in capsys.readouterr().out
-    (written,) = (tmp_path / "out").rglob("predictions*.csv")
-    found = read_predictions(written, None)
-    np.testing.assert_array_equal(found.probabilities, probabilities)
-    np.testing.assert_array_equal(found.labels, labels)
-    assert (found.classes, set(found.groups)) == (CLASSES, {0})
-
-
-@pytest.mark.parametrize("flag", ["--image_column", "--classes", "--metadata_image_column"])
-def test_columns_without_a_csv_are_refused(flag):
-    with pytest.raises(UserError, match="expected with --predictions_csv only"):
-        melanoma_eval.main(["--checkpoint", "x.pth", flag, "x"])
