@@ -164,20 +164,15 @@ def test_pairs_counted_by_patient_give_the_same_auroc():
 
 
 def rates_of_draws(units, target, score, draws):
-    """Of each metric but AUROC the values of the draws of `units`."""
-    counts = {
-        name: draws @ np.bincount(units[rows], minlength=draws.shape[1])
-        for name, rows in {
-            "sensitivity": target & (score >= 1),
-            "specificity": ~target & (score < 1),
-            "positive": target,
-            "negative": ~target,
-        }.items()
-    }
-    return {
-        "sensitivity": ratios(counts["sensitivity"], counts["positive"]),
-        "specificity": ratios(counts["specificity"], counts["negative"]),
-    }
+    """Sensitivity and specificity of the draws of `units`."""
+
+    def share(of, hit):
+        parts, wholes = (
+            draws @ np.bincount(units[rows], minlength=draws.shape[1]) for rows in (of & hit, of)
+        )
+        return ratios(parts, wholes)
+
+    return {"sensitivity": share(target, score >= 1), "specificity": share(~target, score < 1)}
 
 
 def covers(figures) -> dict[str, bool]:
@@ -186,7 +181,10 @@ def covers(figures) -> dict[str, bool]:
 
 
 def test_intervals_by_patients_cover_the_truth():
-    """In 2,000 data sets; 1,000 draws, which twenty data sets share."""
+    """In 2,000 data sets; 1,000 draws, which twenty data sets share.
+
+    Of fewer patients the intervals cover less: 0.93 to 0.94 with 150, 0.92 to 0.93 with 100.
+    """
     rng, covered = np.random.default_rng(0), []
     for _ in range(100):
         draws = unit_draws(N_PATIENTS, 1000, rng)
