@@ -80,7 +80,7 @@ def confusion_of_draws(
     n_classes, n_units = len(predictions.classes), draws.shape[1]
     cells = predictions.labels * n_classes + predictions.decisions
     counts = np.bincount(units * n_classes**2 + cells, minlength=n_units * n_classes**2)
-    drawn = draws @ counts.reshape(n_units, -1).astype(np.float32)
+    drawn = draws @ counts.reshape(n_units, n_classes**2).astype(np.float32)
     return drawn.astype(np.float64).reshape(-1, n_classes, n_classes)
 
 

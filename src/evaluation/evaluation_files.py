@@ -19,7 +19,11 @@ SUMMARY_METRICS = {
     "auroc": "AUROC",
     "malignant_recall": "sensitivity",
     "specificity": "specificity",
-    "balanced_accuracy": "balanced accuracy",
+}
+SUMMARY_GAPS = {
+    "demographic_parity_difference": "gap in selection rate (demographic parity)",
+    "equal_opportunity_difference": "gap in sensitivity (equal opportunity)",
+    "equalized_odds_difference": "gap in sensitivity or false alarms (equalized odds)",
 }
 
 
@@ -86,22 +90,12 @@ def read_case(subject: Subject, name: str) -> np.ndarray | None:
 
 def evaluation_summary(evaluation: dict) -> str:
     """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes."""
-    positive = evaluation["source"]["positive"]
+    positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
     lines = [_line("all", evaluation["overall"])]
     for attribute, levels in evaluation["groups"].items():
-        lines += [f"by {attribute}:", *(_line(name, part) for name, part in levels.items())]
         gaps = evaluation["gaps"][attribute][positive]
-        lines.append(
-            "  gaps: "
-            + ", ".join(
-                f"{label} {_interval(gaps[name])}"
-                for name, label in (
-                    ("demographic_parity_difference", "demographic parity"),
-                    ("equal_opportunity_difference", "equal opportunity"),
-                    ("equalized_odds_difference", "equalized odds"),
-                )
-            )
-        )
+        lines += [f"by {attribute}:", *(_line(f"  {name}", part) for name, part in levels.items())]
+        lines += [f"  {label} {_interval(gaps[name])}" for name, label in SUMMARY_GAPS.items()]
     if evaluation["comparison"]:
         differences = evaluation["comparison"]["differences"]
         lines.append(f"against {evaluation['comparison']['name']}:")
@@ -109,15 +103,22 @@ def evaluation_summary(evaluation: dict) -> str:
             f"  {label} {_interval(differences[name])}, p {differences[name]['p']:.3f}"
             for name, label in SUMMARY_METRICS.items()
         ]
-    return "\n".join([*lines, *(f"note: {note}" for note in evaluation["notes"])])
+    notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]
+    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
 
 
 def _line(name: str, part: dict) -> str:
+    """Counts and the main figures, in columns."""
     figures = "  ".join(
-        f"{label} {_interval(part['metrics'][metric])}" for metric, label in SUMMARY_METRICS.items()
+        f"{label} {_interval(part['metrics'][metric]):<22}"
+        for metric, label in SUMMARY_METRICS.items()
     )
-    return f"  {name}: n {part['n']}, malignant {part['n_malignant']}, {figures}"
+    counts = f"n {part['n']:>6}  malignant {part['n_malignant']:>5}"
+    return f"{name:<24} {counts}  {figures}".rstrip()
 
 
 def _interval(figure: dict) -> str:
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+    if np.isnan(figure["value"]):
+        return "not defined"
+    interval = "" if np.isnan(figure["low"]) else f" ({figure['low']:.3f}–{figure['high']:.3f})"
+    return f"{figure['value']:.3f}{interval}"

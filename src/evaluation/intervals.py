@@ -17,6 +17,8 @@ def unit_draws(n_units: int, n_draws: int, rng: np.random.Generator) -> np.ndarr
     A unit is a patient or a lesion; a draw takes as many as there are, with replacement, and each
     with all its rows (Field & Welsh 2007). `[:, units]` of it weighs rows.
     """
+    if not n_units:
+        return np.zeros((n_draws, 0), np.float32)
     shares = np.full(n_units, 1 / n_units)
     return rng.multinomial(n_units, shares, size=n_draws).astype(np.float32)
 

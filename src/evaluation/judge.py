@@ -78,7 +78,7 @@ def draw(predictions: Predictions, units: np.ndarray, settings: Settings) -> Sam
 
 
 def judge(sample: Sample, groupings: Sequence[Grouping], settings: Settings) -> dict:
-    """`overall`, `groups`, `gaps`, `calibration`, `hard_cases` and `notes` of a sample.
+    """`overall`, `groups`, `gaps`, `calibration`, `hard_cases`, `notes`, `group_notes` of a sample.
 
     Each figure is a dict of `value`, `low` and `high`. Intervals are the middle `level` of the
     draws; rows of unknown group are shown and left out of gaps.
@@ -109,7 +109,11 @@ def judge(sample: Sample, groupings: Sequence[Grouping], settings: Settings) -> 
         },
         "calibration": _calibration(predictions, settings),
         "hard_cases": hard_cases(predictions),
-        "notes": _notes(sample, groupings, settings),
+        "notes": _notes(predictions),
+        "group_notes": {
+            grouping.name: _group_notes(predictions, grouping, settings.min_group)
+            for grouping in groupings
+        },
     }
 
 
@@ -257,25 +261,28 @@ def hard_cases(predictions: Predictions) -> list[dict]:
     ]
 
 
-def _notes(sample: Sample, groupings: Sequence[Grouping], settings: Settings) -> list[str]:
-    """What a reader must know of the figures, in sentences."""
-    predictions, notes = sample.predictions, []
+def _notes(predictions: Predictions) -> list[str]:
+    """What a reader must know of all figures, in sentences."""
+    if not np.isnan(predictions.probabilities).any():
+        return []
+    return [
+        "Only decisions are known, no probabilities: AUROC, AUPRC, Brier score, log-loss and "
+        "calibration are not defined."
+    ]
+
+
+def _group_notes(predictions: Predictions, grouping: Grouping, min_group: int) -> list[str]:
+    """What a reader must know of the figures by one grouping, in sentences."""
     target = predictions.labels == predictions.positive
     found = target & (predictions.decisions == predictions.positive)
-    for grouping in groupings:
-        present = [code for code in range(len(grouping.levels)) if (grouping.codes == code).any()]
-        notes += power_notes(
-            [grouping.levels[code] for code in present],
-            [int((target & (grouping.codes == code)).sum()) for code in present],
-            [int((found & (grouping.codes == code)).sum()) for code in present],
-            settings.min_group,
-        )
-        n_unknown = int((grouping.codes < 0).sum())
-        if n_unknown:
-            notes.append(f"{n_unknown:,} of {len(target):,} images have no known {grouping.name}.")
-    if np.isnan(predictions.probabilities).any():
-        notes.append(
-            "Only decisions are known, no probabilities: AUROC, AUPRC, Brier score, log-loss and "
-            "calibration are not defined."
-        )
+    rows = grouping.rows()
+    n_unknown = int(rows.pop(UNKNOWN, np.zeros(0)).sum())
+    notes = power_notes(
+        list(rows),
+        [int((target & inside).sum()) for inside in rows.values()],
+        [int((found & inside).sum()) for inside in rows.values()],
+        min_group,
+    )
+    if n_unknown:
+        notes.append(f"{n_unknown:,} of {len(target):,} images have no known {grouping.name}.")
     return notes

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, norm
 from sklearn.metrics import roc_auc_score
 
-from src.evaluation.intervals import auroc_of_draws, percentile_interval, ratios, unit_draws
+from src.evaluation.intervals import (
+    auroc_of_draws,
+    gap_interval,
+    percentile_interval,
+    ratios,
+    unit_draws,
+)
 
 NAN = float("nan")
 
@@ -207,3 +213,41 @@ def test_intervals_by_images_cover_it_less():
         covered.append(covers({**rates, "auroc": auroc}))
     shares = {name: np.mean([each[name] for each in covered]) for name in TRUTH}
     assert all(share < 0.93 for share in shares.values()), shares
+
+
+SIZES = np.array([17, 58, 46, 16])
+
+
+@pytest.mark.parametrize(
+    ("rates", "least"),
+    # small groups of equal rates: a gap that is not there is found somewhat too often
+    [([0.72] * 4, 0.9), ([0.88, 0.62, 0.74, 0.87], 0.95), ([0.8, 0.7, 0.75, 0.6], 0.95)],
+    ids=["no gap", "as published", "wide"],
+)
+def test_interval_of_a_gap_covers_the_true_one(rates, least):
+    rng, true = np.random.default_rng(0), max(rates) - min(rates)
+    covered, n_sets = 0, 400
+    for _ in range(n_sets):
+        found = rng.binomial(SIZES, rates) / SIZES
+        draws = rng.binomial(SIZES[:, None], found[:, None], size=(4, 400)) / SIZES[:, None]
+        low, high = gap_interval(found, draws)
+        assert low <= np.ptp(found) <= high
+        covered += low <= true <= high
+    assert covered / n_sets >= least
+
+
+def test_percentiles_of_a_gap_never_hold_0():
+    """Why `gap_interval` is not made of them: groups of the same true rate."""
+    rng = np.random.default_rng(0)
+    found = rng.binomial(SIZES, 0.72) / SIZES
+    draws = rng.binomial(SIZES[:, None], found[:, None], size=(4, 2000)) / SIZES[:, None]
+    assert percentile_interval(np.ptp(draws, axis=0))[0] > 0
+    assert gap_interval(found, draws)[0] == 0
+
+
+def test_gap_of_two_groups_reaches_as_far_as_their_difference_does():
+    values, draws = np.array([0.8, 0.5]), np.array([[0.7, 0.8, 0.9, 0.8], [0.5, 0.4, 0.5, 0.6]])
+    # the difference of 0.3 moves by -0.1, 0.1, 0.1, -0.1
+    assert gap_interval(values, draws) == pytest.approx((0.2, 0.4))
+    assert gap_interval(values, draws + np.array([[NAN, 0, 0, 0]])) == pytest.approx((0.2, 0.4))
+    assert all(map(math.isnan, gap_interval(values, np.full((2, 4), NAN))))
