@@ -21,6 +21,7 @@ from src.scripts import (
     estimate_ita,
     evaluate_masks,
     export_model,
+    find_duplicates,
     generate_skin_masks,
     sweep,
     visualize_skin_tone,
@@ -84,6 +85,9 @@ def parse(words: list[str]) -> None:
         "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
         "src.scripts.compare_objectives": lambda argv: parse_flags(
             compare_objectives.make_comparison_parser(), argv
+        ),
+        "src.scripts.find_duplicates": lambda argv: parse_flags(
+            find_duplicates.make_duplicates_parser(), argv
         ),
         "preparer/assign_tone_groups.py": assign_tone_groups.parse_args,
         "preparer/prepare_split.py": prepare_split.parse_args,
