@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from src.core.errors import UserError
 from src.core.files import replacing
 from src.evaluation.history import History
+from src.evaluation.titles import title_of
 
 # apart for the colour-blind and on white (Okabe & Ito 2008, without yellow)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
@@ -18,13 +19,6 @@ MARKERS = ("", "^")  # of the first runs, and of the next as many
 MOST_RUNS = len(COLORS) * len(MARKERS)
 SHOWN = ("auroc", "malignant_recall", "specificity")
 _FILLER = "auprc"  # takes the sixth place where the monitored metric is one of those
-_TITLES = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "malignant_recall": "sensitivity",
-    "malignant_precision": "precision",
-    "malignant_f1": "F1",
-}
 _UNBOUNDED = ("loss", "log_loss")
 _TRAINING, _VALIDATION = {"linestyle": (0, (3, 1.5)), "linewidth": 1.4}, {"linewidth": 2.0}
 _RING = {"marker": "o", "markersize": 7, "markerfacecolor": "white", "markeredgewidth": 2}
@@ -88,8 +82,7 @@ def panels_of(runs: list[History], monitored: list[str]) -> list[Panel]:
     for name in [*names, *([_FILLER] if len(names) == len(SHOWN) else [])]:
         values = of_valid(name)
         if np.isfinite(np.concatenate(values)).any():
-            title = _TITLES.get(name, name.replace("_", " "))
-            title += " (picks the best epoch)" if name in monitored else ""
+            title = title_of(name) + (" (picks the best epoch)" if name in monitored else "")
             panels.append(Panel(title, values, [], name not in _UNBOUNDED))
     return [*panels, Panel("learning rate", [run.learning_rate for run in runs], [], False)]
 

@@ -1,5 +1,7 @@
 """Verdicts on curves of closed form, and what must not change a verdict."""
 
+from pathlib import Path
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -151,9 +153,13 @@ def test_the_running_median_leaves_steady_curves_and_takes_out_outliers():
 
 
 def test_the_rules_are_explained_with_their_constants():
+    page = (Path(__file__).parents[2] / "docs" / "RUNS.md").read_text("utf-8")
     for name in {name for name, _ in fit.RULES} | {"too few epochs", "no validation", "good fit"}:
         assert f"    {name} " in fit.__doc__
-    for number in (fit.EXPLODED, fit.JUMP, fit.RISE, fit.RECENT_FALL, fit.LITTLE_FALL):
-        assert f"{100 * number:.0f} %" in fit.__doc__
-    assert f"fewer than {fit.MIN_EPOCHS}" in fit.__doc__
-    assert str(fit.CHANCE_AUROC) in fit.__doc__ and str(fit.GOOD_AUROC) in fit.__doc__
+        assert f"| {name} |" in page
+    shares = (fit.EXPLODED, fit.JUMP, fit.RISE, fit.RECENT_FALL, fit.LITTLE_FALL)
+    said = [f"{100 * share:.0f} %" for share in shares]
+    said += [f"fewer than {fit.MIN_EPOCHS}", f"at least {fit.MIN_JUMPS}"]
+    said += [str(fit.CHANCE_AUROC), str(fit.GOOD_AUROC)]
+    for text in said:
+        assert text in fit.__doc__ and text in page
