@@ -2,8 +2,10 @@
 
 Rules in the order in which they are tried; the first that holds names the verdict, the sentences of
 the others that hold follow it. Losses are compared with each other only, so that their unit does
-not matter. "At the end", "best" and "recent" are of the losses after a running median of three
-epochs, which takes out single outliers and leaves steady curves as they are.
+not matter. "At the end", "best" and "recent" are of the losses after a running median of a fifth of
+the epochs (odd, at least 3), which takes out outliers and leaves steady curves as they are.
+Validation loss rises or falls where it does so by no less than its usual step between epochs, the
+median of their absolute differences.
 
     diverged         a loss is not a number
     too few epochs   fewer than 5
@@ -12,7 +14,7 @@ epochs, which takes out single outliers and leaves steady curves as they are.
     diverged         training loss ends 50 % above its first epoch
     unstable         training loss ends above its best by more than 25 % of the mean loss
     overfitting      validation loss rose 10 % from its best to the end, training loss did not
-    still improving  validation loss fell by 5 % or more in the last third
+    still improving  validation loss fell by 5 % or more in the last third (at least 2 epochs)
     overfitting      half or more of what training loss gained is missing in validation loss
     underfitting     validation AUROC never reached 0.6, or training loss fell by less than 10 % and
                      AUROC did not reach 0.8
@@ -28,10 +30,11 @@ import numpy as np
 from src.evaluation.history import History
 
 MIN_EPOCHS = 5
+SMOOTHED, NEIGHBOURS = 0.2, 3
 EXPLODED = 0.5
 JUMP, MIN_JUMPS, JUMPY_SHARE = 0.25, 2, 0.2
 RISE = 0.10
-RECENT, RECENT_FALL = 1 / 3, 0.05
+RECENT, MIN_RECENT, RECENT_FALL = 1 / 3, 2, 0.05
 GAP = 0.5
 LITTLE_FALL, CHANCE_AUROC, GOOD_AUROC = 0.10, 0.6, 0.8
 
@@ -73,31 +76,34 @@ def _curves(history: History) -> dict[str, np.ndarray]:
     return {"training": history.train_loss, **known}
 
 
-def running_median(values: np.ndarray) -> np.ndarray:
-    """[epochs - 2]: the median of each epoch but the first and last and its two neighbours."""
-    return np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+def running_median(values: np.ndarray, width: int) -> np.ndarray:
+    """[epochs - width + 1]: the median of each `width` epochs in a row."""
+    return np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
 
 
 def _figures(curves: dict[str, np.ndarray], auroc: np.ndarray) -> dict[str, float]:
     """What the rules read; figures of validation are NaN without it."""
     train = curves["training"]
     valid = curves.get("validation", np.full(len(train), np.nan))
-    t, v = running_median(train), running_median(valid)
-    best, recent = int(v.argmin()), max(1, round(RECENT * len(v)))
+    width = max(NEIGHBOURS, 1 + 2 * int(SMOOTHED * len(train) / 2))
+    t, v = running_median(train, width), running_median(valid, width)
+    best, recent = int(v.argmin()), max(MIN_RECENT, round(RECENT * len(v)))
     auroc = auroc[np.isfinite(auroc)]
     figures = {
         "train_first": train[0],
         "train_last": t[-1],
         "train_fall": _share(train[0] - t[-1], train[0]),
         "train_rise_of_mean": _share(t[-1] - t.min(), t.mean()),
-        "train_jumps": _jumps(train, t),
+        "train_jumps": _jumps(train),
         "train_fall_since_best": _share(t[best] - t[-1], t[best]),
         "valid_best": v[best],
-        "valid_best_epoch": best + 2 if "validation" in curves else np.nan,
+        "valid_best_epoch": best + 1 + width // 2 if "validation" in curves else np.nan,
         "valid_last": v[-1],
         "valid_rise": _share(v[-1] - v[best], v[best]),
+        "valid_before": v[-1 - recent],
         "valid_recent_fall": _share(v[-1 - recent] - v[-1], v[-1 - recent]),
-        "valid_jumps": _jumps(valid, v),
+        "valid_jumps": _jumps(valid),
+        "valid_step": float(np.median(np.abs(np.diff(valid)))),
         "n_recent": recent,
         "gap_of_gain": _share(v[-1] - t[-1], train[0] - t[-1]),
         "auroc_best": auroc.max() if len(auroc) else np.nan,
@@ -110,9 +116,11 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole > 0 else float("nan")
 
 
-def _jumps(values: np.ndarray, smooth: np.ndarray) -> int:
+def _jumps(values: np.ndarray) -> int:
     """Epochs away from the median of themselves and their neighbours by `JUMP` of the mean."""
-    return int((np.abs(values[1:-1] - smooth) > JUMP * smooth.mean()).sum())
+    usual = running_median(values, NEIGHBOURS)
+    inner = values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)]
+    return int((np.abs(inner - usual) > JUMP * usual.mean()).sum())
 
 
 def _jumping(f: dict) -> str:
@@ -139,7 +147,8 @@ def _lost(f: dict) -> str:
 
 
 def _rising(f: dict) -> str:
-    if not (f["valid_rise"] >= RISE and f["train_fall_since_best"] >= 0):
+    is_rise = f["valid_rise"] >= RISE and f["valid_last"] - f["valid_best"] >= f["valid_step"]
+    if not (is_rise and f["train_fall_since_best"] >= 0):
         return ""
     return (
         f"validation loss rose {_percent(f['valid_rise'])} from its best (epoch "
@@ -149,7 +158,8 @@ def _rising(f: dict) -> str:
 
 
 def _improving(f: dict) -> str:
-    if not f["valid_recent_fall"] >= RECENT_FALL:
+    is_fall = f["valid_before"] - f["valid_last"] >= f["valid_step"]
+    if not (is_fall and f["valid_recent_fall"] >= RECENT_FALL):
         return ""
     return (
         f"validation loss still fell {_percent(f['valid_recent_fall'])} over the last "

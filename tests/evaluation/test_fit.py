@@ -66,8 +66,8 @@ def test_the_unit_of_the_loss_does_not_matter(case, factor):
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.09, 0.11, 0.2, 0.5, 2.0])
 def test_a_higher_end_of_validation_loss_is_overfitting_from_ten_percent_on(share):
     train = falling(0.7, 0.4, 5)
-    # three equal last epochs: the running median ends at this height exactly
-    valid = 0.5 * (1 + share * np.minimum(1, np.maximum(0, EPOCHS - 10) / 17))
+    # seven equal last epochs: the running median ends at this height exactly
+    valid = 0.5 * (1 + share * np.minimum(1, np.maximum(0, EPOCHS - 10) / 13))
     verdict = judge_fit(history(train, valid))
     assert verdict.figures["valid_rise"] == pytest.approx(share)
     assert (verdict.name == "overfitting") == (share >= fit.RISE)
@@ -88,7 +88,7 @@ def test_the_gap_counts_against_what_training_gained(share, name):
 
 @pytest.mark.parametrize(("fall", "name"), [(0.04, "good fit"), (0.06, "still improving")])
 def test_recent_is_the_last_third(fall, name):
-    valid = np.r_[np.full(20, 0.5), np.linspace(0.5, 0.5 * (1 - fall), 9), 0.5 * (1 - fall)]
+    valid = 0.5 * np.r_[np.ones(22), 1 - fall / 2, np.full(7, 1 - fall)]
     assert judge_fit(history(falling(0.7, 0.3, 3), valid)).name == name
 
 
@@ -119,7 +119,7 @@ def test_a_loss_that_is_no_number_is_divergence_however_few_epochs(name, value):
 
 @pytest.mark.parametrize("n", range(1, 8))
 def test_a_verdict_takes_five_epochs(n):
-    name = judge_fit(history(falling(0.7, 0.2, 0.5)[:n], falling(0.7, 0.25, 0.5)[:n])).name
+    name = judge_fit(history(falling(0.7, 0.2, 0.2)[:n], falling(0.7, 0.25, 0.2)[:n])).name
     assert name == ("too few epochs" if n < 5 else "good fit")
 
 
@@ -146,10 +146,31 @@ def test_losses_at_the_ends_of_the_numbers_are_judged(value):
     assert verdict.name in ("good fit", "underfitting")
 
 
-def test_the_running_median_leaves_steady_curves_and_takes_out_outliers():
-    np.testing.assert_array_equal(running_median(SETTLED), SETTLED[1:-1])
-    np.testing.assert_array_equal(running_median(SETTLED[::-1]), SETTLED[-2:0:-1])
-    np.testing.assert_array_equal(running_median(np.where(EPOCHS == 9, 5.0, 1.0)), np.ones(28))
+@pytest.mark.parametrize("width", [3, 5, 7])
+def test_the_running_median_leaves_steady_curves_and_takes_out_outliers(width):
+    inner = slice(width // 2, -(width // 2))
+    np.testing.assert_array_equal(running_median(SETTLED, width), SETTLED[inner])
+    np.testing.assert_array_equal(running_median(SETTLED[::-1], width), SETTLED[::-1][inner])
+    spike = np.where(EPOCHS == 9, 5.0, 1.0)
+    np.testing.assert_array_equal(running_median(spike, width), np.ones(31 - width))
+
+
+@pytest.mark.parametrize("case", ["good", "rising validation", "validation stays behind", "slow"])
+def test_noise_of_the_validation_loss_seldom_changes_the_verdict(case):
+    train, valid, auroc, expected = CURVES[case]
+    rng = np.random.default_rng(0)
+    factors = np.exp(rng.normal(0, 0.05, (200, len(valid))))
+    names = [judge_fit(history(train, valid * factor, auroc)).name for factor in factors]
+    assert np.mean([name == expected for name in names]) > 0.85
+    if expected == "good fit":
+        assert "overfitting" not in names
+
+
+@pytest.mark.parametrize("n", range(5, 12))
+def test_few_epochs_of_steady_gain_are_still_improving(n):
+    steady = np.linspace(0.7, 0.4, n)
+    assert judge_fit(history(steady, steady + 0.05)).name == "still improving"
+    assert judge_fit(history(steady, steady[::-1])).name == "overfitting"
 
 
 def test_the_rules_are_explained_with_their_constants():
