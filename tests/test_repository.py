@@ -17,14 +17,17 @@ from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (
     benchmark_skin_tone,
+    check_fit,
     compare_objectives,
     estimate_ita,
     evaluate_masks,
     export_model,
     find_duplicates,
     generate_skin_masks,
+    get_results,
     sweep,
     visualize_skin_tone,
+    visualize_training,
 )
 from src.scripts.search_space import check_space, read_space
 
@@ -83,6 +86,9 @@ def parse(words: list[str]) -> None:
         "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
         "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
         "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
+        "src.scripts.visualize_training": visualize_training.parse_args,
+        "src.scripts.check_fit": check_fit.parse_args,
+        "src.scripts.get_results": get_results.parse_args,
         "src.scripts.compare_objectives": lambda argv: parse_flags(
             compare_objectives.make_comparison_parser(), argv
         ),
