@@ -63,7 +63,8 @@ CAPTIONS = {
     "diagonal the two agree.",
     "fairness_by_group": "Sensitivity, specificity and selection rate of every group, with 95 % "
     "intervals. Hollow: too few images to judge by.",
-    "hard_cases": "Images judged wrongly, the surest decisions first. Red: one to detect, missed.",
+    "hard_cases": "Images judged wrongly, the surest decisions first. Red frames: one to detect, "
+    "missed.",
 }
 
 

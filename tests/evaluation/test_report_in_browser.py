@@ -9,7 +9,8 @@ from playwright.sync_api import sync_playwright
 from src.evaluation.evaluation_plots import write_figures
 from src.evaluation.report_page import CAPTIONS, report_page
 from tests.evaluation.drawn_evaluation import evaluation_of
-from tests.evaluation.drawn_predictions import draw_binary, lesion_image
+from tests.evaluation.drawn_predictions import draw_binary, draw_classes, lesion_image
+from tests.evaluation.test_report_page import HOSTILE, renamed
 
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
@@ -77,7 +78,7 @@ def visit(browser, report):
     """A function that opens the report; what it logs and asks for is in `said` and `asked`."""
     contexts = []
 
-    def open_page(size="desktop", scheme="light", **options):
+    def open_page(size="desktop", scheme="light", path=report, **options):
         context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, **options)
         contexts.append(context)
         context.set_offline(True)
@@ -87,7 +88,8 @@ def visit(browser, report):
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("requestfailed", lambda request: page.said.append(request.url))
         page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(report.as_uri(), wait_until="load")
+        page.on("dialog", lambda dialog: page.said.append(dialog.message))
+        page.goto(path.as_uri(), wait_until="load")
         return page
 
     yield open_page
@@ -132,6 +134,20 @@ def test_nothing_is_wider_than_the_screen_and_all_is_legible(visit, size, scheme
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (back == "rgb(255, 255, 255)") == (scheme == "light")
     assert page.said == []
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "x" * 300])
+@pytest.mark.parametrize("size", SIZES)
+def test_names_of_strangers_run_nothing_and_stay_on_the_screen(visit, tmp_path, size, name):
+    evaluation = renamed(evaluation_of(draw_classes(300)), name)
+    evaluation["source"] |= {"positive": name, "classes": ["a", "b", "c", "d", name, "e", "f"]}
+    path = tmp_path / "report.html"
+    path.write_text(report_page(evaluation | {"gaps": {}}, []), encoding="utf-8")
+    page = visit(size, path=path)
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+    assert page.said == [] and page.asked == [path.as_uri()]
+    assert name[:20] in page.locator("h1").inner_text()
 
 
 def test_it_needs_no_script(visit):
