@@ -143,9 +143,15 @@ def _draw(axes, x: np.ndarray, y: np.ndarray, curve: Curve) -> None:
 
 
 def _mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
-    size = 8.5 if curve.name == "All" else 6.5
     look = {"mfc": curve.look["color"], "mec": "white", "mew": 1.1, "clip_on": False}
-    axes.plot(x, y, "o", markersize=size, zorder=curve.look.get("zorder", 2) + 3, **look)
+    axes.plot(
+        x,
+        y,
+        "o",
+        markersize=5 + 1.5 * curve.look["linewidth"],
+        zorder=curve.look.get("zorder", 2) + 3,
+        **look,
+    )
 
 
 def _trace_all(axes, table, curves: list[Curve], trace, area: str, title: str) -> None:

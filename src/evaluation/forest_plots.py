@@ -22,6 +22,7 @@ from src.evaluation.figure_style import (
 from src.evaluation.plots import UNKNOWN_COLOR
 
 _COLUMN_WIDTH, _COUNT_WIDTH, _ROW_HEIGHT = 2.0, 0.8, 0.25
+_DASHED = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3))}
 _RATES = {
     "malignant_recall": "sensitivity",
     "specificity": "specificity",
@@ -42,6 +43,13 @@ class Line(NamedTuple):
     color: str = MAIN
 
 
+class Middle(NamedTuple):
+    """What the dashed lines are, and their value in each column."""
+
+    name: str
+    figures: tuple[dict, ...]
+
+
 def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
     """Save a PNG: sensitivity, specificity and selection rate of every group, with intervals.
 
@@ -57,7 +65,7 @@ def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
             color = colors.get(level, MAIN) if attribute == "skin tone" else MAIN
             lines.append(_part_line(level, part, least, color))
     positive = short(evaluation["source"]["positive"], 10)
-    middle = lines[0].figures
+    middle = Middle("all images", lines[0].figures)
     _plot_forest(lines, ("images", positive), tuple(_RATES.values()), middle, least, path)
 
 
@@ -83,18 +91,19 @@ def plot_per_class(evaluation: dict, path: Path) -> None:
     ]
     nothing = {"value": float("nan")}
     means = tuple(overall["metrics"].get(f"{column}_macro", nothing) for column in columns)
-    _plot_forest(lines, ("images",), ("precision", "recall", "F1"), means, least, path)
+    middle = Middle("mean of the classes", means)
+    _plot_forest(lines, ("images",), ("precision", "recall", "F1"), middle, least, path)
 
 
 def _plot_forest(lines, counts, columns, middle, least: int, path: Path) -> None:
-    """Dots with whiskers by [line][column]; `middle` are the values of the dashed lines."""
+    """Dots with whiskers by [line][column], and dashed lines at the `middle`."""
 
     def draw(figure: Figure) -> None:
         widths = [1.7 + _COUNT_WIDTH * len(counts), *[_COLUMN_WIDTH] * len(columns)]
         names, *panels = figure.subplots(1, 1 + len(columns), width_ratios=widths, sharey=True)
         _names(names, lines, counts, widths[0])
         for place, (axes, column) in enumerate(zip(panels, columns, strict=True)):
-            _panel(axes, lines, place, middle[place]["value"])
+            _panel(axes, lines, place, middle.figures[place]["value"])
             axes.set_title(column, loc="center")
             if column == "selection rate":  # rare: a scale of its own
                 axes.set_xlim(0, _nice_end(lines, place))
@@ -119,7 +128,7 @@ def _names(axes, lines: list[Line], counts: tuple[str, ...], width: float) -> No
         axes.text(right, -0.85, text, ha="right", fontsize=SMALL, color=SOFT_INK)
     for y, line in enumerate(lines):
         is_heading = not line.figures
-        weight = "bold" if is_heading or (y == 0 and line.name == "All") else "normal"
+        weight = "bold" if is_heading else "normal"
         left = 0 if is_heading else 0.08
         axes.text(left, y, short(line.name, 24), va="center", fontsize=SMALL + 0.5, weight=weight)
         for right, text in zip(rights, line.counts, strict=False):
@@ -135,7 +144,7 @@ def _panel(axes, lines: list[Line], place: int, middle: float) -> None:
     axes.grid(axis="x", color=RULE, linewidth=0.5)
     axes.set_axisbelow(True)
     if middle == middle:
-        axes.axvline(middle, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1.5)
+        axes.axvline(middle, zorder=1.5, **_DASHED)
     for y, line in enumerate(lines):
         if y % 2:
             axes.axhspan(y - 0.5, y + 0.5, color=BAND, zorder=0, linewidth=0)
@@ -168,14 +177,13 @@ def _nice_end(lines: list[Line], place: int) -> float:
     return min(1.02, max(0.05, 1.08 * highest))
 
 
-def _legend(figure: Figure, lines: list[Line], middle: tuple[dict, ...], least: int) -> None:
+def _legend(figure: Figure, lines: list[Line], middle: Middle, least: int) -> None:
     dot = {"marker": "o", "linestyle": "none", "markersize": 6.5}
     keys = [Line2D([], [], mfc=MAIN, mec=INK, label="value and 95 % interval", **dot)]
     if not all(all(line.is_judged) for line in lines):
         text = f"fewer than {least} images to judge by"
         keys.append(Line2D([], [], mfc="white", mec="#9aa3ad", label=text, **dot))
-    if any(value["value"] == value["value"] for value in middle):
-        text = "all images" if lines[0].name == "All" else "mean of the classes"
-        keys.append(Line2D([], [], color=INK, linewidth=1, linestyle=(0, (4, 3)), label=text))
+    if any(value["value"] == value["value"] for value in middle.figures):
+        keys.append(Line2D([], [], label=middle.name, **_DASHED))
     options = {"ncols": 3, "frameon": False, "fontsize": SMALL}
     figure.legend(handles=keys, loc="outside lower center", **options)

@@ -90,17 +90,11 @@ def p_value(value: float | None) -> str:
     )
 
 
-def estimate(figure: dict, unit: str) -> str:
-    """`72 % (64–80 %)` or `0.90 (0.85–0.95)`, with a digit more where the interval is narrow.
+def value_of(figure: dict, unit: str) -> str:
+    """`72 %` or `0.90`, with a digit more where the interval is narrow.
 
     `unit` is `%`, `points` (percentage points, of a difference of shares) or empty.
     """
-    bounds = interval_of(figure, unit)
-    return f"{value_of(figure, unit)} ({bounds})" if bounds else value_of(figure, unit)
-
-
-def value_of(figure: dict, unit: str) -> str:
-    """The value of `estimate` alone."""
     if not is_known(figure["value"]):
         return NOT_DEFINED
     if unit == "%" and not _has_interval(figure):
@@ -110,7 +104,7 @@ def value_of(figure: dict, unit: str) -> str:
 
 
 def interval_of(figure: dict, unit: str) -> str:
-    """The interval of `estimate` alone, or an empty text."""
+    """`64–80 %`, in the digits of `value_of`; empty where it is not known."""
     if not (is_known(figure["value"]) and _has_interval(figure)):
         return ""
     scale, digits = _precision(figure, unit)

@@ -6,8 +6,50 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from src.evaluation import report_numbers as numbers
-from src.evaluation import report_words as words
+from src.evaluation.report_numbers import (
+    count,
+    decimal,
+    difference_unit,
+    interval_of,
+    is_known,
+    metric,
+    p_value,
+    percent,
+    too_few,
+    value_of,
+    why_undefined,
+)
+from src.evaluation.report_words import (
+    calibration_sentences,
+    counted,
+    differences,
+    in_short,
+    plain,
+    words_for,
+    worst_group,
+)
+
+# what the template calls by name
+_FUNCTIONS = (
+    calibration_sentences,
+    count,
+    counted,
+    decimal,
+    difference_unit,
+    differences,
+    in_short,
+    interval_of,
+    is_known,
+    metric,
+    p_value,
+    percent,
+    plain,
+    too_few,
+    value_of,
+    why_undefined,
+    words_for,
+    worst_group,
+)
 
 # what each figure shows, for those who see it and for those who do not
 CAPTIONS = {
@@ -21,7 +63,8 @@ CAPTIONS = {
     "diagonal the two agree.",
     "fairness_by_group": "Sensitivity, specificity and selection rate of every group, with 95 % "
     "intervals. Hollow: too few images to judge by.",
-    "hard_cases": "Images judged wrongly, the surest decisions first. Red: one to detect, missed.",
+    "hard_cases": "Images judged wrongly, the surest decisions first. Red frames: one to detect, "
+    "missed.",
 }
 
 
@@ -38,7 +81,7 @@ def report_page(evaluation: dict, figures: list[Path]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(vars(numbers) | vars(words))
+    environment.globals.update({function.__name__: function for function in _FUNCTIONS})
     return environment.get_template("report_page.html").render(
         evaluation=evaluation,
         figures={path.stem: _inlined(path) for path in figures},

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from src.evaluation.report_numbers import (
+    Metric,
     count,
     difference_unit,
     interval_of,
@@ -41,7 +42,7 @@ def in_short(evaluation: dict) -> list[str]:
     """The result in a few sentences, with natural frequencies."""
     found = [_found(evaluation), _false_alarms(evaluation), _alarms(evaluation)]
     found.append(worst_group(evaluation, "skin tone"))
-    found += comparison_sentences(evaluation)[:1]
+    found.append(_against(evaluation))
     return [sentence for sentence in found if sentence]
 
 
@@ -53,7 +54,12 @@ def counted(evaluation: dict) -> str:
     one, many = _UNITS.get(unit, ("", ""))
     units = f" of {count(part['n_units'])} {one if part['n_units'] == 1 else many}" if one else ""
     named = words.one if part["n_malignant"] == 1 else words.many
-    return f"{images}{units}, {count(part['n_malignant'])} {named}. What is counted are images."
+    return f"{images}{units}, {count(part['n_malignant'])} {named}. Images are counted, not people."
+
+
+def plain(attribute: str) -> str:
+    """The name of a metadata column in words: `age approx`."""
+    return attribute.replace("_", " ")
 
 
 def hits_of(part: dict, source: dict) -> int:
@@ -68,7 +74,7 @@ def _found(evaluation: dict) -> str:
     if not n:
         return f"How many {words.many} it finds cannot be told: there are none among these images."
     hits = hits_of(part, evaluation["source"])
-    share = _in_brackets(part["metrics"]["malignant_recall"])
+    share = _in_brackets(evaluation, "malignant_recall")
     named = words.one if n == 1 else words.many
     return f"Of {count(n)} {named} it found {count(hits)}{share} and missed {count(n - hits)}."
 
@@ -79,7 +85,7 @@ def _false_alarms(evaluation: dict) -> str:
     if not n:
         return "How often it raises a false alarm cannot be told: there are no other images."
     false = _alarms_of(part, evaluation["source"]) - hits_of(part, evaluation["source"])
-    share = _in_brackets(part["metrics"]["false_positive_rate"])
+    share = _in_brackets(evaluation, "false_positive_rate")
     return f"Of {count(n)} {words.others} it raised a false alarm for {count(false)}{share}."
 
 
@@ -88,10 +94,10 @@ def _alarms(evaluation: dict) -> str:
     n, hits = _alarms_of(part, evaluation["source"]), hits_of(part, evaluation["source"])
     if not n:
         return "It raised no alarm at all." if part["n"] else ""
-    share = _in_brackets(part["metrics"]["malignant_precision"])
+    share = _in_brackets(evaluation, "malignant_precision")
     common = percent(part["n_malignant"] / part["n"])
     return (
-        f"Of {count(n)} alarms {count(hits)} were right{share}. That hangs on how common "
+        f"Of {count(n)} alarms {count(hits)} were right{share}. That depends on how common "
         f"{words.many} are: here {common} of the images; where they are rarer, fewer alarms "
         "are right."
     )
@@ -102,12 +108,14 @@ def _alarms_of(part: dict, source: dict) -> int:
     return sum(row[place] for row in part["confusion_matrix"])
 
 
-def _in_brackets(figure: dict) -> str:
-    """` (72 %, 95 % interval 64–80 %)`."""
+def _in_brackets(evaluation: dict, name: str) -> str:
+    """` (72 %, 95 % interval 64–80 %)` of a metric of all images."""
+    figure = evaluation["overall"]["metrics"][name]
     if not is_known(figure["value"]):
         return ""
-    interval = interval_of(figure, "%")
-    return f" ({value_of(figure, '%')}{', 95 % interval ' + interval if interval else ''})"
+    bounds = interval_of(figure, "%")
+    level = percent(evaluation["settings"]["level"], 0)
+    return f" ({value_of(figure, '%')}{f', {level} interval {bounds}' if bounds else ''})"
 
 
 def worst_group(evaluation: dict, attribute: str) -> str:
@@ -121,15 +129,17 @@ def worst_group(evaluation: dict, attribute: str) -> str:
     left_out = _left_out(rate["left_out"], levels, words, least)
     if not is_known(rate["difference"]["value"]):
         reason = f"fewer than two groups have {least} {words.many} or more"
-        return f"By {attribute}, sensitivity cannot be compared: {reason}. {left_out}".strip()
+        return (
+            f"By {plain(attribute)}, sensitivity cannot be compared: {reason}. {left_out}".strip()
+        )
     lowest, highest = levels[rate["lowest"]], levels[rate["highest"]]
     if rate["difference"]["value"] == 0:
-        return f"By {attribute}, {words.many} were found equally often. {left_out}".strip()
+        return f"By {plain(attribute)}, {words.many} were found equally often. {left_out}".strip()
     low, high = (part["metrics"]["malignant_recall"] for part in (lowest, highest))
+    least_often, most_often = (_where(attribute, rate[end]) for end in ("lowest", "highest"))
     sentence = (
-        f"By {attribute}, {words.many} were found least often {_where(attribute, rate['lowest'])} "
-        f"({_share(lowest, source)}) and most often {_where(attribute, rate['highest'])} "
-        f"({_share(highest, source)})."
+        f"By {plain(attribute)}, {words.many} were found least often {least_often} "
+        f"({_share(lowest, source)}) and most often {most_often} ({_share(highest, source)})."
     )
     return f"{sentence} {_chance(low, high)} {left_out}".strip()
 
@@ -179,28 +189,26 @@ def calibration_sentences(evaluation: dict) -> list[str]:
     return sentences
 
 
-def comparison_sentences(evaluation: dict) -> list[str]:
-    """How this model differs from the other on the same images, most telling first."""
-    comparison = evaluation["comparison"]
-    if not comparison:
-        return []
-    told = [
-        _difference(metric(name).title, comparison["differences"][name], metric(name).unit)
-        for name in ("auroc", "malignant_recall", "specificity")
-        if name in comparison["differences"]
-    ]
-    first = f"Against “{comparison['name']}”, on the same {count(comparison['n'])} images: "
-    return [first + "; ".join(told) + "."] if told else []
+def differences(evaluation: dict) -> list[str]:
+    """How this model differs from the other on the same images, a clause for each metric."""
+    found = (evaluation["comparison"] or {"differences": {}})["differences"]
+    names = ("auroc", "malignant_recall", "specificity")
+    return [_difference(metric(name), found[name]) for name in names if name in found]
 
 
-def _difference(title: str, figure: dict, unit: str) -> str:
-    value, unit = figure["value"], difference_unit(unit)
-    title = title if title.isupper() else title.lower()
+def _against(evaluation: dict) -> str:
+    told = differences(evaluation)
+    return f"Against “{evaluation['comparison']['name']}”: {told[0]}." if told else ""
+
+
+def _difference(told: Metric, figure: dict) -> str:
+    value, unit = figure["value"], difference_unit(told.unit)
+    title = told.title if told.title.isupper() else told.title.lower()
     if not is_known(value):
         return f"the difference in {title} is not defined"
     amount = value_of({**figure, "value": abs(value)}, unit)
     direction = "higher" if value > 0 else "lower" if value < 0 else "different"
     inside = [text for text in (interval_of(figure, unit), p_value(figure["p"])) if text]
-    may_be_chance = not (figure["low"] > 0 or figure["high"] < 0)
-    verdict = "which may be chance" if may_be_chance else "more than chance explains"
+    is_clear = is_known(figure["low"]) and (figure["low"] > 0 or figure["high"] < 0)
+    verdict = "more than chance explains" if is_clear else "which may be chance"
     return f"{title} {amount} {direction} ({', '.join(inside)}), {verdict}"

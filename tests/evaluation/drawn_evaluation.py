@@ -64,8 +64,8 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
         "comparison": comparison_of(predictions, groups),
         "hard_cases": hard_cases_of(predictions),
         "notes": [
-            "Very light × male: 7 malignant images. Too few to judge: with 6 of 7 found the "
-            "sensitivity may be anywhere from 0.42 to 1.00 (95 % exact interval)."
+            "Very light × female: 6 malignant images. Too few to judge: with 6 of 6 found the "
+            "sensitivity may be anywhere from 0.54 to 1.00 (95 % exact interval)."
         ],
         "provenance": {
             "command": "python melanoma_eval.py --checkpoint runs/isic/best_checkpoint.pth",
