@@ -66,8 +66,8 @@ def from_frame(
 
     Without such columns the probabilities are NaN, and so is what is measured on them; the classes
     are then `classes`, else benign and malignant where there are two, else numbered. `positive` is
-    as in `positive_index`. Raises `UserError` for decisions and probabilities that are none, and for labels and groups
-    beyond the classes and `group_names`.
+    as in `positive_index`. Raises `UserError` for decisions and probabilities that are none, and
+    for labels and groups beyond the classes and `group_names`.
     """
     columns = probability_columns(frame)
     decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
