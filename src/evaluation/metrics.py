@@ -84,6 +84,12 @@ MONITORED = {
 }
 
 
+def title_of(name: str) -> str:
+    """What tables and figures call a metric."""
+    known = METRICS | MULTICLASS_METRICS
+    return known[name].label if name in known else name.replace("_", " ")
+
+
 def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
     """`METRICS` of a predictions table, of more than two classes `MULTICLASS_METRICS` too.
 

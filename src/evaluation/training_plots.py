@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from src.core.errors import UserError
 from src.core.files import replacing
 from src.evaluation.history import History
-from src.evaluation.titles import title_of
+from src.evaluation.metrics import title_of
 
 # apart for the colour-blind and on white (Okabe & Ito 2008, without yellow)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
