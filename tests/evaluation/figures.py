@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -41,3 +42,11 @@ def lines_of(axes, marker="None"):
 
 def points(line):
     return np.stack(line.get_data(), axis=1)
+
+
+def assert_has_ink(path):
+    image = cv2.imread(str(path))
+    height, width = image.shape[:2]
+    assert 500 <= width <= 2000 and 200 <= height <= 6000, path.name
+    assert ((image < 200).any(axis=2)).mean() > 0.005, path.name
+    assert path.stat().st_size < 2_000_000

@@ -3,7 +3,6 @@
 import copy
 from dataclasses import replace
 
-import cv2
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -21,8 +20,15 @@ from src.evaluation.forest_plots import plot_fairness, plot_per_class
 from src.evaluation.plots import GROUP_COLORS
 from src.skin_tone import GROUP_NAMES
 from tests.evaluation.drawn_evaluation import evaluation_of
-from tests.evaluation.drawn_predictions import draw_binary, draw_classes, lesion_image
-from tests.evaluation.figures import assert_texts_are_clear, lines_of, points, words
+from tests.evaluation.drawn_predictions import (
+    all_right,
+    draw_binary,
+    draw_classes,
+    lesion_image,
+    unknown_only,
+    without_probabilities,
+)
+from tests.evaluation.figures import assert_has_ink, assert_texts_are_clear, lines_of, points, words
 
 ALWAYS = ["confusion_matrix", "fairness_by_group", "per_class_metrics"]
 RANKED = ["roc_curves", "pr_curves", "calibration_curve"]
@@ -64,14 +70,6 @@ def draw(monkeypatch, tmp_path):
     return run
 
 
-def assert_has_ink(path):
-    image = cv2.imread(str(path))
-    height, width = image.shape[:2]
-    assert 500 <= width <= 2000 and 200 <= height <= 6000, path.name
-    assert ((image < 200).any(axis=2)).mean() > 0.005, path.name
-    assert path.stat().st_size < 2_000_000
-
-
 def no_image(name):
     return None
 
@@ -97,18 +95,6 @@ def test_eight_classes_and_twelve_groups(tmp_path):
         400, (*"ABCDEFG", HOSTILE), tuple(f"tone {i} {HOSTILE}" for i in range(12))
     )
     assert written(tmp_path, eight) == [*ALWAYS, *RANKED, "hard_cases"]
-
-
-def unknown_only(rows):
-    return replace(rows, groups=np.full(len(rows.labels), -1))
-
-
-def without_probabilities(rows):
-    return replace(rows, probabilities=np.full(rows.probabilities.shape, np.nan))
-
-
-def all_right(rows):
-    return replace(rows, decisions=rows.labels)
 
 
 @pytest.mark.parametrize(
@@ -261,8 +247,19 @@ def test_confusion_of_no_rows_has_no_shares(draw, binary):
     assert words(draw(plot_confusion, nothing))[:8] == ["0", "–"] * 4
 
 
+def test_confusion_of_very_many_classes_is_shades_alone(draw, binary):
+    evaluation = copy.deepcopy(binary[1])
+    evaluation["source"]["classes"] = [f"class {place}" for place in range(1000)]
+    evaluation["overall"]["confusion_matrix"] = np.eye(1000, dtype=int).tolist()
+    figure = draw(plot_confusion, evaluation)
+    assert figure.axes[0].images[0].get_array().shape == (1000, 1000)
+    assert not figure.axes[0].texts
+
+
 def test_calibration_has_a_dot_for_each_bin_with_rows(draw, binary):
-    _, evaluation = binary
+    evaluation = copy.deepcopy(binary[1])
+    evaluation["calibration"]["temperature"]["before"]["positive"]["bins"][1]["n"] = 10
+    evaluation["calibration"]["positive"]["bins"][1]["n"] = 10
     figure = draw(plot_calibration, evaluation)
     for axes, key in zip(figure.axes[:2], ("positive", "equal_width"), strict=True):
         bins = [b for b in evaluation["calibration"][key]["bins"] if b["n"]]
