@@ -44,6 +44,18 @@ def points(line):
     return np.stack(line.get_data(), axis=1)
 
 
+def row_of(figure, name):
+    (text,) = (text for text in figure.axes[0].texts if text.get_text() == name)
+    return text.get_position()[1]
+
+
+def marks(axes, row):
+    """The dot and the whisker's ends of a line, or two times None."""
+    dots = [line for line in lines_of(axes, "o") if line.get_ydata()[0] == row]
+    ends = [line.get_xdata() for line in lines_of(axes) if set(line.get_ydata()) == {row}]
+    return (dots[0], list(ends[0])) if dots else (None, None)
+
+
 def assert_has_ink(path):
     image = cv2.imread(str(path))
     height, width = image.shape[:2]

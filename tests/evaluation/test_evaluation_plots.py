@@ -28,7 +28,15 @@ from tests.evaluation.drawn_predictions import (
     unknown_only,
     without_probabilities,
 )
-from tests.evaluation.figures import assert_has_ink, assert_texts_are_clear, lines_of, points, words
+from tests.evaluation.figures import (
+    assert_has_ink,
+    assert_texts_are_clear,
+    lines_of,
+    marks,
+    points,
+    row_of,
+    words,
+)
 
 ALWAYS = ["confusion_matrix", "fairness_by_group", "per_class_metrics"]
 RANKED = ["roc_curves", "pr_curves", "calibration_curve"]
@@ -169,18 +177,6 @@ def test_a_group_of_one_kind_is_named_but_has_no_curve(draw, binary):
     assert len(lines_of(figure.axes[0])) == 2
     assert words(figure).count("not defined") == 2
     assert {"All", "Very light", "Light"} <= set(words(figure))
-
-
-def row_of(figure, name):
-    (text,) = (text for text in figure.axes[0].texts if text.get_text() == name)
-    return text.get_position()[1]
-
-
-def marks(axes, row):
-    """The dot and the whisker's ends of a line, or two times None."""
-    dots = [line for line in lines_of(axes, "o") if line.get_ydata()[0] == row]
-    ends = [line.get_xdata() for line in lines_of(axes) if set(line.get_ydata()) == {row}]
-    return (dots[0], list(ends[0])) if dots else (None, None)
 
 
 def test_fairness_has_every_group_with_interval_and_counts(draw, binary):
