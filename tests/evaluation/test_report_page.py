@@ -14,9 +14,10 @@ from src.evaluation.fairness import subset
 from src.evaluation.report import to_strict_json
 from src.evaluation.report_page import CAPTIONS, report_page
 from tests.evaluation.drawn_evaluation import evaluation_of
-from tests.evaluation.drawn_predictions import draw_binary, draw_classes
-from tests.evaluation.test_evaluation_plots import (
+from tests.evaluation.drawn_predictions import (
     all_right,
+    draw_binary,
+    draw_classes,
     unknown_only,
     without_probabilities,
 )
