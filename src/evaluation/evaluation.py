@@ -57,14 +57,16 @@ def evaluate_subject(
     Both are fitted in the same way, each on its own validation rows.
     """
     subject, found = fitted(subject, fits, settings)
+    if other is not None:  # what is wrong with it shows before the draws take their time
+        other, _ = fitted(other, fits, settings)
+        other = other.with_predictions(in_order_of(other.predictions, subject.predictions))
     sample = draw(subject.predictions, subject.units, settings)
     judged = judge(sample, groupings, settings)
     judged["calibration"]["temperature"] = found["temperature"]
     comparison = None
     if other is not None:
-        other, _ = fitted(other, fits, settings)
-        rows = in_order_of(other.predictions, subject.predictions)
-        comparison = {"name": other.name} | compare_pair(sample, rows, groupings, settings)
+        pair = compare_pair(sample, other.predictions, groupings, settings)
+        comparison = {"name": other.name} | pair
     return subject, {
         "schema": SCHEMA,
         "notice": NOTICE,

@@ -285,11 +285,12 @@ def require_cpu(cfg: Config) -> None:
 
 def require_apart(valid: Predictions, judged: Predictions) -> None:
     """Raise `UserError` where images to fit on are among those judged, or have other classes."""
-    shared = set(valid.names) & set(judged.names)
+    fitted, known = ({image_stem(name) for name in t.names} for t in (valid, judged))
+    shared = fitted & known
     if shared:
         raise UserError(
             f"--valid_predictions_csv: {len(shared)} of its images are judged too (first: "
-            f"{min(shared)}): expected others, or the fit would know the answers"
+            f"{min(shared)!r}): expected others, or the fit would know the answers"
         )
     if valid.classes != judged.classes:
         raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
