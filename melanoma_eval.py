@@ -25,8 +25,8 @@ def main(argv: list[str] | None) -> None:
     log_to_console()
     opened = inputs.open(kind, path)
     other = inputs.open(kind_of(judging.compare), judging.compare) if judging.compare else None
-    if opened is None:  # a process that helped the main one to predict
-        return
+    if opened is None or (judging.compare and other is None):
+        return  # a process that helped the main one to predict
     subject, cfg = opened
     subject, evaluation = evaluate_subject(
         subject,

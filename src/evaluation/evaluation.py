@@ -22,7 +22,7 @@ class Fits:
     group_thresholds: bool = False
 
 
-def fitted(subject: Subject, fits: Fits, min_group: int) -> tuple[Subject, dict]:
+def fitted(subject: Subject, fits: Fits, settings: Settings) -> tuple[Subject, dict]:
     """The subject at the temperature and threshold of its validation rows, and what they are.
 
     Raises `UserError` where there are no such rows.
@@ -34,11 +34,11 @@ def fitted(subject: Subject, fits: Fits, min_group: int) -> tuple[Subject, dict]
     valid = subject.validation(what)
     if fits.calibration:
         predictions, valid, found["temperature"] = calibrate(
-            predictions, valid, fits.calibration, min_group
+            predictions, valid, fits.calibration, settings.min_group, settings.n_bins
         )
     if fits.group_thresholds:
         predictions, found["threshold"] = decide_by_group(
-            predictions, valid, fits.threshold, min_group
+            predictions, valid, fits.threshold, settings.min_group
         )
     elif fits.threshold:
         predictions, found["threshold"] = decide_by_rule(predictions, valid, fits.threshold)
@@ -56,15 +56,17 @@ def evaluate_subject(
 
     Both are fitted in the same way, each on its own validation rows.
     """
-    subject, found = fitted(subject, fits, settings.min_group)
+    subject, found = fitted(subject, fits, settings)
+    if other is not None:  # what is wrong with it shows before the draws take their time
+        other, _ = fitted(other, fits, settings)
+        other = other.with_predictions(in_order_of(other.predictions, subject.predictions))
     sample = draw(subject.predictions, subject.units, settings)
     judged = judge(sample, groupings, settings)
     judged["calibration"]["temperature"] = found["temperature"]
     comparison = None
     if other is not None:
-        other, _ = fitted(other, fits, settings.min_group)
-        rows = in_order_of(other.predictions, subject.predictions)
-        comparison = {"name": other.name} | compare_pair(sample, rows, groupings, settings)
+        pair = compare_pair(sample, other.predictions, groupings, settings)
+        comparison = {"name": other.name} | pair
     return subject, {
         "schema": SCHEMA,
         "notice": NOTICE,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from src.core.errors import UserError
 from src.evaluation.calibration import CALIBRATIONS, scaled
 from src.evaluation.fairness import rate_gap
 from src.evaluation.metrics import compute_metrics
@@ -20,13 +21,16 @@ COSTS = (
 
 
 def calibrate(
-    predictions: Predictions, valid: Predictions, rule: str, min_group: int
+    predictions: Predictions, valid: Predictions, rule: str, min_group: int, n_bins: int
 ) -> tuple[Predictions, Predictions, dict]:
     """Both tables at the temperature that `rule` fits on `valid`, and what it did to the first.
 
     Decisions stay as they were made. `rule` is one of `CALIBRATIONS`; by group, a tone group with
-    fewer than `min_group` rows takes the temperature of all.
+    fewer than `min_group` rows takes the temperature of all. Raises `UserError` where either table
+    has only decisions.
     """
+    if np.isnan(predictions.probabilities).any():
+        raise UserError("a temperature needs the probabilities of every row; found only decisions")
     temperatures = CALIBRATIONS.build(
         rule,
         labels=valid.labels,
@@ -39,7 +43,7 @@ def calibrate(
         replace(table, probabilities=scaled(table.probabilities, temperatures[table.groups]))
         for table in (predictions, valid)
     ]
-    before, after = (compute_metrics(table) for table in (predictions, scaled_tables[0]))
+    before, after = (compute_metrics(t, n_bins) for t in (predictions, scaled_tables[0]))
     found = _fitted(rule, valid, temperatures) | {
         name: {key: metrics[key] for key in ("ece", "log_loss")}
         for name, metrics in (("before", before), ("after", after))

@@ -13,6 +13,7 @@ from src.evaluation.judge import Sample, Settings
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.predictions import Predictions
 from src.evaluation.significance import delong, mcnemar
+from src.preprocess.image import image_stem
 
 GROUP_METRICS = ("malignant_recall", "specificity", "balanced_accuracy", "auroc")
 
@@ -31,7 +32,8 @@ def compare_pair(
     positive = predictions.positive
     right, other_right = (table.labels == table.decisions for table in (predictions, other))
     kinds = {"all": np.full(len(target), True), "malignant": target, "benign": ~target}
-    areas = delong(target, *(t.probabilities[:, positive] for t in (predictions, other)))
+    scores = (table.probabilities[:, positive] for table in (predictions, other))
+    areas = delong(target, *scores, settings.level)
     return {
         "n": len(target),
         "n_malignant": int(target.sum()),
@@ -49,31 +51,43 @@ def compare_pair(
 def in_order_of(other: Predictions, predictions: Predictions) -> Predictions:
     """The rows of `other` for the images of `predictions`, in their order.
 
-    Raises `UserError` where `other` lacks one, has other classes, or knows another truth.
+    Images are the same whose names are, whatever the folders and suffix. Raises `UserError` where
+    the two have other images, other classes, another class to detect or another truth.
     """
     if other.classes != predictions.classes:
         raise UserError(
             f"--compare: its classes are {', '.join(other.classes)}: expected "
             f"{', '.join(predictions.classes)}"
         )
+    if other.positive != predictions.positive:
+        theirs, ours = (table.classes[table.positive] for table in (other, predictions))
+        raise UserError(f"--compare: its class to detect is {theirs}: expected {ours}")
     if other.names != predictions.names:
-        place = {name: row for row, name in enumerate(other.names)}
-        absent = [name for name in predictions.names if name not in place]
-        if absent:
-            raise UserError(
-                f"--compare: no prediction for {len(absent)} of the judged images (first: "
-                f"{absent[0]}): expected both models on the same images"
-            )
-        if any(len(set(table.names)) < len(table.names) for table in (other, predictions)):
-            raise UserError("--compare: images share a name, so that rows cannot be matched")
-        other = _taken(other, np.array([place[name] for name in predictions.names]))
+        other = _taken(other, _places(other, predictions))
     wrong = np.flatnonzero(other.labels != predictions.labels)
     if len(wrong):
         raise UserError(
             f"--compare: {len(wrong)} images have another label than here (first: "
-            f"{predictions.names[wrong[0]]}): expected the same truth for both"
+            f"{predictions.names[wrong[0]]!r}): expected the same truth for both"
         )
     return other
+
+
+def _places(other: Predictions, predictions: Predictions) -> np.ndarray:
+    """int [N]: the row of `other` for each image of `predictions`; each has its row once."""
+    theirs, ours = ([image_stem(name) for name in t.names] for t in (other, predictions))
+    place = {name: row for row, name in enumerate(theirs)}
+    if len(place) < len(theirs) or len(set(ours)) < len(ours):
+        raise UserError("--compare: images share a name, so that rows cannot be matched")
+    absent = [name for name in ours if name not in place]
+    surplus = sorted(place.keys() - set(ours))
+    for what, names in (("has no prediction for", absent), ("also predicts", surplus)):
+        if names:
+            raise UserError(
+                f"--compare: it {what} {len(names)} images (first: {names[0]!r}): expected the "
+                f"{len(ours)} judged ones"
+            )
+    return np.array([place[name] for name in ours])
 
 
 def _taken(predictions: Predictions, rows: np.ndarray) -> Predictions:
@@ -89,7 +103,9 @@ def _differences(sample: Sample, other: Predictions, settings: Settings) -> dict
     values = [compute_metrics(table, settings.n_bins) for table in tables]
     drawn = [replace(sample, predictions=table).metrics(settings.n_bins) for table in tables]
     return {
-        name: difference(values[0][name] - values[1][name], drawn[0][name] - drawn[1][name])
+        name: difference(
+            values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], settings.level
+        )
         for name in drawn[0]
     }
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from src.artifact.contract import Contract
+from src.core.errors import UserError
 from src.evaluation.predictions import Predictions
 
 Decide = Callable[[np.ndarray], np.ndarray]
@@ -31,3 +33,35 @@ def majority_vote(members: Sequence[Predictions], decide: Decide) -> Predictions
 
 
 VOTES = {"soft": soft_vote, "majority": majority_vote}
+
+
+def vote(
+    members: Sequence[dict[str, Predictions]],
+    contracts: Sequence[Contract],
+    voting: str,
+    source: str,
+) -> dict[str, Predictions]:
+    """Predictions by split of several models together, at the mean of their thresholds.
+
+    `voting` is one of `VOTES`. Raises `UserError`, which begins with `source`, for models of other
+    classes or other rows than the first.
+    """
+    if len(members) == 1:
+        return members[0]
+    first, threshold = contracts[0], float(np.mean([one.threshold for one in contracts]))
+    for member, contract in zip(members, contracts, strict=True):
+        if (contract.classes, contract.positive) != (first.classes, first.positive):
+            raise UserError(f"{source}: its models know different classes: expected the same")
+        if _names(member) != _names(members[0]):
+            raise UserError(
+                f"{source}: its models have other rows from each other, so that one may have "
+                "seen what another is judged on: expected models of one split"
+            )
+    decide = replace(first, threshold=threshold).decide
+    return {
+        split: VOTES[voting]([member[split] for member in members], decide) for split in members[0]
+    }
+
+
+def _names(member: dict[str, Predictions]) -> dict[str, list[str]]:
+    return {split: predictions.names for split, predictions in member.items()}

@@ -1,6 +1,6 @@
 """What `melanoma_eval.py` judges: its flags, and a `Subject` of each kind of source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from src.evaluation.groupings import Grouping, tone_groups
 from src.evaluation.judge import Settings
 from src.evaluation.predictions import Predictions
 from src.evaluation.subject import Subject
-from src.inference.combine import VOTES
+from src.inference.combine import VOTES, vote
 from src.inference.evaluate import predict_table
 from src.inference.metadata import Metadata, read_metadata
 from src.inference.prediction_csv import CsvColumns, read_predictions
@@ -28,6 +28,7 @@ from src.preprocess.image import image_stem
 from src.scripts.folder_job import images_below
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
+LIMITS = {"n_draws": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,16 @@ class Judging:
     image_folder: str = flag("", "folder of the images, for those judged wrongly")
 
     def __post_init__(self):
-        least = (("n_draws", self.n_draws, 100), ("min_group", self.min_group, 1))
-        for name, value, wanted in (*least, ("n_bins", self.n_bins, 2)):
-            if value < wanted:
-                raise UserError(f"--{name} {value}: expected {wanted} or more")
+        for name, (least, most) in LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                raise UserError(f"--{name} {getattr(self, name)}: expected {least:,} to {most:,}")
         if self.voting not in VOTES:
             hint = nearest(self.voting, VOTES)
             raise UserError(f"--voting {self.voting}: expected {' or '.join(VOTES)}{hint}")
         if self.group_thresholds and not self.threshold:
             raise UserError("--group_thresholds: expected the rule that finds them, --threshold")
+        if self.valid_predictions_csv and not self.needs_valid:
+            raise UserError("--valid_predictions_csv: expected --calibration or --threshold to fit")
 
     @property
     def needs_valid(self) -> bool:
@@ -90,10 +92,15 @@ class Inputs:
 
     def check(self, kind: str) -> None:
         """Raise `UserError` for flags that say nothing of what is judged, a `kind` of `SOURCES`."""
-        kinds = {kind, kind_of(self.judging.compare) if self.judging.compare else kind}
+        judging = self.judging
+        kinds = [kind, *([kind_of(judging.compare)] if judging.compare else [])]
+        if kinds == ["predictions_csv"] * 2 and judging.needs_valid:
+            raise UserError(
+                "--compare: expected two CSVs as they are, without --calibration and --threshold, "
+                "since --valid_predictions_csv would be of one of the models only"
+            )
         if "predictions_csv" in kinds:
             return
-        judging = self.judging
         given = {
             "valid_predictions_csv": judging.valid_predictions_csv,
             "image_folder": judging.image_folder,
@@ -132,16 +139,22 @@ class Inputs:
 
     def groupings(self, subject: Subject, cfg: Config) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
-        tones = tone_groups(subject.predictions)
-        found = [tones] if (tones.codes >= 0).any() else []
-        if not self.judging.group_by:
-            return found
-        metadata = self.metadata(cfg)
-        if metadata is None:
-            raise UserError("--group_by: expected the table with its columns, --metadata_csv FILE")
-        return found + [
-            metadata.grouping(subject.predictions.names, text) for text in self.judging.group_by
-        ]
+        tones, found = tone_groups(subject.predictions), []
+        if self.judging.group_by:
+            metadata = self.metadata(cfg)
+            if metadata is None:
+                raise UserError(
+                    "--group_by: expected the table with its columns, --metadata_csv FILE"
+                )
+            names = subject.predictions.names
+            found = [metadata.grouping(names, text) for text in self.judging.group_by]
+        given = [grouping.name for grouping in found]
+        for name in given:
+            if given.count(name) > 1:
+                raise UserError(f"--group_by: {name} is there twice: expected it once")
+        if (tones.codes >= 0).any() and tones.name not in given:
+            found.insert(0, tones)
+        return found
 
     def _checkpoint(self, path: str) -> tuple[Subject, Config] | None:
         contract = load_contract(path)
@@ -252,31 +265,6 @@ def model_files(path: Path) -> list[Path]:
     return found
 
 
-def vote(
-    members: list[dict[str, Predictions]], contracts: list[Contract], voting: str, path: str
-) -> dict[str, Predictions]:
-    """Predictions by split of several models together, at the mean of their thresholds.
-
-    Raises `UserError` for models of other classes or other rows than the first.
-    """
-    if len(members) == 1:
-        return members[0]
-    threshold = float(np.mean([contract.threshold for contract in contracts]))
-    decide = replace(contracts[0], threshold=threshold).decide
-    for member in members:
-        for split, predictions in members[0].items():
-            if member[split].classes != predictions.classes:
-                raise UserError(f"{path}: its models know different classes: expected the same")
-            if member[split].names != predictions.names:
-                raise UserError(
-                    f"{path}: its models have other {split} rows from each other, so that one "
-                    "may have seen what another is judged on: expected models of one split"
-                )
-    return {
-        split: VOTES[voting]([member[split] for member in members], decide) for split in members[0]
-    }
-
-
 def require_cpu(cfg: Config) -> None:
     """Raise `UserError` for a device that ONNX models and CSVs are not judged on."""
     if cfg.run.device not in ("auto", "cpu"):
@@ -285,11 +273,12 @@ def require_cpu(cfg: Config) -> None:
 
 def require_apart(valid: Predictions, judged: Predictions) -> None:
     """Raise `UserError` where images to fit on are among those judged, or have other classes."""
-    shared = set(valid.names) & set(judged.names)
+    fitted, known = ({image_stem(name) for name in t.names} for t in (valid, judged))
+    shared = fitted & known
     if shared:
         raise UserError(
             f"--valid_predictions_csv: {len(shared)} of its images are judged too (first: "
-            f"{min(shared)}): expected others, or the fit would know the answers"
+            f"{min(shared)!r}): expected others, or the fit would know the answers"
         )
     if valid.classes != judged.classes:
         raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
