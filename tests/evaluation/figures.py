@@ -44,9 +44,10 @@ def points(line):
     return np.stack(line.get_data(), axis=1)
 
 
-def row_of(figure, name):
-    (text,) = (text for text in figure.axes[0].texts if text.get_text() == name)
-    return text.get_position()[1]
+def row_of(figure, name, place=0):
+    """Where the line of this name is; `place` counts those that share it, from above."""
+    texts = [text for text in figure.axes[0].texts if text.get_text() == name]
+    return sorted(text.get_position()[1] for text in texts)[place]
 
 
 def marks(axes, row):

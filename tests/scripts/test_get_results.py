@@ -139,7 +139,7 @@ def test_the_best_is_bold_among_runs_of_the_same_split(tmp_path):
     assert [line["AUROC"] for line in found] == ["0.700", "**0.800**", "**0.800**", "0.900"]
     gaps = [line["equal opportunity difference"] for line in found]
     assert gaps == ["0.300", "**0.200**", "–", "0.100"]
-    assert [line["log-loss"] for line in found] == ["**0.700**", "0.800", "0.800", "0.900"]
+    assert [line["log loss"] for line in found] == ["**0.700**", "0.800", "0.800", "0.900"]
     for same in ("selection rate", "accuracy"):  # no direction; no difference
         assert not any("*" in line[same] for line in found)
     assert (tmp_path / "results.tex").read_text().count(r"\textbf{0.800}") == 2
