@@ -545,7 +545,10 @@ def test_eval_reads_either_form_of_predictions(tiny_run, demo, tmp_path, capsys)
     csv = demo / "isic2020" / "ISIC_2020_full.csv"
     argv = ["--predictions_csv", tmp_path / "p.csv", "--skin_color_csv", csv]
     melanoma_eval.main([*map(str, argv), "--output_dir", str(tmp_path)])
-    found = json.loads(next(tmp_path.glob("*_p_eval/metrics.json")).read_text())["p"]
+    (path,) = tmp_path.glob("*_p_eval/evaluation_metrics.json")
+    found = json.loads(path.read_text())["overall"]
     logged = json.loads((tiny_run / "metrics.json").read_text())["test"]
-    assert found == {key: value for key, value in logged.items() if key != "loss"}
+    for name, figure in found["metrics"].items():
+        assert figure["value"] == logged[name], name
+    assert (found["n"], found["confusion_matrix"]) == (logged["n"], logged["confusion_matrix"])
     assert "sensitivity" in capsys.readouterr().out

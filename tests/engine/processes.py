@@ -1,4 +1,4 @@
-"""Runs of the trainer in processes of their own: alone, several at once, stopped and killed."""
+"""Runs of the programs in processes of their own: alone, several at once, stopped and killed."""
 
 import os
 import socket
@@ -9,10 +9,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(settings: dict, count: int = 1, env: dict | None = None) -> list[subprocess.Popen]:
-    """`count` processes of one training with these flat settings, as torchrun starts them."""
+def start(
+    settings: dict, count: int = 1, env: dict | None = None, program: str = "melanoma_train.py"
+) -> list[subprocess.Popen]:
+    """`count` processes of one program with these flat settings, as torchrun starts them."""
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    command = [sys.executable, "melanoma_train.py", *flags]
+    command = [sys.executable, program, *flags]
     base = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **(env or {})}
     places = [{}]
     if count > 1:

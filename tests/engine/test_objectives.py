@@ -14,9 +14,11 @@ from src.artifact.export import export_onnx
 from src.artifact.network import load_checkpoint, load_contract, load_network
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.flags import load_config
 from src.datasets.datasets import LocalISICDataset
 from src.datasets.loading import load_table
 from src.engine.checks import check_table
+from src.engine.evaluate import test as judge_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
 from src.objectives.catalog import OBJECTIVES
@@ -44,6 +46,7 @@ def no_figures():
     """Drawing them takes longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("src.evaluation.report.plot_by_group", lambda *_: None)
+        patch.setattr("src.evaluation.evaluation_files.write_figures", lambda *_: [])
         yield
 
 
@@ -88,11 +91,17 @@ def own_model(settings):
 
 
 def judge(tmp_path, *flags):
-    """(predictions, metrics) that melanoma_eval.py writes."""
+    """(predictions, metrics by group) that melanoma_eval.py writes."""
     name = str(len(list(tmp_path.iterdir())))
-    melanoma_eval.main([*map(str, flags), "--output_dir", str(tmp_path), "--run_name", name])
-    (metrics,) = read(tmp_path / name / "metrics.json").values()
-    return pd.read_csv(tmp_path / name / "predictions_test.csv"), metrics
+    few = ["--n_draws", "100", "--output_dir", str(tmp_path), "--run_name", name]
+    melanoma_eval.main([*map(str, flags), *few])
+    evaluation = read(tmp_path / name / "evaluation_metrics.json")
+    parts = {"all": evaluation["overall"], **evaluation["groups"]["skin tone"]}
+    metrics = {
+        group: {metric: figure["value"] for metric, figure in part["metrics"].items()}
+        for group, part in parts.items()
+    }
+    return pd.read_csv(tmp_path / name / "predictions.csv"), metrics
 
 
 def read(path):
@@ -103,10 +112,6 @@ def probabilities(frame):
     return frame[["probability_benign", "probability_malignant"]].to_numpy()
 
 
-def numbers(metrics):
-    return {k: v for k, v in metrics.items() if isinstance(v, int | float) and k != "loss"}
-
-
 @pytest.mark.parametrize("call", [*OBJECTIVES.names(), *OWN, *SHIFTED])
 def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp_path, call):
     checkpoint, onnx = train_and_export(settings(objective=call))
@@ -115,10 +120,13 @@ def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp
     assert entry["valid"] == logged["valid"]
     assert np.isfinite([entry["train_loss"], logged["valid"]["loss"], logged["test"]["loss"]]).all()
     found, metrics = judge(tmp_path, "--checkpoint", checkpoint)
-    assert metrics == logged["test"]
+    trained = {"all": logged["test"], **logged["test"]["groups"]}
+    assert [*metrics] == [*trained]
+    for group, figures in metrics.items():
+        assert figures == {name: trained[group][name] for name in figures}
     of_onnx, metrics_of_onnx = judge(tmp_path, "--onnx_model_path", onnx)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
-    assert numbers(metrics_of_onnx) == pytest.approx(numbers(metrics), abs=1e-3)
+    assert metrics_of_onnx["all"] == pytest.approx(metrics["all"], abs=1e-3)
     assert {-1, 0, 1, 2, 3} == {*found["group"]}
 
 
@@ -194,10 +202,11 @@ def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
     cfg = settings(without_the_darkest, num_groups=3, objective=OWN[1])
     checkpoint, onnx = train_and_export(cfg)
     flags = ["--skin_color_csv", settings().data.skin_color_csv]
-    found, metrics = judge(tmp_path, "--checkpoint", checkpoint, *flags)
+    found, _ = judge(tmp_path, "--checkpoint", checkpoint, *flags)
     of_onnx, _ = judge(tmp_path, "--onnx_model_path", onnx, *flags)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
-    assert np.isfinite(metrics["loss"])
+    flags += ["--test", "--checkpoint", str(checkpoint), "--output_dir", str(tmp_path)]
+    assert np.isfinite(judge_checkpoint(load_config(flags, cfg.flat()))["test"]["loss"])
     argv = ["--onnx_model_path", onnx, "--output_csv", tmp_path / "p.csv", "--probabilities"]
     argv += ["--input_folder", Path(cfg.data.data_path) / "test" / "benign"]
     assert predict.main(list(map(str, argv))) == 0
