@@ -1,0 +1,119 @@
+"""Files to judge, and the evaluations of them, each made once."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import melanoma_eval
+from tests.evaluation.drawn_predictions import lesion_image
+from tests.evaluator.readings import strict_json
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory):
+    """Judge with these flags; (the folder, the evaluation). Figures only where they are wanted."""
+    output, found = tmp_path_factory.mktemp("judged"), {}
+
+    def judge(*flags, figures=False, again=False):
+        key = (*map(str, flags), figures, again)
+        if key not in found:
+            folder = output / str(len(found))
+            few = [] if "--n_draws" in flags else ["--n_draws", "100"]
+            few += ["--output_dir", str(output), "--run_name", folder.name]
+            with pytest.MonkeyPatch.context() as patch:
+                if not figures:
+                    patch.setattr("src.evaluation.evaluation_files.write_figures", lambda *_: [])
+                melanoma_eval.main([*map(str, flags), *few])
+            found[key] = folder, strict_json(folder / "evaluation_metrics.json")
+        return found[key]
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def isic_csv(demo):
+    return demo / "isic2020" / "ISIC_2020_full.csv"
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Drawn files: test.csv, valid.csv, other.csv, and the metadata of their images in two forms.
+
+    `other.csv` is a worse model on the images of test.csv, in another order and without suffixes.
+    """
+    folder, rng = tmp_path_factory.mktemp("drawn"), np.random.default_rng(7)
+    n = 300
+    labels, noise = (rng.random(n) < 0.35).astype(int), rng.normal(size=n)
+    names = [f"IMG_{row:04}.jpg" for row in range(n)]
+    rows = {
+        name: scored(names, labels, gain * labels - 0.7 + noise + rng.normal(size=n))
+        for name, gain in (("this", 2.0), ("other", 0.5))
+    }
+    rows["this"][: n // 2].to_csv(folder / "valid.csv", index=False)
+    rows["this"][n // 2 :].to_csv(folder / "test.csv", index=False)
+    other = rows["other"][n // 2 :].sample(frac=1, random_state=0)
+    other["image_name"] = other["image_name"].str.removesuffix(".jpg")
+    other.to_csv(folder / "other.csv", index=False)
+    table = pd.DataFrame({"image_id": names, "group": rng.choice([0, 1, 2, ""], size=n)})
+    table["patient_id"] = [f"P{patient}" for patient in rng.integers(n // 4, size=n)]
+    table["clinic"] = rng.choice(["A", "B", "C"], size=n)
+    table["sex"] = rng.choice(["female", "male", "unknown"], size=n, p=[0.5, 0.4, 0.1])
+    table["age_approx"] = rng.integers(4, 17, size=n) * 5.0
+    table.to_csv(folder / "table.csv", sep=";", decimal=",", index=False)
+    table.rename(columns={"image_id": "picture"}).to_csv(folder / "renamed.csv", index=False)
+    return folder
+
+
+def scored(names, labels, score):
+    """The lines of a predictions CSV of these logits."""
+    malignant = 1 / (1 + np.exp(-score))
+    columns = {"image_name": names, "target": (malignant >= 0.5).astype(int), "label": labels}
+    columns |= {"probability_benign": 1 - malignant, "probability_malignant": malignant}
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture(scope="session")
+def base(drawn):
+    """The flags that judge test.csv."""
+    return ["--predictions_csv", drawn / "test.csv", "--metadata_csv", drawn / "table.csv"]
+
+
+@pytest.fixture(scope="session")
+def fit(base, drawn):
+    return [*base, "--valid_predictions_csv", drawn / "valid.csv"]
+
+
+@pytest.fixture(scope="session")
+def table(drawn):
+    """The metadata of the judged images, in their order."""
+    rows = pd.read_csv(drawn / "table.csv", sep=";", decimal=",")[150:]
+    return rows.reset_index(drop=True)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tiny_run):
+    return tiny_run / "best_checkpoint.pth"
+
+
+@pytest.fixture(scope="session")
+def twice(tiny_onnx, tmp_path_factory):
+    """A folder with the same model twice."""
+    folder = tmp_path_factory.mktemp("twice")
+    for name in ("a", "b"):
+        shutil.copy(tiny_onnx, folder / f"{name}.onnx")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def full(judge, fit, drawn, tmp_path_factory):
+    """(folder, evaluation) with every section and every file."""
+    images = tmp_path_factory.mktemp("images")
+    for row in range(150, 300):
+        picture = cv2.resize(lesion_image(f"{row}"), (32, 24))
+        assert cv2.imwrite(str(images / f"IMG_{row:04}.png"), picture)
+    flags = ["--threshold", "max_f1", "--group_thresholds", "--calibration", "temperature"]
+    flags += ["--group_by", "sex", "age_approx:30,60", "sex*group", "--image_folder", images]
+    return judge(*fit, *flags, figures=True)

@@ -1,0 +1,88 @@
+"""All files of an evaluation, which say the same."""
+
+import re
+
+import cv2
+import pandas as pd
+import pytest
+
+from src.evaluation.fairness import evaluate
+from src.evaluation.metrics import compute_metrics
+from src.inference.prediction_csv import read_predictions
+from tests.evaluator.readings import read_events, same, values
+
+FIGURES = "confusion_matrix roc_curves pr_curves per_class_metrics calibration_curve"
+FIGURES += " fairness_by_group hard_cases"
+TEXTS = {"evaluation_metrics.json", "metrics_by_group.csv", "predictions.csv", "report.html"}
+
+
+def test_all_files_are_there(full):
+    folder, _ = full
+    figures = {f"{name}.png" for name in FIGURES.split()}
+    assert {path.name for path in folder.iterdir()} == {*TEXTS, *figures, "logs"}
+    for name in figures:
+        image = cv2.imread(str(folder / name))
+        assert min(image.shape[:2]) > 100 and image.std() > 5, name
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") >= len(figures)
+    assert "Not a medical device" in page and "test.csv" in page
+
+
+def test_the_table_by_group_says_what_the_json_says(full):
+    folder, evaluation = full
+    lines = pd.read_csv(folder / "metrics_by_group.csv").set_index(["attribute", "group"])
+    parts = {("all", "all"): evaluation["overall"]}
+    for attribute, levels in evaluation["groups"].items():
+        parts |= {(attribute, level): part for level, part in levels.items()}
+    assert lines.index.tolist() == [*parts]
+    for place, part in parts.items():
+        line = lines.loc[place]
+        assert [line["n"], line["n_malignant"], line["n_units"]] == [
+            part[name] for name in ("n", "n_malignant", "n_units")
+        ]
+        for name, figure in part["metrics"].items():
+            for key, column in (("value", ""), ("low", "_low"), ("high", "_high")):
+                assert same(figure[key], line[name + column]), (place, name, key)
+
+
+def test_the_predictions_written_are_those_judged(full):
+    folder, evaluation = full
+    metrics = compute_metrics(read_predictions(folder / "predictions.csv", None))
+    for name, value in values(evaluation["overall"]).items():
+        assert same(value, metrics[name]), name
+
+
+def test_the_events_hold_each_metric_and_figure(full):
+    folder, evaluation = full
+    events = read_events(folder / "logs")
+    parts = {"all/all": evaluation["overall"]}
+    for attribute, levels in evaluation["groups"].items():
+        parts |= {f"{attribute}/{level}": part for level, part in levels.items()}
+    for place, part in parts.items():
+        for name, value in values(part).items():
+            tag = re.sub(r"[^-/\w.]", "_", f"{place}/{name}")  # as TensorBoard has it
+            assert (tag in events) == (value is not None)
+            assert value is None or events[tag].simple_value == pytest.approx(value)
+    gap = evaluation["gaps"]["sex"]["malignant"]["demographic_parity_difference"]["value"]
+    assert events["sex/demographic_parity_difference"].simple_value == pytest.approx(gap)
+    for name in FIGURES.split():
+        assert events[name].image.encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_an_evaluation_is_what_fairness_measures(judge, base):
+    folder, evaluation = judge(*base, "--min_group", "1")
+    wanted = evaluate(read_predictions(folder / "predictions.csv", None))
+    assert evaluation["overall"]["n"] == wanted["n"] == 150
+    parts = {"all": (evaluation["overall"], wanted)}
+    tones = evaluation["groups"]["skin tone"]
+    assert list(tones) == list(wanted["groups"])
+    parts |= {level: (part, wanted["groups"][level]) for level, part in tones.items()}
+    for level, (part, metrics) in parts.items():
+        assert part["confusion_matrix"] == metrics["confusion_matrix"]
+        for name, value in values(part).items():
+            assert same(value, metrics[name]), (level, name)
+    gaps = evaluation["gaps"]["skin tone"]["malignant"]
+    for name in ("demographic_parity_difference", "equal_opportunity_difference"):
+        assert gaps[name]["value"] == pytest.approx(wanted[name]) and gaps[name]["value"] > 0
+    judged = gaps["rates"]["true_positive_rate"]["groups"]
+    assert judged == wanted["equal_opportunity_groups"]

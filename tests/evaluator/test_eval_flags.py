@@ -1,0 +1,245 @@
+"""Every flag of melanoma_eval.py does what it says."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from src.evaluation.calibration import equal_width_edges, reliability, top_label
+from src.evaluation.fairness import subset
+from src.evaluation.metrics import compute_metrics
+from src.evaluation.thresholds import choose_threshold
+from src.inference.prediction_csv import read_predictions
+from src.scripts.evaluation_inputs import Judging
+from tests.evaluator.readings import limits, measured, same, values
+
+
+def test_metadata_bring_groups_and_patients(judge, drawn, base):
+    _, bare = judge("--predictions_csv", drawn / "test.csv")
+    _, known = judge(*base)
+    assert (bare["source"]["unit"], bare["groups"]) == ("image", {})
+    assert known["source"]["unit"] == "patient_id" and "skin tone" in known["groups"]
+    assert values(bare["overall"]) == values(known["overall"])
+    assert limits(bare["overall"]) != limits(known["overall"])
+
+
+def test_the_metadatas_image_column_is_named(judge, drawn, base):
+    flags = ["--predictions_csv", drawn / "test.csv", "--metadata_csv", drawn / "renamed.csv"]
+    _, found = judge(*flags, "--metadata_image_column", "picture")
+    assert found == judge(*base)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "level_of"),
+    [
+        ("sex", "sex", lambda t: t["sex"]),
+        (
+            "age_approx:30,60",
+            "age_approx",
+            lambda t: pd.cut(t["age_approx"], [0, 30, 60, 99], right=False).cat.rename_categories(
+                ["<30", "30–59", "≥60"]
+            ),
+        ),
+        (
+            "sex*clinic",
+            "sex × clinic",
+            lambda t: (t["sex"] + " × " + t["clinic"]).where(t["sex"] != "unknown", "unknown"),
+        ),
+    ],
+)
+def test_groups_are_those_of_the_column(judge, base, table, text, name, level_of):
+    folder, evaluation = judge(*base, "--group_by", text)
+    predictions = read_predictions(folder / "predictions.csv", None)
+    assert list(evaluation["groups"]) == ["skin tone", name]
+    levels = np.array(level_of(table).astype(str))
+    assert {*evaluation["groups"][name]} == {*levels}
+    for level, part in evaluation["groups"][name].items():
+        wanted = compute_metrics(subset(predictions, levels == level))
+        assert part["n"] == wanted["n"] > 0
+        for metric, value in values(part).items():
+            assert same(value, wanted[metric]), (level, metric)
+
+
+def test_tones_may_be_named_among_the_groups(judge, base):
+    _, found = judge(*base, "--group_by", "clinic", "group")
+    assert list(found["groups"]) == ["clinic", "skin tone"]
+    assert found["groups"]["skin tone"] == judge(*base)[1]["groups"]["skin tone"]
+
+
+def test_intervals_resample_the_column_that_is_named(judge, base, table):
+    _, one = judge(*base)
+    _, two = judge(*base, "--resample_by", "clinic")
+    assert one["overall"]["n_units"] == table["patient_id"].nunique()
+    assert (two["source"]["unit"], two["overall"]["n_units"]) == ("clinic", 3)
+    assert values(one["overall"]) == values(two["overall"])
+    assert limits(one["overall"]) != limits(two["overall"])
+
+
+@pytest.mark.parametrize(("flag", "number"), [("n_draws", 150), ("seed", 1)])
+def test_draws_and_their_seed_move_intervals_alone(judge, base, flag, number):
+    _, one = judge(*base)
+    _, two = judge(*base, f"--{flag}", number)
+    assert two["settings"][flag] == number != one["settings"][flag]
+    assert values(one["overall"]) == values(two["overall"])
+    assert limits(one["overall"]) != limits(two["overall"])
+
+
+def test_the_same_seed_gives_the_same_bytes(judge, fit):
+    flags = [*fit, "--threshold", "youden", "--seed", "5"]
+    one, two = (judge(*flags, again=again)[0] for again in (False, True))
+    assert one != two
+    for name in ("evaluation_metrics.json", "metrics_by_group.csv", "report.html"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+def test_small_groups_enter_no_gap(judge, base, table):
+    _, one = judge(*base)
+    _, two = judge(*base, "--min_group", "45")
+    rates = [e["gaps"]["skin tone"]["malignant"]["rates"]["selection_rate"] for e in (one, two)]
+    sizes = {level: part["n"] for level, part in one["groups"]["skin tone"].items()}
+    sizes.pop("unknown")
+    assert rates[0]["groups"] == [*sizes] and rates[0]["left_out"] == []
+    assert rates[1]["groups"] == [level for level, n in sizes.items() if n >= 45]
+    assert rates[1]["left_out"] == [level for level, n in sizes.items() if n < 45] != []
+
+
+def test_the_bins_are_as_many_as_asked_for(judge, fit):
+    folder, found = judge(*fit, "--n_bins", "4", "--calibration", "temperature")
+    rows = read_predictions(folder / "predictions.csv", None)
+    case = top_label(rows.labels, rows.probabilities)
+    ece = reliability(*case, equal_width_edges(4)).ece
+    calibration = found["calibration"]
+    assert len(calibration["equal_width"]["bins"]) == len(calibration["positive"]["bins"]) == 4
+    after = calibration["temperature"]["after"]["ece"]
+    for said in (calibration["equal_width"]["ece"], found["overall"]["metrics"]["ece"]["value"]):
+        assert said == pytest.approx(ece) == after
+
+
+@pytest.mark.parametrize("rule", ["temperature", "temperature(by='group')"])
+def test_a_temperature_scales_the_probabilities(judge, base, fit, rule):
+    folder, found = judge(*fit, "--min_group", "20", "--calibration", rule)
+    temperature = found["calibration"]["temperature"]
+    assert (temperature["rule"], temperature["n_fitted"]) == (rule, 150)
+    assert bool(temperature["groups"]) == ("group" in rule)
+    frames = [pd.read_csv(path / "predictions.csv") for path in (judge(*base)[0], folder)]
+    before, after = (
+        np.log(frame["probability_malignant"] / frame["probability_benign"]) for frame in frames
+    )
+    by_group = dict(enumerate(temperature["groups"].values()))
+    expected = [by_group.get(group, temperature["value"]) for group in frames[1]["group"]]
+    np.testing.assert_allclose(before / after, expected, rtol=1e-6)
+    assert frames[0]["target"].tolist() == frames[1]["target"].tolist()
+    assert judge(*base)[1]["calibration"]["temperature"] is None
+
+
+def test_a_threshold_is_found_on_validation_rows(judge, base, fit, drawn):
+    folder, found = judge(*fit, "--threshold", "sensitivity(least=0.95)")
+    valid = pd.read_csv(drawn / "valid.csv")
+    score = valid["probability_malignant"].to_numpy()
+    wanted = choose_threshold("sensitivity(least=0.95)", valid["label"].to_numpy() == 1, score)
+    assert found["threshold"]["value"] == pytest.approx(wanted, abs=1e-12)
+    assert found["threshold"]["groups"] == found["threshold"]["cost"] == {}
+    frame = pd.read_csv(folder / "predictions.csv")
+    assert (frame["target"] == (frame["probability_malignant"] >= wanted)).all()
+    _, plain = judge(*base)
+    assert plain["threshold"] is None
+    assert values(plain["overall"])["malignant_recall"] < 0.9
+    assert values(found["overall"])["malignant_recall"] > 0.9
+
+
+def test_group_thresholds_print_their_cost(judge, fit):
+    flags = ["--threshold", "youden", "--min_group", "5"]
+    folder, found = judge(*fit, *flags, "--group_thresholds")
+    threshold, frame = found["threshold"], pd.read_csv(folder / "predictions.csv")
+    by_group = dict(enumerate(threshold["groups"].values()))
+    expected = [by_group.get(group, threshold["value"]) for group in frame["group"]]
+    assert (frame["target"] == (frame["probability_malignant"] >= expected)).all()
+    _, single = judge(*fit, *flags)
+    for cost, evaluation in (("one_threshold", single), ("by_group", found)):
+        figures = values(evaluation["overall"])
+        gaps = evaluation["gaps"]["skin tone"]["malignant"]
+        for name, value in threshold["cost"][cost].items():
+            assert same(figures[name] if name in figures else gaps[name]["value"], value), name
+
+
+def test_other_validation_rows_give_another_threshold(judge, base, drawn, tmp_path):
+    rows = pd.read_csv(drawn / "valid.csv")
+    rows[:90].to_csv(tmp_path / "few.csv", index=False)
+    found = []
+    for csv, n_rows in ((drawn / "valid.csv", 150), (tmp_path / "few.csv", 90)):
+        flags = ["--valid_predictions_csv", csv, "--threshold", "max_f1"]
+        found.append(judge(*base, *flags)[1]["threshold"])
+        assert found[-1]["n_fitted"] == n_rows
+    assert found[0]["value"] != found[1]["value"]
+
+
+def test_a_checkpoint_is_fitted_on_its_own_validation_rows(judge, checkpoint):
+    csv = checkpoint.parent / "predictions_valid.csv"
+    _, found = judge("--checkpoint", checkpoint, "--threshold", "youden")
+    rows = read_predictions(csv, None)
+    wanted = choose_threshold("youden", rows.labels == 1, rows.probabilities[:, 1])
+    assert found["threshold"]["value"] == pytest.approx(wanted, abs=1e-12)
+    assert found["threshold"]["n_fitted"] == len(rows.labels)
+
+
+def test_another_csv_is_compared(judge, base, drawn):
+    folder, found = judge(*base, "--compare", drawn / "other.csv", "--group_by", "sex")
+    this = compute_metrics(read_predictions(folder / "predictions.csv", None))
+    other = compute_metrics(read_predictions(drawn / "other.csv", None))
+    comparison = found["comparison"]
+    assert (comparison["name"], comparison["n"]) == ("other.csv", 150)
+    for name, figure in comparison["differences"].items():
+        assert same(figure["value"], this[name] - other[name]), name
+    assert comparison["differences"]["auroc"]["low"] > 0, "it is the better model"
+    auroc = comparison["differences"]["auroc"]["value"]
+    assert comparison["delong"]["value"] == pytest.approx(auroc, abs=1e-12)
+    assert {*comparison["by_group"]["sex"]} == {"female", "male", "unknown"}
+    wrong = comparison["mcnemar"]["all"]
+    more = wrong["only_this_right"] - wrong["only_other_right"]
+    assert more == pytest.approx(150 * (this["accuracy"] - other["accuracy"]))
+    assert measured(found, ["overall"]) == measured(judge(*base)[1], ["overall"])
+
+
+@pytest.mark.parametrize("what", ["csv", "onnx", "folder", "checkpoint"])
+@pytest.mark.parametrize("source", ["checkpoint", "predictions_csv"])
+def test_a_model_is_compared_with_itself(
+    judge, checkpoint, tiny_onnx, twice, isic_csv, source, what
+):
+    csv = checkpoint.parent / "predictions_test.csv"
+    others = {"csv": csv, "onnx": tiny_onnx, "folder": twice, "checkpoint": checkpoint}
+    judged = {"checkpoint": checkpoint, "predictions_csv": csv}[source]
+    _, found = judge(f"--{source}", judged, "--metadata_csv", isic_csv, "--compare", others[what])
+    comparison = found["comparison"]
+    assert comparison["name"] == others[what].name
+    for name in ("malignant_recall", "auroc", "brier"):
+        assert comparison["differences"][name]["value"] == pytest.approx(0, abs=1e-3)
+    assert comparison["mcnemar"]["all"]["p"] == 1
+
+
+@pytest.mark.parametrize("what", ["onnx", "csv"])
+def test_a_compared_model_is_fitted_on_its_own_validation_rows(judge, checkpoint, tiny_onnx, what):
+    """Without a threshold of its own, as low as its probabilities, it would find nothing."""
+    csv, valid = (checkpoint.parent / f"predictions_{split}.csv" for split in ("test", "valid"))
+    others = {"onnx": [tiny_onnx], "csv": [csv, "--valid_predictions_csv", valid]}
+    flags = ["--threshold", "youden", "--compare", *others[what]]
+    _, found = judge("--checkpoint", checkpoint, *flags)
+    assert values(found["overall"])["malignant_recall"] > 0.3
+    figure = found["comparison"]["differences"]["malignant_recall"]
+    assert figure["value"] == pytest.approx(0, abs=0.06), "but for the last digit of a score"
+
+
+def test_wrong_images_are_shown_where_their_files_are(full):
+    folder, evaluation = full
+    assert evaluation["hard_cases"]
+    picture = cv2.imread(str(folder / "hard_cases.png")).astype(int)
+    is_gray = np.ptp(picture, axis=2) < 12
+    assert is_gray.mean() < 0.95, "lesions are drawn in colors of skin"
+
+
+def test_every_flag_is_tested():
+    files = Path(__file__).parent.glob("*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    assert [f.name for f in fields(Judging) if f"--{f.name}" not in text] == []

@@ -1,0 +1,128 @@
+"""What melanoma_eval.py refuses: one line, exit code 2, nothing written."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+import melanoma_eval
+from src.core.errors import run_main
+
+
+@pytest.fixture
+def refuse(capsys, tmp_path):
+    """Judge with flags that must be refused, with nothing written; the one line that is said."""
+
+    def refuse(*flags):
+        argv = [*map(str, flags), "--output_dir", str(tmp_path / "out")]
+        with pytest.raises(SystemExit) as stop:
+            run_main(lambda _: melanoma_eval.main(argv))
+        said = capsys.readouterr()
+        assert stop.value.code == 2, said
+        lines = said.err.strip().splitlines()
+        assert len(lines) == 1 and lines[0].startswith("error: "), lines
+        assert not (tmp_path / "out").exists() and said.out == ""
+        return lines[0]
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("--group_thresholds", "--group_thresholds: expected the rule that finds them"),
+        ("--threshold youden", "--threshold: expected validation rows to fit on"),
+        ("--calibration temperature", "--calibration: expected validation rows to fit on"),
+        ("--valid_predictions_csv VALID", "expected --calibration or --threshold to fit"),
+        ("--valid_predictions_csv VALID --threshold youdn", "did you mean 'youden'"),
+        ("--valid_predictions_csv VALID --threshold sensitivity(leest=1)", "did you mean 'least'"),
+        ("--valid_predictions_csv VALID --threshold sensitivity(least=2)", "at most 1"),
+        ("--valid_predictions_csv VALID --threshold __import__('os')", "expected name"),
+        ("--valid_predictions_csv VALID --calibration temprature", "did you mean 'temperature'"),
+        ("--valid_predictions_csv VALID --calibration temperature(by='x')", "'all' or 'group'"),
+        ("--valid_predictions_csv TEST --threshold youden", "150 of its images are judged too"),
+        ("--valid_predictions_csv OTHER --threshold youden", "150 of its images are judged too"),
+        ("--valid_predictions_csv VALID --threshold youden --compare OTHER", "two CSVs as they"),
+        ("--group_by sexx", "--metadata_csv FILE"),
+        ("--metadata_csv TABLE --group_by sexx", "did you mean 'sex'"),
+        ("--metadata_csv TABLE --group_by sex*clinc", "did you mean 'clinic'"),
+        ("--metadata_csv TABLE --group_by patient_id", "too many"),
+        ("--metadata_csv TABLE --group_by age_approx:x", "expected numbers behind the colon"),
+        (
+            "--metadata_csv TABLE --group_by age_approx:30 age_approx:60",
+            "age_approx is there twice",
+        ),
+        ("--resample_by clinic", "--resample_by: expected the table with it"),
+        ("--metadata_csv TABLE --resample_by clinics", "did you mean 'clinic'"),
+        ("--metadata_csv TABLE --metadata_image_column images", "did you mean 'image_id'"),
+        ("--metadata_csv NOWHERE.csv", "NOWHERE.csv: no such file"),
+        ("--image_folder NOWHERE", "NOWHERE: no such folder"),
+        ("--compare NOWHERE.csv", "NOWHERE.csv: no such file"),
+        ("--compare NOWHERE.onnx", "NOWHERE.onnx: no such ONNX file"),
+        ("--compare NOWHERE.pth", "NOWHERE.pth: no such checkpoint"),
+        ("--compare FOLDER", "no ONNX files in it"),
+        ("--compare VALID", "--compare: it has no prediction for 150 images"),
+        ("--compare MORE", "--compare: it also predicts 150 images"),
+        ("--n_draws 99", "--n_draws 99: expected 100 to 100,000"),
+        ("--n_draws 1000000000", "expected 100 to 100,000"),
+        ("--n_draws many", "--n_draws is 'many': expected a whole number"),
+        ("--n_bins 1", "--n_bins 1: expected 2 to 1,000"),
+        ("--min_group 0", "--min_group 0: expected 1 to"),
+        ("--seed -1", "--seed -1: expected 0"),
+        ("--voting softt", "expected soft or majority; did you mean 'soft'"),
+        ("--grup_by sex", "did you mean 'group_by'"),
+        ("--device cuda", "judged on the CPU"),
+    ],
+)
+def test_mistakes_end_in_one_line_with_nothing_written(refuse, drawn, tmp_path, flags, expected):
+    more = pd.concat([pd.read_csv(drawn / f"{name}.csv") for name in ("test", "valid")])
+    more.to_csv(tmp_path / "more.csv", index=False)
+    files = {"MORE": tmp_path / "more.csv", "FOLDER": drawn}
+    files |= {name.upper(): drawn / f"{name}.csv" for name in ("test", "valid", "other", "table")}
+    words = [files.get(word, word) for word in flags.split(" ")]
+    assert expected in refuse("--predictions_csv", drawn / "test.csv", *words)
+
+
+def test_one_source_is_judged(refuse, drawn, checkpoint, tiny_onnx):
+    assert "expected one of --checkpoint, --onnx_model_path, --predictions_csv; found 0" in refuse()
+    sources = ["--checkpoint", checkpoint, "--onnx_model_path", tiny_onnx]
+    assert "found 2 of them" in refuse(*sources)
+    assert "found 3 of them" in refuse(*sources, "--predictions_csv", drawn / "test.csv")
+    assert "found 0 of them" in refuse("--compare", drawn / "test.csv")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--image_folder", "x"],
+        ["--label_column", "x"],
+        ["--probability_columns", "x", "y"],
+        ["--valid_predictions_csv", "x.csv", "--threshold", "youden"],
+    ],
+)
+def test_flags_of_a_csv_go_with_a_csv(refuse, checkpoint, flags):
+    line = refuse("--checkpoint", checkpoint, *flags)
+    assert line == f"error: {flags[0]}: expected with --predictions_csv only"
+
+
+def test_ensembles_that_are_none(refuse, tiny_onnx, tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    assert "no ONNX files in it" in refuse("--onnx_model_path", folder)
+    shutil.copy(tiny_onnx, folder / "a.onnx")
+    (folder / "b.onnx").write_text("no model")
+    assert "b.onnx: not a usable ONNX model" in refuse("--onnx_model_path", folder)
+
+
+def test_other_images_are_not_compared(refuse, drawn, checkpoint):
+    line = refuse("--checkpoint", checkpoint, "--compare", drawn / "test.csv")
+    assert "--compare: it has no prediction for" in line
+
+
+@pytest.mark.parametrize("fit", [["--threshold", "youden"], ["--calibration", "temperature"]])
+def test_decisions_alone_are_fitted_to_nothing(refuse, drawn, tmp_path, fit):
+    rows = pd.read_csv(drawn / "test.csv")[["image_name", "target", "label"]]
+    rows.to_csv(tmp_path / "d.csv", index=False)
+    flags = ["--predictions_csv", tmp_path / "d.csv", "--classes", "benign", "malignant"]
+    line = refuse(*flags, "--valid_predictions_csv", drawn / "valid.csv", *fit)
+    assert "found only decisions" in line
