@@ -102,7 +102,9 @@ def evaluation_summary(evaluation: dict) -> str:
     for attribute, levels in evaluation["groups"].items():
         gaps = evaluation["gaps"][attribute][positive]
         lines += [f"by {attribute}:", *(_line(f"  {name}", part) for name, part in levels.items())]
-        lines += [f"  {label} {interval_text(gaps[name], 3)}" for name, label in SUMMARY_GAPS.items()]
+        lines += [
+            f"  {label} {interval_text(gaps[name], 3)}" for name, label in SUMMARY_GAPS.items()
+        ]
     if evaluation["comparison"]:
         differences = evaluation["comparison"]["differences"]
         lines.append(f"against {evaluation['comparison']['name']}:")

@@ -15,9 +15,10 @@ from src.preprocess.image import image_stem
 class Subject:
     """A model's predictions of a split, and of the validation rows where something is fitted.
 
-    `kind`, `name`, `split` and `model` say what was judged, blank where a CSV does not tell; `units` int [N], from 0, are the patient,
-    lesion or image of each row, `unit` says which; `images` are files by the stem of their names,
-    where they are known; `provenance` is what the model states of itself.
+    `kind`, `name`, `split` and `model` say what was judged, blank where a CSV does not tell;
+    `units` int [N], from 0, are the patient, lesion or image of each row, `unit` says which;
+    `images` are files by the stem of their names, where they are known; `provenance` is what the
+    model states of itself.
     """
 
     kind: str
