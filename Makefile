@@ -26,7 +26,7 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	echo "  drawn images      demo_data/isic2020, demo_data/ham10000"; \
 	echo "  run and metrics   $$out (metrics.json, by_group_test.png)"; \
 	echo "  checkpoint, ONNX  $$out/best_checkpoint.pth, .onnx"; \
-	echo "  ONNX evaluated    $${out}_eval"; \
+	echo "  ONNX evaluated    $${out}_eval (report.html is the page to read)"; \
 	echo "  predictions       $$out/predictions.csv"
 
 test: $(INSTALLED)  ## run all tests
