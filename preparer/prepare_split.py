@@ -13,9 +13,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from src.core.classes import BINARY_CLASSES
 from src.core.errors import UserError, refuse_in_words, run_main
 from src.core.files import replacing
-from src.datasets.adapters import BINARY_CLASSES, isic_rows
+from src.datasets.adapters import isic_rows
 from src.datasets.splits import assign_splits, describe_crossings
 from src.datasets.table import Table, csv_separator, make_table, read_csv
 

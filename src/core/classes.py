@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from src.core.errors import UserError
 
+BINARY_CLASSES = ("benign", "malignant")
 USUAL_NAMES = ("malignant", "mel", "melanoma")
 
 

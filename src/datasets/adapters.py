@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from src.core.classes import positive_index
+from src.core.classes import BINARY_CLASSES, positive_index
 from src.core.errors import UserError
 from src.core.registry import Registry
 from src.datasets.table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
@@ -13,7 +13,6 @@ from src.preprocess.image import IMAGE_SUFFIXES, list_images, masks_by_stem
 
 DATASETS = Registry("data set")
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-BINARY_CLASSES = ("benign", "malignant")
 NUMERIC_COLUMNS = ("group", "ita", "fold")
 
 

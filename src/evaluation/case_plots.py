@@ -18,42 +18,50 @@ from src.evaluation.figure_style import (
     short,
 )
 
-_MOST_COLUMNS = 4
+_MOST_COLUMNS, _MOST_CLASSES = 4, 30
 
 
 def plot_confusion(evaluation: dict, path: Path) -> None:
-    """Save a PNG: images by class and decision; the shade is the share of the class's images."""
+    """Save a PNG: images by class and decision; the shade is the share of the class's images.
+
+    Of more than 30 classes only the shades.
+    """
     classes = [short(name, 14) for name in evaluation["source"]["classes"]]
     counts = np.array(evaluation["overall"]["confusion_matrix"])
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    n = len(classes)
+    n_shown = min(len(classes), _MOST_CLASSES)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        shades = matplotlib.colormaps["Blues"]
-        image = axes.imshow(shares, cmap=shades, vmin=0, vmax=1)
-        size = max(6, min(10, 13 - 0.7 * n))
-        for row, column in np.ndindex(n, n):
-            _cell(axes, row, column, counts[row, column], shares[row, column], totals[row, 0], size)
-        labels = [f"{name}\n{total:,}" for name, total in zip(classes, totals[:, 0], strict=True)]
-        turned = {"rotation": 35, "ha": "right"} if n > 4 else {}
-        axes.set_xticks(range(n), classes, **turned)
-        axes.set_yticks(range(n), labels)
-        axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-        axes.grid(which="minor", color="white", linewidth=2)
+        image = axes.imshow(shares, cmap=matplotlib.colormaps["Blues"], vmin=0, vmax=1)
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         axes.set(xlabel="decision", ylabel="class and its images")
-        bar = figure.colorbar(
-            image, shrink=0.75, ticks=[0, 0.5, 1], format=lambda share, _: f"{100 * share:.0f} %"
-        )
+        if n_shown == len(classes):
+            _cells(axes, classes, counts, shares)
+        bar = figure.colorbar(image, shrink=0.75, ticks=[0, 0.5, 1])
+        bar.ax.set_yticklabels(["0 %", "50 %", "100 %"])
         bar.set_label("share of the class", color=SOFT_INK, fontsize=SMALL)
         bar.outline.set_visible(False)
 
-    side = max(3.6, 1.7 + 0.72 * n)
+    side = max(3.6, 1.7 + 0.72 * n_shown)
     save_figure(draw, (side + 1.3, side), path)
+
+
+def _cells(axes, classes: list[str], counts: np.ndarray, shares: np.ndarray) -> None:
+    """The classes along both axes, and in each cell its count and share."""
+    n, totals = len(classes), counts.sum(axis=1)
+    size = max(6, min(10, 13 - 0.7 * n))
+    for row, column in np.ndindex(n, n):
+        _cell(axes, row, column, counts[row, column], shares[row, column], totals[row], size)
+    labels = [f"{name}\n{total:,}" for name, total in zip(classes, totals, strict=True)]
+    turned = {"rotation": 35, "ha": "right"} if n > 4 else {}
+    axes.set_xticks(range(n), classes, **turned)
+    axes.set_yticks(range(n), labels)
+    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=2)
 
 
 def _cell(axes, row: int, column: int, count: int, share: float, total: int, size: float) -> None:

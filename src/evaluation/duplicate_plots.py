@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from src.core.files import replacing
+from src.evaluation.figure_style import printable
 
 _COLUMNS = 3
 _GAP = 0.04  # between the two images, of the first one's width
@@ -36,12 +37,7 @@ def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None
             axes.imshow(pair.first, extent=(0, width, height, 0))
             axes.imshow(pair.second, extent=(left, right, height, 0))
             axes.set(xlim=(0, right), ylim=(height, 0), aspect="equal")
-            axes.set_title(_printable(pair.caption), fontsize=8)
+            axes.set_title("\n".join(map(printable, pair.caption.split("\n"))), fontsize=8)
             axes.axis("off")
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=110, format="png")
-
-
-def _printable(text: str) -> str:
-    """The text in letters that the font has."""
-    return "".join(c if c == "\n" or (c.isprintable() and c < "\u0250") else "?" for c in text)

@@ -10,11 +10,15 @@ from tensorboardX import SummaryWriter
 
 from src.core.files import write_text
 from src.evaluation.evaluation_plots import write_figures
+from src.evaluation.figure_style import interval_text
+from src.evaluation.metrics import title_of
 from src.evaluation.report import to_strict_json
 from src.evaluation.report_page import report_page
 from src.evaluation.subject import Subject
 from src.preprocess.image import ImageError, read_image
 
+OVERALL_METRICS = ("accuracy", "balanced_accuracy", "malignant_precision", "malignant_f1", "auprc")
+OVERALL_METRICS += ("f1_macro", "auroc_macro", "brier", "ece")
 SUMMARY_METRICS = {
     "auroc": "AUROC",
     "malignant_recall": "sensitivity",
@@ -91,16 +95,19 @@ def read_case(subject: Subject, name: str) -> np.ndarray | None:
 def evaluation_summary(evaluation: dict) -> str:
     """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes."""
     positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
+    overall = evaluation["overall"]["metrics"]
+    told = [name for name in OVERALL_METRICS if name in overall]
     lines = [_line("all", evaluation["overall"])]
+    lines += [f"  {title_of(name):<34} {interval_text(overall[name], 3)}" for name in told]
     for attribute, levels in evaluation["groups"].items():
         gaps = evaluation["gaps"][attribute][positive]
         lines += [f"by {attribute}:", *(_line(f"  {name}", part) for name, part in levels.items())]
-        lines += [f"  {label} {_interval(gaps[name])}" for name, label in SUMMARY_GAPS.items()]
+        lines += [f"  {label} {interval_text(gaps[name], 3)}" for name, label in SUMMARY_GAPS.items()]
     if evaluation["comparison"]:
         differences = evaluation["comparison"]["differences"]
         lines.append(f"against {evaluation['comparison']['name']}:")
         lines += [
-            f"  {label} {_interval(differences[name])}, p {differences[name]['p']:.3f}"
+            f"  {label} {interval_text(differences[name], 3)}, p {differences[name]['p']:.3f}"
             for name, label in SUMMARY_METRICS.items()
         ]
     notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]
@@ -110,15 +117,8 @@ def evaluation_summary(evaluation: dict) -> str:
 def _line(name: str, part: dict) -> str:
     """Counts and the main figures, in columns."""
     figures = "  ".join(
-        f"{label} {_interval(part['metrics'][metric]):<22}"
+        f"{label} {interval_text(part['metrics'][metric], 3):<22}"
         for metric, label in SUMMARY_METRICS.items()
     )
     counts = f"n {part['n']:>6}  malignant {part['n_malignant']:>5}"
     return f"{name:<24} {counts}  {figures}".rstrip()
-
-
-def _interval(figure: dict) -> str:
-    if np.isnan(figure["value"]):
-        return "not defined"
-    interval = "" if np.isnan(figure["low"]) else f" ({figure['low']:.3f}–{figure['high']:.3f})"
-    return f"{figure['value']:.3f}{interval}"

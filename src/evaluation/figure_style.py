@@ -15,6 +15,7 @@ MAIN, WRONG = "#1f4e79", "#b5403a"
 CLASS_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d")
 DASHES = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)))
 SMALL = 8.5
+_SIGNS = "…≥≤–—"
 
 _LOOK = {
     "font.size": 9.5,
@@ -43,9 +44,13 @@ def save_figure(draw: Callable[[Figure], None], size: tuple[float, float], path:
 
 def short(text: str, longest: int = 28) -> str:
     """Text of a stranger's file on one line, in letters that the font has."""
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    is_known = [c in "…≥≤–—" or (c.isprintable() and c < "\u0250") for c in cut]
-    return "".join(c if known else "?" for c, known in zip(cut, is_known, strict=True))
+    return printable(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+def printable(text: str) -> str:
+    """The text in letters that the font has, others as `?`."""
+    known = (c if c in _SIGNS or (c.isprintable() and c < "\u0250") else "?" for c in text)
+    return "".join(known)
 
 
 def line_style(place: int) -> dict:

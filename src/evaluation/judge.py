@@ -107,7 +107,7 @@ def judge(sample: Sample, groupings: Sequence[Grouping], settings: Settings) -> 
             }
             for grouping in groupings
         },
-        "calibration": _calibration(predictions, settings),
+        "calibration": calibration_bins(predictions, settings.n_bins),
         "hard_cases": hard_cases(predictions),
         "notes": _notes(predictions),
         "group_notes": {
@@ -237,9 +237,11 @@ def _per_class(sample: Sample, settings: Settings) -> dict[str, dict]:
     return found
 
 
-def _calibration(predictions: Predictions, settings: Settings) -> dict[str, dict]:
+def calibration_bins(predictions: Predictions, n_bins: int) -> dict[str, dict]:
+    """`ece` and `bins` of the likeliest class, in bins of `equal_width` and of `equal_mass`, and of
+    the `positive` class."""
     names = {"ece": "equal_width", "ece_equal_mass": "equal_mass", "ece_malignant": "positive"}
-    found = reliabilities(predictions, settings.n_bins)
+    found = reliabilities(predictions, n_bins)
     return {names[name]: bins.to_dict() for name, bins in found.items()}
 
 

@@ -28,49 +28,44 @@ N_BINS = 15
 
 
 class Metric(NamedTuple):
-    """What a metric is called in tables, and whether a higher value is better (None: neither)."""
+    """What a metric is called in tables, whether a higher value is better (None: neither), and its
+    unit: `%` for shares, which a report tells in percent."""
 
     label: str
     higher_is_better: bool | None
+    unit: str = ""
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", True),
-    "balanced_accuracy": Metric("balanced accuracy", True),
-    "malignant_precision": Metric("precision", True),
-    "malignant_recall": Metric("sensitivity", True),
+    "accuracy": Metric("accuracy", True, "%"),
+    "balanced_accuracy": Metric("balanced accuracy", True, "%"),
+    "malignant_precision": Metric("precision", True, "%"),
+    "malignant_recall": Metric("sensitivity", True, "%"),
     "malignant_f1": Metric("F1", True),
-    "specificity": Metric("specificity", True),
-    "false_positive_rate": Metric("false-positive rate", False),
-    "false_negative_rate": Metric("false-negative rate", False),
-    "selection_rate": Metric("selection rate", None),
+    "specificity": Metric("specificity", True, "%"),
+    "false_positive_rate": Metric("false-positive rate", False, "%"),
+    "false_negative_rate": Metric("false-negative rate", False, "%"),
+    "selection_rate": Metric("selection rate", None, "%"),
     "auroc": Metric("AUROC", True),
     "auprc": Metric("AUPRC", True),
-    "sensitivity_at_specificity": Metric(f"sensitivity at {FIXED_RATE:.0%} specificity", True),
-    "specificity_at_sensitivity": Metric(f"specificity at {FIXED_RATE:.0%} sensitivity", True),
+    "sensitivity_at_specificity": Metric("sensitivity at 90 % specificity", True, "%"),
+    "specificity_at_sensitivity": Metric("specificity at 90 % sensitivity", True, "%"),
     "brier": Metric("Brier score", False),
-    "log_loss": Metric("log-loss", False),
+    "log_loss": Metric("log loss", False),
     "cohen_kappa": Metric("Cohen's κ", True),
     "matthews": Metric("Matthews correlation", True),
-    "ece": Metric("ECE, equal width", False),
-    "ece_equal_mass": Metric("ECE, equal mass", False),
-    "ece_malignant": Metric("ECE of the positive class", False),
+    "ece": Metric("calibration error", False),
+    "ece_equal_mass": Metric("calibration error, bins of equal size", False),
+    "ece_malignant": Metric("calibration error of the positive class", False),
 }
 MULTICLASS_METRICS = {
-    "precision_macro": Metric("macro precision", True),
-    "recall_macro": Metric("macro recall", True),
-    "f1_macro": Metric("macro F1", True),
-    "precision_weighted": Metric("weighted precision", True),
-    "recall_weighted": Metric("weighted recall", True),
-    "f1_weighted": Metric("weighted F1", True),
-    "auroc_macro": Metric("macro AUROC", True),
-}
-CLASS_METRICS = {
-    "precision": Metric("precision", True),
-    "recall": Metric("recall", True),
-    "f1": Metric("F1", True),
-    "auroc": Metric("AUROC", True),
-    "auprc": Metric("AUPRC", True),
+    "precision_macro": Metric("precision, mean of the classes", True, "%"),
+    "recall_macro": Metric("sensitivity, mean of the classes", True, "%"),
+    "f1_macro": Metric("F1, mean of the classes", True),
+    "precision_weighted": Metric("precision, weighted by class size", True, "%"),
+    "recall_weighted": Metric("sensitivity, weighted by class size", True, "%"),
+    "f1_weighted": Metric("F1, weighted by class size", True),
+    "auroc_macro": Metric("AUROC, mean of the classes", True),
 }
 # Names that can pick the best epoch, and whether a higher value is better.
 MONITORED = {
@@ -82,6 +77,12 @@ MONITORED = {
     for name, metric in (METRICS | MULTICLASS_METRICS).items()
     if metric.higher_is_better is not None
 }
+
+
+def title_of(name: str) -> str:
+    """What tables and figures call a metric."""
+    known = METRICS | MULTICLASS_METRICS
+    return known[name].label if name in known else name.replace("_", " ")
 
 
 def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
@@ -122,7 +123,7 @@ def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
 
 
 def class_metrics(predictions: Predictions) -> dict[str, dict]:
-    """`CLASS_METRICS` of each class against the rest, and its rows `n`, by the class's name."""
+    """Precision, recall, F1, AUROC and AUPRC of each class against the rest, and its rows `n`."""
     found = {}
     precision, recall, f1, support = _by_class(predictions)
     for c, name in enumerate(predictions.classes):

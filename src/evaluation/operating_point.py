@@ -7,6 +7,7 @@ import numpy as np
 from src.core.errors import UserError
 from src.evaluation.calibration import CALIBRATIONS, scaled
 from src.evaluation.fairness import rate_gap
+from src.evaluation.judge import calibration_bins
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.predictions import Predictions
 from src.evaluation.thresholds import choose_threshold, decide, group_thresholds
@@ -43,11 +44,11 @@ def calibrate(
         replace(table, probabilities=scaled(table.probabilities, temperatures[table.groups]))
         for table in (predictions, valid)
     ]
-    before, after = (compute_metrics(t, n_bins) for t in (predictions, scaled_tables[0]))
-    found = _fitted(rule, valid, temperatures) | {
-        name: {key: metrics[key] for key in ("ece", "log_loss")}
-        for name, metrics in (("before", before), ("after", after))
-    }
+    found = _fitted(rule, valid, temperatures)
+    for name, table in (("before", predictions), ("after", scaled_tables[0])):
+        metrics = compute_metrics(table, n_bins)
+        found[name] = {key: metrics[key] for key in ("ece", "log_loss")}
+    found["before"] |= calibration_bins(predictions, n_bins)
     return *scaled_tables, found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.core.classes import positive_index
+from src.core.classes import BINARY_CLASSES, positive_index
 from src.core.errors import UserError
 from src.core.files import replacing
 
@@ -65,9 +65,9 @@ def from_frame(
     """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
 
     Without such columns the probabilities are NaN, and so is what is measured on them; the classes
-    are then `classes`, else numbered. `positive` is as in `positive_index`.
-    Raises `UserError` for decisions and probabilities that are none, and for labels and groups
-    beyond the classes and `group_names`.
+    are then `classes`, else benign and malignant where there are two, else numbered. `positive` is
+    as in `positive_index`. Raises `UserError` for decisions and probabilities that are none, and
+    for labels and groups beyond the classes and `group_names`.
     """
     columns = probability_columns(frame)
     decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
@@ -80,7 +80,8 @@ def from_frame(
     decisions = decisions.astype(np.int64)
     unknown = np.full((len(frame), n_classes), np.nan)
     probabilities = _read_probabilities(frame[columns]) if columns else unknown
-    classes = classes or tuple(map(str, range(n_classes)))
+    numbered = BINARY_CLASSES if n_classes == 2 else tuple(map(str, range(n_classes)))
+    classes = classes or numbered
     return Predictions(
         names=frame["image_name"].astype(str).tolist(),
         labels=labels,

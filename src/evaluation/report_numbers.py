@@ -3,58 +3,43 @@
 import math
 from typing import NamedTuple
 
+from src.evaluation.fairness import RATES
+from src.evaluation.metrics import METRICS, MULTICLASS_METRICS
+
 _NARROW = "\u202f"  # a space that does not break, before a percent sign
 NOT_DEFINED = "not defined"
+# what decisions alone do not give
+_OF_PROBABILITIES = ("auroc", "auprc", "brier", "log_loss", "ece", "ece_equal_mass")
+_OF_PROBABILITIES += ("ece_malignant", "sensitivity_at_specificity", "specificity_at_sensitivity")
+_OF_PROBABILITIES += ("auroc_macro",)
 
 
-class Metric(NamedTuple):
-    """A metric's name for a reader, and its unit: `%` for shares, which are told in percent."""
+class Named(NamedTuple):
+    """A figure's name for a reader, and its unit: `%` for shares, which are told in percent."""
 
     title: str
     unit: str
 
 
-METRICS = {
-    "malignant_recall": Metric("Sensitivity", "%"),
-    "specificity": Metric("Specificity", "%"),
-    "malignant_precision": Metric("Precision", "%"),
-    "malignant_f1": Metric("F1", ""),
-    "accuracy": Metric("Accuracy", "%"),
-    "balanced_accuracy": Metric("Balanced accuracy", "%"),
-    "false_positive_rate": Metric("False-positive rate", "%"),
-    "false_negative_rate": Metric("False-negative rate", "%"),
-    "true_positive_rate": Metric("Sensitivity", "%"),
-    "selection_rate": Metric("Selection rate", "%"),
-    "f1": Metric("F1", ""),
-    "auroc": Metric("AUROC", ""),
-    "auprc": Metric("AUPRC", ""),
-    "sensitivity_at_specificity": Metric("Sensitivity at 90 % specificity", "%"),
-    "specificity_at_sensitivity": Metric("Specificity at 90 % sensitivity", "%"),
-    "brier": Metric("Brier score", ""),
-    "log_loss": Metric("Log loss", ""),
-    "ece": Metric("Calibration error", ""),
-    "ece_equal_mass": Metric("Calibration error, bins of equal size", ""),
-    "ece_malignant": Metric("Calibration error of the positive class", ""),
-    "cohen_kappa": Metric("Cohen's κ", ""),
-    "matthews": Metric("Matthews correlation", ""),
-    "auroc_macro": Metric("AUROC, mean of the classes", ""),
-    "precision_macro": Metric("Precision, mean of the classes", "%"),
-    "recall_macro": Metric("Sensitivity, mean of the classes", "%"),
-    "f1_macro": Metric("F1, mean of the classes", ""),
-    "precision_weighted": Metric("Precision, weighted by class size", "%"),
-    "recall_weighted": Metric("Sensitivity, weighted by class size", "%"),
-    "f1_weighted": Metric("F1, weighted by class size", ""),
-    "demographic_parity": Metric("Demographic parity (selection rate)", "%"),
-    "equal_opportunity": Metric("Equal opportunity (sensitivity)", "%"),
-    "equalized_odds": Metric("Equalized odds (sensitivity or false alarms)", "%"),
-    "equal_opportunity_difference": Metric("Equal-opportunity difference", "%"),
-    "equalized_odds_difference": Metric("Equalized-odds difference", "%"),
+GAPS = {
+    "demographic_parity": "demographic parity (selection rate)",
+    "equal_opportunity": "equal opportunity (sensitivity)",
+    "equalized_odds": "equalized odds (sensitivity or false alarms)",
+    "equal_opportunity_difference": "equal-opportunity difference",
+    "equalized_odds_difference": "equalized-odds difference",
 }
 
 
-def metric(name: str) -> Metric:
-    """What is known of a metric; one of another name is told under it, as a plain number."""
-    return METRICS.get(name, Metric(name.replace("_", " "), ""))
+def metric(name: str) -> Named:
+    """What a metric, a rate or a gap is called; another is told under its name, as a number."""
+    metrics = METRICS | MULTICLASS_METRICS
+    if name in metrics:
+        label, _, unit = metrics[name]
+    elif name in RATES:
+        label, unit = RATES[name].label, "" if name == "f1" else "%"
+    else:
+        label, unit = GAPS.get(name, name.replace("_", " ")), "%" if name in GAPS else ""
+    return Named(label[:1].upper() + label[1:], unit)
 
 
 def is_known(value: float | None) -> bool:
@@ -149,7 +134,7 @@ def why_undefined(name: str, part: dict, positives: str) -> str:
         return f"only {positives}"
     if name in ("malignant_precision", "malignant_f1"):
         return "no image was judged positive"
-    return "not enough is known of these images, such as probabilities"
+    return "no probabilities are known" if name in _OF_PROBABILITIES else "too little varies"
 
 
 def too_few(name: str, part: dict, least: int) -> bool:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from src.evaluation.report_numbers import (
-    Metric,
+    Named,
     count,
     difference_unit,
     interval_of,
@@ -132,16 +132,16 @@ def worst_group(evaluation: dict, attribute: str) -> str:
         return (
             f"By {plain(attribute)}, sensitivity cannot be compared: {reason}. {left_out}".strip()
         )
+    level = percent(evaluation["settings"]["level"], 0)
     lowest, highest = levels[rate["lowest"]], levels[rate["highest"]]
     if rate["difference"]["value"] == 0:
         return f"By {plain(attribute)}, {words.many} were found equally often. {left_out}".strip()
-    low, high = (part["metrics"]["malignant_recall"] for part in (lowest, highest))
     least_often, most_often = (_where(attribute, rate[end]) for end in ("lowest", "highest"))
     sentence = (
         f"By {plain(attribute)}, {words.many} were found least often {least_often} "
         f"({_share(lowest, source)}) and most often {most_often} ({_share(highest, source)})."
     )
-    return f"{sentence} {_chance(low, high)} {left_out}".strip()
+    return f"{sentence} {_chance(rate['difference'], level)} {left_out}".strip()
 
 
 def _where(attribute: str, level: str) -> str:
@@ -153,14 +153,15 @@ def _share(part: dict, source: dict) -> str:
     return f"{count(hits_of(part, source))} of {count(part['n_malignant'])}, {share}"
 
 
-def _chance(low: dict, high: dict) -> str:
-    """Whether the intervals of the lowest and the highest rate leave room for chance."""
-    if not (interval_of(low, "%") and interval_of(high, "%")):
+def _chance(gap: dict, level: str) -> str:
+    """Whether the interval of a gap, which holds for all pairs of groups, leaves room for none."""
+    bounds = interval_of(gap, "points")
+    if not bounds:
         return "There is no interval to say whether that is chance."
-    intervals = f"{interval_of(low, '%')} and {interval_of(high, '%')}"
-    if low["high"] >= high["low"]:
-        return f"The intervals overlap ({intervals}), so the difference may be chance."
-    return f"The intervals do not overlap ({intervals}): chance alone hardly explains it."
+    told = f"The gap of {value_of(gap, 'points')} has the {level} interval {bounds}"
+    if gap["low"] > 0:
+        return f"{told}: chance alone hardly explains it."
+    return f"{told}, so it may be chance."
 
 
 def _left_out(left_out: list[str], levels: dict, words: Words, least: int) -> str:
@@ -201,7 +202,7 @@ def _against(evaluation: dict) -> str:
     return f"Against “{evaluation['comparison']['name']}”: {told[0]}." if told else ""
 
 
-def _difference(told: Metric, figure: dict) -> str:
+def _difference(told: Named, figure: dict) -> str:
     value, unit = figure["value"], difference_unit(told.unit)
     title = told.title if told.title.isupper() else told.title.lower()
     if not is_known(value):

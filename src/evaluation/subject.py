@@ -15,7 +15,7 @@ from src.preprocess.image import image_stem
 class Subject:
     """A model's predictions of a split, and of the validation rows where something is fitted.
 
-    `kind`, `name` and `model` say what was judged; `units` int [N], from 0, are the patient,
+    `kind`, `name`, `split` and `model` say what was judged, blank where a CSV does not tell; `units` int [N], from 0, are the patient,
     lesion or image of each row, `unit` says which; `images` are files by the stem of their names,
     where they are known; `provenance` is what the model states of itself.
     """

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from src.core.files import replacing
+from src.evaluation.figure_style import short
 from src.evaluation.plots import GROUP_COLORS
 from src.skin_tone import (
     GROUP_NAMES,
@@ -29,7 +30,7 @@ _VEIL_GREY, _VEIL_SHARE = 120, 0.65
 _BOUND_COLOR, _NOT_VALID_COLOR = "#9a9a9a", "#b03a00"
 _ASIDE = {"fontsize": 9, "color": "#555555"}
 _CAPTION = {"fontsize": 7, "color": "#555555"}
-_LONGEST_TEXT = 30
+_LONGEST = 30  # letters of a name
 _MOST_REASONS = 4
 _MOST_COLUMNS = 4
 
@@ -92,7 +93,7 @@ def _left_out_text(left_out: dict[str, int]) -> str:
     """Counts by reason, of the first reasons: every other file may bring its own."""
     if not left_out:
         return "every image has a valid tone"
-    texts = [f"{count:,} {_short(reason)}" for reason, count in left_out.items()]
+    texts = [f"{count:,} {short(reason, _LONGEST)}" for reason, count in left_out.items()]
     n_others = sum([*left_out.values()][_MOST_REASONS:])
     others = [f"{n_others:,} of other reasons"] if n_others else []
     total = sum(left_out.values())
@@ -170,10 +171,10 @@ def plot_overlays(panels: Sequence[MaskPanel], path: Path) -> None:
                     axes.contour(panel.lesion, [0.5], colors=[color], linewidths=[width])
             known = f"{panel.ita:.0f}° ± {panel.ita_spread:.0f}°"
             angle = known if np.isfinite(panel.ita) else "no angle"
-            verdict = _short(f"not valid: {panel.reason}") if panel.reason else "valid"
+            verdict = short(f"not valid: {panel.reason}", _LONGEST) if panel.reason else "valid"
             color = _NOT_VALID_COLOR if panel.reason else "black"
             axes.set_title(f"{angle}\n{verdict}", fontsize=10, color=color)
-            axes.set_xlabel(_short(panel.name), **_CAPTION)
+            axes.set_xlabel(short(panel.name, _LONGEST), **_CAPTION)
         veil = [_VEIL_GREY / 255] * 3
         keys = [
             Line2D([], [], color=LESION_COLOR, linewidth=2, label="lesion"),
@@ -206,7 +207,7 @@ def plot_pairs(pairs: Sequence[TonePair], target: float, path: Path) -> None:
             above = {"ha": "center", "va": "bottom", "transform": axes.get_xaxis_transform()}
             axes.text(0.5 * width, 1.02, f"before: {pair.ita_before:.0f}°", **above)
             axes.text(right, 1.02, f"after: {pair.ita_after:.0f}°", **above)
-            axes.set_xlabel(_short(pair.name), **_CAPTION)
+            axes.set_xlabel(short(pair.name, _LONGEST), **_CAPTION)
         figure.suptitle(f"Skin darkened to {target:g}°, lesions as they were", fontsize=11)
         figure.get_layout_engine().set(wspace=0.04)
 
@@ -229,12 +230,6 @@ def _grid(figure: Figure, n_panels: int, most_columns: int) -> list:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     return found
-
-
-def _short(text: str) -> str:
-    """Text of a stranger's file on one line, in letters that the font has."""
-    cut = text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
-    return "".join(c if c == "…" or (c.isprintable() and c < "\u0250") else "?" for c in cut)
 
 
 def _save(draw: Callable[[Figure], None], size: tuple[float, float], path: Path) -> None:

@@ -10,8 +10,9 @@ from matplotlib.lines import Line2D
 
 from src.core.errors import UserError
 from src.core.files import replacing
+from src.evaluation.figure_style import printable
 from src.evaluation.history import History
-from src.evaluation.titles import title_of
+from src.evaluation.metrics import title_of
 
 # apart for the colour-blind and on white (Okabe & Ito 2008, without yellow)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
@@ -136,5 +137,4 @@ def _legend(figure: Figure, runs: dict[str, History], n_abreast: int) -> None:
 
 def _plain(text: str) -> str:
     """The end of a long name, in letters that the font has."""
-    cut = text if len(text) <= _LONGEST_NAME else "…" + text[1 - _LONGEST_NAME :]
-    return "".join(c if c == "…" or (c.isprintable() and c < "\u0250") else "?" for c in cut)
+    return printable(text if len(text) <= _LONGEST_NAME else "…" + text[1 - _LONGEST_NAME :])

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from src.core.classes import positive_index
+from src.core.classes import BINARY_CLASSES, positive_index
 from src.core.errors import UserError
 from src.core.flags import add_flag
-from src.datasets.adapters import BINARY_CLASSES
 from src.datasets.table import numbers, read_csv
 from src.evaluation.predictions import Predictions, from_frame, probability_columns
 from src.inference.cells import class_indices, exact_probabilities, listed, one_hot_places

@@ -11,7 +11,7 @@ import onnxruntime
 from tqdm import tqdm
 
 from src.artifact.contract import CONTRACT_KEY, Contract, contract_from_json
-from src.core.classes import positive_index
+from src.core.classes import BINARY_CLASSES, positive_index
 from src.core.errors import UserError
 from src.preprocess.image import ImageError, read_image
 from src.preprocess.spec import parse_preprocessing
@@ -51,9 +51,7 @@ class OnnxPredictor:
         written = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT_KEY)
         self._is_foreign = written is None
         if written is None:
-            self.contract = _describe(
-                self._session, path, image_size, classes or ("benign", "malignant")
-            )
+            self.contract = _describe(self._session, path, image_size, classes or BINARY_CLASSES)
         else:
             self.contract = contract_from_json(written, str(path))
         self._spec = self.contract.spec()

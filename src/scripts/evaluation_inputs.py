@@ -200,8 +200,8 @@ class Inputs:
         subject = Subject(
             kind="predictions CSV",
             name=Path(path).name,
-            split=Path(path).stem,
-            model=Path(path).stem,
+            split="",
+            model="",
             predictions=predictions,
             units=units,
             unit=unit,

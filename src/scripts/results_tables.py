@@ -8,20 +8,11 @@ import numpy as np
 import pandas as pd
 
 from src.engine.folds import spread_of
-from src.evaluation.metrics import MONITORED
-from src.evaluation.titles import title_of
+from src.evaluation.metrics import MONITORED, title_of
 from src.scripts.run_results import Result
 
 # whether a higher value is better, of the metrics of which that can be said
-IS_BETTER_HIGHER = MONITORED | {
-    "brier": False,
-    "ece": False,
-    "cohen_kappa": True,
-    "matthews": True,
-    "false_positive_rate": False,
-    "false_negative_rate": False,
-    "equalized_odds_difference": False,
-}
+IS_BETTER_HIGHER = MONITORED | {"equalized_odds_difference": False}
 UNDEFINED = "–"
 _TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_malignant")
 _LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {

@@ -1,5 +1,7 @@
 """Drawn predictions of realistic size, and drawn photographs."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from scipy.special import expit
@@ -71,6 +73,18 @@ def draw_classes(
         positive=classes.index("MEL") if "MEL" in classes else len(classes) - 1,
         group_names=group_names,
     )
+
+
+def unknown_only(rows):
+    return replace(rows, groups=np.full(len(rows.labels), -1))
+
+
+def without_probabilities(rows):
+    return replace(rows, probabilities=np.full(rows.probabilities.shape, np.nan))
+
+
+def all_right(rows):
+    return replace(rows, decisions=rows.labels)
 
 
 def lesion_image(name: str, tone: int = 1) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -41,3 +42,24 @@ def lines_of(axes, marker="None"):
 
 def points(line):
     return np.stack(line.get_data(), axis=1)
+
+
+def row_of(figure, name, place=0):
+    """Where the line of this name is; `place` counts those that share it, from above."""
+    texts = [text for text in figure.axes[0].texts if text.get_text() == name]
+    return sorted(text.get_position()[1] for text in texts)[place]
+
+
+def marks(axes, row):
+    """The dot and the whisker's ends of a line, or two times None."""
+    dots = [line for line in lines_of(axes, "o") if line.get_ydata()[0] == row]
+    ends = [line.get_xdata() for line in lines_of(axes) if set(line.get_ydata()) == {row}]
+    return (dots[0], list(ends[0])) if dots else (None, None)
+
+
+def assert_has_ink(path):
+    image = cv2.imread(str(path))
+    height, width = image.shape[:2]
+    assert 500 <= width <= 2000 and 200 <= height <= 6000, path.name
+    assert ((image < 200).any(axis=2)).mean() > 0.005, path.name
+    assert path.stat().st_size < 2_000_000

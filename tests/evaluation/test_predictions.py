@@ -107,7 +107,8 @@ def test_positive_class_is_found_by_its_name(classes, positive):
 )
 def test_without_probabilities_what_ranks_is_undefined(target, labels, n_classes):
     found = read(frame_of(target=target)[["image_name", "target"]], labels)
-    assert found.classes == tuple(map(str, range(n_classes)))
+    numbered = ("benign", "malignant") if n_classes == 2 else tuple(map(str, range(n_classes)))
+    assert found.classes == numbered
     assert found.probabilities.shape == (2, n_classes)
     metrics = evaluate(found)
     assert metrics["accuracy"] == (np.array(target) == labels).mean()

@@ -60,7 +60,7 @@ def test_single_numbers():
 
 
 def test_an_unknown_metric_goes_by_its_own_name():
-    assert metric("new_score") == ("new score", "")
+    assert metric("new_score") == ("New score", "")
     assert metric("malignant_recall") == ("Sensitivity", "%")
 
 
@@ -72,7 +72,8 @@ def test_an_unknown_metric_goes_by_its_own_name():
         ("auroc", 9, 9, "only melanomas"),
         ("specificity", 9, 9, "only melanomas"),
         ("malignant_precision", 9, 3, "no image was judged positive"),
-        ("auroc", 9, 3, "not enough is known of these images, such as probabilities"),
+        ("auroc", 9, 3, "no probabilities are known"),
+        ("matthews", 9, 3, "too little varies"),
     ],
 )
 def test_why_a_metric_is_undefined(name, n, n_malignant, reason):

@@ -14,9 +14,10 @@ from src.evaluation.fairness import subset
 from src.evaluation.report import to_strict_json
 from src.evaluation.report_page import CAPTIONS, report_page
 from tests.evaluation.drawn_evaluation import evaluation_of
-from tests.evaluation.drawn_predictions import draw_binary, draw_classes
-from tests.evaluation.test_evaluation_plots import (
+from tests.evaluation.drawn_predictions import (
     all_right,
+    draw_binary,
+    draw_classes,
     unknown_only,
     without_probabilities,
 )
@@ -177,7 +178,7 @@ def test_in_short_says_it_in_natural_frequencies(binary):
     )
     assert expected in text
     assert "Of 6,425 harmless lesions it raised a false alarm for 632 (9.8 %, 95 %" in text
-    assert "Of 731 alarms 99 were right (13.5 %" in text
+    assert "Of 731 alarms 99 were right (14 %" in text
     assert "found least often on “Light” skin (36 of 58, 62 %)" in text
     assert "most often on “Very light” skin (15 of 17, 88 %)" in text
     assert "For research and education. Not a medical device" in text
@@ -190,30 +191,29 @@ def test_melanoma_is_named_where_it_is_the_class(figures):
     assert re.search(r"Of \d+ other images it raised a false alarm", text)
 
 
-def with_recalls(evaluation, first, second, left_out=(), difference=0.2):
-    """The evaluation with intervals of sensitivity for the lowest and the highest skin tone."""
+def with_gap(evaluation, difference, low, high, left_out=()):
+    """The evaluation with another gap in sensitivity between skin tones."""
     changed = copy.deepcopy(evaluation)
     rate = changed["gaps"]["skin tone"]["malignant"]["rates"]["true_positive_rate"]
-    rate |= {"left_out": list(left_out)}
-    rate["difference"]["value"] = difference
-    for level, (low, high) in ((rate["lowest"], first), (rate["highest"], second)):
-        found = changed["groups"]["skin tone"][level]["metrics"]["malignant_recall"]
-        found |= {"low": low, "high": high}
+    rate["left_out"] = list(left_out)
+    rate["difference"] |= {"value": difference, "low": low, "high": high}
     return changed
 
 
-def test_a_gap_may_be_chance_where_intervals_overlap(binary):
-    text = words_of(with_recalls(binary, (0.5, 0.75), (0.75, 0.95)))
-    assert "The intervals overlap (50–75 % and 75–95 %), so the difference may be chance." in text
-    text = words_of(with_recalls(binary, (0.5, 0.74), (0.75, 0.95)))
-    assert "do not overlap (50–74 % and 75–95 %): chance alone hardly explains it." in text
+def test_a_gap_may_be_chance_where_its_interval_holds_none(binary):
+    text = words_of(with_gap(binary, 0.26, 0.0, 0.51))
+    assert "The gap of 26 points has the 95 % interval 0–51 points, so it may be chance." in text
+    text = words_of(with_gap(binary, 0.26, 0.01, 0.51))
+    assert "has the 95 % interval 1–51 points: chance alone hardly explains it." in text
+    text = words_of(with_gap(binary, 0.26, float("nan"), float("nan")))
+    assert "There is no interval to say whether that is chance." in text
 
 
 def test_groups_that_cannot_be_compared_are_said_to_be_so(binary):
-    text = words_of(with_recalls(binary, (0, 1), (0, 1), ["Tan"], float("nan")))
+    text = words_of(with_gap(binary, *[float("nan")] * 3, ["Tan"]))
     assert "By skin tone, sensitivity cannot be compared: fewer than two groups have 10" in text
     assert "Fewer than 10 malignant lesions, so not judged: “Tan” (16)." in text
-    text = words_of(with_recalls(binary, (0, 1), (0, 1), difference=0.0))
+    text = words_of(with_gap(binary, 0.0, 0.0, 0.1))
     assert "By skin tone, malignant lesions were found equally often." in text
 
 
@@ -227,7 +227,8 @@ def test_small_groups_are_marked_and_undefined_ones_say_why(binary):
         if part["n_malignant"] < 10
     ]
     assert len(few) == len(small) > 3
-    assert page.text.count("too few malignant lesions to judge") == len(small) - 1  # one has none
+    n_some = sum(part["n_malignant"] > 0 for part in small)
+    assert page.text.count("too few malignant lesions to judge") == n_some < len(small)
     assert "not defined" in page.text and "no malignant lesions" in page.text
 
 
@@ -292,5 +293,5 @@ def test_thresholds_and_the_other_model_are_told(binary):
 
 def test_methods_name_unit_draws_and_least_group(binary):
     text = words_of(binary)
-    assert "2,000 bootstrap draws (seed 0) that resample by “patient_id” (2,188 of them)" in text
+    assert "100 bootstrap draws (seed 0) that resample by “patient_id” (2,188 of them)" in text
     assert "Groups with fewer than 10 images" in text and "versions.numpy 2.4.6" in text

@@ -1,0 +1,30 @@
+"""The benchmark of an evaluation says what it measured."""
+
+import re
+
+import numpy as np
+import pytest
+
+from src.core.errors import UserError
+from src.scripts.benchmark_evaluation import drawn_predictions, main
+
+
+def test_what_was_measured_is_printed(capsys):
+    main(["--rows", "400", "--draws", "50", "--groups", "3", "--runs", "2"])
+    text = capsys.readouterr().out
+    assert text.startswith("400 predictions of 25 patients x 50 draws x 20 metrics x 3 groups")
+    assert re.search(r"median \d+\.\d s \(\d+\.\d to \d+\.\d\) of 2 runs$", text.strip())
+
+
+def test_groups_are_unequal_and_patients_have_several_images():
+    predictions, patients = drawn_predictions(3000, 6)
+    sizes = np.bincount(predictions.groups)
+    assert len(sizes) == 6
+    assert sizes[0] > 3 * sizes[5] > 0
+    assert 0.01 < predictions.labels.mean() < 0.03
+    assert patients.max() + 1 == len(np.unique(patients)) <= 3000 // 16
+
+
+def test_no_runs_are_refused():
+    with pytest.raises(UserError, match="--runs 0: expected 1 or more"):
+        main(["--runs", "0"])
