@@ -108,12 +108,17 @@ def twice(tiny_onnx, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def full(judge, fit, drawn, tmp_path_factory):
-    """(folder, evaluation) with every section and every file."""
+def every_section(fit):
+    """The flags of an evaluation with every section but a comparison."""
+    flags = ["--threshold", "max_f1", "--group_thresholds", "--calibration", "temperature"]
+    return [*fit, *flags, "--group_by", "sex", "age_approx:30,60", "sex*group"]
+
+
+@pytest.fixture(scope="session")
+def full(judge, every_section, tmp_path_factory):
+    """(folder, evaluation) with every file, from images at hand."""
     images = tmp_path_factory.mktemp("images")
     for row in range(150, 300):
         picture = cv2.resize(lesion_image(f"{row}"), (32, 24))
         assert cv2.imwrite(str(images / f"IMG_{row:04}.png"), picture)
-    flags = ["--threshold", "max_f1", "--group_thresholds", "--calibration", "temperature"]
-    flags += ["--group_by", "sex", "age_approx:30,60", "sex*group", "--image_folder", images]
-    return judge(*fit, *flags, figures=True)
+    return judge(*every_section, "--image_folder", images, figures=True)

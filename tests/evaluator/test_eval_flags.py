@@ -231,12 +231,12 @@ def test_a_compared_model_is_fitted_on_its_own_validation_rows(judge, checkpoint
     assert figure["value"] == pytest.approx(0, abs=0.06), "but for the last digit of a score"
 
 
-def test_wrong_images_are_shown_where_their_files_are(full):
-    folder, evaluation = full
-    assert evaluation["hard_cases"]
-    picture = cv2.imread(str(folder / "hard_cases.png")).astype(int)
-    is_gray = np.ptp(picture, axis=2) < 12
-    assert is_gray.mean() < 0.95, "lesions are drawn in colors of skin"
+def test_wrong_images_are_shown_where_their_files_are(judge, every_section, full):
+    (bare, evaluation), (folder, same_evaluation) = judge(*every_section, figures=True), full
+    assert evaluation == same_evaluation and evaluation["hard_cases"]
+    shown, absent = (cv2.imread(str(path / "hard_cases.png")) for path in (folder, bare))
+    n_colors = [len(np.unique(p.reshape(-1, 3), axis=0)) for p in (shown, absent)]
+    assert n_colors[0] > 2 * n_colors[1], "photographs have more colors than tiles of text"
 
 
 def test_every_flag_is_tested():
