@@ -21,7 +21,7 @@ def main(argv: list[str] | None) -> None:
     ((kind, path),) = chosen.items()
     judging, columns = take_section(Judging, given), csv_columns(given)
     inputs = Inputs(given, judging, columns)
-    inputs.check(kind)
+    inputs.check(kind, path)
     log_to_console()
     opened = inputs.open(kind, path)
     other = inputs.open(kind_of(judging.compare), judging.compare) if judging.compare else None
@@ -31,7 +31,7 @@ def main(argv: list[str] | None) -> None:
     subject, evaluation = evaluate_subject(
         subject,
         inputs.groupings(subject, cfg),
-        inputs.settings(cfg),
+        inputs.settings(),
         judging.fits(),
         other[0] if other else None,
     )

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
+from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping
 from src.evaluation.judge import Settings, draw, judge
 from src.evaluation.operating_point import calibrate, decide_by_group, decide_by_rule
 from src.evaluation.paired import compare_pair, in_order_of
 from src.evaluation.subject import Subject
+from src.evaluation.thresholds import THRESHOLDS
 
 SCHEMA = 1
 NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
@@ -21,25 +25,30 @@ class Fits:
     threshold: str = ""
     group_thresholds: bool = False
 
+    @property
+    def flag(self) -> str:
+        """The flag that needs validation rows, blank where none does, as a fixed threshold."""
+        if self.calibration:
+            return "--calibration"
+        finds = self.threshold and THRESHOLDS.context_names(self.threshold)
+        return "--threshold" if finds or self.group_thresholds else ""
+
 
 def fitted(subject: Subject, fits: Fits, settings: Settings) -> tuple[Subject, dict]:
     """The subject at the temperature and threshold of its validation rows, and what they are.
 
-    Raises `UserError` where there are no such rows.
+    Raises `UserError` where there are no such rows and some are needed.
     """
     predictions, found = subject.predictions, {"temperature": None, "threshold": None}
-    if not fits.calibration and not fits.threshold:
-        return subject, found
-    what = "--calibration" if fits.calibration else "--threshold"
-    valid = subject.validation(what)
+    no_rows = subset(predictions, np.zeros(len(predictions.labels), bool))
+    valid = subject.validation(fits.flag) if fits.flag else no_rows
+    least = settings.min_group
     if fits.calibration:
         predictions, valid, found["temperature"] = calibrate(
-            predictions, valid, fits.calibration, settings.min_group, settings.n_bins
+            predictions, valid, fits.calibration, least, settings.n_bins
         )
     if fits.group_thresholds:
-        predictions, found["threshold"] = decide_by_group(
-            predictions, valid, fits.threshold, settings.min_group
-        )
+        predictions, found["threshold"] = decide_by_group(predictions, valid, fits.threshold, least)
     elif fits.threshold:
         predictions, found["threshold"] = decide_by_rule(predictions, valid, fits.threshold)
     return subject.with_predictions(predictions), found

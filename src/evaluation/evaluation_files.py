@@ -9,7 +9,7 @@ import pandas as pd
 from tensorboardX import SummaryWriter
 
 from src.core.files import write_text
-from src.evaluation.evaluation_plots import write_figures
+from src.evaluation.evaluation_plots import FIGURES, write_figures
 from src.evaluation.figure_style import interval_text
 from src.evaluation.metrics import title_of
 from src.evaluation.report import to_strict_json
@@ -32,7 +32,14 @@ SUMMARY_GAPS = {
 
 
 def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
-    """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files)."""
+    """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files).
+
+    The figures and events of an earlier one there are removed first.
+    """
+    for name in FIGURES:
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    for events in (folder / "logs").glob("events.out.tfevents.*"):
+        events.unlink()
     write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
     write_text(folder / "metrics_by_group.csv", by_group_table(evaluation).to_csv(index=False))
     subject.predictions.to_csv(folder / "predictions.csv")
@@ -73,14 +80,22 @@ def write_events(folder: Path, evaluation: dict, figures: list[Path]) -> None:
         for _, line in by_group_table(evaluation).iterrows():
             for name in evaluation["overall"]["metrics"]:
                 if np.isfinite(line[name]):
-                    writer.add_scalar(f"{line['attribute']}/{line['group']}/{name}", line[name], 0)
+                    tag = _tag(f"{line['attribute']}/{line['group']}/{name}")
+                    writer.add_scalar(tag, line[name], 0)
         for attribute, classes in evaluation["gaps"].items():
             for name, figure in classes[evaluation["source"]["positive"]].items():
                 if name != "rates" and np.isfinite(figure["value"]):
-                    writer.add_scalar(f"{attribute}/{name}", figure["value"], 0)
+                    writer.add_scalar(_tag(f"{attribute}/{name}"), figure["value"], 0)
         for path in figures:
             pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
             writer.add_image(path.stem, pixels, 0, dataformats="HWC")
+
+
+def _tag(text: str) -> str:
+    """The text in TensorBoard's letters, where `<30` and `≥30` would both be `_30`."""
+    for sign, word in (("<", "below "), ("≥", "from "), ("×", "and ")):
+        text = text.replace(sign, word)
+    return text
 
 
 def read_case(subject: Subject, name: str) -> np.ndarray | None:

@@ -11,6 +11,9 @@ from src.evaluation.curve_plots import can_be_ranked, curves_of, plot_precision_
 from src.evaluation.forest_plots import plot_fairness, plot_per_class
 from src.evaluation.predictions import Predictions
 
+FIGURES = ("confusion_matrix", "fairness_by_group", "per_class_metrics", "roc_curves", "pr_curves")
+FIGURES += ("calibration_curve", "hard_cases")
+
 
 def write_figures(
     folder: Path,

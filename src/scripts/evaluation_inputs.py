@@ -75,7 +75,7 @@ class Judging:
     @property
     def needs_valid(self) -> bool:
         """Whether something is fitted on validation rows."""
-        return bool(self.calibration or self.threshold)
+        return bool(self.fits().flag)
 
     def fits(self) -> Fits:
         """What is fitted."""
@@ -90,7 +90,7 @@ class Inputs:
     judging: Judging
     columns: CsvColumns
 
-    def check(self, kind: str) -> None:
+    def check(self, kind: str, path: str) -> None:
         """Raise `UserError` for flags that say nothing of what is judged, a `kind` of `SOURCES`."""
         judging = self.judging
         kinds = [kind, *([kind_of(judging.compare)] if judging.compare else [])]
@@ -99,6 +99,9 @@ class Inputs:
                 "--compare: expected two CSVs as they are, without --calibration and --threshold, "
                 "since --valid_predictions_csv would be of one of the models only"
             )
+        models = [path, *([judging.compare] if judging.compare else [])]
+        if judging.voting != "soft" and not any(Path(model).is_dir() for model in models):
+            raise UserError(f"--voting {judging.voting}: expected a folder of ONNX models")
         if "predictions_csv" in kinds:
             return
         given = {
@@ -119,11 +122,12 @@ class Inputs:
         }
         return readers[kind](path)
 
-    def settings(self, cfg: Config) -> Settings:
+    def settings(self) -> Settings:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
+        given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
         return Settings(
             n_draws=self.judging.n_draws,
-            seed=cfg.run.seed if "seed" in self.flags else 0,
+            seed=resolve(given).run.seed,
             min_group=self.judging.min_group,
             n_bins=self.judging.n_bins,
         )

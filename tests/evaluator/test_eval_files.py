@@ -6,6 +6,7 @@ import cv2
 import pandas as pd
 import pytest
 
+import melanoma_eval
 from src.evaluation.fairness import evaluate
 from src.evaluation.metrics import compute_metrics
 from src.inference.prediction_csv import read_predictions
@@ -60,13 +61,38 @@ def test_the_events_hold_each_metric_and_figure(full):
         parts |= {f"{attribute}/{level}": part for level, part in levels.items()}
     for place, part in parts.items():
         for name, value in values(part).items():
-            tag = re.sub(r"[^-/\w.]", "_", f"{place}/{name}")  # as TensorBoard has it
+            words = f"{place}/{name}".replace("<", "below ").replace("≥", "from ")
+            words = words.replace("×", "and ")
+            tag = re.sub(r"[^-/\w.]", "_", words)  # as TensorBoard has it
             assert (tag in events) == (value is not None)
             assert value is None or events[tag].simple_value == pytest.approx(value)
     gap = evaluation["gaps"]["sex"]["malignant"]["demographic_parity_difference"]["value"]
     assert events["sex/demographic_parity_difference"].simple_value == pytest.approx(gap)
     for name in FIGURES.split():
         assert events[name].image.encoded_image_string.startswith(b"\x89PNG")
+
+
+def test_bands_around_one_edge_have_tags_of_their_own(judge, base):
+    folder, evaluation = judge(*base, "--group_by", "age_approx:30")
+    events = read_events(folder / "logs")
+    for word, level in (("below", "<30"), ("from", "≥30")):
+        found = evaluation["groups"]["age_approx"][level]["metrics"]["accuracy"]["value"]
+        tag = f"age_approx/{word}_30/accuracy"
+        assert events[tag].simple_value == pytest.approx(found)
+
+
+def test_nothing_of_an_earlier_evaluation_stays(drawn, base, tmp_path):
+    """Decisions alone have no curves: those of the evaluation before must not stand beside them."""
+    flags = ["--n_draws", "100", "--output_dir", str(tmp_path), "--run_name", "same"]
+    melanoma_eval.main([*map(str, base), *flags])
+    folder = tmp_path / "same"
+    assert (folder / "roc_curves.png").is_file()
+    decisions = pd.read_csv(drawn / "test.csv")[["image_name", "target", "label"]]
+    decisions.to_csv(tmp_path / "decisions.csv", index=False)
+    melanoma_eval.main(["--predictions_csv", str(tmp_path / "decisions.csv"), *flags])
+    assert not (folder / "roc_curves.png").exists()
+    assert (folder / "confusion_matrix.png").is_file()
+    assert len(list((folder / "logs").iterdir())) == 1
 
 
 def test_an_evaluation_is_what_fairness_measures(judge, base):

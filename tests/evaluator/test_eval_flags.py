@@ -150,6 +150,20 @@ def test_a_threshold_is_found_on_validation_rows(judge, base, fit, drawn):
     assert values(found["overall"])["malignant_recall"] > 0.9
 
 
+def test_a_fixed_threshold_needs_no_validation_rows(judge, base):
+    folder, found = judge(*base, "--threshold", "fixed(value=0.3)")
+    frame = pd.read_csv(folder / "predictions.csv")
+    assert (frame["target"] == (frame["probability_malignant"] >= 0.3)).all()
+    assert (found["threshold"]["value"], found["threshold"]["n_fitted"]) == (0.3, 0)
+
+
+def test_a_seed_may_stand_in_a_file(judge, base, tmp_path):
+    (tmp_path / "seed.yaml").write_text("seed: 5\n")
+    _, found = judge(*base, "--config", tmp_path / "seed.yaml")
+    assert found["settings"]["seed"] == 5
+    assert found == judge(*base, "--seed", "5")[1]
+
+
 def test_group_thresholds_print_their_cost(judge, fit):
     flags = ["--threshold", "youden", "--min_group", "5"]
     folder, found = judge(*fit, *flags, "--group_thresholds")

@@ -69,6 +69,7 @@ def refuse(capsys, tmp_path):
         ("--n_bins 1", "--n_bins 1: expected 2 to 1,000"),
         ("--min_group 0", "--min_group 0: expected 1 to"),
         ("--seed -1", "--seed -1: expected 0"),
+        ("--voting majority", "--voting majority: expected a folder of ONNX models"),
         ("--voting softt", "expected soft or majority; did you mean 'soft'"),
         ("--grup_by sex", "did you mean 'group_by'"),
         ("--device cuda", "judged on the CPU"),
