@@ -85,7 +85,8 @@ def value_of(figure: dict, unit: str) -> str:
     if unit == "%" and not _has_interval(figure):
         return percent(figure["value"])
     scale, digits = _precision(figure, unit)
-    return _signed(scale * figure["value"], digits) + _after(unit)
+    text = _signed(scale * figure["value"], digits)
+    return text + (" point" if unit == "points" and text in ("1", "−1") else _after(unit))
 
 
 def interval_of(figure: dict, unit: str) -> str:

@@ -86,3 +86,10 @@ def test_too_few_counts_the_rows_of_the_rate():
     found = {name: too_few(name, part, 10) for name in ("malignant_recall", "specificity", "auroc")}
     assert found == {"malignant_recall": True, "specificity": False, "auroc": True}
     assert not too_few("selection_rate", part, 30) and too_few("selection_rate", part, 31)
+
+
+def test_one_point_is_singular():
+    figure = {"value": 0.01, "low": -0.03, "high": 0.05}
+    assert value_of(figure, "points") == "1 point"
+    assert value_of(figure | {"value": -0.012}, "points") == "−1 point"
+    assert value_of(figure | {"value": 0.02}, "points") == "2 points"
