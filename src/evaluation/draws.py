@@ -118,13 +118,12 @@ def _rank(target, score, units, draws) -> Ranking:
 
 
 def _averages(confusion: np.ndarray, by_class: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Macro averages, and those weighted by rows, of the classes where a figure is defined."""
+    """Macro averages, and those weighted by rows, of the classes that have rows."""
     rows, found = confusion.sum(axis=2), {}
-    for name, values in by_class.items():
-        weights = np.where(np.isnan(values), 0, rows)
+    for name, figures in by_class.items():
+        values = np.nan_to_num(figures)  # a class that has rows and is never decided counts as 0
         found[f"{name}_macro"] = _mean_of_known(np.where(rows > 0, values, np.nan))
-        parts = (np.nan_to_num(values) * weights).sum(axis=1)
-        found[f"{name}_weighted"] = ratios(parts, weights.sum(axis=1))
+        found[f"{name}_weighted"] = ratios((values * rows).sum(axis=1), rows.sum(axis=1))
     return found
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping
-from src.evaluation.judge import Settings, draw, judge
+from src.evaluation.judge import judge
 from src.evaluation.operating_point import calibrate, decide_by_group, decide_by_rule
 from src.evaluation.paired import compare_pair, in_order_of
+from src.evaluation.sample import Settings, draw
 from src.evaluation.subject import Subject
 from src.evaluation.thresholds import THRESHOLDS
 

@@ -125,9 +125,24 @@ def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float,
     return float(low), float(high)
 
 
-def gap_interval(values: np.ndarray, draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The interval of the largest difference between `values` [groups], whose draws are
-    [groups, n_draws].
+def pair_changes(values: np.ndarray, draws: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """[n_draws]: by how much the pair of groups moves that moves most in each draw.
+
+    `values` [groups] are the data's, `draws` [groups, n_draws]; NaN where one of them is. A group
+    whose draws spread less than `least` [groups], a standard deviation, gets normal noise for
+    what is missing: few images that were all found do not mean that nothing else is possible.
+    """
+    moves = draws - values[:, None]
+    finite = [row[np.isfinite(row)] for row in moves]
+    spread = np.array([row.std() if len(row) else 0.0 for row in finite])
+    missing = np.sqrt(np.maximum(least**2 - spread**2, 0))
+    noise = np.random.default_rng(0).standard_normal(moves.shape)
+    with np.errstate(invalid="ignore"):
+        return np.ptp(moves + missing[:, None] * noise, axis=0)
+
+
+def gap_interval(gap: float, changes: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The interval of the largest difference between groups, whose draws have `pair_changes`.
 
     Simultaneous over all pairs of groups: with probability `level` no pair's difference is further
     from the truth than `level` of the draws let the farthest pair be from the data (after Tukey
@@ -135,11 +150,17 @@ def gap_interval(values: np.ndarray, draws: np.ndarray, level: float = 0.95) -> 
     between the best and the worst of several groups only grows by chance. NaN where no draw is
     defined.
     """
-    gap = float(values.max() - values.min())
-    with np.errstate(invalid="ignore"):
-        reach = np.sort(np.ptp(draws - values[:, None], axis=0))
-    reach = reach[~np.isnan(reach)]
-    if not len(reach):
+    known = np.sort(changes[~np.isnan(changes)])
+    if not len(known) or math.isnan(gap):
         return float("nan"), float("nan")
-    farthest = float(reach[math.ceil(level * len(reach)) - 1])
-    return max(0.0, gap - farthest), gap + farthest
+    reach = float(known[math.ceil(level * len(known)) - 1])
+    return max(0.0, gap - reach), gap + reach
+
+
+def least_spread(rates: np.ndarray, n_units: np.ndarray) -> np.ndarray:
+    """The standard deviation of rates of so many units with one hit and one miss more.
+
+    After Agresti & Caffo (2000): it is not 0 for rates of 0 and 1.
+    """
+    shrunk = (rates * n_units + 1) / (n_units + 2)
+    return np.sqrt(shrunk * (1 - shrunk) / (n_units + 2))

@@ -244,10 +244,9 @@ def _class_averages(predictions: Predictions) -> tuple[dict, dict]:
     *figures, support = _by_class(predictions)
     macro, weighted = {}, {}
     for name, values in zip(("precision", "recall", "f1"), figures, strict=True):
-        known = (support > 0) & ~np.isnan(values)  # a class never decided has no precision
-        macro[f"{name}_macro"] = _mean(values[known])
-        weights = support[known]
-        weighted[f"{name}_weighted"] = ratio((values[known] * weights).sum(), weights.sum())
+        values = np.nan_to_num(values)  # a class that has rows and is never decided counts as 0
+        macro[f"{name}_macro"] = _mean(values[support > 0])
+        weighted[f"{name}_weighted"] = ratio((values * support).sum(), support.sum())
     return macro, weighted
 
 

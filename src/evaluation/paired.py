@@ -9,12 +9,14 @@ from src.core.errors import UserError
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping
 from src.evaluation.intervals import percentile_interval
-from src.evaluation.judge import Sample, Settings
+from src.evaluation.judge import CALIBRATION_ERRORS
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.predictions import Predictions
+from src.evaluation.sample import Sample, Settings
 from src.evaluation.significance import delong, mcnemar
 from src.preprocess.image import image_stem
 
+NAN = float("nan")
 GROUP_METRICS = ("malignant_recall", "specificity", "balanced_accuracy", "auroc")
 
 
@@ -107,6 +109,7 @@ def _differences(sample: Sample, other: Predictions, settings: Settings) -> dict
             values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], settings.level
         )
         for name in drawn[0]
+        if name not in CALIBRATION_ERRORS
     }
 
 
@@ -114,10 +117,13 @@ def difference(value: float, draws: np.ndarray, level: float = 0.95) -> dict[str
     """A difference with the interval of its draws [n_draws] and a two-sided p-value.
 
     p is twice the share of draws on the other side of 0, the data counted among them (Davison &
-    Hinkley 1997, 4.2); NaN where the difference or all draws are undefined.
+    Hinkley 1997, 4.2). Interval and p are NaN where all draws are undefined, and where all are
+    alike although there is a difference: too few rows differ to say anything.
     """
     known = draws[~np.isnan(draws)]
     low, high = percentile_interval(draws, level)
+    if low == high != 0:
+        return {"value": float(value), "low": NAN, "high": NAN, "p": NAN}
     tail = min((known <= 0).sum(), (known >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) else float("nan")
     return {"value": float(value), "low": low, "high": high, "p": p}
@@ -126,9 +132,12 @@ def difference(value: float, draws: np.ndarray, level: float = 0.95) -> dict[str
 def _by_group(
     sample: Sample, other: Predictions, grouping: Grouping, settings: Settings
 ) -> dict[str, dict]:
-    """The main differences of each level that has rows."""
-    found = {}
+    """The main differences of each level with `min_group` rows of the positive class and as many
+    others."""
+    target, found = sample.predictions.labels == sample.predictions.positive, {}
     for level, rows in grouping.rows().items():
+        if min((target & rows).sum(), (~target & rows).sum()) < settings.min_group:
+            continue
         differences = _differences(sample.part(rows), subset(other, rows), settings)
         found[level] = {metric: differences[metric] for metric in GROUP_METRICS}
     return found

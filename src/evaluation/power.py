@@ -6,21 +6,24 @@ import numpy as np
 from scipy.stats import binomtest, norm
 
 
-def detectable_difference(
+def detectable_rates(
     n_group: int, n_rest: int, rate_rest: float, power: float = 0.8, level: float = 0.95
-) -> float:
-    """The least difference below `rate_rest` that a two-sided test finds with this power.
+) -> tuple[float, float]:
+    """(the highest rate below, the lowest above `rate_rest`) that a two-sided test tells apart.
 
-    The test compares a rate of `n_group` rows with `rate_rest` of `n_rest` others. By Cohen
-    (1988): 2 arcsin √rate must differ by (z₁₋α⸝₂ + z_power) √(1/n_group + 1/n_rest). NaN where
-    even a rate of 0 would not be found, and without rows.
+    The test compares a rate of `n_group` rows with `rate_rest` of `n_rest` others, and finds such
+    a rate with this power. By Cohen (1988): 2 arcsin √rate must differ by
+    (z₁₋α⸝₂ + z_power) √(1/n_group + 1/n_rest). NaN where even 0, or 1, would not be found, and
+    without rows.
     """
     if not n_group or not n_rest:
-        return float("nan")
+        return float("nan"), float("nan")
     distance = norm.ppf((1 + level) / 2) + norm.ppf(power)
     distance *= np.sqrt(1 / n_group + 1 / n_rest)
-    angle = 2 * np.arcsin(np.sqrt(rate_rest)) - distance
-    return float(rate_rest - np.sin(angle / 2) ** 2) if angle >= 0 else float("nan")
+    angle = 2 * np.arcsin(np.sqrt(rate_rest))
+    below = np.sin((angle - distance) / 2) ** 2 if angle >= distance else np.nan
+    above = np.sin((angle + distance) / 2) ** 2 if angle + distance <= np.pi else np.nan
+    return float(below), float(above)
 
 
 def exact_interval(n_hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -62,22 +65,26 @@ def _note(level: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str
     if not n_rest:
         return note + "."
     rest = n_rest_hits / n_rest
-    difference = detectable_difference(n, n_rest, rest)
-    if np.isnan(difference):
-        return (
-            f"{note}, and not even a sensitivity of 0 would stand out from the others' {rest:.2f}."
-        )
+    below, above = detectable_rates(n, n_rest, rest)
+    told = [
+        f"{rate:.2f} or {word}"
+        for rate, word in ((below, "less"), (above, "more"))
+        if not np.isnan(rate)
+    ]
+    if not told:
+        return f"{note}, and no sensitivity would stand out from the others' {rest:.2f}."
     return (
-        f"{note}, and only a sensitivity of {rest - difference:.2f} or less would stand out from "
-        f"the others' {rest:.2f}."
+        f"{note}, and only a sensitivity of {' or of '.join(told)} would stand out from the "
+        f"others' {rest:.2f}."
     )
 
 
 def _pair_note(one: tuple[str, int, int], other: tuple[str, int, int]) -> str:
     (level, n, n_hits), (other_level, n_other, n_other_hits) = one, other
     rate = (n_hits + n_other_hits) / (n + n_other)
-    gap = detectable_difference(n, n_other, rate)
-    size = "no gap" if np.isnan(gap) else f"only a gap of {gap:.2f} or more"
+    gaps = [abs(rate - found) for found in detectable_rates(n, n_other, rate)]
+    known = [gap for gap in gaps if not np.isnan(gap)]
+    size = f"only a gap of {min(known):.2f} or more" if known else "no gap"
     return (
         f"Between {level} ({_images(n)}) and {other_level} ({n_other}), the smallest with enough, "
         f"{size} in sensitivity would stand out."

@@ -10,8 +10,9 @@ from tqdm import tqdm
 from src.core.classes import BINARY_CLASSES
 from src.core.errors import UserError, refuse_in_words, run_main
 from src.evaluation.groupings import tone_groups
-from src.evaluation.judge import Settings, draw, judge
+from src.evaluation.judge import judge
 from src.evaluation.predictions import Predictions
+from src.evaluation.sample import Settings, draw
 
 PREVALENCE = 0.018  # of melanoma in ISIC 2020
 IMAGES_OF_A_PATIENT = 16

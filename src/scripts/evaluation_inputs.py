@@ -16,8 +16,8 @@ from src.datasets.table import Table
 from src.engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
 from src.evaluation.evaluation import Fits
 from src.evaluation.groupings import Grouping, tone_groups
-from src.evaluation.judge import Settings
 from src.evaluation.predictions import Predictions
+from src.evaluation.sample import Settings
 from src.evaluation.subject import Subject
 from src.inference.combine import VOTES, vote
 from src.inference.evaluate import predict_table

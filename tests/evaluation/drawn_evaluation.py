@@ -6,8 +6,9 @@ import numpy as np
 
 from src.evaluation.evaluation import NOTICE, SCHEMA
 from src.evaluation.groupings import Grouping, crossed, tone_groups
-from src.evaluation.judge import Settings, calibration_bins, draw, judge
+from src.evaluation.judge import calibration_bins, judge
 from src.evaluation.predictions import Predictions
+from src.evaluation.sample import Settings, draw
 from src.skin_tone import GROUP_NAMES
 
 NAN = float("nan")

@@ -12,6 +12,8 @@ from sklearn.metrics import roc_auc_score
 from src.evaluation.intervals import (
     auroc_of_draws,
     gap_interval,
+    least_spread,
+    pair_changes,
     percentile_interval,
     ratios,
     unit_draws,
@@ -215,39 +217,70 @@ def test_intervals_by_images_cover_it_less():
     assert all(share < 0.93 for share in shares.values()), shares
 
 
-SIZES = np.array([17, 58, 46, 16])
+def judged_gap(found, draws, n_units):
+    """The interval of the gap of rates [groups] with draws [groups, n_draws]."""
+    changes = pair_changes(found, draws, least_spread(found, np.asarray(n_units)))
+    return gap_interval(float(np.ptp(found)), changes)
 
 
 @pytest.mark.parametrize(
-    ("rates", "least"),
-    # small groups of equal rates: a gap that is not there is found somewhat too often
-    [([0.72] * 4, 0.9), ([0.88, 0.62, 0.74, 0.87], 0.95), ([0.8, 0.7, 0.75, 0.6], 0.95)],
-    ids=["no gap", "as published", "wide"],
+    ("sizes", "rates"),
+    [
+        ([17, 58, 46, 16], [0.72] * 4),
+        ([17, 58, 46, 16], [0.88, 0.62, 0.74, 0.87]),
+        ([17, 58, 46, 16], [0.8, 0.7, 0.75, 0.6]),
+        ([10, 100], [0.9] * 2),
+        ([10, 100], [0.95] * 2),
+        ([12, 60], [0.95, 0.7]),
+    ],
+    ids=["no gap", "as published", "wide", "few", "few of the easy", "few against many"],
 )
-def test_interval_of_a_gap_covers_the_true_one(rates, least):
-    rng, true = np.random.default_rng(0), max(rates) - min(rates)
+def test_interval_of_a_gap_covers_the_true_one(sizes, rates):
+    rng, true, sizes = np.random.default_rng(0), max(rates) - min(rates), np.array(sizes)
     covered, n_sets = 0, 400
     for _ in range(n_sets):
-        found = rng.binomial(SIZES, rates) / SIZES
-        draws = rng.binomial(SIZES[:, None], found[:, None], size=(4, 400)) / SIZES[:, None]
-        low, high = gap_interval(found, draws)
+        found = rng.binomial(sizes, rates) / sizes
+        draws = rng.binomial(sizes[:, None], found[:, None], size=(len(sizes), 400))
+        low, high = judged_gap(found, draws / sizes[:, None], sizes)
         assert low <= np.ptp(found) <= high
         covered += low <= true <= high
-    assert covered / n_sets >= least
+    assert covered / n_sets >= 0.92
 
 
 def test_percentiles_of_a_gap_never_hold_0():
     """Why `gap_interval` is not made of them: groups of the same true rate."""
-    rng = np.random.default_rng(0)
-    found = rng.binomial(SIZES, 0.72) / SIZES
-    draws = rng.binomial(SIZES[:, None], found[:, None], size=(4, 2000)) / SIZES[:, None]
+    rng, sizes = np.random.default_rng(0), np.array([17, 58, 46, 16])
+    found = rng.binomial(sizes, 0.72) / sizes
+    draws = rng.binomial(sizes[:, None], found[:, None], size=(4, 2000)) / sizes[:, None]
     assert percentile_interval(np.ptp(draws, axis=0))[0] > 0
-    assert gap_interval(found, draws)[0] == 0
+    assert judged_gap(found, draws, sizes)[0] == 0
 
 
 def test_gap_of_two_groups_reaches_as_far_as_their_difference_does():
     values, draws = np.array([0.8, 0.5]), np.array([[0.7, 0.8, 0.9, 0.8], [0.5, 0.4, 0.5, 0.6]])
-    # the difference of 0.3 moves by -0.1, 0.1, 0.1, -0.1
-    assert gap_interval(values, draws) == pytest.approx((0.2, 0.4))
-    assert gap_interval(values, draws + np.array([[NAN, 0, 0, 0]])) == pytest.approx((0.2, 0.4))
-    assert all(map(math.isnan, gap_interval(values, np.full((2, 4), NAN))))
+    changes = pair_changes(values, draws, np.zeros(2))
+    assert changes == pytest.approx([0.1] * 4)
+    assert gap_interval(0.3, changes) == pytest.approx((0.2, 0.4))
+    undefined = pair_changes(values, draws + np.array([[NAN, 0, 0, 0]]), np.zeros(2))
+    assert np.isnan(undefined).tolist() == [True, False, False, False]
+    assert gap_interval(0.3, undefined) == pytest.approx((0.2, 0.4))
+    assert all(map(math.isnan, gap_interval(0.3, np.full(4, NAN))))
+    assert all(map(math.isnan, gap_interval(NAN, changes)))
+
+
+def test_groups_whose_draws_cannot_move_have_a_gap_that_may_be_chance():
+    """One patient each, all of whose melanomas were found or half of them."""
+    found, draws = np.array([1.0, 0.5]), np.repeat([[1.0], [0.5]], 1000, axis=1)
+    low, high = judged_gap(found, draws, [1, 1])
+    assert low == 0 and high > 0.9
+    low, _ = judged_gap(found, draws, [1000, 1000])
+    assert low > 0.4
+
+
+@pytest.mark.parametrize(("rate", "n"), [(0.0, 5), (1.0, 5), (0.3, 10), (0.5, 1)])
+def test_least_spread_is_that_of_one_hit_and_one_miss_more(rate, n):
+    outcomes = np.array([*np.repeat([1, 0], [round(rate * n), n - round(rate * n)]), 1, 0])
+    if (rate * n) % 1 == 0:
+        found = least_spread(np.array([rate]), np.array([n]))
+        assert found == pytest.approx(outcomes.std() / np.sqrt(n + 2))
+    assert 0 < least_spread(np.array([rate]), np.array([n]))[0] <= 0.5

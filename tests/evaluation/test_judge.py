@@ -16,10 +16,11 @@ from fairlearn.metrics import (
 
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping, crossed, tone_groups
-from src.evaluation.judge import MOST_HARD_CASES, Settings, draw, figure, hard_cases, judge
+from src.evaluation.judge import MOST_HARD_CASES, figure, hard_cases, judge
 from src.evaluation.metrics import class_metrics, compute_metrics
 from src.evaluation.power import exact_interval
 from src.evaluation.report import to_strict_json
+from src.evaluation.sample import Settings, draw
 
 SETTINGS = Settings(n_draws=100, min_group=1, n_bins=5)
 FAIRLEARN = {
@@ -191,6 +192,29 @@ def test_perfect_classifier_has_no_gap_and_a_rate_of_nothing_no_ratio(table):
     selection = found["demographic_parity_ratio"]
     assert selection["value"] == 0
     assert math.isnan(selection["low"])
+
+
+def test_the_interval_of_equalized_odds_is_that_of_both_rates_at_once(random_table):
+    found = judged(random_table(2, 400))["gaps"]["skin tone"]["malignant"]
+    odds, rates = found["equalized_odds_difference"], found["rates"]
+    single = [rates[r]["difference"] for r in ("true_positive_rate", "false_positive_rate")]
+    reach = [figure["high"] - figure["value"] for figure in single]
+    assert odds["high"] - odds["value"] >= max(reach)
+    assert odds["value"] == max(figure["value"] for figure in single)
+    assert odds["low"] <= max(figure["low"] for figure in single)
+
+
+def test_errors_of_calibration_have_no_interval(random_table):
+    found = judged(random_table(2, 100))["overall"]["metrics"]
+    for name in ("ece", "ece_equal_mass", "ece_malignant"):
+        assert found[name]["value"] > 0
+        assert math.isnan(found[name]["low"]) and math.isnan(found[name]["high"])
+
+
+def test_missed_ones_come_first_where_probabilities_are_unknown(table):
+    labels, decisions = [0, 0, 1, 1], [1, 1, 0, 0]
+    found = hard_cases(table(labels, scores=np.full((4, 2), np.nan), decisions=decisions))
+    assert [case["label"] for case in found] == ["malignant"] * 2 + ["benign"] * 2
 
 
 def test_several_attributes_and_their_intersection(random_table):

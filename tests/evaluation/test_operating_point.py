@@ -9,9 +9,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, recall_
 from src.core.errors import UserError
 from src.evaluation.calibration import fit_temperature, reliability, scaled, top_label
 from src.evaluation.evaluation import Fits, fitted
-from src.evaluation.judge import Settings
 from src.evaluation.operating_point import calibrate, decide_by_group, decide_by_rule
 from src.evaluation.report import to_strict_json
+from src.evaluation.sample import Settings
 from src.evaluation.subject import Subject
 from src.evaluation.thresholds import THRESHOLDS, choose_threshold
 

@@ -10,9 +10,10 @@ from sklearn.metrics import roc_auc_score
 from src.core.errors import UserError
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping, tone_groups
-from src.evaluation.judge import Settings, draw
+from src.evaluation.judge import CALIBRATION_ERRORS
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.paired import GROUP_METRICS, compare_pair, difference, in_order_of
+from src.evaluation.sample import Settings, draw
 
 FEW = Settings(n_draws=100, n_bins=5)
 LOOPED = ("auroc", "malignant_recall", "log_loss", "cohen_kappa")
@@ -66,7 +67,7 @@ def test_differences_are_this_minus_other(pair):
     this, other, units = pair
     found = compare(this, other, units)
     values, others = (compute_metrics(table, FEW.n_bins) for table in (this, other))
-    assert set(found["differences"]) == set(values) - COUNTS
+    assert set(found["differences"]) == set(values) - COUNTS - {*CALIBRATION_ERRORS}
     for name, figure in found["differences"].items():
         assert figure["value"] == pytest.approx(values[name] - others[name], abs=1e-12), name
         assert figure["low"] <= figure["high"] and 0 < figure["p"] <= 1, name
@@ -134,9 +135,12 @@ def test_groups_are_compared_on_their_rows_in_the_same_draws(table):
     codes = np.where(np.arange(len(units)) % 3 == 0, 1, 0)
     codes[:6] = -1
     grouping = Grouping("sex", codes, ("female", "male", "neither"))
-    sample = draw(this, units, FEW)
-    found = compare_pair(sample, other, [grouping], FEW)["by_group"]
+    every = replace(FEW, min_group=1)
+    sample = draw(this, units, every)
+    found = compare_pair(sample, other, [grouping], every)["by_group"]
     assert list(found) == ["sex"] and list(found["sex"]) == ["female", "male", "unknown"]
+    some = compare_pair(sample, other, [grouping], FEW)["by_group"]
+    assert list(some["sex"]) == ["female"]  # of the others there are fewer than 10 of a kind
     for level, code in (("female", 0), ("male", 1), ("unknown", -1)):
         one, two = (subset(table, codes == code) for table in (this, other))
         for name in GROUP_METRICS:
@@ -263,8 +267,12 @@ def test_p_counts_the_data_among_the_draws():
     found = difference(0.9, draws)
     assert found["p"] == pytest.approx(2 * (4 + 1) / 100)
     assert difference(-0.9, -draws)["p"] == found["p"]
-    assert difference(1.0, np.ones(99))["p"] == pytest.approx(0.02), "never 0"
-    assert difference(1.0, np.array([np.nan, *np.ones(99)]))["p"] == pytest.approx(0.02)
+    clear = np.linspace(0.5, 1.5, 99)
+    assert difference(1.0, clear)["p"] == pytest.approx(0.02), "never 0"
+    assert difference(1.0, np.array([np.nan, *clear]))["p"] == pytest.approx(0.02)
+    alike = difference(1.0, np.ones(99))  # the one melanoma there is, in every draw
+    assert np.isnan([alike["low"], alike["high"], alike["p"]]).all()
+    assert difference(0.0, np.zeros(99)) == {"value": 0, "low": 0, "high": 0, "p": 1}
     nothing = difference(float("nan"), np.full(9, np.nan))
     assert np.isnan(list(nothing.values())).all()
 

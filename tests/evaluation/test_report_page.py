@@ -284,7 +284,7 @@ def test_calibration_is_told_by_bins_with_enough_images(binary):
 
 def test_thresholds_and_the_other_model_are_told(binary):
     text = words_of(binary)
-    assert "called “malignant” from a probability of 0.0312. The rule is youden" in text
+    assert "from a probability of 0.0312, or of that of its group below. The rule is youden" in text
     assert "Equal-opportunity difference 26.2 % 11.8 % −14.4 points" in text
     assert "AUROC 0.021 higher (0.006–0.036, p = 0.004), more than chance explains" in text
     assert "sensitivity 5 points higher (−1 to 11 points, p = 0.11), which may be chance" in text

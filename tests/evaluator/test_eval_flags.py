@@ -210,7 +210,7 @@ def test_another_csv_is_compared(judge, base, drawn):
     assert comparison["differences"]["auroc"]["low"] > 0, "it is the better model"
     auroc = comparison["differences"]["auroc"]["value"]
     assert comparison["delong"]["value"] == pytest.approx(auroc, abs=1e-12)
-    assert {*comparison["by_group"]["sex"]} == {"female", "male", "unknown"}
+    assert {*comparison["by_group"]["sex"]} == {"female", "male"}
     wrong = comparison["mcnemar"]["all"]
     more = wrong["only_this_right"] - wrong["only_other_right"]
     assert more == pytest.approx(150 * (this["accuracy"] - other["accuracy"]))
