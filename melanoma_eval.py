@@ -10,7 +10,8 @@ from src.engine.log import log_to_console
 from src.evaluation.evaluation import evaluate_subject
 from src.evaluation.evaluation_files import evaluation_summary, write_evaluation
 from src.inference.prediction_csv import add_csv_flags, csv_columns
-from src.scripts.evaluation_inputs import SOURCES, Inputs, Judging, kind_of
+from src.scripts.evaluation_flags import Judging
+from src.scripts.evaluation_inputs import SOURCES, Inputs
 
 
 def main(argv: list[str] | None) -> None:
@@ -24,13 +25,13 @@ def main(argv: list[str] | None) -> None:
     inputs.check(kind, path)
     log_to_console()
     opened = inputs.open(kind, path)
-    other = inputs.open(kind_of(judging.compare), judging.compare) if judging.compare else None
+    other = inputs.open_other() if judging.compare else None
     if opened is None or (judging.compare and other is None):
         return  # a process that helped the main one to predict
     subject, cfg = opened
     subject, evaluation = evaluate_subject(
         subject,
-        inputs.groupings(subject, cfg),
+        inputs.groupings(subject, cfg, path),
         inputs.settings(),
         judging.fits(),
         other[0] if other else None,

@@ -2,9 +2,12 @@
 
 import argparse
 import difflib
+import errno
 import sys
 import typing
 from collections.abc import Callable, Iterable
+
+NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -26,9 +29,10 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
         print(f"error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
         code = 2
     except OSError as error:  # a full disk, a folder that went away
-        if error.filename is None:
+        if error.filename is None and error.errno not in NO_SPACE:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        what = error.filename or "writing a file"
+        print(f"error: {what}: {error.strerror}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

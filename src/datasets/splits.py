@@ -9,6 +9,7 @@ from src.core.errors import UserError
 from src.datasets.table import SPLITS, Table
 
 UNIT_COLUMNS = ("patient_id", "lesion_id")
+NOTHING_KNOWN = ("", "unknown", "none", "na", "nan", "-1")
 
 
 def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
@@ -121,11 +122,18 @@ def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
     """(int64 [rows], what): numbers from 0, equal within a unit, and what a unit is.
 
     A unit is what `connected_units` joins, by those of the columns `patient_id` and `lesion_id`
-    that say something; else each row, an `image`.
+    that say something; else each row, an `image`. Ids such as `unknown` join no rows.
     """
-    known = [column for column in UNIT_COLUMNS if (rows[column] != "").any()]
-    _, units = np.unique(connected_units(rows), return_inverse=True)
+    ids = rows[[*UNIT_COLUMNS]]
+    ids = ids.where(ids.apply(says_something), "")
+    known = [column for column in UNIT_COLUMNS if (ids[column] != "").any()]
+    _, units = np.unique(connected_units(ids), return_inverse=True)
     return units.astype(np.int64), " and ".join(known) or "image"
+
+
+def says_something(texts: pd.Series) -> pd.Series:
+    """bool [rows]: whether a text is neither blank nor one that stands for an unknown value."""
+    return ~texts.str.strip().str.casefold().isin(NOTHING_KNOWN)
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:

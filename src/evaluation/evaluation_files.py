@@ -10,7 +10,7 @@ from tensorboardX import SummaryWriter
 
 from src.core.files import write_text
 from src.evaluation.evaluation_plots import FIGURES, write_figures
-from src.evaluation.figure_style import interval_text
+from src.evaluation.figure_style import interval_text, printable
 from src.evaluation.metrics import title_of
 from src.evaluation.report import to_strict_json
 from src.evaluation.report_page import report_page
@@ -108,7 +108,10 @@ def read_case(subject: Subject, name: str) -> np.ndarray | None:
 
 
 def evaluation_summary(evaluation: dict) -> str:
-    """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes."""
+    """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes.
+
+    Names that a CSV gives to groups and files can neither break a line nor move the cursor.
+    """
     positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
     overall = evaluation["overall"]["metrics"]
     told = [name for name in OVERALL_METRICS if name in overall]
@@ -128,7 +131,7 @@ def evaluation_summary(evaluation: dict) -> str:
             for name, label in SUMMARY_METRICS.items()
         ]
     notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]
-    return "\n".join([*lines, *(f"note: {note}" for note in notes)])
+    return "\n".join(map(printable, [*lines, *(f"note: {note}" for note in notes)]))
 
 
 def _line(name: str, part: dict) -> str:

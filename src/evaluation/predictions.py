@@ -33,18 +33,21 @@ class Predictions:
     def to_csv(self, path: Path) -> None:
         """`image_name,target,label,group,probability_<class>...`; reading it back is exact.
 
-        `target` is the decision as a class index, as predict.py writes it.
+        `target` is the decision as a class index, as predict.py writes it. Where only decisions
+        are known, there are no columns of probabilities.
         """
-        frame = pd.DataFrame(
-            {
-                "image_name": self.names,
-                "target": self.decisions,
-                "label": self.labels,
-                "group": self.groups,
+        columns = {
+            "image_name": self.names,
+            "target": self.decisions,
+            "label": self.labels,
+            "group": self.groups,
+        }
+        if not np.isnan(self.probabilities).any():
+            columns |= {
+                f"probability_{name}": self.probabilities[:, index].astype(np.float64)
+                for index, name in enumerate(self.classes)
             }
-        )
-        for index, name in enumerate(self.classes):
-            frame[f"probability_{name}"] = self.probabilities[:, index].astype(np.float64)
+        frame = pd.DataFrame(columns)
         with replacing(path) as temporary:
             frame.to_csv(temporary, index=False)
 

@@ -1,7 +1,7 @@
 """What a table of any origin says of images, which it knows by name: tone, patient, any column."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,26 +21,27 @@ IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file
 
 @dataclass(frozen=True)
 class Metadata:
-    """The rows of a CSV as text, indexed by the stems of their images' names."""
+    """The rows of a CSV as text, indexed by what `key` makes of their images' names."""
 
     path: Path
     rows: pd.DataFrame
+    key: Callable[[str], str] = image_stem
 
     def rows_of(self, names: Sequence[str]) -> pd.DataFrame:
         """The rows of these images, in their order, numbered from 0.
 
         Raises `UserError` for images without a row and for those with several that differ.
         """
-        stems = [image_stem(name) for name in names]
+        keys = [self.key(name) for name in names]
         is_repeat = self.rows.index.duplicated()
         first = self.rows[~is_repeat]
-        places = first.index.get_indexer(pd.Index(stems, dtype=object))
-        absent = [stem for stem, place in zip(stems, places, strict=True) if place < 0]
+        places = first.index.get_indexer(pd.Index(keys, dtype=object))
+        absent = [key for key, place in zip(keys, places, strict=True) if place < 0]
         if absent:
             raise UserError(
                 f"{self.path}: no row for {len(absent)} images (first: {listed(absent[:1])})"
             )
-        twice = sorted(set(stems) & set(self.rows.index[is_repeat]))
+        twice = sorted(set(keys) & set(self.rows.index[is_repeat]))
         if twice:
             raise UserError(
                 f"{self.path}: {len(twice)} images have several rows that differ (first: "
@@ -56,11 +57,12 @@ class Metadata:
         """(int64 [names], what): equal numbers, from 0, for images of one unit, and what that is.
 
         A unit is a value of `column`; without one, all images that share, directly or over others,
-        a `patient_id` or a `lesion_id`; else each image. A blank value makes a unit of its own.
+        a `patient_id` or a `lesion_id`; else each image. A blank or
+        unknown value makes a unit of its own.
         """
         rows = self.rows_of(names)
         if column:
-            require_columns(rows, (column,), self.path, "the unit of resampling")
+            require_columns(rows, (column,), self.path, "--resample_by")
             ids = {"patient_id": rows[column], "lesion_id": ""}
             return unit_numbers(pd.DataFrame(ids))[0], column
         return unit_numbers(pd.DataFrame({c: rows.get(c, "") for c in UNIT_COLUMNS}, rows.index))
@@ -86,14 +88,19 @@ class Metadata:
         return grouping_of_column(column, rows[column], edges)
 
 
-def read_metadata(path: Path, image_column: str = "") -> Metadata:
-    """The table in a CSV. Raises `UserError` where no column has the names of images."""
+def read_metadata(
+    path: Path, image_column: str = "", key: Callable[[str], str] = image_stem
+) -> Metadata:
+    """The table in a CSV, whose images `key` tells apart.
+
+    Raises `UserError` where no column has the names of images.
+    """
     rows = read_csv(path, ())
     column = find_image_column(rows, path, image_column, "--metadata_image_column")
     rows = rows.fillna("").apply(lambda texts: texts.str.strip())
-    stems = pd.Index([image_stem(name) for name in rows.pop(column)], dtype=object)
-    is_repeat = rows.assign(**{"": stems}).duplicated().to_numpy()
-    return Metadata(path, rows.set_axis(stems)[~is_repeat & (stems != "")])
+    keys = pd.Index([key(name) for name in rows.pop(column)], dtype=object)
+    is_repeat = rows.assign(**{"": keys}).duplicated().to_numpy()
+    return Metadata(path, rows.set_axis(keys)[~is_repeat & (keys != "")], key)
 
 
 def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:

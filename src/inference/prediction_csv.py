@@ -50,8 +50,8 @@ FLAGS = {
     ),
     "decision_column": (
         "decision",
-        "column with the decisions, class names or indices (default: target, else the most "
-        "probable class is decided)",
+        "column with the decisions, class names or indices (default: target, but the most probable "
+        "class with --probability_columns and where there is no target)",
     ),
     "label_column": (
         "label",
@@ -111,15 +111,19 @@ def read_predictions(
     require_columns(rows, scores, path, "--probability_columns")
     decision = source.decision_column(scores)
     classes = _class_names(scores, columns)
-    frame = pd.DataFrame({"image_name": images})
+    columns_read: dict[str, Any] = {"image_name": images}
     if scores:
         probabilities = source.probabilities(scores, classes)
-        frame[[f"probability_{name}" for name in classes]] = probabilities
-        frame["target"] = probabilities.argmax(axis=1)
+        columns_read |= {
+            f"probability_{n}": p for n, p in zip(classes, probabilities.T, strict=True)
+        }
+        columns_read["target"] = source.most_probable(scores, classes, probabilities)
     if decision:
         title = f"{path}: column '{decision}'"
-        frame["target"] = class_indices(rows[decision], (), classes, images, "decision", title)
+        found = class_indices(rows[decision], (), classes, images, "decision", title)
+        columns_read["target"] = found
     labels, groups = source.labels(classes), source.tone_groups()
+    frame = pd.DataFrame(columns_read)
     return from_frame(frame, labels, groups, GROUP_NAMES, classes, columns.positive)
 
 
@@ -139,6 +143,11 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
         )
     if len(classes) == 1 or len(set(classes)) < len(classes):
         raise UserError(f"--classes: expected two or more, all different, found {listed(classes)}")
+    for name in (*classes, *columns.label_classes):
+        if not name.isprintable():  # such as a line break, or bytes that are no letters
+            raise UserError(
+                f"--classes, --label_classes: expected printable names, found {listed([name])}"
+            )
     return classes
 
 
@@ -171,6 +180,8 @@ class _Source:
         if self.columns.decision:
             require_columns(self.rows, (self.columns.decision,), self.path, "--decision_column")
             return self.columns.decision
+        if self.columns.probabilities:
+            return ""  # beside a stranger's probabilities, `target` is as often the truth
         is_truth = "target" in self.columns.label and not self._label_is_in_metadata()
         if "target" in self.rows and not is_truth:
             return "target"
@@ -188,6 +199,15 @@ class _Source:
             return values
         is_positive = np.arange(2) == positive_index(classes, self.columns.positive)
         return np.where(is_positive, values, 1 - values)
+
+    def most_probable(
+        self, scores: list[str], classes: tuple[str, ...], probabilities: np.ndarray
+    ) -> np.ndarray:
+        """int64 [N]: the first of equally probable classes; of a single column, the positive."""
+        if len(scores) > 1:
+            return probabilities.argmax(axis=1)
+        positive = positive_index(classes, self.columns.positive)
+        return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
     def labels(self, classes: tuple[str, ...]) -> np.ndarray:
         """int64 [N]: the true classes, of the CSV or of the metadata."""

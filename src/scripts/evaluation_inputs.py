@@ -1,6 +1,6 @@
-"""What `melanoma_eval.py` judges: its flags, and a `Subject` of each kind of source."""
+"""What `melanoma_eval.py` judges: a `Subject` of each kind of source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,78 +8,28 @@ import numpy as np
 
 from src.artifact.contract import Contract
 from src.artifact.network import load_contract
-from src.core.config import Config, flag
-from src.core.errors import UserError, nearest
+from src.core.config import Config
+from src.core.errors import UserError
 from src.core.flags import resolve
 from src.datasets.splits import unit_numbers
 from src.datasets.table import Table
 from src.engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
-from src.evaluation.evaluation import Fits
 from src.evaluation.groupings import Grouping, tone_groups
 from src.evaluation.predictions import Predictions
 from src.evaluation.sample import Settings
 from src.evaluation.subject import Subject
-from src.inference.combine import VOTES, vote
+from src.inference.combine import vote
 from src.inference.evaluate import predict_table
+from src.inference.known_images import known_images, require_apart, require_units_apart
 from src.inference.metadata import Metadata, read_metadata
 from src.inference.prediction_csv import CsvColumns, read_predictions
 from src.inference.predictor import OnnxPredictor
 from src.preprocess.image import image_stem
+from src.scripts.evaluation_flags import Judging
 from src.scripts.folder_job import images_below
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
-LIMITS = {"n_draws": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
-
-
-@dataclass(frozen=True)
-class Judging:
-    """How to judge"""
-
-    metadata_csv: str = flag("", "table of the images' metadata; empty: --skin_color_csv")
-    metadata_image_column: str = flag("", "its column of image names; empty: the usual ones")
-    group_by: tuple[str, ...] = flag(
-        (), "columns of it to compare groups by: sex, bands age_approx:30,50,70, or both sex*group"
-    )
-    resample_by: str = flag(
-        "", "column of what intervals resample; empty: patients and lesions, else images"
-    )
-    n_draws: int = flag(2000, "draws of the bootstrap")
-    min_group: int = flag(10, "rows that a group needs to enter a gap or have values of its own")
-    n_bins: int = flag(15, "bins of calibration errors")
-    calibration: str = flag(
-        "", "fitted on validation rows, a call string: temperature, temperature(by='group')"
-    )
-    threshold: str = flag(
-        "",
-        "decide anew at a threshold found on validation rows, a call string: max_f1, youden, "
-        "sensitivity(least=0.9), specificity(least=0.9), fixed(value=0.5)",
-    )
-    group_thresholds: bool = flag(False, "one for each tone group, and what that costs")
-    valid_predictions_csv: str = flag("", "validation rows beside --predictions_csv")
-    compare: str = flag("", "another checkpoint, ONNX model or CSV on the same images")
-    voting: str = flag("soft", "how the models of a folder decide: soft or majority")
-    image_folder: str = flag("", "folder of the images, for those judged wrongly")
-
-    def __post_init__(self):
-        for name, (least, most) in LIMITS.items():
-            if not least <= getattr(self, name) <= most:
-                raise UserError(f"--{name} {getattr(self, name)}: expected {least:,} to {most:,}")
-        if self.voting not in VOTES:
-            hint = nearest(self.voting, VOTES)
-            raise UserError(f"--voting {self.voting}: expected {' or '.join(VOTES)}{hint}")
-        if self.group_thresholds and not self.threshold:
-            raise UserError("--group_thresholds: expected the rule that finds them, --threshold")
-        if self.valid_predictions_csv and not self.needs_valid:
-            raise UserError("--valid_predictions_csv: expected --calibration or --threshold to fit")
-
-    @property
-    def needs_valid(self) -> bool:
-        """Whether something is fitted on validation rows."""
-        return bool(self.fits().flag)
-
-    def fits(self) -> Fits:
-        """What is fitted."""
-        return Fits(self.calibration, self.threshold, self.group_thresholds)
+CSV_KIND = "predictions CSV"
 
 
 @dataclass(frozen=True)
@@ -122,6 +72,11 @@ class Inputs:
         }
         return readers[kind](path)
 
+    def open_other(self) -> tuple[Subject, Config] | None:
+        """What there is at `--compare`: its images are resampled as those that are judged."""
+        judging = replace(self.judging, resample_by="")
+        return replace(self, judging=judging).open(kind_of(judging.compare), judging.compare)
+
     def settings(self) -> Settings:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
         given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
@@ -134,24 +89,34 @@ class Inputs:
 
     def config(self, contract: Contract | None = None) -> Config:
         """The configuration of the flags, over that of a model where there is one."""
-        return resolve(self.flags, trained_settings(contract) if contract else None)
+        cfg = resolve(self.flags, trained_settings(contract) if contract else None)
+        if self.judging.metadata_image_column and not self._metadata_path(cfg):
+            raise UserError("--metadata_image_column: expected its table, --metadata_csv FILE")
+        return cfg
+
+    def _metadata_path(self, cfg: Config) -> str:
+        return self.judging.metadata_csv or cfg.data.skin_color_csv
 
     def metadata(self, cfg: Config) -> Metadata | None:
         """The table of metadata, where one is given."""
-        path = self.judging.metadata_csv or cfg.data.skin_color_csv
+        path = self._metadata_path(cfg)
         return read_metadata(Path(path), self.judging.metadata_image_column) if path else None
 
-    def groupings(self, subject: Subject, cfg: Config) -> list[Grouping]:
-        """The groups to compare: tones, where some are known, and those of `--group_by`."""
+    def groupings(self, subject: Subject, cfg: Config, path: str) -> list[Grouping]:
+        """The groups to compare: tones, where some are known, and those of `--group_by`.
+
+        The latter are columns of the metadata, or of the CSV at `path` where one is judged.
+        """
         tones, found = tone_groups(subject.predictions), []
         if self.judging.group_by:
-            metadata = self.metadata(cfg)
-            if metadata is None:
+            names, known = subject.predictions.names, self.metadata(cfg)
+            if subject.kind == CSV_KIND:
+                known = known_images(names, known, [Path(path)], self.columns.image)
+            if known is None:
                 raise UserError(
                     "--group_by: expected the table with its columns, --metadata_csv FILE"
                 )
-            names = subject.predictions.names
-            found = [metadata.grouping(names, text) for text in self.judging.group_by]
+            found = [known.grouping(names, text) for text in self.judging.group_by]
         given = [grouping.name for grouping in found]
         for name in given:
             if given.count(name) > 1:
@@ -192,27 +157,38 @@ class Inputs:
         require_cpu(cfg)
         metadata = self.metadata(cfg)
         predictions = read_predictions(Path(path), metadata, self.columns)
+        known = known_images(predictions.names, metadata, [Path(path)], self.columns.image)
         units, unit = np.arange(len(predictions.names)), "image"
-        if metadata:
-            units, unit = metadata.units(predictions.names, judging.resample_by)
+        if known:
+            units, unit = known.units(predictions.names, judging.resample_by)
         elif judging.resample_by:
             raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
-        valid = None
-        if judging.valid_predictions_csv and judging.needs_valid:
-            valid = read_predictions(Path(judging.valid_predictions_csv), metadata, self.columns)
-            require_apart(valid, predictions)
+        fits = judging.valid_predictions_csv and judging.needs_valid
         subject = Subject(
-            kind="predictions CSV",
+            kind=CSV_KIND,
             name=Path(path).name,
             split="",
             model="",
             predictions=predictions,
             units=units,
             unit=unit,
-            valid=valid,
+            valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images=images_in(judging.image_folder),
         )
         return subject, cfg
+
+    def _valid_of_csv(
+        self, path: str, judged: Predictions, metadata: Metadata | None, cfg: Config
+    ) -> Predictions:
+        """The validation rows, which share nothing with those judged in the CSV at `path`."""
+        valid_path = Path(self.judging.valid_predictions_csv)
+        valid = read_predictions(valid_path, metadata, self.columns)
+        require_apart(valid, judged)
+        if not cfg.data.allow_leakage:
+            names, paths = valid.names + judged.names, [valid_path, Path(path)]
+            known = known_images(names, metadata, paths, self.columns.image)
+            require_units_apart(known, valid, judged)
+        return valid
 
     def _splits(self, split: str, table: Table) -> list[str]:
         """The split to judge, and that to fit on where one is needed and there is another."""
@@ -273,19 +249,6 @@ def require_cpu(cfg: Config) -> None:
     """Raise `UserError` for a device that ONNX models and CSVs are not judged on."""
     if cfg.run.device not in ("auto", "cpu"):
         raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
-
-
-def require_apart(valid: Predictions, judged: Predictions) -> None:
-    """Raise `UserError` where images to fit on are among those judged, or have other classes."""
-    fitted, known = ({image_stem(name) for name in t.names} for t in (valid, judged))
-    shared = fitted & known
-    if shared:
-        raise UserError(
-            f"--valid_predictions_csv: {len(shared)} of its images are judged too (first: "
-            f"{min(shared)!r}): expected others, or the fit would know the answers"
-        )
-    if valid.classes != judged.classes:
-        raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
 
 
 def images_in(folder: str) -> dict[str, Path]:

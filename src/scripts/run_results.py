@@ -44,11 +44,11 @@ class Result:
 def find_results(root: Path) -> tuple[list[Result], list[str]]:
     """(the runs below `root`, a line on each that cannot be read), both in order of their paths.
 
-    Follows no link to a folder and goes `MAX_DEPTH` folders deep.
+    Follows no link to a file or a folder and goes `MAX_DEPTH` folders deep.
     """
     results, problems = [], []
     for folder in _folders(root, problems):
-        kind = next((kind for kind in READERS if (folder / kind).is_file()), None)
+        kind = next((kind for kind in READERS if _is_there(folder / kind)), None)
         if kind:
             try:
                 results.append(_result(folder, root, kind))
@@ -73,7 +73,7 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
     """The run in a folder that has a file of this kind. Raises `UserError` for damaged files."""
     content = read_json(folder / kind)
     settings = _settings(folder / "fold_0" if kind == FOLDS else folder)
-    history = read_history(folder / HISTORY) if (folder / HISTORY).is_file() else None
+    history = read_history(folder / HISTORY) if _is_there(folder / HISTORY) else None
     try:
         if not isinstance(content, dict):
             raise TypeError
@@ -96,10 +96,14 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
 
 def _settings(folder: Path) -> dict:
     path = folder / "config.json"
-    settings = read_json(path) if path.is_file() else {}
+    settings = read_json(path) if _is_there(path) else {}
     if not isinstance(settings, dict):
         raise UserError(f"{path}: not the settings of a run")
     return settings
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _of_splits(content: dict) -> tuple[str, str, dict, dict]:
@@ -123,7 +127,10 @@ def _of_rows(found: dict) -> tuple[dict, dict]:
 
 
 def _of_evaluation(content: dict) -> tuple[str, str, dict, dict]:
-    """Of `evaluation_metrics.json`: values without their intervals, gaps between tone groups."""
+    """Of `evaluation_metrics.json`: values without their intervals, gaps between tone groups.
+
+    A CSV tells no split: its name stands for the rows that were judged.
+    """
     source, overall = content["source"], content["overall"]
     gaps = content["gaps"].get(TONE, {}).get(source["positive"], {})
     figures = overall["metrics"] | {n: v for n, v in gaps.items() if n != "rates"}
@@ -133,7 +140,7 @@ def _of_evaluation(content: dict) -> tuple[str, str, dict, dict]:
         for level, own in content["groups"].get(TONE, {}).items()
     }
     metrics |= {name: int(overall[name]) for name in COUNTS}
-    return str(source["model"]), str(source["split"]), metrics, groups
+    return str(source["model"]), str(source["split"] or source["name"]), metrics, groups
 
 
 # the first that a folder has says what the run has come to

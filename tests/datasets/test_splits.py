@@ -16,6 +16,7 @@ from src.datasets.splits import (
     connected_units,
     crossings,
     describe_crossings,
+    unit_numbers,
 )
 from src.datasets.table import SPLITS, make_table
 
@@ -40,6 +41,18 @@ def cohort(n_patients=300, seed=0):
         patient_id=[f"p{i}" for i in patient],
         lesion_id=[f"l{i}_{rng.integers(2)}" for i in patient],
     )
+
+
+@pytest.mark.parametrize("column", UNITS)
+def test_ids_that_name_nobody_join_no_rows(column):
+    unknown = ["unknown", "Unknown", "NONE", "na", "NaN", "nan", "-1", " unknown ", ""] * 2
+    table = make(len(unknown) + 2, **{column: [*unknown, "nano", "nano"]})
+    units, what = unit_numbers(table.rows)
+    assert what == column
+    assert units.tolist() == [*range(len(unknown)), len(unknown), len(unknown)]
+    units, what = unit_numbers(make(len(unknown), **{column: unknown}).rows)
+    assert (units.tolist(), what) == ([*range(len(unknown))], "image")
+    assert connected_units(table.rows)[0] == connected_units(table.rows)[9], "as the audit has it"
 
 
 def brute_force_units(rows):

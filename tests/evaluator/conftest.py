@@ -58,7 +58,8 @@ def drawn(tmp_path_factory):
     other["image_name"] = other["image_name"].str.removesuffix(".jpg")
     other.to_csv(folder / "other.csv", index=False)
     table = pd.DataFrame({"image_id": names, "group": rng.choice([0, 1, 2, ""], size=n)})
-    table["patient_id"] = [f"P{patient}" for patient in rng.integers(n // 4, size=n)]
+    patients = rng.integers(n // 4, size=n) + np.repeat([0, n], n // 2)
+    table["patient_id"] = [f"P{patient}" for patient in patients]
     table["clinic"] = rng.choice(["A", "B", "C"], size=n)
     table["sex"] = rng.choice(["female", "male", "unknown"], size=n, p=[0.5, 0.4, 0.1])
     table["age_approx"] = rng.integers(4, 17, size=n) * 5.0

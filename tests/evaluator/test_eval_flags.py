@@ -1,5 +1,6 @@
 """Every flag of melanoma_eval.py does what it says."""
 
+import shutil
 from dataclasses import fields
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from src.evaluation.fairness import subset
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.thresholds import choose_threshold
 from src.inference.prediction_csv import read_predictions
-from src.scripts.evaluation_inputs import Judging
+from src.scripts.evaluation_flags import Judging
 from tests.evaluator.readings import limits, measured, same, values
 
 
@@ -251,6 +252,45 @@ def test_wrong_images_are_shown_where_their_files_are(judge, every_section, full
     shown, absent = (cv2.imread(str(path / "hard_cases.png")) for path in (folder, bare))
     n_colors = [len(np.unique(p.reshape(-1, 3), axis=0)) for p in (shown, absent)]
     assert n_colors[0] > 2 * n_colors[1], "photographs have more colors than tiles of text"
+
+
+def test_a_csv_is_the_table_of_its_images(judge, base, drawn, table, tmp_path):
+    """Its patients, groups and units of resampling, as metadata would tell them."""
+    rows = pd.read_csv(drawn / "test.csv")
+    for column in ("patient_id", "clinic", "sex"):
+        rows[column] = table[column]
+    rows.to_csv(tmp_path / "test.csv", index=False)
+    own = ["--predictions_csv", tmp_path / "test.csv"]
+    tones = table.assign(image_name=table["image_id"])[["image_name", "group"]]
+    tones.to_csv(tmp_path / "tones.csv", index=False)
+    for flags in (["--group_by", "sex"], ["--group_by", "sex", "--resample_by", "clinic"]):
+        _, one = judge(*base, *flags)
+        _, alone = judge(*own, *flags)
+        assert alone["source"]["unit"] == one["source"]["unit"] != "image"
+        assert measured(alone, ["overall"]) == measured(one, ["overall"])
+        assert alone["groups"]["sex"] == one["groups"]["sex"]
+        _, both = judge(*own, *flags, "--metadata_csv", tmp_path / "tones.csv")
+        assert measured(both, ["overall", "groups"]) == measured(one, ["overall", "groups"])
+
+
+def test_a_compared_csv_needs_no_units_of_its_own(judge, drawn, table, tmp_path):
+    rows = pd.read_csv(drawn / "test.csv").assign(clinic=table["clinic"])
+    rows.to_csv(tmp_path / "test.csv", index=False)
+    flags = ["--predictions_csv", tmp_path / "test.csv", "--resample_by", "clinic"]
+    _, found = judge(*flags, "--compare", drawn / "other.csv")
+    assert (found["source"]["unit"], found["comparison"]["name"]) == ("clinic", "other.csv")
+
+
+def test_names_of_a_csv_do_nothing_to_a_terminal(judge, base, drawn, table, tmp_path, capsys):
+    levels = np.where(table["sex"] == "male", "\x1b[31mred", "two\nlines")
+    table.assign(**{"s\x1bx": levels}).to_csv(tmp_path / "table.csv", index=False)
+    shutil.copy(drawn / "other.csv", tmp_path / "o\nther.csv")
+    flags = ["--metadata_csv", tmp_path / "table.csv", "--group_by", "s\x1bx"]
+    judge(*base[:2], *flags, "--compare", tmp_path / "o\nther.csv")
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "by s?x:" in said and "  ?[31mred " in said and "  two?lines " in said
+    assert "against o?ther.csv:" in said
 
 
 def test_every_flag_is_tested():

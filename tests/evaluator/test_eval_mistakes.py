@@ -43,7 +43,7 @@ def refuse(capsys, tmp_path):
         ("--valid_predictions_csv TEST --threshold youden", "150 of its images are judged too"),
         ("--valid_predictions_csv OTHER --threshold youden", "150 of its images are judged too"),
         ("--valid_predictions_csv VALID --threshold youden --compare OTHER", "two CSVs as they"),
-        ("--group_by sexx", "--metadata_csv FILE"),
+        ("--group_by sexx", "--group_by: TEST has no column 'sexx'"),
         ("--metadata_csv TABLE --group_by sexx", "did you mean 'sex'"),
         ("--metadata_csv TABLE --group_by sex*clinc", "did you mean 'clinic'"),
         ("--metadata_csv TABLE --group_by patient_id", "too many"),
@@ -52,7 +52,13 @@ def refuse(capsys, tmp_path):
             "--metadata_csv TABLE --group_by age_approx:30 age_approx:60",
             "age_approx is there twice",
         ),
-        ("--resample_by clinic", "--resample_by: expected the table with it"),
+        ("--resample_by clinic", "--resample_by: TEST has no column 'clinic'"),
+        (
+            "--metadata_image_column x",
+            "_image_column: expected its table, --metadata_csv",
+        ),
+        ("--classes a \udcff", "--label_classes: expected printable names, found \\udcff"),
+        ("--label_classes a b\x1b[31m", "expected printable names, found b\\x1b[31m"),
         ("--metadata_csv TABLE --resample_by clinics", "did you mean 'clinic'"),
         ("--metadata_csv TABLE --metadata_image_column images", "did you mean 'image_id'"),
         ("--metadata_csv NOWHERE.csv", "NOWHERE.csv: no such file"),
@@ -81,7 +87,32 @@ def test_mistakes_end_in_one_line_with_nothing_written(refuse, drawn, tmp_path, 
     files = {"MORE": tmp_path / "more.csv", "FOLDER": drawn}
     files |= {name.upper(): drawn / f"{name}.csv" for name in ("test", "valid", "other", "table")}
     words = [files.get(word, word) for word in flags.split(" ")]
+    expected = expected.replace("TEST", str(drawn / "test.csv"))
     assert expected in refuse("--predictions_csv", drawn / "test.csv", *words)
+
+
+@pytest.mark.parametrize("home", ["metadata", "csv"])
+def test_validation_rows_of_patients_that_are_judged_are_refused(
+    judge, refuse, drawn, tmp_path, home
+):
+    """Of 40 patients to fit on, 10 are judged; rows of unknown patients are nobody's."""
+    rows = {name: pd.read_csv(drawn / f"{name}.csv") for name in ("valid", "test")}
+    for name, first in (("valid", 0), ("test", 30)):
+        patients = [f"P{first + row % 40}" for row in range(140)] + ["unknown", "NA"] * 5
+        rows[name]["patient_id"] = patients
+    table = pd.concat(rows.values())[["image_name", "patient_id"]]
+    table.to_csv(tmp_path / "table.csv", index=False)
+    for name, frame in rows.items():
+        kept = frame if home == "csv" else frame.drop(columns="patient_id")
+        kept.to_csv(tmp_path / f"{name}.csv", index=False)
+    flags = ["--predictions_csv", tmp_path / "test.csv", "--threshold", "youden"]
+    flags += ["--valid_predictions_csv", tmp_path / "valid.csv"]
+    flags += ["--metadata_csv", tmp_path / "table.csv"] if home == "metadata" else []
+    line = refuse(*flags)
+    assert "--valid_predictions_csv: 10 of its 50 units (patient_id) are judged too" in line
+    _, found = judge(*flags, "--allow_leakage")
+    assert found["source"]["unit"] == "patient_id"
+    assert found["overall"]["n_units"] == 50
 
 
 def test_one_source_is_judged(refuse, drawn, checkpoint, tiny_onnx):

@@ -140,6 +140,15 @@ def test_without_patients_each_image_is_its_own_unit(read):
         assert (what, units.tolist()) == ("image", [0, 1, 2, 3])
 
 
+def test_images_of_unknown_patients_are_units_of_their_own(read):
+    ids = ["unknown", "Unknown", "-1", "-1"]
+    for column in ("patient_id", "lesion_id", "clinic"):
+        units, _ = read(image=NAMES, **{column: ids}).units(NAMES, column)
+        assert units.tolist() == [0, 1, 2, 3]
+    units, what = read(image=NAMES, patient_id=ids, lesion_id=list("llmm")).units(NAMES)
+    assert (what, units.tolist()) == ("lesion_id", [0, 0, 1, 1])
+
+
 def test_units_may_be_of_any_column(read):
     metadata = read(image=NAMES, hospital=["x", "y", "x", "y"], patient_id=["p"] * 4)
     units, what = metadata.units(["d", "c", "b"], "hospital")

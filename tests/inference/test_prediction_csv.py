@@ -117,6 +117,30 @@ def test_a_run_s_file_is_read_as_written(softmax, tmp_path):
     assert_same(read_predictions(tmp_path / "p.csv", None), written)
 
 
+@pytest.mark.parametrize("n_classes", [2, 7, 999])
+def test_a_file_of_decisions_is_read_as_written(tmp_path, n_classes):
+    labels, tones = np.arange(n_classes), ("Very light", "Light", "Intermediate", "Tan")
+    names, classes = [f"{label}.jpg" for label in labels], tuple(map(str, labels))
+    classes = ("benign", "malignant") if n_classes == 2 else classes
+    unknown = np.full((n_classes, n_classes), np.nan)
+    written = Predictions(
+        names, labels, labels % 4, unknown, labels[::-1], classes, n_classes - 1, tones
+    )
+    written.to_csv(tmp_path / "p.csv")
+    header = (tmp_path / "p.csv").read_text().splitlines()[0]
+    assert header == "image_name,target,label,group"
+    assert_same(read_predictions(tmp_path / "p.csv", None), written)
+
+
+def test_as_many_classes_as_there_may_be_are_read_as_written(tmp_path):
+    n_classes, tones = 999, ("Very light", "Light", "Intermediate", "Tan")
+    labels, classes = np.array([0, 998]), tuple(f"c{place}" for place in range(999))
+    scores = np.random.default_rng(2).dirichlet(np.ones(n_classes), size=2)
+    written = Predictions(["a", "b"], labels, labels * 0, scores, labels, classes, 998, tones)
+    written.to_csv(tmp_path / "p.csv")
+    assert_same(read_predictions(tmp_path / "p.csv", None), written)
+
+
 @pytest.mark.parametrize("positive", ["", "Malignant", "benign"])
 def test_one_column_is_the_probability_of_the_positive_of_two(read, positive):
     rows = {"file_name": ["a", "b", "c"], "p": [0.25, 0.5, 0.75], "label": [0, 1, 1]}
@@ -152,14 +176,15 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     scores = ("x", "y", "z")
     found = read(rows, probabilities=scores, decision="said", **settings)
     assert found.decisions.tolist() == [2, 0]
-    rows["target"] = rows.pop("said")
-    assert read(rows, probabilities=scores).decisions.tolist() == [2, 0]
+    named = {f"probability_{name}": rows.pop(name) for name in scores}
+    rows |= {**named, "target": rows.pop("said")}
+    assert read(rows).decisions.tolist() == [2, 0], "a run's columns"
 
 
 def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
     rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
     rows |= {"label": ["X", "x"], "target": ["x", "X"]}
-    found = read(rows, probabilities=("x", "X", "z"))
+    found = read(rows, probabilities=("x", "X", "z"), decision="target")
     assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
 
 
@@ -169,7 +194,19 @@ def test_a_target_that_is_the_truth_is_no_decision(read):
     assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 1], [0, 1])
     table = {"image": ["a", "b"], "target": ["y", "x"]}
     found = read(rows, table, probabilities=("x", "y"), label=("target",))
-    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [1, 1])
+    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
+    found = read({**rows, "label": [0, 0]}, probabilities=("x", "y"))
+    assert (found.labels.tolist(), found.decisions.tolist()) == ([0, 0], [0, 1])
+
+
+@pytest.mark.parametrize("positive", ["benign", "malignant"])
+def test_of_equal_probabilities_the_first_class_but_the_positive_of_a_single_column(read, positive):
+    rows = {"image": list("abc"), "p": [0.25, 0.5, 0.75], "q": [0.75, 0.5, 0.25]}
+    rows |= {"label": [0, 0, 1], "target": [1, 0, 0]}
+    single = read(rows, probabilities=("p",), positive=positive)
+    assert (single.decisions == single.positive).tolist() == [False, True, True]
+    both = {"classes": ("benign", "malignant"), "positive": positive}
+    assert read(rows, probabilities=("p", "q"), **both).decisions.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ SCORES = {"probabilities": ("p", "q")}
         ),
         ({"q": [0.75, "x\ny"]}, SCORES, r"column 'q': expected prob.*image 'b' has 'x\\ny'"),
         ({"q": [0.75, 1.5]}, SCORES, r"column 'q': expected prob.*'1.5'"),
+        ({"p": ["0_1", 0.5], "q": [0, 0.5]}, SCORES, r"column 'p': expected prob.*'0_1'"),
+        ({"p": ["0_0", 0.5], "q": [1, 0.5]}, SCORES, r"column 'p': expected prob.*'0_0'"),
+        ({}, {**SCORES, "classes": ("x", "a\nb")}, r"expected printable names, found a\\nb"),
+        ({}, {**SCORES, "label_classes": ("x", "\udcff")}, r"expected printable names, found \\ud"),
         ({"q": [0.75, "inf"]}, SCORES, r"column 'q': expected prob"),
         ({"q": [0.75, -0.5]}, SCORES, r"column 'q': expected prob"),
         ({"q": [0.75, 0.55]}, SCORES, r"2 probabilities of image 'b' add up to 1.05: expected 1"),
@@ -32,10 +36,14 @@ SCORES = {"probabilities": ("p", "q")}
         ({}, {**SCORES, "positive": "r"}, "positive='r': expected one of p, q"),
         ({}, {**SCORES, "decision": "d"}, r"--decision_column: .* no column 'd'"),
         ({}, {**SCORES, "decision": "p"}, r"column 'p': expected whole .* image 'a' has '0.25'"),
-        ({"target": [0, ""]}, SCORES, "column 'target': .* image 'b' has no decision"),
+        (
+            {"target": [0, ""]},
+            {**SCORES, "decision": "target"},
+            "column 'target': .* image 'b' has no decision",
+        ),
         (
             {"target": ["p", 0]},
-            SCORES,
+            {**SCORES, "decision": "target"},
             r"'target': expected .* 0 to 1, or class names \(p, q\); im",
         ),
         ({"target": [1000, 0]}, {}, "'target': expected whole numbers, 0 to 999; image 'a' has"),
@@ -113,6 +121,21 @@ def test_a_binary_target_does_not_judge_seven_classes(softmax, read):
 def test_sums_that_rounding_explains_are_taken(read):
     rows = {**FEW, "p": [0.26, 0.49], "q": [0.75, 0.5]}
     assert read(rows, **SCORES).probabilities.tolist() == [[0.26, 0.75], [0.49, 0.5]]
+
+
+@pytest.mark.parametrize(("n_classes", "most"), [(2, 0.02), (4, 0.02), (8, 0.04), (100, 0.5)])
+def test_more_classes_may_be_rounded_to_a_sum_further_from_1(read, n_classes, most):
+    """Two digits each: every one of n classes is off by 0.005 at most."""
+    scores = tuple(f"c{place}" for place in range(n_classes))
+    for off, is_taken in ((most - 0.001, True), (most + 0.001, False)):
+        for total in (1 - off, 1 + off):
+            rows = {"image": ["a"], "label": [0], **dict.fromkeys(scores, [total / n_classes])}
+            if is_taken:
+                found = read(rows, probabilities=scores).probabilities
+                assert found.sum() == pytest.approx(total)
+            else:
+                with pytest.raises(UserError, match="add up to"):
+                    read(rows, probabilities=scores)
 
 
 def test_one_file_name_may_be_of_two_images_in_a_run_s_file_only(read):

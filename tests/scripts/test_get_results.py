@@ -220,6 +220,36 @@ def test_the_search_is_bounded_and_follows_no_link(tmp_path, monkeypatch):
     assert [r.name for r in find_results(tmp_path / "root")[0]] == ["root", "a", "a/b"]
 
 
+def test_linked_files_are_not_read(tmp_path):
+    away = write(
+        tmp_path / "away",
+        config_json=settings(seed=7),
+        metrics_json={"test": rows()},
+        evaluation_metrics_json=evaluation(0.9),
+    )
+    run = write(tmp_path / "root" / "run", metrics_json={"test": rows(0.1)})
+    for name in ("config", "evaluation_metrics"):
+        (run / f"{name}.json").symlink_to(away / f"{name}.json")
+    linked = tmp_path / "root" / "linked"
+    linked.mkdir()
+    (linked / "metrics.json").symlink_to(away / "metrics.json")
+    (found,) = find_results(tmp_path / "root")[0]
+    assert (found.name, found.settings) == ("run", {})
+    assert found.metrics["malignant_recall"] == 0.1
+
+
+def test_the_name_of_a_csv_stands_for_its_rows(tmp_path):
+    """Figures of other images do not compete for the best."""
+    for run, name, value in (("a", "x.csv", 0.5), ("b", "y.csv", 0.6), ("c", "y.csv", 0.7)):
+        found = evaluation(value)
+        found["source"] |= {"split": "", "name": name}
+        write(tmp_path / run, evaluation_metrics_json=found)
+    main([str(tmp_path)])
+    lines = table_rows(tmp_path)
+    assert [line["split"] for line in lines] == ["x.csv", "y.csv", "y.csv"]
+    assert [line["AUROC"] for line in lines] == ["0.500", "0.600", "**0.700**"]
+
+
 def test_mistakes_are_one_line(tmp_path):
     write(tmp_path / "a", metrics_json={"test": rows()})
     (tmp_path / "empty").mkdir()
