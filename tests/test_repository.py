@@ -16,6 +16,7 @@ from src.core.flags import load_config, parse_flags, resolve
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (
+    benchmark_evaluation,
     benchmark_skin_tone,
     check_fit,
     compare_objectives,
@@ -85,6 +86,7 @@ def parse(words: list[str]) -> None:
         "src.scripts.evaluate_masks": evaluate_masks.parse_args,
         "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
         "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
+        "src.scripts.benchmark_evaluation": benchmark_evaluation.parse_args,
         "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
         "src.scripts.visualize_training": visualize_training.parse_args,
         "src.scripts.check_fit": check_fit.parse_args,

@@ -25,10 +25,6 @@ def metrics_of_draws(
     target = labels == positive
     rates = rates_of_draws(confusion, positive)
     by_class = class_rates_of_draws(confusion)
-    losses = np.stack(
-        [brier_scores(labels, probabilities), -np.log(own_probability(labels, probabilities))], 1
-    )
-    brier, log_loss = ratios(sums_of_draws(losses, units, draws), n_rows[:, None]).T
     found = {
         "accuracy": ratios(np.trace(confusion, axis1=1, axis2=2), n_rows),
         "balanced_accuracy": _mean_of_known(by_class["recall"]),
@@ -40,22 +36,15 @@ def metrics_of_draws(
         "false_negative_rate": rates["false_negative_rate"],
         "selection_rate": rates["selection_rate"],
         **_rank(target, probabilities[:, positive], units, draws)._asdict(),
-        "brier": brier,
-        "log_loss": log_loss,
+        **_losses(predictions, units, draws, n_rows),
         **_agreement(confusion),
         **_calibration_errors(predictions, units, draws, n_bins),
     }
     if len(predictions.classes) > 2:
         found |= _averages(confusion, by_class)
-        found["auroc_macro"] = _mean_of_known(
-            np.stack(
-                [
-                    _rank(labels == c, probabilities[:, c], units, draws).auroc
-                    for c in range(len(predictions.classes))
-                ],
-                axis=1,
-            )
-        )
+        classes = range(len(predictions.classes))
+        areas = [_rank(labels == c, probabilities[:, c], units, draws).auroc for c in classes]
+        found["auroc_macro"] = _mean_of_known(np.stack(areas, axis=1))
     return found
 
 
@@ -109,6 +98,14 @@ def class_rates_of_draws(confusion: np.ndarray) -> dict[str, np.ndarray]:
         "recall": ratios(right, labelled),
         "f1": np.where(labelled > 0, ratios(2 * right, labelled + decided), np.nan),
     }
+
+
+def _losses(predictions: Predictions, units, draws, n_rows: np.ndarray) -> dict[str, np.ndarray]:
+    labels, probabilities = predictions.labels, predictions.probabilities
+    brier = brier_scores(labels, probabilities)
+    losses = np.stack([brier, -np.log(own_probability(labels, probabilities))], axis=1)
+    means = ratios(sums_of_draws(losses, units, draws), n_rows[:, None])
+    return {"brier": means[:, 0], "log_loss": means[:, 1]}
 
 
 def _rank(target, score, units, draws) -> Ranking:

@@ -64,13 +64,17 @@ def judge_gaps(
     ]
     return {
         "rates": rates,
-        "demographic_parity_difference": rates["selection_rate"]["difference"],
-        "demographic_parity_ratio": rates["selection_rate"]["ratio"],
-        "equal_opportunity_difference": rates["true_positive_rate"]["difference"],
-        "equal_opportunity_ratio": rates["true_positive_rate"]["ratio"],
+        **_named(rates),
         "equalized_odds_difference": _difference(odds[0], settings.level),
         "equalized_odds_ratio": _ratio(odds[1], settings.level),
     }
+
+
+def _named(rates: dict[str, dict]) -> dict[str, dict]:
+    """The gaps of one rate that have names of their own."""
+    names = {"demographic_parity": "selection_rate", "equal_opportunity": "true_positive_rate"}
+    kinds = ("difference", "ratio")
+    return {f"{name}_{kind}": rates[rate][kind] for name, rate in names.items() for kind in kinds}
 
 
 def _drawn(gap: Gap, draws: np.ndarray, n_units: np.ndarray, n_draws: int) -> tuple[Drawn, Drawn]:
