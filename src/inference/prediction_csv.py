@@ -143,10 +143,11 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
         )
     if len(classes) == 1 or len(set(classes)) < len(classes):
         raise UserError(f"--classes: expected two or more, all different, found {listed(classes)}")
-    for name in (*classes, *columns.label_classes):
+    for name in (*classes, *columns.label_classes, columns.positive):
         if not name.isprintable():  # such as a line break, or bytes that are no letters
             raise UserError(
-                f"--classes, --label_classes: expected printable names, found {listed([name])}"
+                "--classes, --label_classes, --positive_class: expected printable names, "
+                f"found {listed([name])}"
             )
     return classes
 

@@ -166,7 +166,7 @@ class Inputs:
         fits = judging.valid_predictions_csv and judging.needs_valid
         subject = Subject(
             kind=CSV_KIND,
-            name=Path(path).name,
+            name=name_of(path),
             split="",
             model="",
             predictions=predictions,
@@ -214,7 +214,7 @@ class Inputs:
             units, unit = metadata.units(found[split].names, self.judging.resample_by)
         subject = Subject(
             kind=kind,
-            name=Path(path).name,
+            name=name_of(path),
             split=split,
             model=" + ".join(dict.fromkeys(contract.model for contract in contracts)),
             predictions=found[split],
@@ -233,6 +233,11 @@ def kind_of(path: str) -> str:
     if suffix == ".csv":
         return "predictions_csv"
     return "onnx_model_path" if suffix == ".onnx" or Path(path).is_dir() else "checkpoint"
+
+
+def name_of(path: str) -> str:
+    """The name of a file, with bytes that are no letters as `?`."""
+    return Path(path).name.encode("utf-8", "replace").decode("utf-8")
 
 
 def model_files(path: Path) -> list[Path]:

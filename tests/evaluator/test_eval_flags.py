@@ -293,6 +293,14 @@ def test_names_of_a_csv_do_nothing_to_a_terminal(judge, base, drawn, table, tmp_
     assert "against o?ther.csv:" in said
 
 
+def test_a_file_name_may_hold_bytes_that_are_no_letters(judge, drawn, tmp_path):
+    shutil.copy(drawn / "other.csv", tmp_path / "o\udcff.csv")
+    _, found = judge("--predictions_csv", drawn / "test.csv", "--compare", tmp_path / "o\udcff.csv")
+    assert found["comparison"]["name"] == "o?.csv"
+    _, found = judge("--predictions_csv", tmp_path / "o\udcff.csv")
+    assert found["source"]["name"] == "o?.csv"
+
+
 def test_every_flag_is_tested():
     files = Path(__file__).parent.glob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in files)

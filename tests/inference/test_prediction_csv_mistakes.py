@@ -129,7 +129,7 @@ def test_more_classes_may_be_rounded_to_a_sum_further_from_1(read, n_classes, mo
     scores = tuple(f"c{place}" for place in range(n_classes))
     for off, is_taken in ((most - 0.001, True), (most + 0.001, False)):
         for total in (1 - off, 1 + off):
-            rows = {"image": ["a"], "label": [0], **dict.fromkeys(scores, [total / n_classes])}
+            rows = {"image": ["a"], "label": [0]} | {key: [total / n_classes] for key in scores}
             if is_taken:
                 found = read(rows, probabilities=scores).probabilities
                 assert found.sum() == pytest.approx(total)
