@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from src.core.errors import UserError
+from src.core.notice import NOTICE
 from src.preprocess.spec import Preprocessing, preprocessing_from_json
 
 CONTRACT_KEY = "melanoma_contract"
 VERSION = 1
 MAX_CONTRACT_BYTES = 10_000_000
 MAX_OUTPUTS = 100_000
-NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from src.core.notice import NOTICE
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping
 from src.evaluation.judge import judge
@@ -15,7 +16,6 @@ from src.evaluation.subject import Subject
 from src.evaluation.thresholds import THRESHOLDS
 
 SCHEMA = 1
-NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
 
 
 @dataclass(frozen=True)

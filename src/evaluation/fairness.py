@@ -1,7 +1,6 @@
 """Metrics by group and the gaps between groups."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -114,14 +113,7 @@ def group_metrics(predictions: Predictions) -> dict[str, dict]:
 
 def subset(predictions: Predictions, keep: np.ndarray) -> Predictions:
     """The rows where the boolean `keep` [N] holds."""
-    return replace(
-        predictions,
-        names=[name for name, kept in zip(predictions.names, keep, strict=True) if kept],
-        labels=predictions.labels[keep],
-        groups=predictions.groups[keep],
-        probabilities=predictions.probabilities[keep],
-        decisions=predictions.decisions[keep],
-    )
+    return predictions.at(np.flatnonzero(keep))
 
 
 def evaluate(predictions: Predictions) -> dict:

@@ -65,7 +65,7 @@ def in_order_of(other: Predictions, predictions: Predictions) -> Predictions:
         theirs, ours = (table.classes[table.positive] for table in (other, predictions))
         raise UserError(f"--compare: its class to detect is {theirs}: expected {ours}")
     if other.names != predictions.names:
-        other = _taken(other, _places(other, predictions))
+        other = other.at(_places(other, predictions))
     wrong = np.flatnonzero(other.labels != predictions.labels)
     if len(wrong):
         raise UserError(
@@ -90,14 +90,6 @@ def _places(other: Predictions, predictions: Predictions) -> np.ndarray:
                 f"{len(ours)} judged ones"
             )
     return np.array([place[name] for name in ours])
-
-
-def _taken(predictions: Predictions, rows: np.ndarray) -> Predictions:
-    ordered = {
-        name: getattr(predictions, name)[rows]
-        for name in ("labels", "groups", "probabilities", "decisions")
-    }
-    return replace(predictions, names=[predictions.names[row] for row in rows], **ordered)
 
 
 def _differences(sample: Sample, other: Predictions, settings: Settings) -> dict[str, dict]:

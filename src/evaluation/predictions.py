@@ -1,6 +1,6 @@
 """The predictions table: one line per row, which every metric and plot reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,17 @@ class Predictions:
     classes: tuple[str, ...]
     positive: int
     group_names: tuple[str, ...]
+
+    def at(self, rows: np.ndarray) -> "Predictions":
+        """The rows at these places, int [M], in their order; one may be there several times."""
+        return replace(
+            self,
+            names=[self.names[row] for row in rows],
+            labels=self.labels[rows],
+            groups=self.groups[rows],
+            probabilities=self.probabilities[rows],
+            decisions=self.decisions[rows],
+        )
 
     def to_csv(self, path: Path) -> None:
         """`image_name,target,label,group,probability_<class>...`; reading it back is exact.

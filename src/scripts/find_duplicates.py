@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from src.core.config import Data
 from src.core.errors import UserError, run_main
+from src.core.files import write_text
 from src.core.flags import make_parser, parse_flags, resolve
 from src.datasets.adapters import DATASETS
 from src.datasets.loaders import n_processes
 from src.datasets.loading import with_known_groups, with_split
-from src.engine.log import make_folder, write_text
+from src.engine.log import make_folder
 from src.evaluation.duplicate_plots import ImagePair, plot_image_pairs
 from src.preprocess.duplicates import (
     MAX_DISTANCE,

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from src.core.errors import UserError, nearest, refuse_in_words, run_main
-from src.engine.log import make_folder, write_text
+from src.core.files import write_text
+from src.engine.log import make_folder
 from src.scripts.results_tables import (
     results_frame,
     results_table,

@@ -4,7 +4,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from src.evaluation.evaluation import NOTICE, SCHEMA
+from src.core.notice import NOTICE
+from src.evaluation.evaluation import SCHEMA
 from src.evaluation.groupings import Grouping, crossed, tone_groups
 from src.evaluation.judge import calibration_bins, judge
 from src.evaluation.predictions import Predictions

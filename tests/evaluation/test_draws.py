@@ -1,6 +1,5 @@
 """Every figure of a draw is that of its rows, as `metrics` finds it with scikit-learn."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -29,14 +28,7 @@ N_BINS = 5
 def drawn_rows(predictions: Predictions, units: np.ndarray, counts: np.ndarray) -> Predictions:
     """The rows of one draw, each as often as its unit is drawn."""
     rows = np.repeat(np.arange(len(units)), counts[units].astype(int))
-    return replace(
-        predictions,
-        names=[predictions.names[row] for row in rows],
-        labels=predictions.labels[rows],
-        groups=predictions.groups[rows],
-        probabilities=predictions.probabilities[rows],
-        decisions=predictions.decisions[rows],
-    )
+    return predictions.at(rows)
 
 
 def cases(random_table, table) -> dict[str, Predictions]:
