@@ -53,17 +53,12 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, edges: np.ndarray) 
     """
     if np.isnan(confidence).any():
         confidence, correct = confidence[:0], correct[:0]
-    places = bin_indices(confidence, edges)
+    places = np.searchsorted(edges[1:-1], confidence, side="left")
     n, confidences, n_correct = (
         np.bincount(places, weights, minlength=len(edges) - 1)
         for weights in (None, confidence, correct)
     )
     return Reliability(edges[:-1], edges[1:], n, ratios(confidences, n), ratios(n_correct, n))
-
-
-def bin_indices(confidence: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """int [N]: the bin (lower, upper] of each confidence; the first has its lower edge too."""
-    return np.searchsorted(edges[1:-1], confidence, side="left")
 
 
 def equal_width_edges(n_bins: int) -> np.ndarray:

@@ -5,16 +5,15 @@ Tests hold each of them against scikit-learn on the rows that a draw has.
 
 import numpy as np
 
-from src.evaluation.calibration import bin_indices
 from src.evaluation.intervals import Ranking, rank_draws, ratios, sums_of_draws
-from src.evaluation.metrics import FIXED_RATE, brier_scores, calibration_cases, own_probability
+from src.evaluation.metrics import FIXED_RATE, brier_scores, own_probability
 from src.evaluation.predictions import Predictions
 
 
 def metrics_of_draws(
-    predictions: Predictions, units: np.ndarray, draws: np.ndarray, n_bins: int
+    predictions: Predictions, units: np.ndarray, draws: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Each metric of `compute_metrics` but the counts, float64 [n_draws] by its name.
+    """Each metric of `compute_metrics` but counts and `CALIBRATION_ERRORS`, float64 [n_draws].
 
     `units` int [N] are the rows' columns of `draws` [n_draws, n_units].
     """
@@ -38,7 +37,6 @@ def metrics_of_draws(
         **_rank(target, probabilities[:, positive], units, draws)._asdict(),
         **_losses(predictions, units, draws, n_rows),
         **_agreement(confusion),
-        **_calibration_errors(predictions, units, draws, n_bins),
     }
     if len(predictions.classes) > 2:
         found |= _averages(confusion, by_class)
@@ -135,19 +133,6 @@ def _agreement(confusion: np.ndarray) -> dict[str, np.ndarray]:
         "cohen_kappa": ratios(n * right - chance, n**2 - chance),
         "matthews": ratios(n * right - chance, np.sqrt(spread)),
     }
-
-
-def _calibration_errors(
-    predictions: Predictions, units: np.ndarray, draws: np.ndarray, n_bins: int
-) -> dict[str, np.ndarray]:
-    """The three errors, in the bins of the data themselves."""
-    n_rows, found = sums_of_draws(np.ones((len(units), 1)), units, draws)[:, 0], {}
-    for name, (confidence, right, edges) in calibration_cases(predictions, n_bins).items():
-        gaps = np.zeros((len(right), len(edges) - 1))
-        gaps[np.arange(len(right)), bin_indices(confidence, edges)] = confidence - right
-        errors = np.abs(sums_of_draws(gaps, units, draws)).sum(axis=1)
-        found[name] = ratios(errors, n_rows)
-    return found
 
 
 def _mean_of_known(values: np.ndarray) -> np.ndarray:

@@ -41,10 +41,11 @@ def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
     for events in (folder / "logs").glob("events.out.tfevents.*"):
         events.unlink()
     write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
-    write_text(folder / "metrics_by_group.csv", by_group_table(evaluation).to_csv(index=False))
+    by_group = by_group_table(evaluation)
+    write_text(folder / "metrics_by_group.csv", by_group.to_csv(index=False))
     subject.predictions.to_csv(folder / "predictions.csv")
     figures = write_figures(folder, subject.predictions, evaluation, partial(read_case, subject))
-    write_events(folder / "logs", evaluation, figures)
+    write_events(folder / "logs", evaluation, by_group, figures)
     write_text(folder / "report.html", report_page(evaluation, figures))
 
 
@@ -74,10 +75,12 @@ def by_group_table(evaluation: dict) -> pd.DataFrame:
     )
 
 
-def write_events(folder: Path, evaluation: dict, figures: list[Path]) -> None:
+def write_events(
+    folder: Path, evaluation: dict, by_group: pd.DataFrame, figures: list[Path]
+) -> None:
     """TensorBoard events: the metrics of all rows and of each group, the gaps, the figures."""
     with SummaryWriter(str(folder)) as writer:
-        for _, line in by_group_table(evaluation).iterrows():
+        for _, line in by_group.iterrows():
             for name in evaluation["overall"]["metrics"]:
                 if np.isfinite(line[name]):
                     tag = _tag(f"{line['attribute']}/{line['group']}/{name}")

@@ -11,15 +11,13 @@ from src.evaluation.draws import class_metrics_of_draws
 from src.evaluation.gaps import judge_gaps
 from src.evaluation.groupings import UNKNOWN, Grouping
 from src.evaluation.intervals import percentile_interval
-from src.evaluation.metrics import class_metrics, compute_metrics, reliabilities
+from src.evaluation.metrics import CALIBRATION_ERRORS, class_metrics, compute_metrics, reliabilities
 from src.evaluation.power import exact_interval, power_notes
 from src.evaluation.predictions import Predictions
 from src.evaluation.sample import Sample, Settings
 
-NAN = float("nan")
+NO_DRAWS = np.zeros(0)
 MOST_HARD_CASES = 12
-# resampling only adds to them, so that their draws lie above the truth: they have no interval
-CALIBRATION_ERRORS = ("ece", "ece_equal_mass", "ece_malignant")
 # of these rates the rows that they are shares of: see `figure`
 _ROWS_OF_RATE = {
     "accuracy": "all",
@@ -75,7 +73,8 @@ def judge_part(sample: Sample, settings: Settings) -> dict:
     """The metrics of a sample with their intervals, and its counts."""
     predictions = sample.predictions
     metrics = compute_metrics(predictions, settings.n_bins)
-    drawn = sample.metrics(settings.n_bins)
+    drawn = sample.metrics()
+    errors = {name: figure(metrics[name], NO_DRAWS, settings.level) for name in CALIBRATION_ERRORS}
     n_units = {
         kind: sample.n_units(kind, predictions.positive) for kind in ("all", "positive", "negative")
     }
@@ -84,13 +83,12 @@ def judge_part(sample: Sample, settings: Settings) -> dict:
         "n_malignant": metrics["n_malignant"],
         "n_units": n_units["all"],
         "metrics": {
-            name: {"value": metrics[name], "low": NAN, "high": NAN}
-            if name in CALIBRATION_ERRORS
-            else figure(
+            name: figure(
                 metrics[name], values, settings.level, n_units.get(_ROWS_OF_RATE.get(name), 0)
             )
             for name, values in drawn.items()
-        },
+        }
+        | errors,
         "confusion_matrix": metrics["confusion_matrix"],
     }
 

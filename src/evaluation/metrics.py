@@ -25,6 +25,8 @@ from src.evaluation.predictions import Predictions
 
 FIXED_RATE = 0.9  # where sensitivity is read at a specificity, and the other way round
 N_BINS = 15
+# resampling only adds to them, so that their draws lie above the truth: they have no interval
+CALIBRATION_ERRORS = ("ece", "ece_equal_mass", "ece_malignant")
 
 
 class Metric(NamedTuple):
@@ -164,26 +166,20 @@ def ranking_metrics(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
     }
 
 
-def calibration_cases(predictions: Predictions, n_bins: int) -> dict[str, tuple]:
-    """(confidence [N], right bool [N], edges of the bins) of each calibration error, by its name.
+def reliabilities(predictions: Predictions, n_bins: int) -> dict[str, Reliability]:
+    """The bins behind each of `CALIBRATION_ERRORS`, by its name.
 
     `ece` and `ece_equal_mass` are of the most probable class, `ece_malignant` of the positive one.
     """
     confidence, right = top_label(predictions.labels, predictions.probabilities)
-    score = predictions.probabilities[:, predictions.positive]
+    target = predictions.labels == predictions.positive
     width = equal_width_edges(n_bins)
-    return {
-        "ece": (confidence, right, width),
-        "ece_equal_mass": (confidence, right, equal_mass_edges(confidence, n_bins)),
-        "ece_malignant": (score, predictions.labels == predictions.positive, width),
-    }
-
-
-def reliabilities(predictions: Predictions, n_bins: int) -> dict[str, Reliability]:
-    """The bins behind each calibration error, by its name."""
-    return {
-        name: reliability(*case) for name, case in calibration_cases(predictions, n_bins).items()
-    }
+    found = (
+        reliability(confidence, right, width),
+        reliability(confidence, right, equal_mass_edges(confidence, n_bins)),
+        reliability(predictions.probabilities[:, predictions.positive], target, width),
+    )
+    return dict(zip(CALIBRATION_ERRORS, found, strict=True))
 
 
 def own_probability(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

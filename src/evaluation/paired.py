@@ -9,7 +9,6 @@ from src.core.errors import UserError
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping
 from src.evaluation.intervals import percentile_interval
-from src.evaluation.judge import CALIBRATION_ERRORS
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.predictions import Predictions
 from src.evaluation.sample import Sample, Settings
@@ -94,14 +93,13 @@ def _places(other: Predictions, predictions: Predictions) -> np.ndarray:
 
 def _differences(sample: Sample, other: Predictions, settings: Settings) -> dict[str, dict]:
     tables = sample.predictions, other
-    values = [compute_metrics(table, settings.n_bins) for table in tables]
-    drawn = [replace(sample, predictions=table).metrics(settings.n_bins) for table in tables]
+    values = [compute_metrics(table) for table in tables]
+    drawn = [replace(sample, predictions=table).metrics() for table in tables]
     return {
         name: difference(
             values[0][name] - values[1][name], drawn[0][name] - drawn[1][name], settings.level
         )
         for name in drawn[0]
-        if name not in CALIBRATION_ERRORS
     }
 
 

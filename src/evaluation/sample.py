@@ -37,9 +37,9 @@ class Sample:
         kept, units = np.unique(self.units[keep], return_inverse=True)
         return Sample(subset(self.predictions, keep), units, self.draws[:, kept])
 
-    def metrics(self, n_bins: int) -> dict[str, np.ndarray]:
+    def metrics(self) -> dict[str, np.ndarray]:
         """Each metric of each draw."""
-        return metrics_of_draws(self.predictions, self.units, self.draws, n_bins)
+        return metrics_of_draws(self.predictions, self.units, self.draws)
 
     def n_units(self, kind: str, positive: int) -> int:
         """Units that have rows of a kind: `all`, or `positive` or `negative` ones of a class."""

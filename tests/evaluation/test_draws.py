@@ -1,7 +1,5 @@
 """Every figure of a draw is that of its rows, as `metrics` finds it with scikit-learn."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
@@ -14,15 +12,13 @@ from src.evaluation.draws import (
 from src.evaluation.fairness import RATES, subset
 from src.evaluation.intervals import unit_draws
 from src.evaluation.metrics import (
+    CALIBRATION_ERRORS,
     METRICS,
     MULTICLASS_METRICS,
-    calibration_cases,
     class_metrics,
     compute_metrics,
 )
 from src.evaluation.predictions import Predictions
-
-N_BINS = 5
 
 
 def drawn_rows(predictions: Predictions, units: np.ndarray, counts: np.ndarray) -> Predictions:
@@ -75,15 +71,14 @@ CASES = (
 def test_metrics_of_draws_are_those_of_their_rows(case, random_table, table):
     predictions = cases(random_table, table)[case]
     units, draws = random_draws(predictions)
-    found = metrics_of_draws(predictions, units, draws, N_BINS)
-    assert set(METRICS) <= set(found) <= {*METRICS, *MULTICLASS_METRICS}
+    found = metrics_of_draws(predictions, units, draws)
+    averages = MULTICLASS_METRICS if len(predictions.classes) > 2 else {}
+    assert set(found) == {*METRICS, *averages} - {*CALIBRATION_ERRORS}
     for place, counts in enumerate(draws):
-        wanted = compute_metrics(drawn_rows(predictions, units, counts), N_BINS)
+        wanted = compute_metrics(drawn_rows(predictions, units, counts))
         for name, values in found.items():
-            # bins of equal mass are those of the data, not of each draw
-            if name != "ece_equal_mass" or place == 0:
-                message = (name, place, values[place], wanted[name])
-                assert values[place] == pytest.approx(wanted[name], 2e-5, 2e-6, True), message
+            message = (name, place, values[place], wanted[name])
+            assert values[place] == pytest.approx(wanted[name], 2e-5, 2e-6, True), message
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -115,29 +110,11 @@ def test_rates_of_draws_are_those_that_groups_are_compared_by(random_table):
                     assert np.isnan(values[place])
 
 
-def test_equal_mass_error_of_a_draw_is_in_the_bins_of_the_data(table):
-    rng = np.random.default_rng(2)
-    predictions = table(rng.integers(2, size=40), scores=rng.random(40))
-    units, draws = random_draws(predictions)
-    _, _, edges = calibration_cases(predictions, N_BINS)["ece_equal_mass"]
-    found = metrics_of_draws(predictions, units, draws, N_BINS)["ece_equal_mass"]
-    for place, counts in enumerate(draws):
-        rows = drawn_rows(predictions, units, counts)
-        confidence = rows.probabilities.max(axis=1)
-        right = rows.probabilities.argmax(axis=1) == rows.labels
-        gaps = [
-            abs((confidence[inside] - right[inside]).sum())
-            for low, high in pairwise(edges)
-            if (inside := (confidence > low) & (confidence <= high)).any()
-        ]
-        assert found[place] == pytest.approx(sum(gaps) / len(right), abs=1e-6)
-
-
 def test_unknown_probabilities_leave_rates_defined(table):
     predictions = table([0, 1, 1, 0], scores=np.full((4, 2), np.nan), decisions=[0, 1, 0, 1])
-    found = metrics_of_draws(predictions, np.arange(4), np.ones((3, 4), np.float32), N_BINS)
+    found = metrics_of_draws(predictions, np.arange(4), np.ones((3, 4), np.float32))
     assert found["malignant_recall"].tolist() == [0.5] * 3
-    for name in ("auroc", "auprc", "brier", "log_loss", "ece", "ece_equal_mass", "ece_malignant"):
+    for name in ("auroc", "auprc", "brier", "log_loss"):
         assert np.isnan(found[name]).all(), name
 
 
@@ -145,8 +122,8 @@ def test_a_part_of_the_rows_is_measured_as_if_alone(random_table):
     predictions = random_table(2, 80)
     units, draws = random_draws(predictions)
     keep = predictions.groups == 1
-    found = metrics_of_draws(subset(predictions, keep), units[keep], draws, N_BINS)
+    found = metrics_of_draws(subset(predictions, keep), units[keep], draws)
     kept, inverse = np.unique(units[keep], return_inverse=True)
-    alone = metrics_of_draws(subset(predictions, keep), inverse, draws[:, kept], N_BINS)
+    alone = metrics_of_draws(subset(predictions, keep), inverse, draws[:, kept])
     for name, values in found.items():
         np.testing.assert_allclose(values, alone[name], rtol=1e-6, err_msg=name)

@@ -10,8 +10,7 @@ from sklearn.metrics import roc_auc_score
 from src.core.errors import UserError
 from src.evaluation.fairness import subset
 from src.evaluation.groupings import Grouping, tone_groups
-from src.evaluation.judge import CALIBRATION_ERRORS
-from src.evaluation.metrics import compute_metrics
+from src.evaluation.metrics import CALIBRATION_ERRORS, compute_metrics
 from src.evaluation.paired import GROUP_METRICS, compare_pair, difference, in_order_of
 from src.evaluation.sample import Settings, draw
 
