@@ -23,13 +23,33 @@ class Drawn(NamedTuple):
 
 
 def judge_gaps(
+    sample: Sample, grouping: Grouping, parts: dict[str, Sample], settings: Settings
+) -> dict[str, dict]:
+    """Gaps between the levels of a grouping, whose rows are `parts`, in deciding for a class.
+
+    By the name of the class to detect; of more than two classes each against the rest.
+    """
+    predictions = sample.predictions
+    n_classes = len(predictions.classes)
+    confusions = {
+        level: confusion_of_draws(part.predictions, part.units, part.draws)
+        for level, part in parts.items()
+    }
+    return {
+        predictions.classes[c]: _gaps_of_class(sample, grouping, parts, confusions, c, settings)
+        for c in (range(n_classes) if n_classes > 2 else [predictions.positive])
+    }
+
+
+def _gaps_of_class(
     sample: Sample,
     grouping: Grouping,
     parts: dict[str, Sample],
+    confusions: dict[str, np.ndarray],
     positive: int,
     settings: Settings,
 ) -> dict:
-    """Gaps between the levels of a grouping in deciding for the class `positive`.
+    """Gaps in deciding for the class `positive`; `confusions` are those of each part's draws.
 
     A level is judged by a rate where it has `min_group` rows of the rate's kind. Equalized odds
     are the larger difference, and the smaller ratio, of the true- and false-positive rates (Hardt
@@ -37,10 +57,7 @@ def judge_gaps(
     """
     predictions = sample.predictions
     target, decision = predictions.labels == positive, predictions.decisions == positive
-    drawn = {
-        level: rates_of_draws(confusion_of_draws(p.predictions, p.units, p.draws), positive)
-        for level, p in parts.items()
-    }
+    drawn = {level: rates_of_draws(counts, positive) for level, counts in confusions.items()}
     present = [level for level in drawn if level != UNKNOWN]
     names = {**dict(enumerate(grouping.levels)), -1: ""}
     rates, differences, shares = {}, {}, {}

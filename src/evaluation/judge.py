@@ -44,19 +44,11 @@ def judge(sample: Sample, groupings: Sequence[Grouping], settings: Settings) -> 
         name: {level: judge_part(part, settings) for level, part in found.items()}
         for name, found in parts.items()
     }
-    classes = [predictions.positive]
-    if len(predictions.classes) > 2:
-        classes = range(len(predictions.classes))
     return {
         "overall": judge_part(sample, settings) | {"per_class": _per_class(sample, settings)},
         "groups": groups,
         "gaps": {
-            grouping.name: {
-                predictions.classes[c]: judge_gaps(
-                    sample, grouping, parts[grouping.name], c, settings
-                )
-                for c in classes
-            }
+            grouping.name: judge_gaps(sample, grouping, parts[grouping.name], settings)
             for grouping in groupings
         },
         "calibration": calibration_bins(predictions, settings.n_bins),
