@@ -28,15 +28,14 @@ def main(argv: list[str] | None) -> None:
     other = inputs.open_other() if judging.compare else None
     if opened is None or (judging.compare and other is None):
         return  # a process that helped the main one to predict
-    subject, cfg = opened
     subject, evaluation = evaluate_subject(
-        subject,
-        inputs.groupings(subject, cfg, path),
+        opened.subject,
+        inputs.groupings(opened),
         inputs.settings(),
         judging.fits(),
-        other[0] if other else None,
+        other.subject if other else None,
     )
-    folder = report_folder(cfg, Path(path), "eval")
+    folder = report_folder(opened.cfg, Path(path), "eval")
     write_evaluation(folder, subject, evaluation)
     print(f"{evaluation_summary(evaluation)}\nwritten to {folder}")
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,14 @@ from src.scripts.evaluation_flags import Judging
 from src.scripts.folder_job import images_below
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
-CSV_KIND = "predictions CSV"
+
+
+class Opened(NamedTuple):
+    """A subject, the configuration that it was read with, and what is known of its images."""
+
+    subject: Subject
+    cfg: Config
+    known: Metadata | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Inputs:
             if value:
                 raise UserError(f"--{name}: expected with --predictions_csv only")
 
-    def open(self, kind: str, path: str) -> tuple[Subject, Config] | None:
+    def open(self, kind: str, path: str) -> Opened | None:
         """What there is at `path`, a `kind` of `SOURCES`; None in processes but the main one."""
         readers = {
             "checkpoint": self._checkpoint,
@@ -72,7 +79,7 @@ class Inputs:
         }
         return readers[kind](path)
 
-    def open_other(self) -> tuple[Subject, Config] | None:
+    def open_other(self) -> Opened | None:
         """What there is at `--compare`: its images are resampled as those that are judged."""
         judging = replace(self.judging, resample_by="")
         return replace(self, judging=judging).open(kind_of(judging.compare), judging.compare)
@@ -102,21 +109,17 @@ class Inputs:
         path = self._metadata_path(cfg)
         return read_metadata(Path(path), self.judging.metadata_image_column) if path else None
 
-    def groupings(self, subject: Subject, cfg: Config, path: str) -> list[Grouping]:
-        """The groups to compare: tones, where some are known, and those of `--group_by`.
-
-        The latter are columns of the metadata, or of the CSV at `path` where one is judged.
-        """
-        tones, found = tone_groups(subject.predictions), []
+    def groupings(self, opened: Opened) -> list[Grouping]:
+        """The groups to compare: tones, where some are known, and those of `--group_by`."""
+        predictions = opened.subject.predictions
+        tones, found = tone_groups(predictions), []
         if self.judging.group_by:
-            names, known = subject.predictions.names, self.metadata(cfg)
-            if subject.kind == CSV_KIND:
-                known = known_images(names, known, [Path(path)], self.columns.image)
-            if known is None:
+            if opened.known is None:
                 raise UserError(
                     "--group_by: expected the table with its columns, --metadata_csv FILE"
                 )
-            found = [known.grouping(names, text) for text in self.judging.group_by]
+            names = predictions.names
+            found = [opened.known.grouping(names, text) for text in self.judging.group_by]
         given = [grouping.name for grouping in found]
         for name in given:
             if given.count(name) > 1:
@@ -125,7 +128,7 @@ class Inputs:
             found.insert(0, tones)
         return found
 
-    def _checkpoint(self, path: str) -> tuple[Subject, Config] | None:
+    def _checkpoint(self, path: str) -> Opened | None:
         contract = load_contract(path)
         cfg = self.config(contract).with_settings(checkpoint=path)
         with judge_of_checkpoint(cfg) as (judge, network, split):
@@ -134,7 +137,7 @@ class Inputs:
                 return None
         return self._of_table("checkpoint", path, split, judge.table, found, [contract], cfg)
 
-    def _onnx(self, path: str) -> tuple[Subject, Config]:
+    def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
         members = []
         for predictor in predictors:
@@ -152,7 +155,7 @@ class Inputs:
         kind = "ONNX model" if len(members) == 1 else "ensemble"
         return self._of_table(kind, path, split, table, found, contracts, cfg)
 
-    def _csv(self, path: str) -> tuple[Subject, Config]:
+    def _csv(self, path: str) -> Opened:
         cfg, judging = self.config(), self.judging
         require_cpu(cfg)
         metadata = self.metadata(cfg)
@@ -165,7 +168,7 @@ class Inputs:
             raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
         fits = judging.valid_predictions_csv and judging.needs_valid
         subject = Subject(
-            kind=CSV_KIND,
+            kind="predictions CSV",
             name=name_of(path),
             split="",
             model="",
@@ -175,7 +178,7 @@ class Inputs:
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images=images_in(judging.image_folder),
         )
-        return subject, cfg
+        return Opened(subject, cfg, known)
 
     def _valid_of_csv(
         self, path: str, judged: Predictions, metadata: Metadata | None, cfg: Config
@@ -204,14 +207,14 @@ class Inputs:
         found: dict[str, Predictions],
         contracts: list[Contract],
         cfg: Config,
-    ) -> tuple[Subject, Config]:
-        rows = table.split(split).rows
+    ) -> Opened:
+        rows, judging = table.split(split).rows, self.judging
+        known = self.metadata(cfg) if judging.resample_by or judging.group_by else None
         units, unit = unit_numbers(rows)
-        if self.judging.resample_by:
-            metadata = self.metadata(cfg)
-            if metadata is None:
+        if judging.resample_by:
+            if known is None:
                 raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
-            units, unit = metadata.units(found[split].names, self.judging.resample_by)
+            units, unit = known.units(found[split].names, judging.resample_by)
         subject = Subject(
             kind=kind,
             name=name_of(path),
@@ -224,7 +227,7 @@ class Inputs:
             images={image_stem(image): Path(image) for image in rows["image"]},
             provenance=contracts[0].provenance,
         )
-        return subject, cfg
+        return Opened(subject, cfg, known)
 
 
 def kind_of(path: str) -> str:
