@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-REQUIREMENTS := requirements.txt requirements_dev.txt constraints.txt
+REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint
@@ -39,6 +39,6 @@ lint: $(INSTALLED)  ## check style and formatting
 $(INSTALLED): $(REQUIREMENTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-r requirements.txt -r requirements_dev.txt -c constraints.txt
+		".[dev]" -c constraints.txt
 	$(BIN)/python -m pip check
 	touch $@

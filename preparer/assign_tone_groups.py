@@ -19,7 +19,7 @@ from preparer.prepare_split import refuse_output, write_text
 from src.core.errors import UserError, refuse_in_words, run_main
 from src.datasets.table import csv_separator, numbers, read_csv
 from src.preprocess.image import IMAGE_SUFFIXES
-from src.skin_tone import (
+from src.skin.tone import (
     GROUP_NAMES,
     ITA_METHODS,
     TONE_CATEGORIES,

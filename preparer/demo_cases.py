@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from preparer.draw_dermoscopy import quantized_skin_color
-from src.skin_tone import GROUP_NAMES, TONE_CATEGORIES, ita_from_rgb, tone_category, tone_group
+from src.skin.tone import GROUP_NAMES, TONE_CATEGORIES, ita_from_rgb, tone_category, tone_group
 
 SPLIT_SHARES = {"train": 0.65, "valid": 0.15, "test": 0.20}
 GROUP_SHARES = (0.20, 0.40, 0.25, 0.15)

@@ -8,13 +8,10 @@ import cv2
 import pandas as pd
 import pytest
 
-import melanoma_eval
-import melanoma_train
-import predict
 from preparer import make_demo, prepare_split
 from src.core.errors import run_main
 from src.engine.checks import check_table
-from src.scripts import export_model
+from src.scripts import export_model, melanoma_eval, melanoma_train, predict
 
 PROGRAMS = {
     "train": melanoma_train.main,

@@ -1,39 +1,34 @@
-"""Imports go one way, siblings never meet, and what must run without torch does."""
+"""Imports go as docs/ARCHITECTURE.md says: to lower rooms only, and without torch where it says so."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = (
-    ("src.core", "src.skin_tone"),
-    ("src.preprocess",),
-    ("src.datasets", "src.models", "src.objectives", "src.evaluation"),
-    ("src.artifact",),
-    ("src.engine", "src.inference"),
-    ("src.scripts",),
-    ("entry point", "preparer"),
-)
-# `inference.predictor` is what predict.py and the app run where no torch is installed.
-TORCH_FREE = (
-    "src.core",
-    "src.skin_tone",
-    "src.preprocess",
-    "src.evaluation",
-    "src.artifact.contract",
-    "src.inference.predictor",
-    "predict",
-)
 TORCH = {"torch", "torchvision", "timm"}
+DRAWING = {"matplotlib", "seaborn"}
+ENTRY_POINTS = "entry points"
+
+
+def rooms():
+    """(level, modules that need no torch) of each room in the page's table."""
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| ([\w ]+) \| [^|]+ \| ([\w, ]*?) ?\|$", page, re.MULTILINE)
+    return {room: (int(level), free.split(", ") if free else []) for level, room, free in rows}
+
+
+ROOMS = rooms()
 
 
 def modules():
     """Name and path of every module of `src`, `preparer` and the entry points."""
     files = [*ROOT.glob("*.py"), *ROOT.glob("src/**/*.py"), *ROOT.glob("preparer/**/*.py")]
     names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in files]
-    dotted = [name.removesuffix("/__init__").replace("/", ".") for name in names]
-    return dict(zip(dotted, files, strict=True))
+    return {
+        n.removesuffix("/__init__").replace("/", "."): f for n, f in zip(names, files, strict=True)
+    }
 
 
 MODULES = modules()
@@ -46,45 +41,81 @@ def imports(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name}: a relative import"
-            inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(MODULES)
-            found |= inner or {node.module}
+            above = name.split(".")[: -node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            inner = {f"{module}.{alias.name}" for alias in node.names} & set(MODULES)
+            found |= inner or {module}
     return found
 
 
-def part_of(name):
-    """The layer's part that a module belongs to, or None for a library."""
-    parts = [part for layer in LAYERS for part in layer]
-    own = [part for part in parts if name == part or name.startswith(part + ".")]
-    if own:
-        return own[0]
-    return "entry point" if name in MODULES and "." not in name else None
+def room_of(name):
+    """The room that a module is in, None for a library and for the package itself."""
+    first, *rest = name.split(".")
+    if first == "src":
+        return rest[0] if rest else None
+    return ENTRY_POINTS if first == "preparer" or (name in MODULES and not rest) else None
 
 
-def height(part):
-    return next(i for i, layer in enumerate(LAYERS) if part in layer)
+def test_the_table_has_every_room_and_no_other():
+    folders = {path.parent.name for path in ROOT.glob("src/*/*.py")}
+    assert {*ROOMS} == folders | {ENTRY_POINTS}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_go_one_way_and_siblings_never_import_each_other(name):
-    own = part_of(name)
-    assert own, f"{name} belongs to no layer"
-    for imported in imports(name):
-        other = part_of(imported)
-        assert imported.partition(".")[0] not in ("src", "preparer") or other, imported
-        allowed = other in (None, own) or height(other) < height(own)
-        assert allowed, f"{name} imports {imported}: {own} stands no higher than {other}"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_lower_rooms_only(room):
+    wrong = []
+    for name in (name for name in MODULES if room_of(name) == room):
+        for imported in imports(name):
+            other = room_of(imported)
+            if other not in (None, room) and ROOMS[other][0] >= ROOMS[room][0]:
+                wrong.append(f"{name} imports {imported}")
+    assert not wrong
 
 
-@pytest.mark.parametrize("start", TORCH_FREE)
-def test_what_must_run_without_torch_never_reaches_it(start):
-    todo = [name for name in MODULES if name == start or name.startswith(start + ".")]
-    assert todo, f"no module {start}"
-    seen = {name: name for name in todo}  # module: the chain of imports that reached it
+def test_the_package_is_imported_by_relative_imports_alone():
+    inside = [name for name in MODULES if name.startswith("src.")]
+    texts = {name: MODULES[name].read_text(encoding="utf-8") for name in inside}
+    assert [
+        n for n, text in texts.items() if re.search(r"^\s*(from|import) src\b", text, re.M)
+    ] == []
+
+
+def reached(start):
+    """What modules import, directly or over others: module -> the chain of imports that led there."""
+    seen = {name: name for name in start}
+    todo = list(start)
     while todo:
         name = todo.pop()
         for imported in imports(name):
-            assert imported.partition(".")[0] not in TORCH, f"{seen[name]} -> {imported}"
-            if imported in MODULES and imported not in seen:
+            if imported not in seen:
                 seen[imported] = f"{seen[name]} -> {imported}"
-                todo.append(imported)
+                if imported in MODULES:
+                    todo.append(imported)
+    return seen
+
+
+def free_of_torch():
+    for room, (_, free) in ROOMS.items():
+        prefix = "" if room == ENTRY_POINTS else f"src.{room}."
+        wanted = [f"{prefix}{name}" for name in free if name != "all"]
+        if "all" in free:
+            wanted += [name for name in MODULES if name.startswith(prefix)]
+        if wanted:
+            yield pytest.param(wanted, id=room)
+
+
+@pytest.mark.parametrize("start", list(free_of_torch()))
+def test_what_must_run_without_torch_never_reaches_it(start):
+    assert set(start) <= set(MODULES)
+    assert [chain for name, chain in reached(start).items() if name.split(".")[0] in TORCH] == []
+
+
+def test_evaluation_draws_nothing():
+    start = [name for name in MODULES if name.startswith("src.evaluation.")]
+    assert [chain for name, chain in reached(start).items() if name.split(".")[0] in DRAWING] == []
+
+
+def test_no_module_imports_itself_over_others():
+    for name in MODULES:
+        chains = [reached([other]).get(name) for other in imports(name) & set(MODULES)]
+        assert [chain for chain in chains if chain] == [], name

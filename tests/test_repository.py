@@ -4,13 +4,11 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-import melanoma_eval
-import predict
-import run_with_submitit
 from preparer import assign_tone_groups, make_demo, prepare_split
 from src.core.flags import load_config, parse_flags, resolve
 from src.engine.checks import check_settings
@@ -26,11 +24,14 @@ from src.scripts import (
     find_duplicates,
     generate_skin_masks,
     get_results,
+    melanoma_eval,
+    predict,
+    run_with_submitit,
     sweep,
     visualize_skin_tone,
     visualize_training,
 )
-from src.scripts.search_space import check_space, read_space
+from src.sweeps.search_space import check_space, read_space
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACES = sorted(ROOT.glob("configs/sweeps/*.yaml"))
@@ -141,9 +142,10 @@ def test_make_help_lists_the_targets():
     assert names == ["help", "demo", "test", "lint"]
 
 
-def test_pins_agree_between_the_requirement_files():
-    pins = {}
-    for path in [*ROOT.glob("requirements*.txt"), ROOT / "constraints.txt"]:
-        for name, version in re.findall(r"^([\w.-]+)==(\S+)$", path.read_text(), re.MULTILINE):
-            assert pins.setdefault(name, version) == version, (path.name, name)
-    assert pins["torch"] == "2.15.0"
+def test_every_package_has_its_version_once():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["train"], *extras["dev"]]
+    names = {re.match(r"[\w.-]+", text)[0].lower() for text in wanted} - {project["name"]}
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert sorted(name.lower() for name, _ in pins) == sorted(names)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.core.notice import NOTICE
-from src.preprocess.spec import Preprocessing, preprocessing_from_json
+from ..core.classes import NOTICE
+from ..core.errors import UserError
+from ..preprocess.spec import Preprocessing, preprocessing_from_json
 
 CONTRACT_KEY = "melanoma_contract"
 VERSION = 1

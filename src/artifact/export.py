@@ -10,10 +10,10 @@ import onnx
 import onnxruntime
 import torch
 
-from src.artifact.contract import CONTRACT_KEY, Contract
-from src.artifact.network import Network
-from src.core.errors import UserError
-from src.core.files import replacing
+from ..core.errors import UserError
+from ..core.files import replacing
+from .contract import CONTRACT_KEY, Contract
+from .network import Network
 
 TOLERANCE = 1e-4
 MAX_BYTES = 1_900_000_000  # a protobuf message ends at 2 GiB

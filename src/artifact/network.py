@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from src.artifact.contract import Contract, contract_from_json
-from src.core.errors import UserError
-from src.core.files import replacing
-from src.models.melanoma_classifier import MelanomaClassifier
-from src.models.weights import load_tensors
-from src.objectives.catalog import make_reduction
+from ..core.errors import UserError
+from ..core.files import replacing
+from ..models.melanoma_classifier import MelanomaClassifier
+from ..models.weights import load_tensors
+from ..objectives.catalog import make_reduction
+from .contract import Contract, contract_from_json
 
 
 class Network(nn.Module):

@@ -1,9 +1,11 @@
-"""Which class of a data set is the one to detect."""
+"""Classes: which one is to be detected, and what this software says of itself beside them."""
 
 from collections.abc import Sequence
 
-from src.core.errors import UserError
+from .errors import UserError
 
+# said of every result
+NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
 BINARY_CLASSES = ("benign", "malignant")
 USUAL_NAMES = ("malignant", "mel", "melanoma")
 

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from src.core.errors import UserError
+from .errors import UserError
 
 
 def flag(default: Any, help: str) -> Any:

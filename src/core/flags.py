@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from src.core.config import SECTIONS, Config, from_flat
-from src.core.errors import UserError, nearest, refuse_in_words
-from src.core.seed_flags import SEED_FLAGS, canonical, check_refused
+from .config import SECTIONS, Config, from_flat
+from .errors import UserError, nearest, refuse_in_words
+from .legacy_flags import SEED_FLAGS, canonical, check_refused
 
 MAX_YAML_BYTES = 1_000_000
 _NOT_SETTINGS = ("config", "print_config")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from src.core.errors import UserError, nearest
+from .errors import UserError, nearest
 
 MAX_CALL_LENGTH = 2000
 

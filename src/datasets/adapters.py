@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from src.core.classes import BINARY_CLASSES, positive_index
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.datasets.table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
-from src.preprocess.image import IMAGE_SUFFIXES, list_images, masks_by_stem
+from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.errors import UserError
+from ..core.registry import Registry
+from ..preprocess.image import IMAGE_SUFFIXES, list_images, masks_by_stem
+from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
 
 DATASETS = Registry("data set")
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.preprocess.masks import lesion_mask, skin_mask
-from src.preprocess.skin_former import darken_skin
-from src.skin_tone import GROUP_NAMES, tone_group
+from ..core.errors import UserError
+from ..core.registry import Registry
+from ..skin.masks import lesion_mask, skin_mask
+from ..skin.skin_former import darken_skin
+from ..skin.tone import GROUP_NAMES, tone_group
 
 AUGMENTATIONS = Registry("augmentation")
 _SMOOTH = InterpolationMode.BILINEAR

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.datasets.table import Table
+from ..core.errors import UserError
+from ..core.registry import Registry
+from .table import Table
 
 COPIES = Registry("copy")
 

@@ -1,54 +1,86 @@
-"""Data loaders, and the check of every image before training starts."""
+"""Rows of a table as tensors, one by one and in batches: decode, prepare, augment, finish."""
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import cv2
+import numpy as np
 import torch
-from torch.utils.data import DataLoader
-from tqdm import tqdm
+from torch.utils.data import DataLoader, Dataset
 
-from src.core.errors import UserError
-from src.datasets.augment import Augmentation
-from src.datasets.datasets import LocalISICDataset
-from src.datasets.sampler import EpochBatches
-from src.datasets.table import Table
-from src.preprocess.image import why_bad
-from src.preprocess.spec import Preprocessing
+from ..core.errors import UserError
+from ..preprocess.image import ImageError, read_image
+from ..preprocess.spec import Preprocessing
+from .augment import Augmentation, Sample
+from .copies import moved
+from .sampler import EpochBatches
+from .table import Table
 
 GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
+
+
+class LocalISICDataset(Dataset):
+    """`dataset[row]` is (image float32 [3, H, W], label, group), group -1 where unknown.
+
+    `dataset[row, seed]` is the same row augmented by `augmentation` with that seed, which may
+    change the group.
+    """
+
+    def __init__(
+        self, table: Table, preprocessing: Preprocessing, augmentation: Augmentation | None = None
+    ):
+        self.paths = table.rows["image"].tolist()
+        self.labels = table.labels
+        self.groups = table.group_indices
+        self.masks = table.rows["mask"].tolist()
+        self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
+        self.preprocessing = preprocessing
+        self.augmentation = augmentation
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+        row, seed = key if isinstance(key, tuple) else (key, None)
+        image, group = _read(self.paths[row]), int(self.groups[row])
+        sample = Sample(self.preprocessing.prepare(image), group)
+        if self.augmentation is not None and seed is not None:
+            if self.augmentation.wants_mask(group):
+                lesion = self._lesion(row, image.shape[:2])
+                sample = Sample(sample.image, group, lesion)
+            sample = self.augmentation(sample, seed)
+        image = sample.image
+        if self.copies is not None and seed is not None:
+            image = moved(image, self.copies[row], seed)
+        tensor = torch.from_numpy(self.preprocessing.finish(image))
+        return tensor, int(self.labels[row]), sample.group
+
+    def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
+        """The row's mask, moved as *prepare* moves its image."""
+        mask = _read(self.masks[row])
+        if mask.shape[:2] != size:
+            raise UserError(
+                f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
+                f"{self.paths[row]} has {size[1]}x{size[0]}"
+            )
+        if 0 < mask.max() <= 127:  # as of a mask of zeros and ones: its lesion would be lost
+            raise UserError(
+                f"{self.masks[row]}: its brightest sample is {mask.max()}, expected the lesion in "
+                "white (255)"
+            )
+        return self.preprocessing.prepare_mask(mask)
+
+
+def _read(path: str) -> np.ndarray:
+    try:
+        return read_image(path)
+    except ImageError as error:  # changed since the images were checked
+        raise UserError(f"{path}: {error}") from None
 
 
 def n_processes(num_workers: int) -> int:
     """Loading processes to start: what was asked for, at most one per CPU core."""
     return min(num_workers, os.cpu_count() or 1)
-
-
-def without_bad_images(table: Table, max_bad_images: int) -> Table:
-    """The table without rows whose image is missing or cannot be decoded.
-
-    `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
-    `UserError`.
-    """
-    paths = table.rows["image"].tolist()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        checks = tqdm(
-            pool.map(why_bad, paths), "checking images", len(paths), disable=None, leave=False
-        )
-        reasons = list(checks)
-    bad = list(table.bad)
-    bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
-    if len(bad) > max_bad_images:
-        first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
-        more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
-        raise UserError(
-            f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
-            f"them, or leave them out with --max_bad_images {len(bad)}"
-        )
-    good = table.rows[[reason is None for reason in reasons]]
-    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
 
 
 def train_loader(

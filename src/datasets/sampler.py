@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.core.registry import Registry
+from ..core.errors import UserError
+from ..core.registry import Registry
 
 SAMPLERS = Registry("sampler")
 Order = Callable[[np.random.Generator], np.ndarray]

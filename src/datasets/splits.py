@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError
-from src.datasets.table import SPLITS, Table
+from ..core.errors import UserError
+from .table import SPLITS, Table
 
 UNIT_COLUMNS = ("patient_id", "lesion_id")
 NOTHING_KNOWN = ("", "unknown", "none", "na", "nan", "-1")

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from src.core.errors import UserError
-from src.skin_tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
+from ..core.errors import UserError
+from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
 # ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 unknown.

@@ -6,15 +6,15 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from src.artifact.contract import contract_from_json
-from src.artifact.network import load_checkpoint, save_checkpoint
-from src.core.config import Config
-from src.core.errors import UserError
-from src.core.files import copy_whole
-from src.engine.loop import Position
-from src.engine.parts import Parts
-from src.evaluation.metrics import MONITORED
-from src.evaluation.report import scalars
+from ..artifact.contract import contract_from_json
+from ..artifact.network import load_checkpoint, save_checkpoint
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.files import copy_whole
+from ..evaluation.metrics import MONITORED
+from ..report.run_files import scalars
+from .loop import Position
+from .parts import Parts
 
 LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
 # settings that may differ between the parts of one run: they do not change its result

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import torch
 
-from src.core.config import Config
-from src.core.errors import UserError, nearest
-from src.datasets.adapters import DATASETS
-from src.datasets.augment import Augmentation
-from src.datasets.copies import copy_names
-from src.datasets.sampler import SAMPLERS
-from src.datasets.table import Table
-from src.engine.distributed import ALONE, Processes
-from src.engine.optim import make_optimizer
-from src.engine.precision import autocast_dtype
-from src.engine.schedules import SCHEDULERS
-from src.evaluation.metrics import MONITORED
-from src.models.backbones import check_name
-from src.objectives.catalog import OBJECTIVES, needs_groups
-from src.objectives.weights import CLASS_WEIGHTS, weights_need_groups
-from src.preprocess.spec import parse_preprocessing
+from ..core.config import Config
+from ..core.errors import UserError, nearest
+from ..datasets.adapters import DATASETS
+from ..datasets.augment import Augmentation
+from ..datasets.copies import copy_names
+from ..datasets.sampler import SAMPLERS
+from ..datasets.table import Table
+from ..evaluation.metrics import MONITORED
+from ..models.backbones import check_name
+from ..objectives.catalog import OBJECTIVES, needs_groups
+from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
+from ..preprocess.spec import parse_preprocessing
+from .distributed import ALONE, Processes
+from .optim import make_optimizer
+from .precision import autocast_dtype
+from .schedules import SCHEDULERS
 
 
 def check_settings(cfg: Config) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed, nn
 
-from src.core.errors import UserError
+from ..core.errors import UserError
 
 T = TypeVar("T")
 # what gloo and NCCL say in a RuntimeError when a process is gone

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from src.core.config import Config
-from src.engine.checkpoint import (
+from ..core.config import Config
+from .checkpoint import (
     BEST,
     LATEST,
     Progress,
@@ -16,10 +16,10 @@ from src.engine.checkpoint import (
     save_state,
     state_files,
 )
-from src.engine.distributed import Processes
-from src.engine.interruption import exit_code, stop_requests
-from src.engine.log import RunLog
-from src.engine.parts import Parts
+from .distributed import Processes
+from .interruption import exit_code, stop_requests
+from .log import RunLog
+from .parts import Parts
 
 log = logging.getLogger(__name__)
 

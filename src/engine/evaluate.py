@@ -10,23 +10,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from src.artifact.contract import Contract
-from src.artifact.network import Network, load_checkpoint, network_from
-from src.core.config import Config
-from src.core.errors import UserError
-from src.core.files import write_text
-from src.datasets.loaders import eval_loader
-from src.datasets.loading import load_table, table_hash
-from src.datasets.table import Table
-from src.engine.checks import pick_device
-from src.engine.distributed import ALONE, Processes, joined_processes
-from src.engine.log import log_to_console, make_folder
-from src.engine.loop import predict
-from src.evaluation.fairness import evaluate
-from src.evaluation.predictions import Predictions
-from src.evaluation.report import summary, to_strict_json, write_report
-from src.objectives.catalog import OBJECTIVES, Objective, needs_groups
-from src.objectives.weights import CLASS_WEIGHTS, weights_need_groups
+from ..artifact.contract import Contract
+from ..artifact.network import Network, load_checkpoint, network_from
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.files import make_folder, write_text
+from ..datasets.load import load_table, table_hash
+from ..datasets.loaders import eval_loader
+from ..datasets.table import Table
+from ..evaluation.fairness import evaluate
+from ..evaluation.predictions import Predictions
+from ..objectives.catalog import OBJECTIVES, Objective, needs_groups
+from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
+from ..report.run_files import summary, to_strict_json, write_report
+from .checks import pick_device
+from .distributed import ALONE, Processes, joined_processes
+from .log import log_to_console
+from .loop import predict
 
 log = logging.getLogger(__name__)
 # settings that say what a model is and which rows it has not seen: judging it cannot change them

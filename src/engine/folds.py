@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.artifact.export import export_onnx
-from src.artifact.network import load_contract, load_network
-from src.core.config import Config
-from src.core.errors import UserError
-from src.core.files import write_text
-from src.engine.checkpoint import BEST, LATEST, find_finished, find_run
-from src.engine.distributed import Processes, joined_processes
-from src.engine.log import log_to_console, make_folder, new_run_name
-from src.engine.run import train
-from src.evaluation.fairness import evaluate
-from src.evaluation.predictions import Predictions, from_frame
-from src.evaluation.report import summary, to_strict_json, write_report
+from ..artifact.export import export_onnx
+from ..artifact.network import load_contract, load_network
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.files import make_folder, write_text
+from ..evaluation.fairness import evaluate
+from ..evaluation.predictions import Predictions, from_frame
+from ..report.run_files import summary, to_strict_json, write_report
+from .checkpoint import BEST, LATEST, find_finished, find_run
+from .distributed import Processes, joined_processes
+from .log import log_to_console, new_run_name
+from .run import train
 
 log = logging.getLogger(__name__)
 SHOWN = ("auroc", "auprc", "balanced_accuracy", "malignant_recall", "specificity", "malignant_f1")

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from tensorboardX import SummaryWriter
 
-from src.core.config import Config
-from src.core.errors import UserError
-from src.core.files import write_text
-from src.core.flags import to_yaml
-from src.core.registry import parse_call
-from src.evaluation.report import scalars, to_strict_json
+from ..core.config import Config
+from ..core.files import make_folder, write_text
+from ..core.flags import to_yaml
+from ..core.registry import parse_call
+from ..report.run_files import scalars, to_strict_json
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python", "onnx", "scikit-learn")
+PACKAGE = __name__.partition(".")[0]  # `src` in a clone, the installed name elsewhere
 log = logging.getLogger(__name__)
 
 
@@ -30,18 +30,6 @@ def new_run_name(cfg: Config) -> str:
     stamp = datetime.now().strftime("%Y%m%d_%H%M%S")
     name = f"{stamp}_{cfg.model.model}_bs{cfg.learning.batch_size}_{objective}"
     return cfg.run.run_name or name
-
-
-def make_folder(path: Path) -> Path:
-    """An existing, writable folder. Raises `UserError` where there can be none."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written to ({error.strerror})") from None
-    return path
 
 
 def environment() -> dict:
@@ -67,7 +55,7 @@ class RunLog:
             folder / "training.log", encoding="utf-8", errors="backslashreplace"
         )
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger("src").addHandler(self._handler)
+        logging.getLogger(PACKAGE).addHandler(self._handler)
         write_text(folder / "config.yaml", to_yaml(cfg))
         write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2, ensure_ascii=False))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2))
@@ -96,13 +84,13 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         """Flush and let go of the files."""
         self._writer.close()
-        logging.getLogger("src").removeHandler(self._handler)
+        logging.getLogger(PACKAGE).removeHandler(self._handler)
         self._handler.close()
 
 
 def log_to_console(is_main: bool = True) -> None:
     """Send this software's log lines to stdout, once; other processes than the main say errors."""
-    logger = logging.getLogger("src")
+    logger = logging.getLogger(PACKAGE)
     logger.setLevel(logging.INFO if is_main else logging.ERROR)
     logger.propagate = False
     if not any(isinstance(handler, _Console) for handler in logger.handlers):
@@ -143,6 +131,8 @@ def _commit() -> str:
     copied = root / "COMMIT"  # of a job's copy of the code
     if copied.is_file():
         return copied.read_text(encoding="utf-8").strip()
+    if not (root / ".git").exists():  # an installed package may lie within another's checkout
+        return ""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True

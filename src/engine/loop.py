@@ -13,10 +13,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from src.core.errors import UserError
-from src.engine.distributed import ALONE, Processes
-from src.engine.mixing import Mixing, mixed_loss
-from src.engine.precision import autocast, make_scaler
+from ..core.errors import UserError
+from .distributed import ALONE, Processes
+from .mixing import Mixing, mixed_loss
+from .precision import autocast, make_scaler
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import timm.optim
 import torch
 from timm.models._manipulate import group_with_matcher
 
-from src.core.errors import UserError
-from src.core.registry import Registry
+from ..core.errors import UserError
+from ..core.registry import Registry
 
 OPTIMIZERS = Registry("optimizer")
 

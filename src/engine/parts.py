@@ -10,30 +10,30 @@ from timm.layers import convert_sync_batchnorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from src.artifact.contract import Contract
-from src.artifact.network import Network, make_network
-from src.core.config import Config
-from src.datasets.augment import Augmentation
-from src.datasets.copies import with_copies
-from src.datasets.loaders import train_loader
-from src.datasets.loading import table_hash
-from src.datasets.sampler import SAMPLERS, EpochBatches
-from src.datasets.table import SPLITS, Table
-from src.engine.checks import count_groups
-from src.engine.distributed import ALONE, Processes
-from src.engine.evaluate import Judge, TrainingCounts, count_rows, make_objective
-from src.engine.log import environment
-from src.engine.loop import StepSettings, Trainer
-from src.engine.mixing import Mixing
-from src.engine.optim import make_optimizer
-from src.engine.precision import autocast_dtype
-from src.engine.schedules import SCHEDULERS, half_cosine
-from src.models.backbones import create_backbone
-from src.models.melanoma_classifier import MelanomaClassifier
-from src.models.weights import load_tensors
-from src.objectives.catalog import Objective
-from src.preprocess.image import read_image
-from src.preprocess.spec import Preprocessing, parse_preprocessing
+from ..artifact.contract import Contract
+from ..artifact.network import Network, make_network
+from ..core.config import Config
+from ..datasets.augment import Augmentation
+from ..datasets.copies import with_copies
+from ..datasets.load import table_hash
+from ..datasets.loaders import train_loader
+from ..datasets.sampler import SAMPLERS, EpochBatches
+from ..datasets.table import SPLITS, Table
+from ..models.backbones import create_backbone
+from ..models.melanoma_classifier import MelanomaClassifier
+from ..models.weights import load_tensors
+from ..objectives.catalog import Objective
+from ..preprocess.image import read_image
+from ..preprocess.spec import Preprocessing, parse_preprocessing
+from .checks import count_groups
+from .distributed import ALONE, Processes
+from .evaluate import Judge, TrainingCounts, count_rows, make_objective
+from .log import environment
+from .loop import StepSettings, Trainer
+from .mixing import Mixing
+from .optim import make_optimizer
+from .precision import autocast_dtype
+from .schedules import SCHEDULERS, half_cosine
 
 log = logging.getLogger(__name__)
 STATISTICS_ROWS = 2000

@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from src.core.config import Run
-from src.core.errors import UserError
+from ..core.config import Run
+from ..core.errors import UserError
 
 
 def autocast_dtype(run: Run, device: torch.device) -> torch.dtype | None:

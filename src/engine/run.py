@@ -7,19 +7,19 @@ from pathlib import Path
 
 import torch
 
-from src.artifact.network import network_from
-from src.core.config import Config
-from src.core.errors import UserError
-from src.core.files import write_text
-from src.datasets.loading import load_table
-from src.datasets.table import SPLITS, Table, split_csv
-from src.engine.checkpoint import BEST, best_state, find_run, has_state
-from src.engine.checks import check_device, check_settings, check_table, pick_device
-from src.engine.distributed import joined_processes
-from src.engine.epochs import train_epochs
-from src.engine.log import RunLog, log_to_console, make_folder, new_run_name
-from src.engine.parts import fetch_weights, make_parts, row_counts
-from src.engine.precision import set_kernels
+from ..artifact.network import network_from
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.files import make_folder, write_text
+from ..datasets.load import load_table
+from ..datasets.table import SPLITS, Table, split_csv
+from .checkpoint import BEST, best_state, find_run, has_state
+from .checks import check_device, check_settings, check_table, pick_device
+from .distributed import joined_processes
+from .epochs import train_epochs
+from .log import RunLog, log_to_console, new_run_name
+from .parts import fetch_weights, make_parts, row_counts
+from .precision import set_kernels
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ finished so far (signed: higher is better), so that a run continues without a sa
 import math
 from collections.abc import Callable, Sequence
 
-from src.core.errors import UserError
-from src.core.registry import Registry
+from ..core.errors import UserError
+from ..core.registry import Registry
 
 SCHEDULERS = Registry("scheduler")
 Schedule = Callable[[int, Sequence[float]], float]

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.evaluation.intervals import ratios
+from ..core.errors import UserError
+from ..core.registry import Registry
+from .bootstrap import ratios
 
 CALIBRATIONS = Registry("calibration")
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0

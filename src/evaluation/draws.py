@@ -5,9 +5,9 @@ Tests hold each of them against scikit-learn on the rows that a draw has.
 
 import numpy as np
 
-from src.evaluation.intervals import Ranking, rank_draws, ratios, sums_of_draws
-from src.evaluation.metrics import FIXED_RATE, brier_scores, own_probability
-from src.evaluation.predictions import Predictions
+from .bootstrap import Ranking, rank_draws, ratios, sums_of_draws
+from .metrics import FIXED_RATE, brier_scores, own_probability
+from .predictions import Predictions
 
 
 def metrics_of_draws(

@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from src.core.notice import NOTICE
-from src.evaluation.fairness import subset
-from src.evaluation.groupings import Grouping
-from src.evaluation.judge import judge
-from src.evaluation.operating_point import calibrate, decide_by_group, decide_by_rule
-from src.evaluation.paired import compare_pair, in_order_of
-from src.evaluation.sample import Settings, draw
-from src.evaluation.subject import Subject
-from src.evaluation.thresholds import THRESHOLDS
+from ..core.classes import NOTICE
+from .fairness import subset
+from .groupings import Grouping
+from .judge import judge
+from .paired import compare_pair, in_order_of
+from .post_processing import calibrate, decide_by_group, decide_by_rule
+from .sample import Settings, draw
+from .subject import Subject
+from .thresholds import THRESHOLDS
 
 SCHEMA = 1
 

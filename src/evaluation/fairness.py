@@ -13,8 +13,8 @@ from fairlearn.metrics import (
 )
 from sklearn.metrics import accuracy_score, f1_score
 
-from src.evaluation.metrics import compute_metrics, ratio
-from src.evaluation.predictions import Predictions
+from .metrics import compute_metrics, ratio
+from .predictions import Predictions
 
 
 class Rate(NamedTuple):

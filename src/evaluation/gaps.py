@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from src.evaluation.draws import confusion_of_draws, rates_of_draws
-from src.evaluation.fairness import RATES, Gap, rate_gap
-from src.evaluation.groupings import UNKNOWN, Grouping
-from src.evaluation.intervals import gap_interval, least_spread, pair_changes
-from src.evaluation.sample import Sample, Settings
+from .bootstrap import gap_interval, least_spread, pair_changes
+from .draws import confusion_of_draws, rates_of_draws
+from .fairness import RATES, Gap, rate_gap
+from .groupings import UNKNOWN, Grouping
+from .sample import Sample, Settings
 
 NAN = float("nan")
 

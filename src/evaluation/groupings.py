@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError
-from src.evaluation.predictions import Predictions
+from ..core.errors import UserError
+from .predictions import Predictions
 
 SKIN_TONE = "skin tone"
 UNKNOWN = "unknown"

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from src.evaluation.draws import class_metrics_of_draws
-from src.evaluation.gaps import judge_gaps
-from src.evaluation.groupings import UNKNOWN, Grouping
-from src.evaluation.intervals import percentile_interval
-from src.evaluation.metrics import CALIBRATION_ERRORS, class_metrics, compute_metrics, reliabilities
-from src.evaluation.power import exact_interval, power_notes
-from src.evaluation.predictions import Predictions
-from src.evaluation.sample import Sample, Settings
+from .bootstrap import percentile_interval
+from .draws import class_metrics_of_draws
+from .gaps import judge_gaps
+from .groupings import UNKNOWN, Grouping
+from .metrics import CALIBRATION_ERRORS, class_metrics, compute_metrics, reliabilities
+from .power import exact_interval, power_notes
+from .predictions import Predictions
+from .sample import Sample, Settings
 
 NO_DRAWS = np.zeros(0)
 MOST_HARD_CASES = 12

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from src.evaluation.calibration import (
+from .calibration import (
     LEAST_PROBABILITY,
     Reliability,
     equal_mass_edges,
@@ -21,7 +21,7 @@ from src.evaluation.calibration import (
     reliability,
     top_label,
 )
-from src.evaluation.predictions import Predictions
+from .predictions import Predictions
 
 FIXED_RATE = 0.9  # where sensitivity is read at a specificity, and the other way round
 N_BINS = 15

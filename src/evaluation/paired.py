@@ -5,15 +5,15 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.evaluation.fairness import subset
-from src.evaluation.groupings import Grouping
-from src.evaluation.intervals import percentile_interval
-from src.evaluation.metrics import compute_metrics
-from src.evaluation.predictions import Predictions
-from src.evaluation.sample import Sample, Settings
-from src.evaluation.significance import delong, mcnemar
-from src.preprocess.image import image_stem
+from ..core.errors import UserError
+from ..preprocess.image import image_stem
+from .bootstrap import percentile_interval
+from .fairness import subset
+from .groupings import Grouping
+from .metrics import compute_metrics
+from .predictions import Predictions
+from .sample import Sample, Settings
+from .significance import delong, mcnemar
 
 NAN = float("nan")
 GROUP_METRICS = ("malignant_recall", "specificity", "balanced_accuracy", "auroc")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.core.classes import BINARY_CLASSES, positive_index
-from src.core.errors import UserError
-from src.core.files import replacing
+from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.errors import UserError
+from ..core.files import replacing
 
 MAX_CLASSES = 1000
 

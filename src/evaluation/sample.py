@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from src.evaluation.draws import metrics_of_draws
-from src.evaluation.fairness import subset
-from src.evaluation.intervals import unit_draws
-from src.evaluation.metrics import N_BINS
-from src.evaluation.predictions import Predictions
+from .bootstrap import unit_draws
+from .draws import metrics_of_draws
+from .fairness import subset
+from .metrics import N_BINS
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)

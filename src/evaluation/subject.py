@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.evaluation.predictions import Predictions
-from src.preprocess.image import image_stem
+from ..core.errors import UserError
+from ..preprocess.image import image_stem
+from .predictions import Predictions
 
 
 @dataclass(frozen=True)

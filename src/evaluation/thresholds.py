@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.core.registry import Registry
+from ..core.errors import UserError
+from ..core.registry import Registry
 
 # Rules (target bool [N], score [N]) -> threshold, `score >= threshold` being positive.
 # `max_f1`, `youden` and `sensitivity` give the score of a row, which is the highest of the

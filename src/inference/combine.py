@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from src.artifact.contract import Contract
-from src.core.errors import UserError
-from src.evaluation.predictions import Predictions
+from ..artifact.contract import Contract
+from ..core.errors import UserError
+from ..evaluation.predictions import Predictions
 
 Decide = Callable[[np.ndarray], np.ndarray]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from src.core.errors import UserError
-from src.datasets.table import Table
-from src.evaluation.predictions import Predictions
-from src.inference.predictor import OnnxPredictor
+from ..core.errors import UserError
+from ..datasets.table import Table
+from ..evaluation.predictions import Predictions
+from .predictor import OnnxPredictor
 
 
 def predict_table(predictor: OnnxPredictor, table: Table, batch_size: int) -> Predictions:

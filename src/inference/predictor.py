@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from src.artifact.contract import CONTRACT_KEY, Contract, contract_from_json
-from src.core.classes import BINARY_CLASSES, positive_index
-from src.core.errors import UserError
-from src.preprocess.image import ImageError, read_image
-from src.preprocess.spec import parse_preprocessing
+from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
+from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.errors import UserError
+from ..preprocess.image import ImageError, read_image
+from ..preprocess.spec import parse_preprocessing
 
 MAX_MODEL_BYTES = 4_000_000_000
 

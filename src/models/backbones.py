@@ -13,7 +13,7 @@ import torchvision
 from timm.layers import PatchEmbed
 from torch import nn
 
-from src.core.errors import UserError, nearest
+from ..core.errors import UserError, nearest
 
 CONVNEXT = [f"convnext_{size}" for size in ("tiny", "small", "base", "large", "xlarge")]
 CONVNEXT_V2 = [

@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from src.core.errors import UserError
-from src.models.backbones import create_backbone
-from src.models.weights import load_tensors
+from ..core.errors import UserError
+from .backbones import create_backbone
+from .weights import load_tensors
 
 _NESTED_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "backbone.")

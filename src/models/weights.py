@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from src.core.errors import UserError
+from ..core.errors import UserError
 
 
 def load_tensors(path: str | Path, what: str) -> Any:

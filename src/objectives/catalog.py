@@ -6,10 +6,10 @@ from functools import partial
 import torch
 from torch import nn
 
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.objectives import losses
-from src.objectives.reductions import REDUCTIONS
+from ..core.errors import UserError
+from ..core.registry import Registry
+from . import losses
+from .reductions import REDUCTIONS
 
 OBJECTIVES = Registry("objective")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from src.core.errors import UserError
-from src.core.registry import Call, parse_call
-from src.preprocess.steps import MOVING, STEPS, check, expand
+from ..core.errors import UserError
+from ..core.registry import Call, parse_call
+from .steps import MOVING, STEPS, check, expand
 
 PROBE_SIZE = 16
 MAX_STEPS = 32

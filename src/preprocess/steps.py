@@ -6,9 +6,9 @@ Before the mark of a spec a step takes and returns RGB uint8; after it, float32 
 import cv2
 import numpy as np
 
-from src.core.errors import UserError
-from src.core.registry import Registry
-from src.preprocess.masks import hair_mask, lesion_mask
+from ..core.errors import UserError
+from ..core.registry import Registry
+from ..skin.masks import hair_mask, lesion_mask
 
 STEPS = Registry("preprocessing step")
 

@@ -7,12 +7,12 @@ import time
 import numpy as np
 from tqdm import tqdm
 
-from src.core.classes import BINARY_CLASSES
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.evaluation.groupings import tone_groups
-from src.evaluation.judge import judge
-from src.evaluation.predictions import Predictions
-from src.evaluation.sample import Settings, draw
+from ..core.classes import BINARY_CLASSES
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..evaluation.groupings import tone_groups
+from ..evaluation.judge import judge
+from ..evaluation.predictions import Predictions
+from ..evaluation.sample import Settings, draw
 
 PREVALENCE = 0.018  # of melanoma in ISIC 2020
 IMAGES_OF_A_PATIENT = 16

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from kneed import KneeLocator
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.preprocess.image import read_image
-from src.preprocess.masks import value_otsu
-from src.scripts.estimate_ita import tone_row
-from src.scripts.folder_job import images_below
-from src.scripts.generate_skin_masks import mask_row
-from src.skin_tone import ita_opencv8
+from ..batch.per_image_csv import images_below
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..preprocess.image import read_image
+from ..skin.masks import value_otsu
+from ..skin.tone import ita_opencv8
+from .estimate_ita import tone_row
+from .generate_skin_masks import mask_row
 
 SMALL, LARGE = (200, 150), (3264, 2448)
 

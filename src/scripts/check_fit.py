@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from src.core.errors import refuse_in_words, run_main
-from src.evaluation import fit
-from src.evaluation.history import history_path, read_history
+from ..core.errors import refuse_in_words, run_main
+from ..runs import fit
+from ..runs.history import history_path, read_history
 
 ADVICE = {
     "diverged": "a lower --lr, --clip_grad 1, a scheduler with warmup_epochs, no --use_amp",

@@ -15,21 +15,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.core.config import Config
-from src.core.errors import UserError, run_main
-from src.core.files import write_text
-from src.core.flags import make_parser, parse_flags, resolve
-from src.datasets.splits import connected_units
-from src.engine.checkpoint import find_finished
-from src.engine.checks import check_settings
-from src.engine.log import make_folder
-from src.engine.run import train
-from src.evaluation.comparison import FIGURES, Scores, compare
-from src.evaluation.plots import plot_gain_against_gap
-from src.evaluation.thresholds import threshold_at_specificity
-from src.inference.prediction_csv import read_predictions
-from src.objectives.catalog import OBJECTIVES
-from src.skin_tone import GROUP_NAMES
+from ..core.config import Config
+from ..core.errors import UserError, run_main
+from ..core.files import make_folder, write_text
+from ..core.flags import make_parser, parse_flags, resolve
+from ..datasets.splits import connected_units
+from ..engine.checkpoint import find_finished
+from ..engine.checks import check_settings
+from ..engine.run import train
+from ..evaluation.thresholds import threshold_at_specificity
+from ..evaluator.predictions_csv import read_predictions
+from ..objectives.catalog import OBJECTIVES
+from ..report.run_figure import plot_gain_against_gap
+from ..runs.comparison import FIGURES, Scores, compare
+from ..skin.tone import GROUP_NAMES
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.preprocess.image import ImageError, masks_by_stem, read_image, read_reduced
-from src.preprocess.masks import HAIR_SIDE, reduced, skin_mask
-from src.preprocess.steps import resize, shades_of_grey
-from src.scripts.folder_job import images_below, run_folder_job
-from src.skin_tone import GROUP_NAMES, ITA_METHODS, SKIN_COLORS, estimate_tone
+from ..batch.per_image_csv import images_below, run_folder_job
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..preprocess.image import ImageError, masks_by_stem, read_image, read_reduced
+from ..preprocess.steps import resize, shades_of_grey
+from ..skin.masks import HAIR_SIDE, reduced, skin_mask
+from ..skin.tone import GROUP_NAMES, ITA_METHODS, SKIN_COLORS, estimate_tone
 
 COLUMNS = ("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group")
 COLOR_CONSTANCY: dict[str, Callable] = {

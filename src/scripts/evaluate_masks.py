@@ -14,13 +14,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.preprocess.image import read_image
-from src.preprocess.masks import LESION_METHODS, lesion_mask, skin_mask
-from src.preprocess.skin_former import darken_skin
-from src.scripts.estimate_ita import expert_masks, mask_times, read_lesion
-from src.scripts.folder_job import images_below, run_folder_job
-from src.skin_tone import ToneEstimate, estimate_tone
+from ..batch.per_image_csv import images_below, run_folder_job
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..preprocess.image import read_image
+from ..skin.masks import LESION_METHODS, lesion_mask, skin_mask
+from ..skin.skin_former import darken_skin
+from ..skin.tone import ToneEstimate, estimate_tone
+from .estimate_ita import expert_masks, mask_times, read_lesion
 
 DEFAULT = "darker_than_skin"
 COLUMNS = (

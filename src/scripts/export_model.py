@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from src.artifact.export import export_onnx
-from src.artifact.network import load_network
-from src.core.errors import UserError, refuse_in_words, run_main
+from ..artifact.export import export_onnx
+from ..artifact.network import load_network
+from ..core.errors import UserError, refuse_in_words, run_main
 
 
 def main(argv: list[str] | None) -> None:

@@ -16,24 +16,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from src.core.config import Data
-from src.core.errors import UserError, run_main
-from src.core.files import write_text
-from src.core.flags import make_parser, parse_flags, resolve
-from src.datasets.adapters import DATASETS
-from src.datasets.loaders import n_processes
-from src.datasets.loading import with_known_groups, with_split
-from src.engine.log import make_folder
-from src.evaluation.duplicate_plots import ImagePair, plot_image_pairs
-from src.preprocess.duplicates import (
-    MAX_DISTANCE,
-    MIN_SIMILARITY,
-    Duplicates,
-    details,
-    duplicates_of,
-)
-from src.preprocess.image import ImageError, read_reduced
-from src.preprocess.perceptual_hash import (
+from ..batch.per_image_csv import images_below
+from ..core.config import Data
+from ..core.errors import UserError, run_main
+from ..core.files import make_folder, write_text
+from ..core.flags import make_parser, parse_flags, resolve
+from ..datasets.adapters import DATASETS
+from ..datasets.load import with_known_groups, with_split
+from ..datasets.loaders import n_processes
+from ..duplicates.figure import ImagePair, plot_image_pairs
+from ..duplicates.perceptual_hash import (
     HASH_SIDE,
     ORIENTATIONS,
     oriented,
@@ -41,8 +33,15 @@ from src.preprocess.perceptual_hash import (
     row_blocks,
     thumbnail,
 )
-from src.scripts.duplicate_table import describe, pair_table
-from src.scripts.folder_job import images_below
+from ..duplicates.search import (
+    MAX_DISTANCE,
+    MIN_SIMILARITY,
+    Duplicates,
+    details,
+    duplicates_of,
+)
+from ..duplicates.table import describe, pair_table
+from ..preprocess.image import ImageError, read_reduced
 
 DECODED_SIDE = 128  # pixels of the longer side, at least: a large JPEG is not decoded in full
 SHOWN_SIDE = 256

@@ -9,9 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.preprocess.image import read_reduced
-from src.preprocess.masks import (
+from ..batch.per_image_csv import images_below, run_folder_job
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..preprocess.image import read_reduced
+from ..skin.masks import (
     HAIR_SIDE,
     LESION_METHODS,
     enlarged,
@@ -20,7 +21,6 @@ from src.preprocess.masks import (
     reduced,
     skin_mask,
 )
-from src.scripts.folder_job import images_below, run_folder_job
 
 COLUMNS = ("mask", "share")
 # no row filters: one-bit rows compress best without

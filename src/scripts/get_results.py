@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from src.core.errors import UserError, nearest, refuse_in_words, run_main
-from src.core.files import write_text
-from src.engine.log import make_folder
-from src.scripts.results_tables import (
+from ..core.errors import UserError, nearest, refuse_in_words, run_main
+from ..core.files import make_folder, write_text
+from ..runs.results import COUNTS, MAX_DEPTH, Result, find_results, over_seeds
+from ..runs.tables import (
     results_frame,
     results_table,
     spread_frame,
@@ -15,7 +15,6 @@ from src.scripts.results_tables import (
     to_latex,
     to_markdown,
 )
-from src.scripts.run_results import COUNTS, MAX_DEPTH, Result, find_results, over_seeds
 
 METRICS = ("auroc", "auprc", "malignant_recall", "specificity", "malignant_f1", "balanced_accuracy")
 METRICS += ("demographic_parity_difference", "equal_opportunity_difference")

@@ -15,18 +15,18 @@ import numpy as np
 import optuna
 from optuna.trial import Trial, TrialState
 
-from src.core.config import Config
-from src.core.errors import UserError, run_main
-from src.core.flags import add_section, make_parser, parse_flags, resolve, take_section
-from src.engine.checks import check_settings
-from src.engine.cluster import Cluster
-from src.engine.log import make_folder
-from src.engine.run import train
-from src.engine.submit import submit_many, wait_for
-from src.evaluation.metrics import MONITORED
-from src.scripts.search_space import Space, check_space, draw, read_space
-from src.scripts.sweep_results import read_history, write_figures, write_trials
-from src.scripts.sweep_study import Sweep, only_process, open_study
+from ..cluster.options import Cluster
+from ..cluster.submit import submit_many, wait_for
+from ..core.config import Config
+from ..core.errors import UserError, run_main
+from ..core.files import make_folder
+from ..core.flags import add_section, make_parser, parse_flags, resolve, take_section
+from ..engine.checks import check_settings
+from ..engine.run import train
+from ..evaluation.metrics import MONITORED
+from ..sweeps.results import read_history, write_figures, write_trials
+from ..sweeps.search_space import Space, check_space, draw, read_space
+from ..sweeps.study import Sweep, only_process, open_study
 
 
 def main(argv: list[str] | None) -> None:

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.datasets.table import numbers, read_csv
-from src.evaluation.tone_plots import (
+from ..batch.per_image_csv import images_below
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..datasets.table import numbers, read_csv
+from ..preprocess.image import ImageError, read_reduced
+from ..report.skin_tone_figures import (
     MaskPanel,
     TonePair,
     plot_histogram,
@@ -22,12 +24,10 @@ from src.evaluation.tone_plots import (
     plot_pairs,
     plot_strips,
 )
-from src.preprocess.image import ImageError, read_reduced
-from src.preprocess.masks import HAIR_SIDE, hair_mask, lesion_mask, reduced, skin_mask
-from src.preprocess.skin_former import darken_skin
-from src.scripts.estimate_ita import expert_masks, read_lesion
-from src.scripts.folder_job import images_below
-from src.skin_tone import GROUP_NAMES, estimate_tone, tone_group
+from ..skin.masks import HAIR_SIDE, hair_mask, lesion_mask, reduced, skin_mask
+from ..skin.skin_former import darken_skin
+from ..skin.tone import GROUP_NAMES, estimate_tone, tone_group
+from .estimate_ita import expert_masks, read_lesion
 
 COLORS = ("color_r", "color_g", "color_b")
 COLUMNS = ("image", "ita", "ita_spread", "valid", "reason", *COLORS, "status")

@@ -4,10 +4,10 @@ import argparse
 import os
 from pathlib import Path
 
-from src.core.errors import UserError, refuse_in_words, run_main
-from src.evaluation.history import history_path, read_history, read_json
-from src.evaluation.metrics import MONITORED
-from src.evaluation.training_plots import plot_training
+from ..core.errors import UserError, refuse_in_words, run_main
+from ..evaluation.metrics import MONITORED
+from ..runs.history import history_path, read_history, read_json
+from ..runs.learning_curves import plot_training
 
 FIGURE = "training_curves.png"
 

@@ -22,7 +22,7 @@ from src.core.flags import (
     resolve,
     to_yaml,
 )
-from src.core.seed_flags import SEED_FLAGS
+from src.core.legacy_flags import SEED_FLAGS
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
 

@@ -8,7 +8,7 @@ import pytest
 from src.core.config import Data
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS, HAM10000_CLASSES
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
 from tests.datasets.small_isic import isic_rows, read_rows, write_csv, write_image
 
 

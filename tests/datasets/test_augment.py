@@ -7,8 +7,8 @@ import torch
 from src.core.errors import UserError
 from src.datasets import augment
 from src.datasets.augment import AUGMENTATIONS, Augmentation, Sample
-from src.preprocess.masks import lesion_mask
-from src.skin_tone import estimate_tone
+from src.skin.masks import lesion_mask
+from src.skin.tone import estimate_tone
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
 Y, X = np.mgrid[-24:24, -32:32] + 0.5

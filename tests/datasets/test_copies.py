@@ -11,9 +11,8 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.augment import Augmentation
 from src.datasets.copies import COPIES, copy_names, moved, with_copies
-from src.datasets.datasets import LocalISICDataset
-from src.datasets.loaders import train_loader
-from src.datasets.loading import load_table, table_hash
+from src.datasets.load import load_table, table_hash
+from src.datasets.loaders import LocalISICDataset, train_loader
 from src.datasets.sampler import SAMPLERS, EpochBatches
 from src.datasets.table import make_table
 from src.engine.checks import check_settings

@@ -10,8 +10,7 @@ import torch
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
 from src.datasets.augment import Augmentation
-from src.datasets.datasets import LocalISICDataset
-from src.datasets.loaders import eval_loader, n_processes, train_loader
+from src.datasets.loaders import LocalISICDataset, eval_loader, n_processes, train_loader
 from src.datasets.sampler import SAMPLERS, EpochBatches
 from src.preprocess.image import read_image
 from src.preprocess.spec import parse_preprocessing

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from src.core.config import Data
 from src.core.errors import UserError
-from src.datasets.loading import load_table, table_hash
+from src.datasets.load import load_table, table_hash
 from src.datasets.splits import assign_folds, audit, connected_units, join_valid_to_train
 from tests.datasets.small_isic import isic_rows, write_csv
 from tests.datasets.test_splits import cohort, make

@@ -16,7 +16,7 @@ from src.datasets.table import (
     read_csv,
     split_csv,
 )
-from src.skin_tone import GROUP_NAMES
+from src.skin.tone import GROUP_NAMES
 from tests.datasets.small_isic import write_csv, write_image
 
 CLASSES = ("benign", "malignant")

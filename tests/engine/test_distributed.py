@@ -15,7 +15,7 @@ from src.core.flags import load_config
 from src.engine.distributed import ALONE, joined_processes
 from src.engine.evaluate import test as judge_checkpoint
 from src.engine.run import train
-from src.evaluation.report import to_strict_json
+from src.report.run_files import to_strict_json
 from tests.engine.processes import finish, free_port, start
 
 # without batch statistics, which are of each process's own rows

@@ -10,7 +10,7 @@ from src.artifact.export import export_onnx
 from src.artifact.network import load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
 from src.engine.checkpoint import Progress
 from src.engine.epochs import is_finished
 from src.engine.loop import Position

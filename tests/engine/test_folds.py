@@ -7,15 +7,15 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-import melanoma_train
 import src.engine.folds as folds_module
 from src.artifact.network import load_contract
 from src.core.config import Config
 from src.core.errors import UserError
 from src.engine.folds import spread_csv, spread_lines, spread_of, train_folds
 from src.evaluation.fairness import evaluate
-from src.evaluation.report import to_strict_json
-from src.inference.prediction_csv import read_predictions
+from src.evaluator.predictions_csv import read_predictions
+from src.report.run_files import to_strict_json
+from src.scripts import melanoma_train
 
 
 def read(path):

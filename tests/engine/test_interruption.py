@@ -200,7 +200,7 @@ LEFT_OVER = """
 import sys
 from src.core.config import Config
 from src.datasets.loaders import eval_loader
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
 from src.preprocess.spec import parse_preprocessing
 
 table = load_table(Config().with_settings(data_path=sys.argv[1]).data)

@@ -8,20 +8,19 @@ import pandas as pd
 import pytest
 import torch
 
-import melanoma_eval
-import predict
 from src.artifact.export import export_onnx
 from src.artifact.network import load_checkpoint, load_contract, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import load_config
-from src.datasets.datasets import LocalISICDataset
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
+from src.datasets.loaders import LocalISICDataset
 from src.engine.checks import check_table
 from src.engine.evaluate import test as judge_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
 from src.objectives.catalog import OBJECTIVES
+from src.scripts import melanoma_eval, predict
 from tests.objectives.samples import CALLS, DOMAIN, batch, build, state_of
 
 OWN = [f"{name}(reduction='own')" for name in DOMAIN]
@@ -45,8 +44,8 @@ WITH_STATE = [call for call in CALLS if remembers(call)]
 def no_figures():
     """Drawing them takes longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.evaluation.report.plot_by_group", lambda *_: None)
-        patch.setattr("src.evaluation.evaluation_files.write_figures", lambda *_: [])
+        patch.setattr("src.report.run_files.plot_by_group", lambda *_: None)
+        patch.setattr("src.report.files.write_figures", lambda *_: [])
         yield
 
 

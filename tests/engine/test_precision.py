@@ -8,7 +8,7 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config, Run
 from src.core.errors import UserError
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
 from src.engine.checks import check_device
 from src.engine.loop import Position
 from src.engine.parts import make_parts

@@ -15,8 +15,8 @@ from src.engine.checkpoint import Progress
 from src.engine.evaluate import test as judge_checkpoint
 from src.engine.run import train
 from src.evaluation.fairness import evaluate
-from src.evaluation.report import to_strict_json
-from src.inference.prediction_csv import read_predictions
+from src.evaluator.predictions_csv import read_predictions
+from src.report.run_files import to_strict_json
 
 FILES = (
     "config.yaml",

@@ -8,20 +8,20 @@ import pandas as pd
 import pytest
 import torch
 
-import predict
 from src.artifact.export import export_onnx
 from src.artifact.network import load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import load_config, to_yaml
 from src.datasets.augment import Augmentation
-from src.datasets.datasets import LocalISICDataset
-from src.datasets.loading import load_table
+from src.datasets.load import load_table
+from src.datasets.loaders import LocalISICDataset
 from src.engine.checks import check_settings, check_table
 from src.engine.loop import Position
 from src.engine.parts import make_parts, make_preprocessing
 from src.engine.run import train
-from src.preprocess.masks import lesion_mask
+from src.scripts import predict
+from src.skin.masks import lesion_mask
 
 CIELAB, SHIFT, SEGMENT = "--cielab", "--skin_former", "--segment_out_skin"
 SETS = [flags for n in range(3) for flags in combinations((CIELAB, SHIFT, SEGMENT), n)]

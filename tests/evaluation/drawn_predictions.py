@@ -8,7 +8,7 @@ from scipy.special import expit
 from scipy.stats import norm, truncnorm
 
 from src.evaluation.predictions import Predictions
-from src.skin_tone import GROUP_NAMES
+from src.skin.tone import GROUP_NAMES
 
 # ISIC 2020's validation images: by tone group images, melanomas and melanomas found
 IMAGES, MELANOMAS, FOUND = (812, 3290, 1904, 544), (17, 58, 46, 16), (15, 36, 34, 14)

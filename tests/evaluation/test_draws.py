@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from src.evaluation.bootstrap import unit_draws
 from src.evaluation.draws import (
     class_metrics_of_draws,
     confusion_of_draws,
@@ -10,7 +11,6 @@ from src.evaluation.draws import (
     rates_of_draws,
 )
 from src.evaluation.fairness import RATES, subset
-from src.evaluation.intervals import unit_draws
 from src.evaluation.metrics import (
     CALIBRATION_ERRORS,
     METRICS,

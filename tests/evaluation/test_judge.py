@@ -19,8 +19,8 @@ from src.evaluation.groupings import Grouping, crossed, tone_groups
 from src.evaluation.judge import MOST_HARD_CASES, figure, hard_cases, judge
 from src.evaluation.metrics import class_metrics, compute_metrics
 from src.evaluation.power import exact_interval
-from src.evaluation.report import to_strict_json
 from src.evaluation.sample import Settings, draw
+from src.report.run_files import to_strict_json
 
 SETTINGS = Settings(n_draws=100, min_group=1, n_bins=5)
 FAIRLEARN = {

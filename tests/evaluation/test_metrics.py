@@ -18,7 +18,7 @@ from src.evaluation.metrics import (
     ranking_metrics,
     ratio,
 )
-from src.evaluation.report import scalars, to_strict_json
+from src.report.run_files import scalars, to_strict_json
 
 SEVEN = tuple("abcdefg")
 COUNTS = {"n", "n_malignant", "selection_rate"}

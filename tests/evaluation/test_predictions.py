@@ -10,7 +10,7 @@ from src.artifact.contract import Contract
 from src.core.errors import UserError
 from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions, from_frame, probability_columns
-from src.evaluation.report import to_strict_json
+from src.report.run_files import to_strict_json
 
 GROUPS = ("Very light", "Light", "Intermediate", "Tan")
 

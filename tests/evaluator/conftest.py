@@ -1,13 +1,18 @@
 """Files to judge, and the evaluations of them, each made once."""
 
+import itertools
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-import melanoma_eval
+from src.evaluation.predictions import Predictions
+from src.evaluator.metadata import read_metadata
+from src.evaluator.predictions_csv import CsvColumns, read_predictions
+from src.scripts import melanoma_eval
 from tests.evaluation.drawn_predictions import lesion_image
 from tests.evaluator.readings import strict_json
 
@@ -25,7 +30,7 @@ def judge(tmp_path_factory):
             few += ["--output_dir", str(output), "--run_name", folder.name]
             with pytest.MonkeyPatch.context() as patch:
                 if not figures:
-                    patch.setattr("src.evaluation.evaluation_files.write_figures", lambda *_: [])
+                    patch.setattr("src.report.files.write_figures", lambda *_: [])
                 melanoma_eval.main([*map(str, flags), *few])
             found[key] = folder, strict_json(folder / "evaluation_metrics.json")
         return found[key]
@@ -123,3 +128,42 @@ def full(judge, every_section, tmp_path_factory):
         picture = cv2.resize(lesion_image(f"{row}"), (32, 24))
         assert cv2.imwrite(str(images / f"IMG_{row:04}.png"), picture)
     return judge(*every_section, "--image_folder", images, figures=True)
+
+
+CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
+N = 60
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write columns as a CSV; its path."""
+    numbers = itertools.count()
+
+    def write(columns, sep=",", decimal=".") -> Path:
+        path = tmp_path / f"{next(numbers)}.csv"
+        pd.DataFrame(columns).to_csv(path, sep=sep, decimal=decimal, index=False)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def read(write):
+    """Write predictions, and metadata where there are some, and read them."""
+
+    def read(rows, metadata=None, **columns) -> Predictions:
+        known = None if metadata is None else read_metadata(write(metadata))
+        return read_predictions(write(rows), known, CsvColumns(**columns))
+
+    return read
+
+
+@pytest.fixture
+def softmax():
+    """Images, labels and probabilities of `CLASSES`, and the columns of a published file."""
+    rng = np.random.default_rng(5)
+    names = [f"ISIC_{number:07}" for number in range(N)]
+    labels = np.concatenate([np.arange(7), rng.integers(7, size=N - 7)])
+    probabilities = rng.dirichlet(np.ones(7), size=N)
+    rows = {"image": names, "fold": ["x"] * N, **dict(zip(CLASSES, probabilities.T, strict=True))}
+    return names, labels, probabilities, rows

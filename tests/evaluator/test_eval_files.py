@@ -6,10 +6,10 @@ import cv2
 import pandas as pd
 import pytest
 
-import melanoma_eval
 from src.evaluation.fairness import evaluate
 from src.evaluation.metrics import compute_metrics
-from src.inference.prediction_csv import read_predictions
+from src.evaluator.predictions_csv import read_predictions
+from src.scripts import melanoma_eval
 from tests.evaluator.readings import read_events, same, values
 
 FIGURES = "confusion_matrix roc_curves pr_curves per_class_metrics calibration_curve"

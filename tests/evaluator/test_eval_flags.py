@@ -13,8 +13,8 @@ from src.evaluation.calibration import equal_width_edges, reliability, top_label
 from src.evaluation.fairness import subset
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.thresholds import choose_threshold
-from src.inference.prediction_csv import read_predictions
-from src.scripts.evaluation_flags import Judging
+from src.evaluator.flags import Judging
+from src.evaluator.predictions_csv import read_predictions
 from tests.evaluator.readings import limits, measured, same, values
 
 

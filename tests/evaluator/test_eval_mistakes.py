@@ -5,8 +5,8 @@ import shutil
 import pandas as pd
 import pytest
 
-import melanoma_eval
 from src.core.errors import run_main
+from src.scripts import melanoma_eval
 
 
 @pytest.fixture

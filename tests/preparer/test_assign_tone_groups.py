@@ -14,7 +14,7 @@ import pytest
 from preparer.assign_tone_groups import main
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
-from src.skin_tone import ita_from_rgb, ita_opencv8
+from src.skin.tone import ita_from_rgb, ita_opencv8
 from tests.datasets.small_isic import read_rows, write_csv, write_image
 
 SCRIPT = Path(__file__).resolve().parents[2] / "preparer" / "assign_tone_groups.py"

@@ -10,7 +10,7 @@ from preparer.draw_dermoscopy import HEIGHT, WIDTH, lab_from_rgb
 from preparer.draw_lesion import ATYPIA, PAINTERS, draw_lesion
 from preparer.make_demo import MARKER, main
 from src.core.errors import UserError
-from src.skin_tone import GROUP_NAMES, ita_from_lab, ita_from_rgb, tone_group
+from src.skin.tone import GROUP_NAMES, ita_from_lab, ita_from_rgb, tone_group
 
 N_IMAGES = 80
 ISIC_COLUMNS = [

@@ -6,7 +6,6 @@ import pytest
 
 from src.core.errors import UserError
 from src.core.registry import Call
-from src.preprocess.masks import hair_mask, lesion_mask
 from src.preprocess.steps import (
     MOVING,
     STATISTICS,
@@ -22,6 +21,7 @@ from src.preprocess.steps import (
     shades_of_grey,
     to_lab,
 )
+from src.skin.masks import hair_mask, lesion_mask
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)

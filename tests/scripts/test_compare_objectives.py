@@ -10,10 +10,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from src.core.errors import UserError
-from src.evaluation.comparison import FIGURES
+from src.runs.comparison import FIGURES
 from src.scripts import compare_objectives as module
 from src.scripts.compare_objectives import main, to_markdown
-from src.skin_tone import GROUP_NAMES
+from src.skin.tone import GROUP_NAMES
 
 CALLS = ["cross_entropy", "focal(gamma=1.5)"]
 RUNS = [f"{name}_seed{seed}" for name in ("cross_entropy", "focal_gamma_1.5") for seed in (0, 1)]
@@ -24,7 +24,7 @@ OUTPUTS = ("objectives.csv", "objectives.md", "objectives.png")
 def no_figures_of_runs():
     """Drawing them takes longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.evaluation.report.plot_by_group", lambda *_: None)
+        patch.setattr("src.report.run_files.plot_by_group", lambda *_: None)
         yield
 
 

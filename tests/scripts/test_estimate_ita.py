@@ -9,7 +9,7 @@ import pytest
 
 from src.core.errors import UserError
 from src.scripts.estimate_ita import COLUMNS, main
-from src.skin_tone import COLOR_CAST, TONE_CATEGORIES, ita_from_rgb, rgb_from_lab, tone_group
+from src.skin.tone import COLOR_CAST, TONE_CATEGORIES, ita_from_rgb, rgb_from_lab, tone_group
 
 
 def write(path, image):

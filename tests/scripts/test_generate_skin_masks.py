@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from src.core.errors import UserError
-from src.preprocess.masks import MASK_KINDS
 from src.scripts.generate_skin_masks import main
+from src.skin.masks import MASK_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 

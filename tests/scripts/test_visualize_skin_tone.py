@@ -11,7 +11,7 @@ import pytest
 from src.core.errors import run_main
 from src.scripts import estimate_ita, visualize_skin_tone
 from src.scripts.visualize_skin_tone import choose_examples, parse_args, spread_over_angles
-from src.skin_tone import rgb_from_lab
+from src.skin.tone import rgb_from_lab
 
 FIGURES = ["ita_histogram.png", "color_strips.png", "mask_overlays.png", "skin_former.png"]
 ANGLES = (66, 58, 51, 45, 37, 30, 22, 14, -5, -40)

@@ -1,0 +1,242 @@
+"""One CSV row for each image below a folder: in several processes, resumable after a kill."""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..core.errors import UserError
+from ..core.files import replacing
+from ..preprocess.image import IMAGE_SUFFIXES, ImageError
+from .processes import answers
+
+DECIMALS = 6  # of a float in the table: a millionth of a degree or of a share
+_FORMAT = 1  # of the lines that keep finished rows: raise it when they change
+_Row = tuple[Path, list | None, list]  # an image, its `_signature` and cells
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
+
+    Hidden files and folders and folders called `masks` are left out, links to folders are not
+    followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
+    the reason. Raises `UserError` where there is no image or a folder cannot be listed.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a folder of images")
+    found, folders = [], [folder]
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in visible:
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [Path(entry.path)] if entry.name != "masks" else []
+                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                    found.append(Path(entry.path))
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+    if not found:
+        raise UserError(f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def run_folder_job(
+    work: Callable[[Path], dict],
+    paths: list[Path],
+    folder: Path,
+    output_csv: Path,
+    columns: tuple[str, ...],
+    settings: dict,
+    n_workers: int,
+    title: str,
+    is_kept: Callable[[list], bool] = lambda cells: True,
+) -> pd.DataFrame:
+    """The table that `output_csv` then holds: `image, *columns, status`, a row for each path.
+
+    `work(path)` gives the `columns` of an image, or raises `ImageError`: its reason becomes the
+    row's status, which is "ok" otherwise. `image` is the path within `folder`; bytes of it that
+    are not UTF-8 are escaped. Floats are rounded to `DECIMALS`; NaN and None are empty cells.
+
+    With `n_workers` above 1 `work` is pickled and runs in that many processes, at most one per CPU
+    core. Finished rows go to a hidden file beside `output_csv`, named after it and a digest of
+    `settings` (JSON: all that decides a row's content), `columns` and `folder`. A later run of the
+    same job, however the earlier one ended, computes only what is not there, whose image has
+    another size or time, or whose cells `is_kept` does not take; a run of another job for that
+    output removes them.
+
+    Raises `UserError` for an output that cannot be written, for a job that is writing it already
+    and for a worker process that died; whatever else `work` raises comes through.
+    """
+    names = {path: path.relative_to(folder).as_posix() for path in paths}
+    job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
+    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
+    header = ["image", *columns, "status"]
+    _prepare_output(output_csv)
+    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
+    with _locked(rows_path, output_csv) as file:
+        _end_other_jobs(rows_path, output_csv)
+        row = partial(_row, work, columns)
+        _compute_missing(row, names, file, output_csv, n_workers, title, is_kept)
+        cells = {name: cells for name, _, cells in _kept_rows(file)}
+        rows = [[_plain(name), *cells[name]] for name in map(names.get, paths)]
+        lines = (",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
+        with _blaming(output_csv), replacing(output_csv) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8", newline="")
+        rows_path.unlink(missing_ok=True)
+    return pd.DataFrame(rows, columns=header)
+
+
+def _prepare_output(output: Path) -> None:
+    """Make the folder that the output goes to. Raises `UserError` where no CSV could be."""
+    with _blaming(output):
+        if output.suffix.lower() in IMAGE_SUFFIXES or (output.exists() and not output.is_file()):
+            raise UserError(f"{output}: expected a CSV file to write, found a folder or an image")
+        output.parent.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _blaming(output: Path) -> Iterator[None]:
+    """Turns an `OSError` in the block into a `UserError` about the output."""
+    try:
+        yield
+    except BlockingIOError:
+        raise UserError(f"{output}: the same job is running already: wait, or end it") from None
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written ({error.strerror})") from None
+
+
+@contextmanager
+def _locked(path: Path, output: Path) -> Iterator[BinaryIO]:
+    """The file at `path`, made where missing, while no other process has it.
+
+    The lock is the kernel's: it ends with the process that holds it, also with a killed one.
+    """
+    with _blaming(output):
+        file = path.open("a+b", buffering=0)
+    with file:
+        with _blaming(output):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+
+
+def _end_other_jobs(rows_path: Path, output: Path) -> None:
+    """Removes what killed jobs with other settings have kept: this one writes over their work."""
+    prefix = f".{output.name}."
+    for path in output.parent.iterdir():
+        is_partial = path.name.startswith(prefix) and path.name.endswith(".partial")
+        if is_partial and path != rows_path:
+            with _locked(path, output):
+                path.unlink(missing_ok=True)
+
+
+def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
+    """Name, signature and cells of each finished row; then what a kill left torn is cut off."""
+    end = 0
+    with os.fdopen(file.fileno(), "rb", closefd=False) as lines:
+        lines.seek(0)
+        for line in lines:
+            try:
+                name, signature, cells = json.loads(line)
+            except (ValueError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            end += len(line)
+            yield name, signature, cells
+    file.truncate(end)
+
+
+def _compute_missing(
+    row: Callable,
+    names: dict[Path, str],
+    file: BinaryIO,
+    output: Path,
+    n_workers: int,
+    title: str,
+    is_kept: Callable[[list], bool],
+) -> None:
+    """Adds to `file` the rows that it lacks, and those of images that have changed."""
+    kept = {name: signature for name, signature, cells in _kept_rows(file) if is_kept(cells)}
+    todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
+    n_kept, n_workers = len(names) - len(todo), min(n_workers, os.cpu_count() or 1, len(todo))
+    rows_of = partial(_rows_in_processes, n_workers) if n_workers > 1 else _rows_here
+    found = rows_of(row, todo)
+    bar = tqdm(found, title, len(names), initial=n_kept, unit="image", disable=None, leave=False)
+    with closing(found), closing(bar):
+        for path, signature, cells in bar:
+            line = (json.dumps([names[path], signature, cells]) + "\n").encode()
+            with _blaming(output):
+                while line:  # unbuffered: what the kernel has stays when this process is killed
+                    line = line[file.write(line) :]
+
+
+def _signature(path: Path) -> list | None:
+    """Size and time of a file, None where there is none: while they stay, its row does."""
+    with suppress(OSError):
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns]
+    return None
+
+
+def _row(work: Callable[[Path], dict], columns: tuple[str, ...], path: Path) -> list:
+    """The cells of one image, status last."""
+    try:
+        found = work(path)
+    except ImageError as error:
+        return [*(None for _ in columns), _plain(str(error))]
+    if found.keys() != set(columns):
+        raise ValueError(f"work gave {list(found)}: expected {list(columns)}")
+    return [*(_plain(found[column]) for column in columns), "ok"]
+
+
+def _plain(value: object) -> object:
+    """The value as JSON and UTF-8 keep it unchanged: rounded; no NaN, no -0.0, no NumPy type."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(value, DECIMALS) + 0.0
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
+    """The row of each path. OpenCV has one thread meanwhile, as in the worker processes."""
+    n_threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        for path in paths:
+            yield path, _signature(path), row(path)
+    finally:
+        cv2.setNumThreads(n_threads)
+
+
+def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iterator[_Row]:
+    """The same from worker processes, in the order in which they are ready."""
+    signatures = {}
+
+    def taken() -> Iterator[Path]:
+        for path in paths:
+            signatures[path] = _signature(path)
+            yield path
+
+    for path, cells in answers(row, taken(), n_workers):
+        yield path, signatures.pop(path), cells
+
+
+def _csv_cell(value: object) -> str:
+    """A cell's text. (The csv module leaves a lone carriage return unquoted before Python 3.13.)"""
+    if value is None:
+        return ""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text

@@ -1,0 +1,146 @@
+"""Submitting trainings as jobs, and learning how the jobs ended."""
+
+import contextlib
+import io
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import submitit
+
+from ..core.config import Config
+from ..core.errors import UserError
+from ..engine.checkpoint import LATEST, find_run
+from ..engine.checks import check_settings
+from ..engine.log import new_run_name
+from ..engine.run import train
+from .job import TrainingJob
+from .options import Cluster, make_executor
+
+PATHS = ("data_path", "skin_color_csv", "weights", "output_dir", "log_dir")
+# what a task says whose neighbour has failed
+LOST_NEIGHBOUR = re.compile(r"connection|peer|timed ?out|gloo|nccl", re.IGNORECASE)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: the error that came first, its task, and that task's log."""
+
+    job_id: str
+    task: int
+    reason: str
+    log: Path
+
+    def __str__(self) -> str:
+        return f"error: job {self.job_id}, process {self.task}: {self.reason}\nlog: {self.log}"
+
+
+def submit_many(cfgs: list[Config], cluster: Cluster) -> list[submitit.Job]:
+    """A job for each configuration: one array on SLURM; on this machine one after the other.
+
+    All are checked before the first is submitted. `debug` trains here and gives no jobs.
+    Raises `UserError` for what cannot be trained, and for what SLURM refuses.
+    """
+    cluster = cluster.found()
+    cfgs = [as_job(cfg, cluster) for cfg in cfgs]
+    runs = [Path(cfg.run.output_dir, cfg.run.run_name) for cfg in cfgs]
+    for i, run in enumerate(runs):
+        if run in runs[:i]:
+            raise UserError(f"{run}: two jobs of one run; give each a --run_name of its own")
+    if cluster.cluster == "debug":
+        for cfg in cfgs:
+            train(cfg)
+        return []
+    executor, jobs = make_executor(cluster, runs[0].name), []
+    calls = [TrainingJob(cfg) for cfg in cfgs]
+    for batch in [calls] if cluster.cluster == "slurm" else [[call] for call in calls]:
+        for job in jobs[-1:]:
+            job.wait()
+        jobs += _submit(executor, batch)
+    for job, run in zip(jobs, runs, strict=True):
+        log.info("job %s: run %s, log %s", job.job_id, run, job.task(0).paths.stdout)
+    return jobs
+
+
+def as_job(cfg: Config, cluster: Cluster) -> Config:
+    """The settings of a job, checked: absolute paths, and a named run that any start continues."""
+    if cfg.run.test:
+        raise UserError("--test: jobs train; judge with melanoma_train.py --test")
+    check_settings(cfg)
+    if cfg.run.device.startswith("cuda") and not cluster.ngpus:
+        raise UserError(f"--device {cfg.run.device}: there are no GPUs with --ngpus 0")
+    paths = {name: path for name, path in cfg.flat().items() if name in PATHS and path}
+    cfg = cfg.with_settings(**{name: str(Path(path).absolute()) for name, path in paths.items()})
+    folder = find_run(cfg) or Path(cfg.run.output_dir, new_run_name(cfg))
+    if not cfg.run.resume and (folder / LATEST).exists():
+        raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
+    return cfg.with_settings(
+        output_dir=str(folder.parent.absolute()),
+        run_name=folder.name,
+        resume="auto",
+        device=cfg.run.device if cluster.ngpus else "cpu",
+    )
+
+
+def wait_for(jobs: list[submitit.Job]) -> list[Failure]:
+    """The failures of those jobs that failed, once all have ended."""
+    for job in jobs:
+        job.wait()
+    failures = [_failure(job) for job in jobs]
+    return [failure for failure in failures if failure]
+
+
+def _failure(job: submitit.Job) -> Failure | None:
+    """The root of a job's failure, None where all its tasks succeeded.
+
+    First the error of a task that did not just lose another, the earliest of them; else a task
+    that was killed and left no word; else the loss itself.
+    """
+    tasks = [job.task(i) for i in range(job.num_tasks)]
+    ended = [task for task in tasks if task.paths.result_pickle.exists()]
+    ended.sort(key=lambda task: task.paths.result_pickle.stat().st_mtime)
+    raised = [(task, last_lines(str(error))) for task in ended if (error := task.exception())]
+    roots = [found for found in raised if not LOST_NEIGHBOUR.search(found[1])]
+    killed = [task for task in tasks if task not in ended]
+    if not roots and killed:
+        error = killed[0].exception()  # waits for a file that a slow disk may hold back
+        roots = [(killed[0], last_lines(str(error)))] if error else []
+    for task, reason in roots or raised:
+        return Failure(job.job_id, task.task_id or 0, reason, task.paths.stderr)
+    return None
+
+
+def last_lines(error: str) -> str:
+    """What a remote error says at its end, without its traceback."""
+    _, found, trace = error.partition("failed during processing with trace:\n")
+    if not found:  # no result: the job's state, then all of its log
+        state, _, printed = error.partition("\nError stream produced:\n")
+        return "\n".join([state.partition("\n")[2] or state, *printed.splitlines()[-1:]])
+    lines = trace.split("-" * 22 + "\n")[1].rstrip().splitlines()
+    frames = [i for i, line in enumerate(lines) if line.startswith(("  ", "Traceback"))]
+    message = "\n".join(lines[frames[-1] + 1 :] if frames else lines) or lines[-1]
+    return message.rpartition("UserError: ")[2]
+
+
+def _submit(executor: submitit.Executor, calls: list[TrainingJob]) -> list[submitit.Job]:
+    """The submitted jobs. Raises `UserError` with what `sbatch` says."""
+    said = io.StringIO()
+    try:
+        with _outside_of_jobs(), contextlib.redirect_stderr(said):
+            return executor.submit_array(calls)
+    except submitit.core.utils.FailedJobError as error:
+        reason = (str(error).strip() or "no reason given").splitlines()[-1]
+        raise UserError(f"SLURM refused the job: {reason}") from None
+
+
+@contextlib.contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """The submitter's environment without what tells of a job it may itself run in."""
+    names = [name for name in os.environ if name.startswith("SBATCH_") or name == "SLURM_CONF"]
+    own = {name: os.environ[name] for name in names}
+    with submitit.helpers.clean_env(), submitit.helpers.environment_variables(**own):
+        yield

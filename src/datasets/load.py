@@ -1,0 +1,118 @@
+"""From data settings to a checked table with a split."""
+
+import hashlib
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..core.config import Data
+from ..core.errors import UserError
+from ..preprocess.image import why_bad
+from .adapters import DATASETS
+from .splits import (
+    assign_folds,
+    assign_splits,
+    audit,
+    describe_crossings,
+    join_valid_to_train,
+)
+from .table import Table
+
+log = logging.getLogger(__name__)
+
+
+def load_table(data: Data) -> Table:
+    """The data set's rows, each with a readable image and a split that does not leak.
+
+    A data set without a split gets a grouped, stratified one. With `--kfold` the rows of `--fold`
+    validate and all others but test rows train; with `--train_on_all` there are no validation
+    rows. Raises `UserError` for what is wrong with the folder, its CSV, its split or its images.
+    """
+    path = Path(data.data_path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder; give the data set's folder with --data_path")
+    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    if data.known_groups_only:
+        table = with_known_groups(table)
+    table = with_split(table, data)
+    unchecked = (table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")
+    if unchecked.any():
+        log.warning(
+            "%d of %d rows have neither patient nor lesion: whether the split is clean of them "
+            "cannot be checked",
+            unchecked.sum(),
+            len(table),
+        )
+    if (table.group_indices < 0).all():
+        log.info("no tone groups in these data: no figures by group")
+    if data.allow_leakage:
+        leaks = describe_crossings(table.rows)
+        if leaks:
+            log.warning("THE SPLIT LEAKS, results will be too good: %s", leaks)
+    else:
+        audit(table)
+    table = without_bad_images(table, data.max_bad_images)
+    for name, reason in table.bad:
+        log.warning("left out: %s: %s", name, reason)
+    return table
+
+
+def without_bad_images(table: Table, max_bad_images: int) -> Table:
+    """The table without rows whose image is missing or cannot be decoded.
+
+    `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
+    `UserError`.
+    """
+    paths = table.rows["image"].tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        checks = tqdm(
+            pool.map(why_bad, paths), "checking images", len(paths), disable=None, leave=False
+        )
+        reasons = list(checks)
+    bad = list(table.bad)
+    bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
+    if len(bad) > max_bad_images:
+        first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
+        more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
+        raise UserError(
+            f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
+            f"them, or leave them out with --max_bad_images {len(bad)}"
+        )
+    good = table.rows[[reason is None for reason in reasons]]
+    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
+
+
+def with_split(table: Table, data: Data) -> Table:
+    """The rows in the splits or folds that the settings ask for, drawn where the data have none."""
+    unsplit = table.rows["split"] == ""
+    if unsplit.any() and not unsplit.all():
+        raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
+    if data.kfold:
+        return assign_folds(table, data.kfold, data.fold, data.split_seed)
+    if unsplit.all():
+        table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
+        log.info("the data set has no split: one is drawn")
+    return join_valid_to_train(table) if data.train_on_all else table
+
+
+def with_known_groups(table: Table) -> Table:
+    """The rows whose tone group is known. Raises `UserError` where there is none."""
+    known = table.group_indices >= 0
+    if not known.any():
+        raise UserError(
+            "--known_groups_only: no row has a tone group; give them with --skin_color_csv"
+        )
+    if not known.all():
+        log.info("%d of %d rows left out: no tone group", (~known).sum(), len(table))
+    return table.with_rows(table.rows[known])
+
+
+def table_hash(table: Table) -> str:
+    """A digest of names, labels, groups and splits, whatever folder the images are in."""
+    names = table.rows["image"].map(lambda path: Path(path).name)
+    content = table.rows.assign(image=names)[["image", "label", "group", "split"]]
+    return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()

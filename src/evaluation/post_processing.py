@@ -1,0 +1,119 @@
+"""Temperature and threshold fitted on validation rows and applied to the judged ones."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..core.errors import UserError
+from .calibration import CALIBRATIONS, scaled
+from .fairness import rate_gap
+from .judge import calibration_bins
+from .metrics import compute_metrics
+from .predictions import Predictions
+from .thresholds import choose_threshold, decide, group_thresholds
+
+COSTS = (
+    "malignant_recall",
+    "specificity",
+    "balanced_accuracy",
+    "malignant_f1",
+    "selection_rate",
+)
+
+
+def calibrate(
+    predictions: Predictions, valid: Predictions, rule: str, min_group: int, n_bins: int
+) -> tuple[Predictions, Predictions, dict]:
+    """Both tables at the temperature that `rule` fits on `valid`, and what it did to the first.
+
+    Decisions stay as they were made. `rule` is one of `CALIBRATIONS`; by group, a tone group with
+    fewer than `min_group` rows takes the temperature of all. Raises `UserError` where either table
+    has only decisions.
+    """
+    if np.isnan(predictions.probabilities).any():
+        raise UserError("a temperature needs the probabilities of every row; found only decisions")
+    temperatures = CALIBRATIONS.build(
+        rule,
+        labels=valid.labels,
+        probabilities=valid.probabilities,
+        groups=valid.groups,
+        n_groups=len(valid.group_names),
+        min_rows=min_group,
+    )
+    scaled_tables = [
+        replace(table, probabilities=scaled(table.probabilities, temperatures[table.groups]))
+        for table in (predictions, valid)
+    ]
+    found = _fitted(rule, valid, temperatures)
+    for name, table in (("before", predictions), ("after", scaled_tables[0])):
+        metrics = compute_metrics(table, n_bins)
+        found[name] = {key: metrics[key] for key in ("ece", "log_loss")}
+    found["before"] |= calibration_bins(predictions, n_bins)
+    return *scaled_tables, found
+
+
+def decide_by_rule(
+    predictions: Predictions, valid: Predictions, rule: str
+) -> tuple[Predictions, dict]:
+    """The predictions decided at the threshold that `rule` finds on `valid`, and what was found.
+
+    `rule` is one of `THRESHOLDS`.
+    """
+    threshold = choose_threshold(rule, *_cases(valid))
+    found = _fitted(rule, valid, np.array([threshold]))
+    return _decided(predictions, threshold), found | {"cost": {}}
+
+
+def decide_by_group(
+    predictions: Predictions, valid: Predictions, rule: str, min_group: int
+) -> tuple[Predictions, dict]:
+    """As `decide_by_rule`, with a threshold for each tone group, and beside it what that costs.
+
+    A group with fewer than `min_group` positive or negative validation rows, and a row of unknown
+    group, takes the threshold of all. The cost are the same figures of the judged rows at the one
+    threshold and at those by group, with the gaps between groups of `min_group` rows or more.
+    """
+    n_groups = len(valid.group_names)
+    thresholds = group_thresholds(rule, *_cases(valid), valid.groups, n_groups, min_group)
+    by_group = _decided(predictions, thresholds[predictions.groups])
+    cost = {
+        "one_threshold": _figures(_decided(predictions, thresholds[-1]), min_group),
+        "by_group": _figures(by_group, min_group),
+    }
+    return by_group, _fitted(rule, valid, thresholds) | {"cost": cost}
+
+
+def _cases(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """(whether a row is of the positive class, the probability of it)"""
+    positive = predictions.positive
+    return predictions.labels == positive, predictions.probabilities[:, positive]
+
+
+def _decided(predictions: Predictions, thresholds: float | np.ndarray) -> Predictions:
+    decisions = decide(predictions.probabilities, predictions.positive, thresholds)
+    return replace(predictions, decisions=decisions)
+
+
+def _fitted(rule: str, valid: Predictions, values: np.ndarray) -> dict:
+    """What was fitted on how many rows: the value for all, and by group where it differs."""
+    by_group = dict(zip(valid.group_names, values[:-1].tolist(), strict=False))
+    return {
+        "rule": rule,
+        "n_fitted": len(valid.labels),
+        "value": float(values[-1]),
+        "groups": by_group if len(np.unique(values)) > 1 else {},
+    }
+
+
+def _figures(predictions: Predictions, min_group: int) -> dict[str, float]:
+    metrics = compute_metrics(predictions)
+    target = predictions.labels == predictions.positive
+    decision = predictions.decisions == predictions.positive
+    sensitivity, alarms = (
+        rate_gap(rate, target, decision, predictions.groups, min_group).difference
+        for rate in ("true_positive_rate", "false_positive_rate")
+    )
+    return {name: metrics[name] for name in COSTS} | {
+        "equal_opportunity_difference": sensitivity,
+        "equalized_odds_difference": float(np.maximum(sensitivity, alarms)),
+    }

@@ -1,0 +1,264 @@
+"""What `melanoma_eval.py` judges: a `Subject` of each kind of source."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..artifact.contract import Contract
+from ..artifact.network import load_contract
+from ..batch.per_image_csv import images_below
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.flags import resolve
+from ..datasets.splits import unit_numbers
+from ..datasets.table import Table
+from ..engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
+from ..evaluation.groupings import Grouping, tone_groups
+from ..evaluation.predictions import Predictions
+from ..evaluation.sample import Settings
+from ..evaluation.subject import Subject
+from ..inference.combine import vote
+from ..inference.evaluate import predict_table
+from ..inference.predictor import OnnxPredictor
+from ..preprocess.image import image_stem
+from .flags import Judging
+from .image_metadata import known_images, require_apart, require_units_apart
+from .metadata import Metadata, read_metadata
+from .predictions_csv import CsvColumns, read_predictions
+
+SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
+
+
+class Opened(NamedTuple):
+    """A subject, the configuration that it was read with, and what is known of its images."""
+
+    subject: Subject
+    cfg: Config
+    known: Metadata | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that was given: `flags` are the trainer's, as text."""
+
+    flags: dict[str, Any]
+    judging: Judging
+    columns: CsvColumns
+
+    def check(self, kind: str, path: str) -> None:
+        """Raise `UserError` for flags that say nothing of what is judged, a `kind` of `SOURCES`."""
+        judging = self.judging
+        kinds = [kind, *([kind_of(judging.compare)] if judging.compare else [])]
+        if kinds == ["predictions_csv"] * 2 and judging.needs_valid:
+            raise UserError(
+                "--compare: expected two CSVs as they are, without --calibration and --threshold, "
+                "since --valid_predictions_csv would be of one of the models only"
+            )
+        models = [path, *([judging.compare] if judging.compare else [])]
+        if judging.voting != "soft" and not any(Path(model).is_dir() for model in models):
+            raise UserError(f"--voting {judging.voting}: expected a folder of ONNX models")
+        if "predictions_csv" in kinds:
+            return
+        given = {
+            "valid_predictions_csv": judging.valid_predictions_csv,
+            "image_folder": judging.image_folder,
+            **self.columns.by_flag(),
+        }
+        for name, value in given.items():
+            if value:
+                raise UserError(f"--{name}: expected with --predictions_csv only")
+
+    def open(self, kind: str, path: str) -> Opened | None:
+        """What there is at `path`, a `kind` of `SOURCES`; None in processes but the main one."""
+        readers = {
+            "checkpoint": self._checkpoint,
+            "onnx_model_path": self._onnx,
+            "predictions_csv": self._csv,
+        }
+        return readers[kind](path)
+
+    def open_other(self) -> Opened | None:
+        """What there is at `--compare`: its images are resampled as those that are judged."""
+        judging = replace(self.judging, resample_by="")
+        return replace(self, judging=judging).open(kind_of(judging.compare), judging.compare)
+
+    def settings(self) -> Settings:
+        """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
+        given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
+        return Settings(
+            n_draws=self.judging.n_draws,
+            seed=resolve(given).run.seed,
+            min_group=self.judging.min_group,
+            n_bins=self.judging.n_bins,
+        )
+
+    def config(self, contract: Contract | None = None) -> Config:
+        """The configuration of the flags, over that of a model where there is one."""
+        cfg = resolve(self.flags, trained_settings(contract) if contract else None)
+        if self.judging.metadata_image_column and not self._metadata_path(cfg):
+            raise UserError("--metadata_image_column: expected its table, --metadata_csv FILE")
+        return cfg
+
+    def _metadata_path(self, cfg: Config) -> str:
+        return self.judging.metadata_csv or cfg.data.skin_color_csv
+
+    def metadata(self, cfg: Config) -> Metadata | None:
+        """The table of metadata, where one is given."""
+        path = self._metadata_path(cfg)
+        return read_metadata(Path(path), self.judging.metadata_image_column) if path else None
+
+    def groupings(self, opened: Opened) -> list[Grouping]:
+        """The groups to compare: tones, where some are known, and those of `--group_by`."""
+        predictions = opened.subject.predictions
+        tones, found = tone_groups(predictions), []
+        if self.judging.group_by:
+            if opened.known is None:
+                raise UserError(
+                    "--group_by: expected the table with its columns, --metadata_csv FILE"
+                )
+            names = predictions.names
+            found = [opened.known.grouping(names, text) for text in self.judging.group_by]
+        given = [grouping.name for grouping in found]
+        for name in given:
+            if given.count(name) > 1:
+                raise UserError(f"--group_by: {name} is there twice: expected it once")
+        if (tones.codes >= 0).any() and tones.name not in given:
+            found.insert(0, tones)
+        return found
+
+    def _checkpoint(self, path: str) -> Opened | None:
+        contract = load_contract(path)
+        cfg = self.config(contract).with_settings(checkpoint=path)
+        with judge_of_checkpoint(cfg) as (judge, network, split):
+            found = {name: judge(network, name)[0] for name in self._splits(split, judge.table)}
+            if not judge.processes.is_main:
+                return None
+        return self._of_table("checkpoint", path, split, judge.table, found, [contract], cfg)
+
+    def _onnx(self, path: str) -> Opened:
+        predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
+        members = []
+        for predictor in predictors:
+            cfg = self.config(predictor.contract)
+            require_cpu(cfg)
+            table, split = rows_to_judge(cfg, predictor.contract, path)
+            members.append(
+                {
+                    name: predict_table(predictor, table.split(name), cfg.learning.batch_size)
+                    for name in self._splits(split, table)
+                }
+            )
+        contracts = [predictor.contract for predictor in predictors]
+        found = vote(members, contracts, self.judging.voting, path)
+        kind = "ONNX model" if len(members) == 1 else "ensemble"
+        return self._of_table(kind, path, split, table, found, contracts, cfg)
+
+    def _csv(self, path: str) -> Opened:
+        cfg, judging = self.config(), self.judging
+        require_cpu(cfg)
+        metadata = self.metadata(cfg)
+        predictions = read_predictions(Path(path), metadata, self.columns)
+        known = known_images(predictions.names, metadata, [Path(path)], self.columns.image)
+        units, unit = np.arange(len(predictions.names)), "image"
+        if known:
+            units, unit = known.units(predictions.names, judging.resample_by)
+        elif judging.resample_by:
+            raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
+        fits = judging.valid_predictions_csv and judging.needs_valid
+        subject = Subject(
+            kind="predictions CSV",
+            name=name_of(path),
+            split="",
+            model="",
+            predictions=predictions,
+            units=units,
+            unit=unit,
+            valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
+            images=images_in(judging.image_folder),
+        )
+        return Opened(subject, cfg, known)
+
+    def _valid_of_csv(
+        self, path: str, judged: Predictions, metadata: Metadata | None, cfg: Config
+    ) -> Predictions:
+        """The validation rows, which share nothing with those judged in the CSV at `path`."""
+        valid_path = Path(self.judging.valid_predictions_csv)
+        valid = read_predictions(valid_path, metadata, self.columns)
+        require_apart(valid, judged)
+        if not cfg.data.allow_leakage:
+            names, paths = valid.names + judged.names, [valid_path, Path(path)]
+            known = known_images(names, metadata, paths, self.columns.image)
+            require_units_apart(known, valid, judged)
+        return valid
+
+    def _splits(self, split: str, table: Table) -> list[str]:
+        """The split to judge, and that to fit on where one is needed and there is another."""
+        fits = self.judging.needs_valid and split != "valid" and len(table.split("valid"))
+        return [split, "valid"] if fits else [split]
+
+    def _of_table(
+        self,
+        kind: str,
+        path: str,
+        split: str,
+        table: Table,
+        found: dict[str, Predictions],
+        contracts: list[Contract],
+        cfg: Config,
+    ) -> Opened:
+        rows, judging = table.split(split).rows, self.judging
+        known = self.metadata(cfg) if judging.resample_by or judging.group_by else None
+        units, unit = unit_numbers(rows)
+        if judging.resample_by:
+            if known is None:
+                raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
+            units, unit = known.units(found[split].names, judging.resample_by)
+        subject = Subject(
+            kind=kind,
+            name=name_of(path),
+            split=split,
+            model=" + ".join(dict.fromkeys(contract.model for contract in contracts)),
+            predictions=found[split],
+            units=units,
+            unit=unit,
+            valid=found.get("valid") if split != "valid" else None,
+            images={image_stem(image): Path(image) for image in rows["image"]},
+            provenance=contracts[0].provenance,
+        )
+        return Opened(subject, cfg, known)
+
+
+def kind_of(path: str) -> str:
+    """Which of `SOURCES` a file or folder is, by its name."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv":
+        return "predictions_csv"
+    return "onnx_model_path" if suffix == ".onnx" or Path(path).is_dir() else "checkpoint"
+
+
+def name_of(path: str) -> str:
+    """The name of a file, with bytes that are no letters as `?`."""
+    return Path(path).name.encode("utf-8", "replace").decode("utf-8")
+
+
+def model_files(path: Path) -> list[Path]:
+    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.onnx"))
+    if not found:
+        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
+    return found
+
+
+def require_cpu(cfg: Config) -> None:
+    """Raise `UserError` for a device that ONNX models and CSVs are not judged on."""
+    if cfg.run.device not in ("auto", "cpu"):
+        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
+
+
+def images_in(folder: str) -> dict[str, Path]:
+    """The images of `--image_folder` by their stems, at any depth; none where none is given."""
+    return {image_stem(path.name): path for path in images_below(Path(folder))} if folder else {}

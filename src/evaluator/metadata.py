@@ -1,0 +1,147 @@
+"""What a table of any origin says of images, which it knows by name: tone, patient, any column."""
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..core.errors import UserError, nearest
+from ..datasets.splits import UNIT_COLUMNS, unit_numbers
+from ..datasets.table import groups_of, numbers, read_csv
+from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
+from ..preprocess.image import image_stem
+from ..skin.tone import GROUP_NAMES
+from .csv_cells import listed
+
+IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The rows of a CSV as text, indexed by what `key` makes of their images' names."""
+
+    path: Path
+    rows: pd.DataFrame
+    key: Callable[[str], str] = image_stem
+
+    def rows_of(self, names: Sequence[str]) -> pd.DataFrame:
+        """The rows of these images, in their order, numbered from 0.
+
+        Raises `UserError` for images without a row and for those with several that differ.
+        """
+        keys = [self.key(name) for name in names]
+        is_repeat = self.rows.index.duplicated()
+        first = self.rows[~is_repeat]
+        places = first.index.get_indexer(pd.Index(keys, dtype=object))
+        absent = [key for key, place in zip(keys, places, strict=True) if place < 0]
+        if absent:
+            raise UserError(
+                f"{self.path}: no row for {len(absent)} images (first: {listed(absent[:1])})"
+            )
+        twice = sorted(set(keys) & set(self.rows.index[is_repeat]))
+        if twice:
+            raise UserError(
+                f"{self.path}: {len(twice)} images have several rows that differ (first: "
+                f"{listed(twice[:1])}): expected one row for each image"
+            )
+        return first.iloc[places].reset_index(drop=True)
+
+    def tone_groups(self, names: Sequence[str]) -> np.ndarray:
+        """int64 [names]: by the column `group`, else by `ita`; -1 where neither says."""
+        return tone_groups_of(self.rows_of(names), names, self.path)
+
+    def units(self, names: Sequence[str], column: str = "") -> tuple[np.ndarray, str]:
+        """(int64 [names], what): equal numbers, from 0, for images of one unit, and what that is.
+
+        A unit is a value of `column`; without one, all images that share, directly or over others,
+        a `patient_id` or a `lesion_id`; else each image. A blank or
+        unknown value makes a unit of its own.
+        """
+        rows = self.rows_of(names)
+        if column:
+            require_columns(rows, (column,), self.path, "--resample_by")
+            ids = {"patient_id": rows[column], "lesion_id": ""}
+            return unit_numbers(pd.DataFrame(ids))[0], column
+        return unit_numbers(pd.DataFrame({c: rows.get(c, "") for c in UNIT_COLUMNS}, rows.index))
+
+    def grouping(self, names: Sequence[str], text: str) -> Grouping:
+        """The grouping written as `column`, `column:30,50,70` or, crossed, `one*other`.
+
+        `group`, `skin tone` and `skin_tone` are the tone groups (the latter two where no column
+        has that name). Raises `UserError` for columns that are not there.
+        """
+        rows = self.rows_of(names)
+        parts = [text] if text in rows else [part.strip() for part in text.split("*")]
+        return functools.reduce(crossed, [self._grouping(rows, names, part) for part in parts])
+
+    def _grouping(self, rows: pd.DataFrame, names: Sequence[str], text: str) -> Grouping:
+        if text == "group" or (text in ("skin tone", "skin_tone") and text not in rows):
+            return Grouping(SKIN_TONE, self.tone_groups(names), GROUP_NAMES)
+        column, edges = text, ()
+        if text not in rows and ":" in text:
+            column, _, written = text.rpartition(":")
+            column, edges = column.strip(), _edges(text, written)
+        require_columns(rows, (column,), self.path, "--group_by")
+        return grouping_of_column(column, rows[column], edges)
+
+
+def read_metadata(
+    path: Path, image_column: str = "", key: Callable[[str], str] = image_stem
+) -> Metadata:
+    """The table in a CSV, whose images `key` tells apart.
+
+    Raises `UserError` where no column has the names of images.
+    """
+    rows = read_csv(path, ())
+    column = find_image_column(rows, path, image_column, "--metadata_image_column")
+    rows = rows.fillna("").apply(lambda texts: texts.str.strip())
+    keys = pd.Index([key(name) for name in rows.pop(column)], dtype=object)
+    is_repeat = rows.assign(**{"": keys}).duplicated().to_numpy()
+    return Metadata(path, rows.set_axis(keys)[~is_repeat & (keys != "")], key)
+
+
+def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:
+    """int64 [rows]: by the column `group`, else by `ita`; -1 where neither says.
+
+    Raises `UserError` for groups that do not exist.
+    """
+    given = {
+        column: numbers(rows, column, path) if column in rows else np.nan
+        for column in ("group", "ita")
+    }
+    named = pd.DataFrame({"image": list(names), **given})
+    return groups_of(named).to_numpy(np.int64)
+
+
+def find_image_column(rows: pd.DataFrame, path: Path, wanted: str, flag: str) -> str:
+    """The column `wanted`, else the first of `IMAGE_COLUMNS` that is there; `flag` sets it."""
+    usual = [column for column in IMAGE_COLUMNS if column in rows]
+    if not wanted and not usual:
+        raise UserError(
+            f"{path}: no column 'image_name' (found: {listed(rows.columns)}): name the column "
+            f"with the images' names with {flag}"
+        )
+    require_columns(rows, (wanted or usual[0],), path, flag)
+    return wanted or usual[0]
+
+
+def require_columns(rows: pd.DataFrame, wanted: Iterable[str], path: Path, what: str) -> None:
+    """Raise `UserError` that begins with `what` for the first column that `rows` lack."""
+    for column in wanted:
+        if column not in rows:
+            raise UserError(
+                f"{what}: {path} has no column '{listed([column])}'{nearest(column, rows.columns)} "
+                f"(found: {listed(rows.columns)})"
+            )
+
+
+def _edges(text: str, written: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(edge) for edge in written.split(","))
+    except ValueError:
+        raise UserError(
+            f"--group_by {text!r}: expected numbers behind the colon, as in age_approx:30,50,70"
+        ) from None

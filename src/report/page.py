@@ -1,0 +1,103 @@
+"""The report of an evaluation: one HTML file that a clinician can read offline."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .numbers import (
+    count,
+    decimal,
+    difference_unit,
+    interval_of,
+    is_known,
+    metric,
+    p_value,
+    percent,
+    too_few,
+    value_of,
+    why_undefined,
+)
+from .sentences import (
+    calibration_sentences,
+    counted,
+    differences,
+    in_short,
+    plain,
+    words_for,
+    worst_group,
+)
+
+# what the template calls by name
+_FUNCTIONS = (
+    calibration_sentences,
+    count,
+    counted,
+    decimal,
+    difference_unit,
+    differences,
+    in_short,
+    interval_of,
+    is_known,
+    metric,
+    p_value,
+    percent,
+    plain,
+    too_few,
+    value_of,
+    why_undefined,
+    words_for,
+    worst_group,
+)
+
+# what each figure shows, for those who see it and for those who do not
+CAPTIONS = {
+    "confusion_matrix": "Images by their class and by the decision. Darker: a larger share of the "
+    "class.",
+    "roc_curves": "Sensitivity against false alarms at every threshold; dots are the decisions in "
+    "use.",
+    "pr_curves": "Precision against sensitivity at every threshold; dots are the decisions in use.",
+    "per_class_metrics": "Precision, recall and F1 of every class, with 95 % intervals.",
+    "calibration_curve": "How often it was right, by the probability that it stated. On the "
+    "diagonal the two agree.",
+    "fairness_by_group": "Sensitivity, specificity and selection rate of every group, with 95 % "
+    "intervals. Hollow: too few images to judge by.",
+    "hard_cases": "Images judged wrongly, the surest decisions first. Red frames: one to detect, "
+    "missed.",
+}
+
+
+def report_page(evaluation: dict, figures: list[Path]) -> str:
+    """HTML that needs no script and no other file: style and figures (PNG) are inside.
+
+    Text from files, such as names of classes, groups and images, is escaped. A section for which
+    the evaluation holds nothing is left out; undefined numbers are said to be so, with the reason.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update({function.__name__: function for function in _FUNCTIONS})
+    return environment.get_template("report_page.html").render(
+        evaluation=evaluation,
+        figures={path.stem: _inlined(path) for path in figures},
+        captions=CAPTIONS,
+        provenance=_flat(evaluation["provenance"]),
+    )
+
+
+def _inlined(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """The leaves of nested dicts with their dotted names."""
+    if not isinstance(value, dict):
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return [(name, text)]
+    parts = [_flat(item, f"{name}.{key}" if name else str(key)) for key, item in value.items()]
+    return [leaf for part in parts for leaf in part]

@@ -1,0 +1,217 @@
+"""Whether a run has learned too little, too much or enough: a verdict with its reasons.
+
+Rules in the order in which they are tried; the first that holds names the verdict, the sentences of
+the others that hold follow it. Losses are compared with each other only, so that their unit does
+not matter. "At the end", "best" and "recent" are of the losses after a running median of a fifth of
+the epochs (odd, at least 3), which takes out outliers and leaves steady curves as they are.
+Validation loss rises or falls where it does so by no less than its usual step between epochs, the
+median of their absolute differences.
+
+    diverged         a loss is not a number
+    too few epochs   fewer than 5
+    unstable         a fifth of the epochs (at least 2) jump away from their neighbours by more than
+                     25 % of the mean loss
+    diverged         training loss ends 50 % above its first epoch
+    unstable         training loss ends above its best by more than 25 % of the mean loss
+    overfitting      validation loss rose 10 % from its best to the end, training loss did not
+    still improving  validation loss fell by 5 % or more in the last third (at least 2 epochs)
+    overfitting      half or more of what training loss gained is missing in validation loss
+    underfitting     validation AUROC never reached 0.6, or training loss fell by less than 10 % and
+                     AUROC did not reach 0.8
+    no validation    no rule above holds, and there is no validation loss to judge by
+    good fit         none of these
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .history import History
+
+MIN_EPOCHS = 5
+SMOOTHED, NEIGHBOURS = 0.2, 3
+EXPLODED = 0.5
+JUMP, MIN_JUMPS, JUMPY_SHARE = 0.25, 2, 0.2
+RISE = 0.10
+RECENT, MIN_RECENT, RECENT_FALL = 1 / 3, 2, 0.05
+GAP = 0.5
+LITTLE_FALL, CHANCE_AUROC, GOOD_AUROC = 0.10, 0.6, 0.8
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict's name, sentences that say why, and the figures they quote, undefined is NaN."""
+
+    name: str
+    reasons: list[str]
+    figures: dict[str, float]
+
+
+def judge_fit(history: History) -> Verdict:
+    """The verdict on a run's curves by the rules above; epochs count from 1."""
+    curves = _curves(history)
+    counts = {"n_epochs": history.n_epochs}
+    for name, loss in curves.items():
+        wrong = np.flatnonzero(~np.isfinite(loss))
+        if len(wrong):
+            reason = f"{name} loss is not a number in epoch {wrong[0] + 1}"
+            return Verdict("diverged", [f"{reason} of {history.n_epochs}"], counts)
+    if history.n_epochs < MIN_EPOCHS:
+        reason = f"{history.n_epochs} of the {MIN_EPOCHS} epochs that a verdict takes"
+        return Verdict("too few epochs", [reason], counts)
+    with np.errstate(over="ignore", invalid="ignore"):  # losses near the largest number
+        figures = counts | _figures(curves, history.valid.get("auroc", np.array([])))
+    found = [(name, reason) for name, rule in RULES if (reason := rule(figures))]
+    end = "good fit" if "validation" in curves else "no validation"
+    name = found[0][0] if found else end
+    return Verdict(name, [*(reason for _, reason in found), *_summary(figures)], figures)
+
+
+def _curves(history: History) -> dict[str, np.ndarray]:
+    """The losses by what they are of; validation loss only where it was ever defined."""
+    valid = history.valid.get("loss", np.array([]))
+    # rows that the objective cannot judge leave it undefined in every epoch: that is no divergence
+    known = {"validation": valid} if np.isfinite(valid).any() else {}
+    return {"training": history.train_loss, **known}
+
+
+def running_median(values: np.ndarray, width: int) -> np.ndarray:
+    """[epochs - width + 1]: the median of each `width` epochs in a row."""
+    return np.median(np.lib.stride_tricks.sliding_window_view(values, width), axis=1)
+
+
+def _figures(curves: dict[str, np.ndarray], auroc: np.ndarray) -> dict[str, float]:
+    """What the rules read; figures of validation are NaN without it."""
+    train = curves["training"]
+    valid = curves.get("validation", np.full(len(train), np.nan))
+    width = max(NEIGHBOURS, 1 + 2 * int(SMOOTHED * len(train) / 2))
+    t, v = running_median(train, width), running_median(valid, width)
+    best, recent = int(v.argmin()), max(MIN_RECENT, round(RECENT * len(v)))
+    auroc = auroc[np.isfinite(auroc)]
+    figures = {
+        "train_first": train[0],
+        "train_last": t[-1],
+        "train_fall": _share(train[0] - t[-1], train[0]),
+        "train_rise_of_mean": _share(t[-1] - t.min(), t.mean()),
+        "train_jumps": _jumps(train),
+        "train_fall_since_best": _share(t[best] - t[-1], t[best]),
+        "valid_best": v[best],
+        "valid_best_epoch": best + 1 + width // 2 if "validation" in curves else np.nan,
+        "valid_last": v[-1],
+        "valid_rise": _share(v[-1] - v[best], v[best]),
+        "valid_before": v[-1 - recent],
+        "valid_recent_fall": _share(v[-1 - recent] - v[-1], v[-1 - recent]),
+        "valid_jumps": _jumps(valid),
+        "valid_step": float(np.median(np.abs(np.diff(valid)))),
+        "n_recent": recent,
+        "gap_of_gain": _share(v[-1] - t[-1], train[0] - t[-1]),
+        "auroc_best": auroc.max() if len(auroc) else np.nan,
+    }
+    return {name: float(value) for name, value in figures.items()}
+
+
+def _share(part: float, whole: float) -> float:
+    """part / whole; of nothing, NaN."""
+    return part / whole if whole > 0 else float("nan")
+
+
+def _jumps(values: np.ndarray) -> int:
+    """Epochs away from the median of themselves and their neighbours by `JUMP` of the mean."""
+    usual = running_median(values, NEIGHBOURS)
+    inner = values[NEIGHBOURS // 2 : -(NEIGHBOURS // 2)]
+    return int((np.abs(inner - usual) > JUMP * usual.mean()).sum())
+
+
+def _jumping(f: dict) -> str:
+    limit = max(MIN_JUMPS, JUMPY_SHARE * f["n_epochs"])
+    for name, n_jumps in (("training", f["train_jumps"]), ("validation", f["valid_jumps"])):
+        if n_jumps >= limit:
+            return (
+                f"{name} loss jumps by more than {_percent(JUMP)} of its mean in {n_jumps:.0f} of "
+                f"{f['n_epochs']} epochs"
+            )
+    return ""
+
+
+def _exploded(f: dict) -> str:
+    if not f["train_fall"] <= -EXPLODED:
+        return ""
+    return f"training loss ends {_percent(-f['train_fall'])} above its first epoch"
+
+
+def _lost(f: dict) -> str:
+    if not f["train_rise_of_mean"] > JUMP:
+        return ""
+    return f"training loss ends above its best by {_percent(f['train_rise_of_mean'])} of its mean"
+
+
+def _rising(f: dict) -> str:
+    is_rise = f["valid_rise"] >= RISE and f["valid_last"] - f["valid_best"] >= f["valid_step"]
+    if not (is_rise and f["train_fall_since_best"] >= 0):
+        return ""
+    return (
+        f"validation loss rose {_percent(f['valid_rise'])} from its best (epoch "
+        f"{f['valid_best_epoch']:.0f}) to the end while training loss fell "
+        f"{_percent(f['train_fall_since_best'])}"
+    )
+
+
+def _improving(f: dict) -> str:
+    is_fall = f["valid_before"] - f["valid_last"] >= f["valid_step"]
+    if not (is_fall and f["valid_recent_fall"] >= RECENT_FALL):
+        return ""
+    return (
+        f"validation loss still fell {_percent(f['valid_recent_fall'])} over the last "
+        f"{f['n_recent']:.0f} epochs"
+    )
+
+
+def _apart(f: dict) -> str:
+    if not (f["train_fall"] >= LITTLE_FALL and f["gap_of_gain"] >= GAP):
+        return ""
+    return (
+        f"validation loss ends at {f['valid_last']:.3g}, training loss at {f['train_last']:.3g}: "
+        f"{_percent(f['gap_of_gain'])} of what training gained is not seen in validation"
+    )
+
+
+def _little(f: dict) -> str:
+    if f["auroc_best"] < CHANCE_AUROC:
+        return f"validation AUROC never exceeds {f['auroc_best']:.3f}, chance being 0.5"
+    if f["train_fall"] < LITTLE_FALL and not f["auroc_best"] >= GOOD_AUROC:
+        return f"training loss fell by {_percent(f['train_fall'])} only"
+    return ""
+
+
+RULES: tuple[tuple[str, Callable[[dict], str]], ...] = (
+    ("unstable", _jumping),
+    ("diverged", _exploded),
+    ("unstable", _lost),
+    ("overfitting", _rising),
+    ("still improving", _improving),
+    ("overfitting", _apart),
+    ("underfitting", _little),
+)
+
+
+def _summary(f: dict) -> list[str]:
+    """Where the curves began and ended."""
+    lines = [
+        f"training loss went from {f['train_first']:.3g} to {f['train_last']:.3g} in "
+        f"{f['n_epochs']} epochs"
+    ]
+    if not np.isnan(f["valid_last"]):
+        lines.append(
+            f"validation loss is best at {f['valid_best']:.3g} (epoch {f['valid_best_epoch']:.0f}) "
+            f"and ends at {f['valid_last']:.3g}"
+        )
+    else:
+        lines.append("there is no validation loss: overfitting cannot be seen")
+    if not np.isnan(f["auroc_best"]):
+        lines.append(f"the best validation AUROC is {f['auroc_best']:.3f}")
+    return lines
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

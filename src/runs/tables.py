@@ -1,0 +1,211 @@
+"""Tables of runs: as CSV with all digits, as Markdown and LaTeX to read."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..engine.folds import spread_of
+from ..evaluation.metrics import MONITORED, title_of
+from .results import Result
+
+# whether a higher value is better, of the metrics of which that can be said
+IS_BETTER_HIGHER = MONITORED | {"equalized_odds_difference": False}
+UNDEFINED = "–"
+_TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_malignant")
+_LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "−": "$-$",
+    "±": r"$\pm$",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text and whether it is the best of its column."""
+
+    text: str
+    is_best: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, a heading for each column, and rows of as many cells."""
+
+    caption: str
+    headings: list[str]
+    rows: list[list[Cell]]
+
+
+def results_frame(results: list[Result], metrics: list[str]) -> pd.DataFrame:
+    """A line for each run; what is undefined or unknown is NaN or None."""
+    groups = groups_of(results)
+    return pd.DataFrame([_line(result, metrics, groups) for result in results], dtype=object)
+
+
+def _line(result: Result, metrics: list[str], groups: list[str]) -> dict:
+    settings = {key: result.setting(key) or None for key in ("objective", "seed")}
+    line = {"run": result.name, "model": result.model, **settings, "split": result.split}
+    line |= {"epochs": result.n_epochs, "best_epoch": result.best_epoch}
+    line |= {name: result.metrics.get(name) for name in ("n", "n_malignant", *metrics)}
+    for group in groups:
+        recall, n_malignant = result.groups.get(group, (None, None))
+        line |= {f"recall {group}": recall, f"n_malignant {group}": n_malignant}
+    return line
+
+
+def groups_of(results: list[Result]) -> list[str]:
+    """The groups that any run knows, `unknown` last."""
+    names = dict.fromkeys(name for result in results for name in result.groups)
+    return sorted(names, key="unknown".__eq__)
+
+
+def results_table(results: list[Result], metrics: list[str]) -> Table:
+    """A row for each run; the best of those that were judged on the same split is marked."""
+    frame, groups = results_frame(results, metrics), groups_of(results)
+    columns = {title_of(name): [Cell(_text(value)) for value in frame[name]] for name in _TEXTS}
+    for name in metrics:
+        best = _best(frame, name, IS_BETTER_HIGHER.get(name))
+        columns[title_of(name)] = list(map(Cell, map(_number, frame[name]), best))
+    for group in groups:
+        recall, counts = frame[f"recall {group}"], frame[f"n_malignant {group}"]
+        texts = [_recall_text(*pair) for pair in zip(recall, counts, strict=True)]
+        columns[f"recall {group}"] = list(map(Cell, texts, _best(frame, recall.name, True)))
+    caption = (
+        "Runs; bold is the best of those judged on the same split, where they differ. Recall by "
+        "group with the number of malignant rows."
+    )
+    return Table(caption, [*columns], [list(row) for row in zip(*columns.values(), strict=True)])
+
+
+def _best(frame: pd.DataFrame, name: str, is_better_higher: bool | None) -> list[bool]:
+    """Whether each line is the best of its split; of equal lines none."""
+    if is_better_higher is None:
+        return [False] * len(frame)
+    values = frame[name].astype(float) * (1 if is_better_higher else -1)
+    by_split = values.groupby(frame["split"])
+    best, worst = by_split.transform("max"), by_split.transform("min")
+    return ((values == best) & (best > worst)).tolist()
+
+
+def spread_frame(groups: list[list[Result]], metrics: list[str]) -> pd.DataFrame:
+    """A line for each group of runs: mean, sd (n − 1) and n of each metric, defined ones."""
+    lines = [
+        _alike(runs)
+        | {
+            f"{name}_{key}": of[key]
+            for name, of in _spread(runs, metrics).items()
+            for key in ("mean", "sd", "n")
+        }
+        for runs in groups
+    ]
+    return pd.DataFrame(lines, dtype=object)
+
+
+def spread_table(groups: list[list[Result]], metrics: list[str]) -> Table:
+    """A row for each group of runs that differ in their seeds alone: mean ± standard deviation."""
+    lines = [
+        {title_of(name): _text(value) for name, value in _alike(runs).items()}
+        | {
+            title_of(name): _spread_text(of, len(runs))
+            for name, of in _spread(runs, metrics).items()
+        }
+        for runs in groups
+    ]
+    headings = list(dict.fromkeys(name for line in lines for name in line))
+    rows = [[Cell(line.get(name, UNDEFINED)) for name in headings] for line in lines]
+    caption = "Mean ± standard deviation (n − 1) over runs that differ in their seeds alone."
+    return Table(caption, headings, rows)
+
+
+def _alike(runs: list[Result]) -> dict:
+    first, seeds = runs[0], ", ".join(run.setting("seed") for run in runs)
+    line = {"runs": ", ".join(run.name for run in runs), "model": first.model}
+    line |= {"objective": first.setting("objective"), "split": first.split}
+    return line | {"n_runs": len(runs), "seeds": seeds}
+
+
+def _spread(runs: list[Result], metrics: list[str]) -> dict[str, dict]:
+    values = [
+        {name: run.metrics.get(name) for name in metrics}
+        | {f"recall {name}": run.groups.get(name, (None, 0))[0] for name in groups_of(runs)}
+        for run in runs
+    ]
+    return spread_of(values)
+
+
+def _spread_text(of: dict, n_runs: int) -> str:
+    """Mean ± sd, and of how many runs where not all; without the sd of a single one."""
+    if not of["n"]:
+        return UNDEFINED
+    sd = f" ± {of['sd']:.3f}" if of["n"] > 1 else ""
+    return f"{of['mean']:.3f}{sd}" + (f" ({of['n']} of {n_runs})" if of["n"] < n_runs else "")
+
+
+def _number(value: float | None) -> str:
+    return UNDEFINED if value is None or np.isnan(value) else f"{value:.3f}"
+
+
+def _recall_text(recall: float | None, n_malignant: int | None) -> str:
+    return _number(recall) + ("" if n_malignant is None else f" (n={n_malignant})")
+
+
+def _text(value: object) -> str:
+    return UNDEFINED if value is None or value == "" else str(value)
+
+
+def to_markdown(table: Table) -> str:
+    """The table as GitHub's Markdown, under its caption."""
+    lines = [
+        [markdown_text(heading) for heading in table.headings],
+        ["---"] * len(table.headings),
+        *(_cells(row, markdown_text, "**{}**") for row in table.rows),
+    ]
+    return "\n".join([table.caption, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
+
+
+def to_latex(table: Table) -> str:
+    """The table for LaTeX with the packages booktabs and graphicx, in the width of the text."""
+    rows = [_cells(row, latex_text, r"\textbf{{{}}}") for row in table.rows]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs,graphicx}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{latex_text(table.caption)}}}",
+            r"\resizebox{\linewidth}{!}{%",
+            rf"\begin{{tabular}}{{{'l' * len(table.headings)}}}",
+            r"\toprule",
+            rf"{' & '.join(map(latex_text, table.headings))} \\",
+            r"\midrule",
+            *(rf"{' & '.join(row)} \\" for row in rows),
+            r"\bottomrule",
+            r"\end{tabular}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _cells(row: list[Cell], escape: Callable[[str], str], bold: str) -> list[str]:
+    return [bold.format(escape(c.text)) if c.is_best else escape(c.text) for c in row]
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown shows as it is, in one cell; characters that do not print are `?`."""
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    return re.sub(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", plain)
+
+
+def latex_text(text: str) -> str:
+    """Text that LaTeX prints as it is; letters beyond the Latin ones are `?`."""
+    is_known = [c in _LATEX or (c.isprintable() and c < "\u0180") for c in text]
+    plain = [c if known else "?" for c, known in zip(text, is_known, strict=True)]
+    return "".join(_LATEX.get(c, c) for c in plain)
