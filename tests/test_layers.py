@@ -1,4 +1,4 @@
-"""Imports go as docs/ARCHITECTURE.md says: to lower rooms only, and without torch where it says so."""
+"""Imports go as docs/ARCHITECTURE.md says: to lower rooms only, some without torch."""
 
 import ast
 import re
@@ -81,7 +81,7 @@ def test_the_package_is_imported_by_relative_imports_alone():
 
 
 def reached(start):
-    """What modules import, directly or over others: module -> the chain of imports that led there."""
+    """What modules import, directly or over others: module -> the chain that led there."""
     seen = {name: name for name in start}
     todo = list(start)
     while todo:

@@ -1,6 +1,5 @@
 """Refusing what cannot be trained, in words, before anything is started."""
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -17,9 +16,7 @@ from ..models.backbones import check_name
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import parse_preprocessing
-from .distributed import ALONE, Processes
 from .optim import make_optimizer
-from .precision import autocast_dtype
 from .schedules import SCHEDULERS
 
 
@@ -54,36 +51,6 @@ def check_settings(cfg: Config) -> None:
         hint = nearest(cfg.run.monitor, MONITORED)
         known = ", ".join(MONITORED)
         raise UserError(f"--monitor {cfg.run.monitor}: no such metric{hint} (known: {known})")
-
-
-def pick_device(name: str, processes: Processes = ALONE) -> torch.device:
-    """The device to run on; `auto` is a GPU where there is one, and each process has its own."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and processes.count > 1 and torch.cuda.is_available():
-        # a launcher may show each process its own GPU alone
-        device = torch.device("cuda", processes.local_rank % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-        return device
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise UserError(f"--device {name}: expected auto, cpu, cuda or cuda:<index>")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= found:
-        raise UserError(f"--device {name}: {found} GPUs found; use --device cpu or --device auto")
-    return device
-
-
-def check_device(cfg: Config, device: torch.device) -> None:
-    """Raise `UserError` for what the device cannot do."""
-    autocast_dtype(cfg.run, device)
-    if cfg.learning.sync_bn and device.type == "cpu":
-        raise UserError("--sync_bn: expected GPUs; batch statistics cannot be shared on CPUs")
-    if cfg.run.compile and device.type == "cpu" and not shutil.which("g++"):
-        raise UserError("--compile: no C++ compiler (g++) found, which a CPU needs for it")
 
 
 def check_table(table: Table, cfg: Config) -> None:

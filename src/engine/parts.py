@@ -27,10 +27,11 @@ from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 from .checks import count_groups
 from .distributed import ALONE, Processes
-from .evaluate import Judge, TrainingCounts, count_rows, make_objective
+from .evaluate import Judge
 from .log import environment
 from .loop import StepSettings, Trainer
 from .mixing import Mixing
+from .objective import TrainingCounts, count_rows, make_objective
 from .optim import make_optimizer
 from .precision import autocast_dtype
 from .schedules import SCHEDULERS, half_cosine

@@ -1,12 +1,44 @@
-"""Mixed precision and the speed of kernels, by settings that say so."""
+"""The device of a run, mixed precision on it, and the speed of its kernels."""
 
 import os
+import shutil
 from contextlib import AbstractContextManager
 
 import torch
 
-from ..core.config import Run
+from ..core.config import Config, Run
 from ..core.errors import UserError
+from .distributed import ALONE, Processes
+
+
+def pick_device(name: str, processes: Processes = ALONE) -> torch.device:
+    """The device to run on; `auto` is a GPU where there is one, and each process has its own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and processes.count > 1 and torch.cuda.is_available():
+        # a launcher may show each process its own GPU alone
+        device = torch.device("cuda", processes.local_rank % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+        return device
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"--device {name}: expected auto, cpu, cuda or cuda:<index>")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise UserError(f"--device {name}: {found} GPUs found; use --device cpu or --device auto")
+    return device
+
+
+def check_device(cfg: Config, device: torch.device) -> None:
+    """Raise `UserError` for what the device cannot do."""
+    autocast_dtype(cfg.run, device)
+    if cfg.learning.sync_bn and device.type == "cpu":
+        raise UserError("--sync_bn: expected GPUs; batch statistics cannot be shared on CPUs")
+    if cfg.run.compile and device.type == "cpu" and not shutil.which("g++"):
+        raise UserError("--compile: no C++ compiler (g++) found, which a CPU needs for it")
 
 
 def autocast_dtype(run: Run, device: torch.device) -> torch.dtype | None:

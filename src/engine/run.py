@@ -14,12 +14,12 @@ from ..core.files import make_folder, write_text
 from ..datasets.load import load_table
 from ..datasets.table import SPLITS, Table, split_csv
 from .checkpoint import BEST, best_state, find_run, has_state
-from .checks import check_device, check_settings, check_table, pick_device
+from .checks import check_settings, check_table
 from .distributed import joined_processes
 from .epochs import train_epochs
 from .log import RunLog, log_to_console, new_run_name
 from .parts import fetch_weights, make_parts, row_counts
-from .precision import set_kernels
+from .precision import check_device, pick_device, set_kernels
 
 log = logging.getLogger(__name__)
 

@@ -75,14 +75,14 @@ def report_page(evaluation: dict, figures: list[Path]) -> str:
     the evaluation holds nothing is left out; undefined numbers are said to be so, with the reason.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.globals.update({function.__name__: function for function in _FUNCTIONS})
-    return environment.get_template("report_page.html").render(
+    return environment.get_template("page.html").render(
         evaluation=evaluation,
         figures={path.stem: _inlined(path) for path in figures},
         captions=CAPTIONS,

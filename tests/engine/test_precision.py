@@ -9,10 +9,9 @@ from src.artifact.network import load_checkpoint
 from src.core.config import Config, Run
 from src.core.errors import UserError
 from src.datasets.load import load_table
-from src.engine.checks import check_device
 from src.engine.loop import Position
 from src.engine.parts import make_parts
-from src.engine.precision import autocast_dtype, make_scaler, set_kernels
+from src.engine.precision import autocast_dtype, check_device, make_scaler, set_kernels
 from src.engine.run import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -93,7 +92,7 @@ def test_what_a_cpu_cannot_do_is_refused(settings, message):
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch):
-    monkeypatch.setattr("src.engine.checks.shutil.which", lambda name: None)
+    monkeypatch.setattr("src.engine.precision.shutil.which", lambda name: None)
     with pytest.raises(UserError, match=r"--compile: no C\+\+ compiler"):
         check_device(Config().with_settings(compile=True), CPU)
 
