@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from preparer import assign_tone_groups, make_demo, prepare_split
-from src.core.flags import load_config, parse_flags, resolve
+from src.core.flags import load_config, resolve
+from src.core.options import parse_flags
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields, replace
 
 import submitit
 
-from ..core.config import flag
 from ..core.errors import UserError, nearest
 from ..core.files import make_folder
+from ..core.options import flag
 from .snapshot import snapshot
 
 KINDS = ("auto", "slurm", "local", "debug")

@@ -5,11 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-
-
-def flag(default: Any, help: str) -> Any:
-    """A dataclass field with its `--help` text."""
-    return field(default=default, metadata={"help": help})
+from .options import flag
 
 
 def _require(condition: bool, message: str) -> None:

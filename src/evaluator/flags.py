@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..core.config import flag
 from ..core.errors import UserError, nearest
+from ..core.options import flag
 from ..evaluation.evaluation import Fits
 from ..inference.combine import VOTES
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
-from ..core.flags import add_flag
+from ..core.options import add_flag
 from ..datasets.table import numbers, read_csv
 from ..evaluation.predictions import Predictions, from_frame, probability_columns
 from ..preprocess.image import image_stem

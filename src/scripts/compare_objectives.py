@@ -18,7 +18,8 @@ import pandas as pd
 from ..core.config import Config
 from ..core.errors import UserError, run_main
 from ..core.files import make_folder, write_text
-from ..core.flags import make_parser, parse_flags, resolve
+from ..core.flags import make_parser, resolve
+from ..core.options import parse_flags
 from ..datasets.splits import connected_units
 from ..engine.checkpoint import find_finished
 from ..engine.checks import check_settings

@@ -20,7 +20,8 @@ from ..batch.per_image_csv import images_below
 from ..core.config import Data
 from ..core.errors import UserError, run_main
 from ..core.files import make_folder, write_text
-from ..core.flags import make_parser, parse_flags, resolve
+from ..core.flags import make_parser, resolve
+from ..core.options import parse_flags
 from ..datasets.adapters import DATASETS
 from ..datasets.load import with_known_groups, with_split
 from ..datasets.loaders import n_processes

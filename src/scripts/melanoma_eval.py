@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from ..core.errors import UserError, run_main
-from ..core.flags import add_section, make_parser, parse_flags, take_section
+from ..core.flags import make_parser
+from ..core.options import add_section, parse_flags, take_section
 from ..engine.evaluate import report_folder
 from ..engine.log import log_to_console
 from ..evaluation.evaluation import evaluate_subject

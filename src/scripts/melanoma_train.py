@@ -2,7 +2,8 @@
 
 from ..artifact.network import load_contract
 from ..core.errors import run_main
-from ..core.flags import make_parser, parse_flags, resolve
+from ..core.flags import make_parser, resolve
+from ..core.options import parse_flags
 from ..engine.evaluate import test, trained_settings
 from ..engine.folds import train_folds
 from ..engine.run import train

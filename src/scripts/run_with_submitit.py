@@ -7,7 +7,8 @@ from ..cluster.options import Cluster
 from ..cluster.submit import submit_many, wait_for
 from ..core.config import Config
 from ..core.errors import UserError, run_main
-from ..core.flags import add_section, make_parser, parse_flags, resolve, take_section
+from ..core.flags import make_parser, resolve
+from ..core.options import add_section, parse_flags, take_section
 from ..engine.log import log_to_console, new_run_name
 
 

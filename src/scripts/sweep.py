@@ -20,7 +20,8 @@ from ..cluster.submit import submit_many, wait_for
 from ..core.config import Config
 from ..core.errors import UserError, run_main
 from ..core.files import make_folder
-from ..core.flags import add_section, make_parser, parse_flags, resolve, take_section
+from ..core.flags import make_parser, resolve
+from ..core.options import add_section, parse_flags, take_section
 from ..engine.checks import check_settings
 from ..engine.run import train
 from ..evaluation.metrics import MONITORED

@@ -13,7 +13,7 @@ from optuna.trial import Trial
 
 from ..core.config import Config
 from ..core.errors import UserError, nearest
-from ..core.flags import DEFAULTS, compose_yaml, convert
+from ..core.flags import DEFAULTS, compose_yaml, convert_setting
 from ..engine.checks import check_settings
 
 Space = dict[str, BaseDistribution]
@@ -99,7 +99,7 @@ def _categorical(key: str, options: dict, where: str) -> BaseDistribution:
         raise UserError(f"{where}: expected choices, or low and high, not both")
     if not isinstance(texts, list) or not texts:
         raise UserError(f"{where}: choices is '{texts}': expected a list such as [16, 32]")
-    choices = [convert(key, text, f"{where}: choices") for text in texts]
+    choices = [convert_setting(key, text, f"{where}: choices") for text in texts]
     if len(set(choices)) < len(choices):
         raise UserError(f"{where}: a choice is given twice")
     return CategoricalDistribution(choices)
@@ -109,12 +109,14 @@ def _numerical(key: str, options: dict, where: str) -> BaseDistribution:
     for bound in ("low", "high"):
         if bound not in options:
             raise UserError(f"{where} has no '{bound}': expected {_EXAMPLES}")
-    low, high = (convert(key, options[bound], f"{where}: {bound}") for bound in ("low", "high"))
+    low, high = (
+        convert_setting(key, options[bound], f"{where}: {bound}") for bound in ("low", "high")
+    )
     if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (low, high)):
         raise UserError(f"{where} is no number: expected {{choices: [...]}}")
     # a boolean setting's reading of true and false
     log, whole = (
-        convert("pretrained", options.get(option, "false"), f"{where}: {option}")
+        convert_setting("pretrained", options.get(option, "false"), f"{where}: {option}")
         for option in ("log", "int")
     )
     if not low < high:

@@ -13,7 +13,7 @@ from src.cluster.options import Cluster
 from src.cluster.submit import as_job, submit_many
 from src.core.config import Config
 from src.core.errors import UserError
-from src.core.flags import parse_flags, take_section
+from src.core.options import parse_flags, take_section
 from src.engine.log import to_yaml
 from src.scripts import run_with_submitit
 from src.scripts.run_with_submitit import make_submit_parser, one_of_each_fold

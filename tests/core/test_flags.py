@@ -17,12 +17,12 @@ from src.core.flags import (
     MAX_YAML_BYTES,
     load_config,
     make_parser,
-    parse_flags,
     read_yaml,
     resolve,
     to_yaml,
 )
 from src.core.legacy_flags import SEED_FLAGS
+from src.core.options import parse_flags
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
 
@@ -72,7 +72,7 @@ def test_the_list_of_flags_is_frozen():
     assert sorted(SEED_FLAGS) == EARLIER_FLAGS.split()
     options = {o for action in make_parser()._actions for o in action.option_strings}
     named = {o for o in options if not o.startswith("--no_")}
-    other = {"-h", "--help", "--config", "--print_config"}
+    other = {"-h", "--help", "--version", "--config", "--print_config"}
     assert named == {f"--{name}" for name in ANNOTATIONS} | other
     assert {o[5:] for o in options - named} == {
         name for name, kind in ANNOTATIONS.items() if kind in (bool, bool | None)
@@ -89,7 +89,9 @@ def test_help_shows_every_flag_with_its_text_and_default(capsys):
         for field in fields(section):
             assert f"--{field.name} " in shown
             text = " ".join(field.metadata["help"].split())
-            assert f"{text} (default: {field.default!r})" in shown
+            empty = field.default in (None, "", ())
+            default = str(field.default).lower() if field.type is bool else field.default
+            assert (text if empty else f"{text} (default: {default})") in shown
     for name, seed in SEED_FLAGS.items():
         assert f"--{name} " in shown
         assert seed.help in shown

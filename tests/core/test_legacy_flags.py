@@ -4,7 +4,7 @@ import pytest
 
 from src.core.config import Config
 from src.core.errors import UserError
-from src.core.flags import DEFAULTS, convert, load_config, make_parser
+from src.core.flags import DEFAULTS, convert_setting, load_config, make_parser
 from src.core.legacy_flags import SEED_FLAGS, Choice, Option, Prefix, Refused, canonical
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
@@ -229,10 +229,10 @@ def test_every_earlier_flag_reads_values_of_its_type(name):
     kind = SEED_FLAGS[name].annotation
     value = {bool: True, bool | None: False}.get(kind, EXAMPLES.get(kind))
     text = [str(item) for item in value] if isinstance(value, tuple) else str(value)
-    assert convert(name, text, "here") == value
+    assert convert_setting(name, text, "here") == value
     if kind not in (str, tuple[float, ...] | None):
         with pytest.raises(UserError, match=r"here is 'x': expected (a |true or)"):
-            convert(name, "x", "here")
+            convert_setting(name, "x", "here")
 
 
 def test_the_switches_stand_for_what_they_always_did():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.core.flags import parse_flags
+from src.core.options import parse_flags
 from src.evaluator.predictions_csv import (
     FLAGS,
     CsvColumns,

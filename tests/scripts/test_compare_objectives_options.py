@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
-from src.core.flags import parse_flags
+from src.core.options import parse_flags
 from src.objectives.catalog import OBJECTIVES
 from src.scripts import compare_objectives as module
 from src.scripts.compare_objectives import (

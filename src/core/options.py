@@ -1,0 +1,208 @@
+"""Options of a program: frozen dataclasses whose fields are its flags."""
+
+import argparse
+import enum
+import sys
+import types
+import typing
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from .errors import UserError, nearest, refuse_in_words
+
+REQUIRED = object()  # the default of a flag that must be given
+_TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}
+
+
+class Role(enum.Flag):
+    """What a setting of the trainer is to other programs, and to a run that continues."""
+
+    NONE = 0
+    RESULT_NEUTRAL = enum.auto()  # may differ between the parts of one run
+    MODEL = enum.auto()  # what a model is and which rows it has seen: evaluation cannot change it
+    EVALUATION = enum.auto()  # has an effect when a model is evaluated
+    DATA = enum.auto()  # which rows there are
+    SHARED = enum.auto()  # the same in all trials of a sweep
+    PATH = enum.auto()  # a file or folder
+
+
+def flag(
+    default: Any,
+    help: str,
+    role: Role = Role.NONE,
+    *,
+    also: tuple[str, ...] = (),
+    positional: bool = False,
+    metavar: str = "",
+) -> Any:
+    """A dataclass field with its `--help` text; `also` are other spellings of the flag.
+
+    With `REQUIRED` as the default a value must be given. A positional field has no dashes.
+    """
+    metadata = {"help": help, "role": role, "also": also, "metavar": metavar}
+    metadata["positional"] = positional
+    return field(default=default, metadata=metadata)
+
+
+def parse_options(argv: list[str] | None, description: str, *sections: type) -> list[Any]:
+    """An instance of each section, from a command line that has their flags and no others.
+
+    Raises `UserError` for unknown flags, missing ones and values of the wrong type.
+    """
+    parser = new_parser(description)
+    for section in sections:
+        add_section(parser, section)
+    given = parse_flags(parser, argv)
+    return [take_section(section, given) for section in sections]
+
+
+def new_parser(description: str, **options: Any) -> argparse.ArgumentParser:
+    """A parser whose mistakes are a `UserError` and whose values stay text until `convert`."""
+    parser = argparse.ArgumentParser(
+        description=description.partition("\n")[0],
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        **options,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    refuse_in_words(parser)
+    return parser
+
+
+def add_section(
+    parser: argparse.ArgumentParser, section: type, offered: Role | None = None
+) -> argparse._ArgumentGroup | None:
+    """Add a flag for each field of a dataclass, under its docstring's first line; the group.
+
+    With `offered`, only those whose role has it; no group where there are none.
+    """
+    chosen = [f for f in fields(section) if offered is None or offered in f.metadata["role"]]
+    if not chosen:
+        return None
+    group = parser.add_argument_group(section.__doc__.partition("\n")[0])
+    for f in chosen:
+        add_flag(group, f.name, f.type, _help_of(f), f.metadata)
+    return group
+
+
+def add_flag(group: Any, name: str, annotation: Any, help: str, metadata: Any = None) -> None:
+    """Add `--name` to a parser or group; a boolean also takes `--no_name`."""
+    metadata = metadata or {}
+    plain = _plain(annotation)
+    many = {"nargs": "+"} if typing.get_origin(plain) is tuple else {}
+    metavar = metadata.get("metavar") or name.upper()
+    if typing.get_origin(plain) is typing.Literal:
+        metavar = "{" + ",".join(typing.get_args(plain)) + "}"
+    if metadata.get("positional"):
+        # optional to argparse, so that what is missing is told as for other flags
+        group.add_argument(name, nargs="*" if many else "?", metavar=metavar, help=help)
+        return
+    names = (f"--{name}", *metadata.get("also", ()))
+    if plain is not bool:
+        group.add_argument(*names, dest=name, metavar=metavar, help=help, **many)
+        return
+    value = {"nargs": "?", "const": "true", "metavar": "true|false"}
+    group.add_argument(*names, dest=name, help=help, **value)
+    off = {"dest": name, "action": "store_const", "const": "false"}
+    group.add_argument(f"--no_{name}", help=argparse.SUPPRESS, **off)
+
+
+def parse_flags(parser: argparse.ArgumentParser, argv: list[str] | None) -> dict[str, Any]:
+    """The flags given on a command line as text; `--data-path` is `--data_path`."""
+    argv = sys.argv[1:] if argv is None else argv
+    known, unknown = parser.parse_known_args([_underscore(argument) for argument in argv])
+    if unknown:
+        flags = [o.lstrip("-") for action in parser._actions for o in action.option_strings]
+        name = unknown[0].partition("=")[0]
+        raise UserError(f"unknown argument '{name}'{nearest(name.lstrip('-'), flags)} (see --help)")
+    return {name: value for name, value in vars(known).items() if value not in (None, [])}
+
+
+def take_section(section: type, given: dict[str, Any]) -> Any:
+    """The dataclass `section` of its parsed flags, which are taken out of `given`."""
+    values = {}
+    for f in fields(section):
+        name = f.name if f.metadata["positional"] else f"--{f.name}"
+        if f.name in given:
+            values[f.name] = convert(f.type, given.pop(f.name), name)
+        elif f.default is REQUIRED:
+            raise UserError(f"{name}: expected {f.metadata['help']}; found none (see --help)")
+    return section(**values)
+
+
+def convert(annotation: Any, text: Any, where: str) -> Any:
+    """`text` (or a list of texts, or None for YAML's null) in the type of an annotation.
+
+    Raises `UserError` that begins with `where` and names the expected type.
+    """
+    plain = _plain(annotation)
+    optional = plain is not annotation
+    if text is None or (optional and text in ("null", "none", "None", "")):
+        if plain is str:
+            return ""
+        if not optional:
+            raise UserError(f"{where} is empty: expected {_type_name(plain)}")
+        return None
+    if typing.get_origin(plain) is tuple:
+        texts = text if isinstance(text, list) else [text]
+        return tuple(_scalar(where, typing.get_args(plain)[0], item) for item in texts)
+    return _scalar(where, plain, text)
+
+
+def _scalar(where: str, kind: Any, text: Any) -> Any:
+    wrong = UserError(f"{where} is '{text}': expected {_type_name(kind)}")
+    if not isinstance(text, str):
+        raise wrong
+    if kind is str:
+        return text
+    if typing.get_origin(kind) is typing.Literal:
+        if text not in typing.get_args(kind):
+            raise UserError(f"{wrong}{nearest(text, typing.get_args(kind))}")
+        return text
+    if kind is bool:
+        if text.lower() not in _TRUE + _FALSE:
+            raise wrong
+        return text.lower() in _TRUE
+    if kind is Path and not text:
+        raise wrong
+    try:
+        value = kind(text)
+    except ValueError:
+        raise wrong from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise wrong
+    return value
+
+
+def _plain(annotation: Any) -> Any:
+    """The type inside `type | None`."""
+    if isinstance(annotation, types.UnionType):
+        return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    return annotation
+
+
+def _type_name(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(typing.get_args(kind))
+    return _TYPE_NAMES.get(kind, "text")
+
+
+def _help_of(f: Any) -> str:
+    """The help of a field, with its default where it has one that says something."""
+    text = f.metadata["help"].replace("%", "%%")
+    if f.default is REQUIRED:
+        return f"{text} (required)"
+    if f.default in (None, "", ()):
+        return text
+    shown = str(f.default).lower() if isinstance(f.default, bool) else f.default
+    return f"{text} (default: {shown})"
+
+
+def _underscore(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
