@@ -34,6 +34,12 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
         what = error.filename or "writing a file"
         print(f"error: {what}: {error.strerror}", file=sys.stderr)
         code = 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        extra = "pip install 'melanoma-classification[train]'"
+        print(f"error: the package {error.name} is not installed: {extra}", file=sys.stderr)
+        code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 130
