@@ -1,4 +1,4 @@
-"""Augmentations of training images at the mark, by name, alone or in a chain `a | b`."""
+"""Augmentations of training images, by name, alone or in a chain `a | b`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ _SMOOTH = InterpolationMode.BILINEAR
 
 @dataclass(frozen=True)
 class Sample:
-    """A training image at the mark.
+    """A training image at the augmentation point.
 
     `image` is RGB uint8 [H, W, 3], `group` its tone group (-1 unknown) and `lesion` [H, W] bool
     the mask that comes with it, where an augmentation wants one.

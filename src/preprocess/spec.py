@@ -1,20 +1,21 @@
-"""A preprocessing spec: an ordered list of steps with one mark, its digest and its probe."""
+"""A preprocessing spec: ordered steps with one augmentation point, their digest and probe."""
 
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
 from ..core.errors import UserError
 from ..core.registry import Call, parse_call
-from .steps import MOVING, STEPS, check, expand
+from .steps import STEPS, TRAITS, Kind, check
 
 PROBE_SIZE = 16
-MAX_STEPS = 32
 PROBE_TOLERANCE = 1e-3
-FINISHING = ("to_lab", "normalize")  # steps that give float32, after the mark
+# bounds on what an untrusted file can ask for: steps, and pixels that all of them give together
+MAX_STEPS, MAX_PIXELS = 32, 2**27
 
 
 @dataclass(frozen=True)
@@ -27,38 +28,43 @@ class Step:
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return STEPS[self.name](image, **self.options)
 
+    @property
+    def kind(self) -> Kind:
+        """What it takes and gives."""
+        return TRAITS[self.name].kind
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """What stands between a decoded image and the network.
 
-    The steps before `mark` (*prepare*: RGB uint8 to RGB uint8, deterministic) can be cached;
-    training augments at the mark; the steps after it (*finish*) give float32.
+    The steps before the augmentation point (*prepare*: RGB uint8 to RGB uint8, deterministic) can
+    be cached; training augments there; the steps after it (*finish*) give float32.
     """
 
     steps: tuple[Step, ...]
-    mark: int
+    augmentation_point: int
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """RGB uint8 [H, W, 3] at the mark."""
-        for step in self.steps[: self.mark]:
+        """RGB uint8 [H, W, 3] at the augmentation point."""
+        for step in self.steps[: self.augmentation_point]:
             image = step(image)
         return image
 
     def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
-        """bool [H, W] at the mark, of a mask RGB uint8 (white is true) as large as the image.
+        """bool [H, W] at the augmentation point of a mask, RGB uint8 as large as the image.
 
-        Padding is true where it is not black: nothing that could be taken for skin.
+        White is true. Padding is true where it is not black: nothing that could be taken for skin.
         """
-        for step in self.steps[: self.mark]:
-            if step.name in MOVING:
+        for step in self.steps[: self.augmentation_point]:
+            if step.kind is Kind.MOVES:
                 padding = {"value": 255} if step.options.get("value") else {}
                 mask = Step(step.name, {**step.options, **padding})(mask)
         return mask[..., 0] > 127
 
     def finish(self, image: np.ndarray) -> np.ndarray:
-        """float32 [3, height, width] from the image at the mark."""
-        for step in self.steps[self.mark :]:
+        """float32 [3, height, width] from the image at the augmentation point."""
+        for step in self.steps[self.augmentation_point :]:
             image = step(image)
         return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
 
@@ -68,8 +74,8 @@ class Preprocessing:
     @property
     def output_size(self) -> tuple[int, int]:
         """(height, width) that the last resizing or cropping step gives to every image."""
-        sizes = [s.options for s in self.steps if "height" in s.options]
-        return sizes[-1]["height"], sizes[-1]["width"]
+        options = [step.options for step in self.steps if step.kind is Kind.MOVES][-1]
+        return options["height"], options["width"]
 
     @property
     def needs_statistics(self) -> bool:
@@ -79,10 +85,10 @@ class Preprocessing:
     def with_statistics(self, images) -> "Preprocessing":
         """A copy whose normalize step holds the mean and std by channel over `images`.
 
-        `images` are RGB uint8 at the mark; uint8 samples are counted on the scale 0..1.
+        `images` are RGB uint8 at the augmentation point; samples are counted on the scale 0..1.
         """
         index = next(i for i, step in enumerate(self.steps) if step.name == "normalize")
-        head = self.steps[self.mark : index]
+        head = self.steps[self.augmentation_point : index]
         moments = np.zeros((3, 3))  # count, sum, sum of squares by channel
         for image in images:
             for step in head:
@@ -95,14 +101,25 @@ class Preprocessing:
         options = {"mean": tuple(mean.round(6).tolist()), "std": tuple(std.round(6).tolist())}
         steps = list(self.steps)
         steps[index] = Step("normalize", options)
-        return Preprocessing(tuple(steps), self.mark)
+        return Preprocessing(tuple(steps), self.augmentation_point)
 
     def to_json(self) -> dict:
-        """The steps with every constant, the mark, the digest and the probe, as JSON types."""
-        steps = [[step.name, step.options] for step in self.steps]
-        content = json.loads(json.dumps({"steps": steps, "mark": self.mark}))
-        return {**content, "digest": _digest(content), "probe": self.probe()}
+        """The steps with every constant, the augmentation point, digest and probe: JSON types."""
+        return {**json.loads(self._content), "digest": self.digest, "probe": self.probe}
 
+    @cached_property
+    def _content(self) -> str:
+        """What the digest is of."""
+        steps = [[step.name, step.options] for step in self.steps]
+        content = {"steps": steps, "augmentation_point": self.augmentation_point}
+        return json.dumps(content, sort_keys=True)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of steps and augmentation point as JSON with sorted keys."""
+        return hashlib.sha256(self._content.encode()).hexdigest()
+
+    @cached_property
     def probe(self) -> list[float]:
         """16 numbers that these steps give on a fixed synthetic image."""
         values = self(_synthetic_image()).reshape(-1)
@@ -111,33 +128,33 @@ class Preprocessing:
 
 
 def parse_preprocessing(text: str, input_size: int) -> Preprocessing:
-    """The spec written as `step | step(option=value) || step`; `||` is the mark.
+    """The spec written as `step | step(option=value) || step`; `||` is the augmentation point.
 
-    Without a mark all steps before the first of to_lab and normalize are *prepare*.
-    Raises `UserError`.
+    Without it all steps before the first one that gives float32 are *prepare*. Raises `UserError`.
     """
     parts = text.split("||")
     if len(parts) > 2:
-        raise UserError(f"--preprocess '{text}': expected at most one mark ||")
+        raise UserError(f"--preprocess '{text}': expected at most one augmentation point ||")
     parsed = [[_parse_step(s, input_size) for s in p.split("|") if s.strip()] for p in parts]
     steps = tuple(step for part in parsed for step in part)
-    finishing = (i for i, step in enumerate(steps) if step.name in FINISHING)
-    mark = len(parsed[0]) if len(parts) == 2 else next(finishing, len(steps))
-    return _checked(Preprocessing(steps, mark), f"--preprocess '{text}'")
+    point = len(parsed[0]) if len(parts) == 2 else _first_float(steps)
+    return _checked(Preprocessing(steps, point), f"--preprocess '{text}'")
 
 
 def preprocessing_from_json(content: dict) -> Preprocessing:
     """The spec that `to_json` wrote. Raises `UserError` when it was edited or behaves otherwise."""
     try:
-        steps = tuple(_make_step(name, _tuples(options)) for name, options in content["steps"])
-        spec = _checked(Preprocessing(steps, int(content["mark"])), "the model's preprocessing")
+        written = list(content["steps"])
+        _require_few(len(written), "the model's preprocessing")
+        steps = tuple(_make_step(name, _tuples(options)) for name, options in written)
+        point = int(content["augmentation_point"])
+        spec = _checked(Preprocessing(steps, point), "the model's preprocessing")
         digest, probe = content["digest"], np.asarray(content["probe"], np.float64)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise UserError("the model's preprocessing is unreadable: export the model again") from None
-    written = spec.to_json()
-    if digest != written["digest"]:
-        raise UserError("the model's preprocessing was edited: its digest does not fit its steps")
-    drift = np.abs(probe - written["probe"]).max() if probe.shape == (PROBE_SIZE,) else np.inf
+    if digest != spec.digest:
+        raise UserError("the model's preprocessing was edited: its digest does not match its steps")
+    drift = np.abs(probe - spec.probe).max() if probe.shape == (PROBE_SIZE,) else np.inf
     if not drift <= PROBE_TOLERANCE:
         raise UserError(
             f"preprocessing gives other numbers than when the model was made (by {drift:.3g}): "
@@ -148,10 +165,10 @@ def preprocessing_from_json(content: dict) -> Preprocessing:
 
 def _parse_step(text: str, input_size: int) -> Step:
     call = parse_call(text)
-    options = expand(call.name, call.options, input_size)
-    if call.name == "normalize" and not options:
-        if not call.options:
-            raise UserError("normalize: expected stats=... or mean=... and std=...")
+    if call.name not in TRAITS:
+        STEPS.resolve(text)  # which says so
+    options = TRAITS[call.name].expand(call.options, input_size)
+    if call.options and not options:
         return Step(call.name, {})  # stats='train': `with_statistics` will write them
     return _make_step(call.name, options)
 
@@ -163,28 +180,49 @@ def _make_step(name: str, options: dict) -> Step:
     return Step(call.name, call.options)
 
 
+def _first_float(steps: tuple[Step, ...]) -> int:
+    """Index of the first step that gives float32, else their number."""
+    return next((i for i, step in enumerate(steps) if step.kind.gives_float), len(steps))
+
+
+def _require_few(n_steps: int, what: str) -> None:
+    if n_steps > MAX_STEPS:
+        raise UserError(f"{what}: {n_steps} steps, expected at most {MAX_STEPS}")
+
+
 def _checked(spec: Preprocessing, what: str) -> Preprocessing:
-    """`spec`, or a `UserError` where its order cannot work."""
-    names = [step.name for step in spec.steps]
-    if len(names) > MAX_STEPS:
-        raise UserError(f"{what}: {len(names)} steps, expected at most {MAX_STEPS}")
-    if not any("height" in step.options for step in spec.steps):
+    """`spec`, or a `UserError` where its order cannot work or it would take too long."""
+    steps, first = spec.steps, _first_float(spec.steps)
+    _require_few(len(steps), what)
+    if not any(step.kind is Kind.MOVES for step in steps):
         raise UserError(f"{what}: expected a step that fixes the size, such as resize")
-    if names.count("normalize") > 1 or names.count("to_lab") > 1:
-        raise UserError(f"{what}: expected normalize and to_lab once at most")
-    if not 0 <= spec.mark <= len(names) or set(FINISHING) & set(names[: spec.mark]):
-        raise UserError(f"{what}: to_lab and normalize stand after the mark ||")
-    start = next((i for i, name in enumerate(names) if name in FINISHING), len(names))
-    late = [name for name in names[start:] if name not in (*FINISHING, *MOVING)]
-    if late:
-        raise UserError(f"{what}: {late[0]} stands before to_lab and normalize")
-    if "to_lab" in names and "normalize" in names[: names.index("to_lab")]:
-        raise UserError(f"{what}: to_lab stands before normalize")
+    if not 0 <= spec.augmentation_point <= len(steps):
+        raise UserError(f"{what}: expected the augmentation point || among its steps")
+    if first < spec.augmentation_point:
+        name = steps[first].name
+        raise UserError(f"{what}: expected {name} after the augmentation point ||")
+    for step in steps[first + 1 :]:
+        if not step.kind.takes_float:
+            raise UserError(f"{what}: expected {step.name} before {steps[first].name}")
+    if sum(step.kind is Kind.SCALES for step in steps) > 1:
+        raise UserError(f"{what}: expected normalize at most once")
+    n_pixels = _pixels(steps)
+    if n_pixels > MAX_PIXELS:
+        raise UserError(
+            f"{what}: its steps give {n_pixels:,} pixels together, expected at most "
+            f"{MAX_PIXELS:,}: use smaller sizes or fewer steps"
+        )
     return spec
 
 
-def _digest(content: dict) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _pixels(steps: tuple[Step, ...]) -> int:
+    """Pixels that the steps give together, from the first of a fixed size on."""
+    total, current = 0, 0
+    for step in steps:
+        if step.kind is Kind.MOVES:
+            current = step.options["height"] * step.options["width"]
+        total += current
+    return total
 
 
 def _tuples(options: dict) -> dict:

@@ -1,7 +1,8 @@
-"""The preprocessing steps, each a function of an image and its written-out constants.
+"""The preprocessing steps: adding one is one function, registered with its kind and its limits."""
 
-Before the mark of a spec a step takes and returns RGB uint8; after it, float32 may come out.
-"""
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from ..core.registry import Registry
 from ..skin.masks import hair_mask, lesion_mask
 
 STEPS = Registry("preprocessing step")
+TRAITS: dict[str, "Traits"] = {}  # of each step by its name
 
 # Means and standard deviations that `normalize(stats=...)` stands for, on the scale 0..1.
 STATISTICS = {
@@ -18,10 +20,109 @@ STATISTICS = {
     "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
 }
 FROM_TRAINING_ROWS = "train"
-MOVING = ("resize", "pad_resize", "center_crop")  # steps that a mask of the image goes through too
 
 
-@STEPS.register
+class Kind(Enum):
+    """What a step takes and gives."""
+
+    PAINTS = "RGB uint8 to RGB uint8, pixels stay where they are"
+    MOVES = "any image to one of a fixed size and the same type; a mask goes through it too"
+    CONVERTS = "RGB uint8 to float32"
+    SCALES = "any image to float32"
+
+    @property
+    def gives_float(self) -> bool:
+        return self in (Kind.CONVERTS, Kind.SCALES)
+
+    @property
+    def takes_float(self) -> bool:
+        return self in (Kind.MOVES, Kind.SCALES)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The least and the largest value of a constant; of three, one per channel, by `count`."""
+
+    least: float
+    most: float
+    type: type = float
+    count: int = 1
+
+    def __contains__(self, value: object) -> bool:
+        values = value if self.count > 1 else [value]
+        if not isinstance(values, tuple | list) or len(values) != self.count:
+            return False
+        known = (int,) if self.type is int else (int, float)
+        return all(type(v) in known and self.least <= v <= self.most for v in values)
+
+    def __str__(self) -> str:
+        what = "a whole number" if self.type is int else "a number"
+        each = f" for each of {self.count} channels" if self.count > 1 else ""
+        return f"{what}{each}, {self.least:g} to {self.most:g}"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The kind of a step, the limits of its constants, and what its short forms stand for.
+
+    `expand(options, input_size)` are the options with short forms written out.
+    """
+
+    kind: Kind
+    limits: Mapping[str, Limit]
+    expand: Callable[[dict, int], dict]
+
+
+def _as_written(options: dict, input_size: int) -> dict:
+    return options
+
+
+def _size(options: dict, input_size: int) -> dict:
+    """`size=N` stands for height and width (default: `input_size`)."""
+    size = options.get("size", input_size)
+    return {"height": size, "width": size} | {k: v for k, v in options.items() if k != "size"}
+
+
+def _statistics(options: dict, input_size: int) -> dict:
+    """`stats=NAME` stands for mean and std; none yet where training rows are to be counted."""
+    stats, known = options.get("stats"), [*STATISTICS, FROM_TRAINING_ROWS]
+    if not options or ("stats" in options and len(options) > 1):
+        both = ", not both" if options else ""
+        raise UserError(f"normalize: expected stats=... or mean=... and std=...{both}")
+    if "stats" not in options:
+        return options
+    if stats not in known:
+        raise UserError(f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
+    return dict(STATISTICS.get(stats, {}))
+
+
+def step(
+    kind: Kind,
+    limits: Mapping[str, Limit] | None = None,
+    expand: Callable[[dict, int], dict] = _as_written,
+) -> Callable[[Callable], Callable]:
+    """Decorator that registers a function of an image and its constants as a step."""
+
+    def register(function: Callable) -> Callable:
+        TRAITS[function.__name__] = Traits(kind, limits or {}, expand)
+        return STEPS.register(function)
+
+    return register
+
+
+def check(name: str, options: dict) -> None:
+    """Raise `UserError` for constants that no image could be processed with."""
+    for option, limit in TRAITS[name].limits.items():
+        if option in options and options[option] not in limit:
+            raise UserError(f"{name}: {option} is {options[option]!r:.60}: expected {limit}")
+
+
+SIDE = Limit(1, 8192, int)
+SIDES = {"height": SIDE, "width": SIDE}
+SAMPLE = Limit(0, 255, int)
+
+
+@step(Kind.MOVES, SIDES, _size)
 def resize(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     """The image stretched to `height` x `width`: area-averaged to shrink, bilinear to enlarge."""
     if image.shape[:2] == (height, width):
@@ -31,7 +132,7 @@ def resize(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=method)
 
 
-@STEPS.register
+@step(Kind.MOVES, {**SIDES, "value": SAMPLE}, _size)
 def pad_resize(image: np.ndarray, *, height: int, width: int, value: int = 0) -> np.ndarray:
     """The image scaled to fit `height` x `width` with its proportions kept, centred on `value`."""
     scale = min(height / image.shape[0], width / image.shape[1])
@@ -41,7 +142,7 @@ def pad_resize(image: np.ndarray, *, height: int, width: int, value: int = 0) ->
     return _centre_on(inner, height, width, value)
 
 
-@STEPS.register
+@step(Kind.MOVES, SIDES, _size)
 def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     """The central `height` x `width` pixels; a smaller image is centred on black."""
     top = max(0, (image.shape[0] - height) // 2)
@@ -50,14 +151,14 @@ def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     return _centre_on(inner, height, width, 0)
 
 
-@STEPS.register
+@step(Kind.PAINTS)
 def remove_hair(image: np.ndarray) -> np.ndarray:
     """The image with its dark hair painted over from beside it (Telea 2004)."""
     hair = cv2.dilate(hair_mask(image).astype(np.uint8), np.ones((3, 3), np.uint8))
     return cv2.inpaint(image, hair, 3, cv2.INPAINT_TELEA) if hair.any() else image
 
 
-@STEPS.register
+@step(Kind.PAINTS, {"value": SAMPLE})
 def segment_out_skin(image: np.ndarray, *, value: int = 0) -> np.ndarray:
     """The lesion on a plain `value`; an image in which no lesion is found stays whole.
 
@@ -67,7 +168,7 @@ def segment_out_skin(image: np.ndarray, *, value: int = 0) -> np.ndarray:
     return np.where(lesion[..., None], image, np.uint8(value)) if lesion.any() else image
 
 
-@STEPS.register
+@step(Kind.PAINTS, {"norm": Limit(1, 100)})
 def shades_of_grey(image: np.ndarray, *, norm: float = 6.0) -> np.ndarray:
     """The image under white light: its channels' Minkowski means made equal.
 
@@ -81,13 +182,17 @@ def shades_of_grey(image: np.ndarray, *, norm: float = 6.0) -> np.ndarray:
     return cv2.LUT(image, table[None])
 
 
-@STEPS.register
+@step(Kind.CONVERTS)
 def to_lab(image: np.ndarray) -> np.ndarray:
     """CIE L*a*b* (D65) as float32: L* in 0..100, a* and b* signed; from RGB uint8."""
     return cv2.cvtColor(image.astype(np.float32) / 255.0, cv2.COLOR_RGB2Lab)
 
 
-@STEPS.register
+@step(
+    Kind.SCALES,
+    {"mean": Limit(-1e6, 1e6, count=3), "std": Limit(1e-6, 1e6, count=3)},
+    _statistics,
+)
 def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
     """(image - mean) / std by channel as float32; uint8 is first scaled to 0..1."""
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
@@ -95,49 +200,6 @@ def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
         mean, std = mean * 255.0, std * 255.0
     # one multiplication and one addition per sample, in float32
     return image * (1.0 / std).astype(np.float32) + (-mean / std).astype(np.float32)
-
-
-def expand(name: str, options: dict, input_size: int) -> dict:
-    """The options of a step with its short forms written out.
-
-    `size=N` stands for height and width (default: `input_size`), `stats=NAME` for mean and std.
-    """
-    options = dict(options)
-    if name in ("resize", "pad_resize", "center_crop"):
-        size = options.pop("size", input_size)
-        options = {"height": size, "width": size, **options}
-    if name == "normalize" and "stats" in options:
-        stats, known = options.pop("stats"), [*STATISTICS, FROM_TRAINING_ROWS]
-        if stats not in known:
-            raise UserError(f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
-        if options:
-            raise UserError("normalize: expected stats=... or mean=... and std=..., not both")
-        options = dict(STATISTICS.get(stats, {}))
-    return options
-
-
-def check(name: str, options: dict) -> None:
-    """Raise `UserError` for constants that no image could be processed with."""
-    for side in ("height", "width"):
-        value = options.get(side, 1)
-        if type(value) is not int or not 1 <= value <= 8192:
-            raise UserError(f"{name}: {side} is {value!r}: expected pixels, 1 to 8192")
-    if not 0 <= options.get("value", 0) <= 255:
-        raise UserError(f"{name}: value is {options['value']}: expected 0 to 255")
-    if not 1 <= options.get("norm", 1) <= 100:
-        raise UserError(f"{name}: norm is {options['norm']}: expected 1 to 100")
-    for constant, least in (("mean", -1e6), ("std", 1e-6)):
-        numbers = options.get(constant, (1.0, 1.0, 1.0))
-        if not _three_numbers(numbers, least, 1e6):
-            raise UserError(
-                f"{name}: {constant} is {numbers!r}: expected a number per channel, "
-                f"{least:g} to 1e6"
-            )
-
-
-def _three_numbers(values, least: float, most: float) -> bool:
-    fits = isinstance(values, tuple | list) and len(values) == 3
-    return fits and all(type(v) in (int, float) and least <= v <= most for v in values)
 
 
 def _centre_on(inner: np.ndarray, height: int, width: int, value: int) -> np.ndarray:

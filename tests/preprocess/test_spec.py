@@ -1,4 +1,4 @@
-"""A spec: what stands before and after its mark, and that only an unedited one loads."""
+"""A spec: what stands before and after its augmentation point; an edited one does not load."""
 
 import hashlib
 import json
@@ -13,6 +13,7 @@ from src.core.errors import UserError
 from src.preprocess.spec import (
     PROBE_SIZE,
     PROBE_TOLERANCE,
+    Preprocessing,
     parse_preprocessing,
     preprocessing_from_json,
 )
@@ -44,8 +45,8 @@ def saved(text=FULL):
 
 
 def digest(content):
-    """The digest as documented: SHA-256 of steps and mark as JSON with sorted keys."""
-    signed = {"steps": content["steps"], "mark": content["mark"]}
+    """The digest as documented: SHA-256 of steps and augmentation point as sorted JSON."""
+    signed = {key: content[key] for key in ("steps", "augmentation_point")}
     return hashlib.sha256(json.dumps(signed, sort_keys=True).encode()).hexdigest()
 
 
@@ -84,7 +85,7 @@ def test_every_step_fits_into_a_spec_that_saves_and_loads(name):
     assert spec(NOISE).shape == (3, *spec.output_size)
 
 
-def test_the_steps_before_the_mark_are_prepare_and_those_after_it_finish():
+def test_the_steps_before_the_augmentation_point_are_prepare_and_those_after_it_finish():
     spec = parse(
         "pad_resize(size=48, value=9) | resize(size=40) "
         "|| center_crop | to_lab | normalize(stats='half')"
@@ -93,7 +94,7 @@ def test_the_steps_before_the_mark_are_prepare_and_those_after_it_finish():
     np.testing.assert_array_equal(spec.prepare(NOISE), working)
     finished = normalize(to_lab(center_crop(working, height=32, width=32)), **HALF)
     np.testing.assert_array_equal(spec.finish(working), finished.transpose(2, 0, 1))
-    assert (spec.mark, spec.output_size) == (2, (32, 32))
+    assert (spec.augmentation_point, spec.output_size) == (2, (32, 32))
 
 
 def picture_and_mask(shape=(90, 120)):
@@ -160,25 +161,25 @@ def test_padding_that_is_not_black_is_masked(value):
     "text",
     ["remove_hair", "shades_of_grey", "shades_of_grey(norm=1.5)", "segment_out_skin(value=9)"],
 )
-def test_steps_on_skin_work_before_and_at_the_mark_but_not_after_floats(text):
+def test_steps_on_skin_work_before_and_at_the_augmentation_point_but_not_after_floats(text):
     name = text.partition("(")[0]
     early = f"{text} | resize || normalize(stats='half')"
     spec, content = parse(early), saved(early)
-    assert (spec.mark, spec.steps[0].name) == (2, name)
+    assert (spec.augmentation_point, spec.steps[0].name) == (2, name)
     loaded = preprocessing_from_json(content)
     written = loaded.to_json()
     assert (written["probe"], written["digest"]) == (content["probe"], content["digest"])
     prepared = spec.prepare(NOISE)
     working = resize(spec.steps[0](NOISE), height=32, width=32)
     np.testing.assert_array_equal(prepared, working)
-    assert parse(f"resize || {text} | normalize(stats='half')").mark == 1
+    assert parse(f"resize || {text} | normalize(stats='half')").augmentation_point == 1
     for late in ("normalize(stats='half')", "to_lab"):
-        with pytest.raises(UserError, match=f"{name} stands before to_lab and normalize$"):
+        with pytest.raises(UserError, match=f"expected {name} before"):
             parse(f"resize || {late} | {text}")
     edited = saved(early)
     edited["steps"] = [edited["steps"][i] for i in (1, 2, 0)]
-    edited["mark"] = 1
-    with pytest.raises(UserError, match=f"{name} stands before to_lab and normalize$"):
+    edited["augmentation_point"] = 1
+    with pytest.raises(UserError, match=f"expected {name} before"):
         preprocessing_from_json({**edited, "digest": digest(edited)})
 
 
@@ -190,7 +191,7 @@ def test_the_probe_sees_the_step(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "mark"),
+    ("text", "point"),
     [
         ("resize", 1),
         ("resize | center_crop", 2),
@@ -204,8 +205,8 @@ def test_the_probe_sees_the_step(text):
         ("resize | | center_crop ||| normalize(stats='half')", 2),
     ],
 )
-def test_without_a_mark_every_step_before_lab_and_normalize_is_prepare(text, mark):
-    assert parse(text).mark == mark
+def test_without_an_augmentation_point_every_step_before_lab_and_normalize_is_prepare(text, point):
+    assert parse(text).augmentation_point == point
 
 
 def test_short_forms_are_written_out():
@@ -223,22 +224,22 @@ def test_short_forms_are_written_out():
         ("", "expected a step that fixes the size, such as resize"),
         ("||", "expected a step that fixes the size, such as resize"),
         ("normalize(stats='half')", "expected a step that fixes the size, such as resize"),
-        ("resize || to_lab || normalize(stats='half')", "expected at most one mark ||"),
-        ("resize | normalize(stats='half') | normalize(stats='half')", "normalize and to_lab once"),
-        ("resize | to_lab | to_lab", "expected normalize and to_lab once at most"),
-        ("resize | normalize(stats='half') ||", "to_lab and normalize stand after the mark ||"),
-        ("to_lab || resize", "to_lab and normalize stand after the mark ||"),
-        ("resize || normalize(stats='half') | to_lab", "to_lab stands before normalize"),
+        ("resize || to_lab || normalize(stats='half')", "expected at most one augmentation point"),
+        ("resize | normalize(stats='half') | normalize(stats='half')", "normalize at most once"),
+        ("resize | to_lab | to_lab", "expected to_lab before to_lab"),
+        ("resize | normalize(stats='half') ||", "after the augmentation point"),
+        ("to_lab || resize", "after the augmentation point"),
+        ("resize || normalize(stats='half') | to_lab", "expected to_lab before normalize"),
         ("resise", "no preprocessing step is called 'resise'; did you mean 'resize'?"),
         ("resize(hight=3)", "has no option 'hight'; did you mean 'height'?"),
         ("to_lab(x=1) | resize", "preprocessing step 'to_lab' has no option 'x' (options: none)"),
         ("resize(32)", "cannot read 'resize(32)'"),
         ("resize(size=__import__('os'))", "cannot read"),
         ("resize, to_lab", "cannot read"),
-        ("resize(size=0)", "resize: height is 0: expected pixels, 1 to 8192"),
-        ("resize(size=None)", "resize: height is None: expected pixels, 1 to 8192"),
-        ("resize(width=True)", "resize: width is True: expected pixels, 1 to 8192"),
-        ("pad_resize(value=300)", "pad_resize: value is 300: expected 0 to 255"),
+        ("resize(size=0)", "resize: height is 0"),
+        ("resize(size=None)", "resize: height is None"),
+        ("resize(width=True)", "resize: width is True"),
+        ("pad_resize(value=300)", "pad_resize: value is 300"),
         ("pad_resize(value=0.5)", "option 'value' is 0.5: expected a value like 0"),
         ("resize | normalize", "normalize: expected stats=... or mean=... and std=..."),
         ("resize | normalize(stats='image')", "expected one of imagenet, half, train"),
@@ -246,9 +247,9 @@ def test_short_forms_are_written_out():
         ("resize | normalize(mean=(1, 1, 1))", "normalize' needs the option 'std'"),
         ("resize | normalize(std=(1, 1, 1))", "normalize' needs the option 'mean'"),
         ("resize | normalize(stats='train', mean=(0, 0, 0))", "not both"),
-        ("resize | normalize(mean=(0, 0), std=(1, 1))", "mean is (0, 0): expected a number per"),
-        ("resize | normalize(mean=(0, 0, 0), std=(1, 1, 0))", "std is (1, 1, 0): expected a"),
-        ("resize | normalize(mean=0.5, std=0.5)", "mean is 0.5: expected a number per channel"),
+        ("resize | normalize(mean=(0, 0), std=(1, 1))", "mean is (0, 0)"),
+        ("resize | normalize(mean=(0, 0, 0), std=(1, 1, 0))", "std is (1, 1, 0)"),
+        ("resize | normalize(mean=0.5, std=0.5)", "mean is 0.5"),
         ("resize | normalize(mean=(1e999, 0, 0), std=(1, 1, 1))", "cannot read"),
     ],
 )
@@ -283,7 +284,10 @@ def test_statistics_are_those_of_all_pixels_that_normalize_meets(head):
     pixels = np.concatenate([image.reshape(-1, 3) for image in met]).astype(float)
     np.testing.assert_allclose(counted.steps[-1].options["mean"], pixels.mean(0), atol=1e-5)
     np.testing.assert_allclose(counted.steps[-1].options["std"], pixels.std(0), atol=1e-5)
-    assert (counted.mark, counted.steps[:-1]) == (spec.mark, spec.steps[:-1])
+    assert (counted.augmentation_point, counted.steps[:-1]) == (
+        spec.augmentation_point,
+        spec.steps[:-1],
+    )
     assert spec.needs_statistics
     assert preprocessing_from_json(counted.to_json()) == counted
 
@@ -313,7 +317,7 @@ def test_a_saved_spec_loads_as_the_same_function(text):
     np.testing.assert_array_equal(loaded(NOISE), spec(NOISE))
 
 
-def test_saved_specs_hold_every_constant_the_mark_and_their_digest():
+def test_saved_specs_hold_every_constant_the_augmentation_point_and_their_digest():
     content = saved()
     assert content["steps"] == [
         ["pad_resize", {"height": 48, "width": 48, "value": 9}],
@@ -321,14 +325,14 @@ def test_saved_specs_hold_every_constant_the_mark_and_their_digest():
         ["to_lab", {}],
         ["normalize", {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}],
     ]
-    assert content["mark"] == 1
+    assert content["augmentation_point"] == 1
     assert content["digest"] == digest(content)
     assert len(content["probe"]) == PROBE_SIZE == 16
     assert np.std(content["probe"]) > 0.1
 
 
 def edits():
-    """Every constant of a saved spec changed alone, its order and its mark."""
+    """Every constant of a saved spec changed alone, its order and its augmentation point."""
     for index, (name, options) in enumerate(saved()["steps"]):
         for key, value in options.items():
             for place in range(len(value)) if isinstance(value, list) else [None]:
@@ -342,7 +346,7 @@ def edits():
     content = saved()
     content["steps"] = [content["steps"][i] for i in (1, 0, 2, 3)]
     yield pytest.param(content, id="order")
-    yield pytest.param({**saved(), "mark": 2}, id="mark")
+    yield pytest.param({**saved(), "augmentation_point": 2}, id="augmentation point")
     content = saved()
     del content["steps"][2]
     yield pytest.param(content, id="removed")
@@ -351,7 +355,7 @@ def edits():
 @pytest.mark.parametrize("content", list(edits()))
 def test_any_edited_constant_changes_the_digest_and_is_refused(content):
     assert digest(content) != content["digest"]
-    with pytest.raises(UserError, match=r"was edited: its digest does not fit its steps$"):
+    with pytest.raises(UserError, match=r"was edited: its digest does not match its steps$"):
         preprocessing_from_json(content)
 
 
@@ -439,14 +443,14 @@ def test_hostile_steps_are_refused(steps):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("mark", None),
-        ("mark", "x"),
-        ("mark", []),
-        ("mark", -1),
-        ("mark", 5),
-        ("mark", 10**30),
-        ("mark", float("inf")),
-        ("mark", float("nan")),
+        ("augmentation_point", None),
+        ("augmentation_point", "x"),
+        ("augmentation_point", []),
+        ("augmentation_point", -1),
+        ("augmentation_point", 5),
+        ("augmentation_point", 10**30),
+        ("augmentation_point", float("inf")),
+        ("augmentation_point", float("nan")),
         ("probe", None),
         ("probe", "x"),
         ("probe", []),
@@ -464,12 +468,12 @@ def test_hostile_steps_are_refused(steps):
     ],
     ids=lambda value: str(value)[:20],
 )
-def test_hostile_marks_and_probes_are_refused(key, value):
+def test_hostile_points_and_probes_are_refused(key, value):
     with pytest.raises(UserError):
         preprocessing_from_json({**saved(), key: value})
 
 
-@pytest.mark.parametrize("key", ["steps", "mark", "digest", "probe"])
+@pytest.mark.parametrize("key", ["steps", "augmentation_point", "digest", "probe"])
 def test_a_missing_key_is_refused(key):
     content = saved()
     del content[key]
@@ -494,7 +498,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 STEP = st.lists(st.sampled_from(STEPS.names()) | JSON, min_size=2, max_size=2)
-CONTENT = st.fixed_dictionaries({"steps": st.lists(STEP | JSON, max_size=3) | JSON, "mark": JSON})
+CONTENT = st.fixed_dictionaries(
+    {"steps": st.lists(STEP | JSON, max_size=3) | JSON, "augmentation_point": JSON}
+)
 
 
 @given(CONTENT, JSON)
@@ -514,3 +520,23 @@ def test_a_chain_of_steps_has_a_limit():
     chain = " | ".join(["resize"] * 33)
     with pytest.raises(UserError, match="34 steps, expected at most 32"):
         parse_preprocessing(f"{chain} || normalize(stats='imagenet')", 32)
+
+
+def test_a_spec_that_would_take_too_long_is_refused_before_it_is_run(monkeypatch):
+    content = saved()
+    work = [["resize", {"height": 8192, "width": 8192}]] * 3
+    with pytest.raises(UserError, match="pixels together"):
+        preprocessing_from_json({**content, "steps": work})
+    assert parse("resize(size=8192) || normalize(stats='half')")
+    monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("was run"))
+    with pytest.raises(UserError, match="edited"):
+        preprocessing_from_json({**content, "digest": "0"})
+    with pytest.raises(UserError, match="1000000 steps"):
+        preprocessing_from_json({**content, "steps": [None] * 10**6})
+
+
+def test_digest_and_probe_are_computed_once(monkeypatch):
+    content = saved()
+    spec = preprocessing_from_json(content)
+    monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("was run again"))
+    assert spec.to_json() == content

