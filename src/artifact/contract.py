@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,22 +10,44 @@ import numpy as np
 from ..core.classes import NOTICE
 from ..core.errors import UserError
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
+from .decisions import DecisionRule, make_rule
 
 CONTRACT_KEY = "melanoma_contract"
-VERSION = 1
+VERSION = 2
 MAX_CONTRACT_BYTES = 10_000_000
 MAX_OUTPUTS = 100_000
+# the fields of the JSON and the type of each
+FIELDS = {
+    "version": (int,),
+    "notice": (str,),
+    "model": (str,),
+    "head": (str,),
+    "n_outputs": (int,),
+    "input": (dict,),
+    "classes": (list,),
+    "positive": (int,),
+    "groups": (list,),
+    "preprocessing": (dict,),
+    "reduction": (str,),
+    "own_head": (bool,),
+    "priors": (list,),
+    "temperature": (int, float),
+    "rule": (str,),
+    "rules": (dict,),
+    "provenance": (dict,),
+    "metrics": (dict,),
+}
 
 
 @dataclass(frozen=True)
 class Contract:
     """What the weights mean.
 
-    `preprocessing` is the spec with constants, digest and probe; `reduction` the rule from
-    logits to class probabilities, with `own_head` only for rows of unknown tone group (see
-    `by_own_head`); `priors` [groups of the head][classes] the shares of the training rows, which
-    some rules take (empty: equal ones); `threshold` decides for the positive class of a binary
-    model (probability >= threshold); `provenance` holds configuration, data and versions.
+    `head` is the head's call string; `reduction` names what makes class probabilities of logits,
+    with `own_head` only for rows of unknown tone group (see `by_own_head`); `priors` [groups of the
+    head][classes] are the shares of the training rows, which some reductions take (empty: equal
+    ones). Class probabilities p are calibrated to softmax(log p / `temperature`). `rule` decides;
+    `other_rules` were fitted beside it. `provenance` holds configuration, data and versions.
     """
 
     model: str
@@ -34,24 +56,25 @@ class Contract:
     positive: int
     groups: tuple[str, ...]
     reduction: str
-    preprocessing: dict[str, Any]
+    preprocessing: Preprocessing
+    rule: DecisionRule
+    head: str = "linear"
     own_head: bool = False
     priors: tuple[tuple[float, ...], ...] = ()
     temperature: float = 1.0
-    threshold: float = 0.5
+    other_rules: tuple[DecisionRule, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
-    version: int = VERSION
-    notice: str = NOTICE
 
     @property
     def num_groups(self) -> int:
         """Tone groups in the head's outputs: 1 for a head that ignores the group."""
         return max(1, self.n_outputs // len(self.classes))
 
-    def spec(self) -> Preprocessing:
-        """The preprocessing, after its digest and probe were checked."""
-        return preprocessing_from_json(self.preprocessing)
+    @property
+    def notice(self) -> str:
+        """What is said beside every result."""
+        return NOTICE
 
     def equal_or_given_priors(self) -> np.ndarray:
         """float64 [groups of the head, classes], summing to 1."""
@@ -78,112 +101,132 @@ class Contract:
         result[rows] = odds / odds.sum(axis=1, keepdims=True)
         return result
 
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Class indices [N] of probabilities [N, classes].
+    def decide(self, probabilities: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+        """Class indices [N] of probabilities [N, classes], by the active rule.
 
-        Of two classes the positive one at `threshold` or more; else the most probable.
+        `groups` int [N], -1 where unknown; without them none is known.
         """
-        if probabilities.shape[1] == 2:
-            positive = probabilities[:, self.positive] >= self.threshold
-            return np.where(positive, self.positive, 1 - self.positive)
-        return probabilities.argmax(axis=1)
+        return self.rule(probabilities, self.positive, groups)
 
     def to_json(self) -> dict[str, Any]:
         """JSON types that `contract_from_json` reads back."""
-        return json.loads(json.dumps({**asdict(self), "input": self._input()}))
-
-    def _input(self) -> dict[str, Any]:
-        height, width = self.spec().output_size
-        return {"name": "input", "shape": ["batch", 3, height, width], "type": "float32"}
+        height, width = self.preprocessing.output_size
+        content = {name: getattr(self, name, None) for name in FIELDS} | {
+            "version": VERSION,
+            "input": {"name": "input", "shape": ["batch", 3, height, width], "type": "float32"},
+            "preprocessing": self.preprocessing.to_json(),
+            "rule": self.rule.name,
+            "rules": {rule.name: rule.constants for rule in (self.rule, *self.other_rules)},
+        }
+        return json.loads(json.dumps(content))
 
 
 def contract_from_json(content: Any, source: str) -> Contract:
     """The contract that `to_json` wrote. Raises `UserError` where `content` is no such thing."""
     try:
-        if isinstance(content, str):
+        content = _read(content)
+        for problem in _problems(content):
+            raise UserError(f"invalid contract: field {problem}")
+        rules = {name: make_rule(name, constants) for name, constants in content["rules"].items()}
+        return Contract(
+            classes=tuple(content["classes"]),
+            groups=tuple(content["groups"]),
+            priors=tuple(map(tuple, content["priors"])),
+            preprocessing=preprocessing_from_json(content["preprocessing"]),
+            rule=rules.pop(content["rule"]),
+            other_rules=tuple(rules.values()),
+            **{name: content[name] for name in _AS_WRITTEN},
+        )
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+_AS_WRITTEN = ("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature")
+_AS_WRITTEN += ("provenance", "metrics")
+
+
+def _read(content: Any) -> dict[str, Any]:
+    """The mapping in a text or already read, of this version."""
+    if isinstance(content, str):
+        try:
             if len(content) > MAX_CONTRACT_BYTES:
                 raise ValueError("too long")
             content = json.loads(content)
-        values = {k: v for k, v in content.items() if k in Contract.__dataclass_fields__}
-        values |= {key: tuple(map(str, values[key])) for key in ("classes", "groups")}
-        values["priors"] = tuple(tuple(map(float, row)) for row in values.get("priors", ()))
-        contract = Contract(**values)
-    except (
-        TypeError,
-        ValueError,
-        AttributeError,
-        KeyError,
-        RecursionError,
-        OverflowError,
-    ) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
-        raise UserError(f"{source}: its contract is unreadable ({reason})") from None
-    _check(contract, source)
-    return contract
+        except (ValueError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
+            raise UserError(f"unreadable contract ({reason})") from None
+    if not isinstance(content, dict) or "version" not in content:
+        raise UserError("unreadable contract: expected fields and their version")
+    if content["version"] != VERSION or type(content["version"]) is not int:
+        raise UserError(
+            f"contract version {content['version']!r:.20}, expected {VERSION}: export it again, or "
+            "train it again, with this version of the software"
+        )
+    return content
 
 
-def _check(contract: Contract, source: str) -> None:
-    for problem in _problems(contract):
-        raise UserError(f"{source}: its contract does not hold together: {problem}")
+def _problems(content: dict[str, Any]) -> Iterator[str]:
+    """What is wrong, field by field; after the first one the others may make no sense."""
+    for name in [*FIELDS, *map(str, content)]:
+        if name not in FIELDS:
+            yield f"{name[:40]!r} is unknown"
+        elif type(content.get(name)) not in FIELDS[name]:
+            kinds = " or ".join(kind.__name__ for kind in FIELDS[name])
+            yield f"{name}: expected {kinds}, found {type(content.get(name)).__name__}"
+    n_classes, n_outputs = len(content["classes"]), content["n_outputs"]
+    for name, most in (("classes", 1000), ("groups", MAX_OUTPUTS)):
+        if len(content[name]) > most or not all(type(text) is str for text in content[name]):
+            yield f"{name}: expected at most {most} names"
+    if n_classes < 2:
+        yield "classes: expected two or more"
+    if not 0 <= content["positive"] < n_classes:
+        yield "positive: expected the index of a class"
+    if not 0 < n_outputs <= MAX_OUTPUTS or n_outputs % n_classes:
+        yield f"n_outputs: expected a multiple of the classes, up to {MAX_OUTPUTS}"
+    if content["reduction"] == "softmax" and n_outputs != n_classes:
+        yield "reduction: softmax takes as many outputs as classes"
+    if content["priors"] and not _are_priors(content["priors"], n_outputs // n_classes, n_classes):
+        yield "priors: expected shares by group and class that sum to 1"
+    # beyond these bounds probabilities would be all alike, or no numbers
+    if not 1e-3 <= content["temperature"] <= 1e3:
+        yield "temperature: expected 0.001 to 1000"
+    if content["rule"] not in content["rules"]:
+        yield "rule: expected one of rules"
+    for name, constants in content["rules"].items():
+        if not isinstance(constants, dict):
+            yield f"rules: expected constants of {name[:40]!r}"
+    if not _is_provenance(content["provenance"], n_classes):
+        yield "provenance: expected the configuration and counts of training rows"
 
 
-def _problems(contract: Contract) -> Iterator[str]:
-    """What does not hold together; after the first one the others may make no sense."""
-    n_classes, n_outputs = len(contract.classes), contract.n_outputs
-    if contract.version != VERSION:
-        yield f"version {contract.version} (this software reads {VERSION})"
-    if not 2 <= n_classes <= 1000:
-        yield "classes"
-    if type(contract.positive) is not int or not 0 <= contract.positive < n_classes:
-        yield "positive"
-    if type(n_outputs) is not int or not 0 < n_outputs <= MAX_OUTPUTS or n_outputs % n_classes:
-        yield "n_outputs"
-    if not isinstance(contract.model, str) or not isinstance(contract.reduction, str):
-        yield "model"
-    if contract.reduction == "softmax" and n_outputs != n_classes:
-        yield "reduction"
-    if type(contract.own_head) is not bool:
-        yield "own_head"
-    if contract.priors and not _are_priors(contract):
-        yield "priors"
-    # beyond these bounds logits divided by it would be all alike, or no numbers
-    if not _is_number(contract.temperature) or not 1e-3 <= contract.temperature <= 1e3:
-        yield "temperature"
-    if not _is_number(contract.threshold) or not 0 <= contract.threshold <= 1:
-        yield "threshold"
-    if not isinstance(contract.provenance, dict) or not _is_provenance(contract):
-        yield "provenance"
-
-
-def _is_provenance(contract: Contract) -> bool:
+def _is_provenance(content: dict[str, Any], n_classes: int) -> bool:
     """Whether its parts, where there are any, are settings and counts of training rows."""
-    content = contract.provenance
-    by_class = content.get("label_counts", [1] * len(contract.classes))
+    by_class = content.get("label_counts", [1] * n_classes)
     by_group = content.get("group_counts", [by_class])
     return (
         isinstance(content.get("config", {}), dict)
-        and _are_counts(by_class, contract)
+        and _are_counts(by_class, n_classes)
         and any(by_class)
         and isinstance(by_group, list)
         and 0 < len(by_group) <= MAX_OUTPUTS
-        and all(_are_counts(row, contract) for row in by_group)
+        and all(_are_counts(row, n_classes) for row in by_group)
     )
 
 
-def _are_counts(row: Any, contract: Contract) -> bool:
+def _are_counts(row: Any, n_classes: int) -> bool:
     """Numbers of rows of each class."""
-    if not isinstance(row, list) or len(row) != len(contract.classes):
+    if not isinstance(row, list) or len(row) != n_classes:
         return False
     return all(type(count) is int and 0 <= count < 2**40 for count in row)
 
 
-def _are_priors(contract: Contract) -> bool:
+def _are_priors(rows: list, n_groups: int, n_classes: int) -> bool:
     """Shares of the head's combinations of group and class that sum to 1."""
-    if [len(row) for row in contract.priors] != [len(contract.classes)] * contract.num_groups:
+    if not all(isinstance(row, list) for row in rows):
         return False
-    shares = [share for row in contract.priors for share in row]
-    return all(0 <= share <= 1 for share in shares) and abs(sum(shares) - 1) < 1e-6
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
+    if [len(row) for row in rows] != [n_classes] * n_groups:
+        return False
+    shares = [share for row in rows for share in row]
+    if not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
+        return False
+    return abs(sum(shares) - 1) < 1e-6

@@ -1,6 +1,5 @@
 """Export to one self-describing ONNX file, checked against the network that it came from."""
 
-import json
 import logging
 import warnings
 from pathlib import Path
@@ -12,8 +11,9 @@ import torch
 
 from ..core.errors import UserError
 from ..core.files import replacing
-from .contract import CONTRACT_KEY, Contract
+from .contract import Contract
 from .network import Network
+from .onnx_file import write_contract
 
 TOLERANCE = 1e-4
 MAX_BYTES = 1_900_000_000  # a protobuf message ends at 2 GiB
@@ -26,7 +26,7 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
     `probabilities`. The file is run on random images at two batch sizes and must give the
     network's probabilities within 1e-4, else `UserError` and no file.
     """
-    height, width = contract.spec().output_size
+    height, width = contract.preprocessing.output_size
     network = network.eval().cpu()
     n_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
     if n_bytes > MAX_BYTES:
@@ -40,7 +40,7 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            network,
+            Network(network.classifier, network.reduction, temperature=1.0),
             (images,),
             dynamo=True,
             verbose=False,
@@ -49,8 +49,7 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         )
     model = program.model_proto
-    entry = model.metadata_props.add()
-    entry.key, entry.value = CONTRACT_KEY, json.dumps(contract.to_json())
+    write_contract(model, contract)
     onnx.checker.check_model(model)
     data = model.SerializeToString()
     deviation = max(_deviation(network, data, images[:n]) for n in (1, 2))

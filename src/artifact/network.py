@@ -8,14 +8,17 @@ from torch import nn
 
 from ..core.errors import UserError
 from ..core.files import replacing
-from ..models.melanoma_classifier import MelanomaClassifier
-from ..models.weights import load_tensors
+from ..evaluation.calibration import LEAST_PROBABILITY
+from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import make_reduction
 from .contract import Contract, contract_from_json
 
 
 class Network(nn.Module):
-    """`network(images)` is (raw logits [N, n_outputs], probabilities [N, num_classes])."""
+    """`network(images)` is (raw logits [N, n_outputs], probabilities [N, num_classes]).
+
+    The probabilities p of the reduction are calibrated to softmax(log p / `temperature`).
+    """
 
     def __init__(self, classifier: MelanomaClassifier, reduction: nn.Module, temperature: float):
         super().__init__()
@@ -23,7 +26,11 @@ class Network(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.classifier(images)
-        return logits, self.reduction(logits / self.temperature)
+        probabilities = self.reduction(logits)
+        if self.temperature != 1:
+            logs = probabilities.double().clamp_min(LEAST_PROBABILITY).log()
+            probabilities = (logs / self.temperature).softmax(dim=1).to(probabilities.dtype)
+        return logits, probabilities
 
 
 def make_network(contract: Contract, classifier: MelanomaClassifier) -> Network:
@@ -40,9 +47,12 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
         torch.save(content, temporary)
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a checkpoint of this software. Raises `UserError` for any other file."""
-    content = load_tensors(path, "checkpoint")
+def load_checkpoint(path: str | Path, **options: Any) -> dict[str, Any]:
+    """The content of a checkpoint of this software. Raises `UserError` for any other file.
+
+    `options` are those of `torch.load`.
+    """
+    content = load_tensors(path, "checkpoint", **options)
     if not isinstance(content, dict) or not {"contract", "model_state_dict"} <= content.keys():
         raise UserError(
             f"{path}: no contract in it; expected a checkpoint that melanoma_train.py wrote "
@@ -52,8 +62,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def load_contract(path: str | Path) -> Contract:
-    """The contract in a checkpoint file."""
-    return contract_from_json(load_checkpoint(path)["contract"], str(path))
+    """The contract in a checkpoint file, of which the weights are not read."""
+    return contract_from_json(load_checkpoint(path, mmap=True)["contract"], str(path))
 
 
 def load_network(path: str | Path) -> tuple[Network, Contract]:
@@ -64,13 +74,18 @@ def load_network(path: str | Path) -> tuple[Network, Contract]:
 def network_from(content: dict[str, Any], source: str) -> tuple[Network, Contract]:
     """(network in evaluation mode on the CPU, its contract) from a checkpoint's content."""
     contract = contract_from_json(content["contract"], source)
-    size = contract.spec().output_size
-    classifier = MelanomaClassifier(contract.model, contract.n_outputs, size)
+    return with_weights(contract, content["model_state_dict"], source), contract
+
+
+def with_weights(contract: Contract, weights: dict[str, torch.Tensor], source: str) -> Network:
+    """The network that a contract describes with its weights, in evaluation mode on the CPU."""
+    size = contract.preprocessing.output_size
     try:
-        classifier.load_state_dict(content["model_state_dict"])
+        classifier = MelanomaClassifier(contract.model, contract.n_outputs, size, contract.head)
+        classifier.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
             f"{source}: its weights do not fit its model {contract.model} ({reason})"
         ) from None
-    return make_network(contract, classifier).eval(), contract
+    return make_network(contract, classifier).eval()

@@ -86,6 +86,7 @@ class Model:
     """Model"""
 
     model: str = flag("convnext_tiny", "backbone: a name of docs/MODELS.md or any timm model")
+    head: str = flag("linear", "classification head, a call string")
     pretrained: bool = flag(True, "start from published weights, fetched by timm or torchvision")
     in_22k: bool = flag(False, "take the ImageNet-22k weights of that backbone")
     weights: str = flag("", "start from this file (a state dict) instead of published weights")

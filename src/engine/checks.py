@@ -13,6 +13,7 @@ from ..datasets.sampler import SAMPLERS
 from ..datasets.table import Table
 from ..evaluation.metrics import MONITORED
 from ..models.backbones import check_name
+from ..models.heads import HEADS
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import parse_preprocessing
@@ -38,6 +39,7 @@ def check_settings(cfg: Config) -> None:
     copy_names(cfg.data.malignant_copies)
     SAMPLERS.resolve(cfg.data.sampler)
     check_name(cfg.model.model)
+    HEADS.resolve(cfg.model.head)
     counts = {"label_counts": torch.ones(2), "joint_counts": torch.ones(1, 2), "positive": 1}
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)

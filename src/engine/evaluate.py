@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import torch
 
 from ..artifact.contract import Contract
 from ..artifact.network import Network, load_checkpoint, network_from
-from ..core.config import Config
+from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..datasets.load import load_table, table_hash
@@ -29,8 +29,8 @@ from .precision import pick_device
 
 log = logging.getLogger(__name__)
 # settings that say what a model is and which rows it has not seen: judging it cannot change them
-OF_THE_MODEL = ("model", "preprocess", "input_size", "valid_size", "test_size", "split_seed")
-OF_THE_MODEL += ("kfold", "fold", "train_on_all")
+OF_THE_MODEL = ("model", "head", "preprocess", "input_size", "valid_size", "test_size")
+OF_THE_MODEL += ("split_seed", "kfold", "fold", "train_on_all")
 
 
 class Judge:
@@ -62,7 +62,7 @@ class Judge:
             labels=rows.labels,
             groups=rows.group_indices,
             probabilities=probabilities,
-            decisions=self.contract.decide(probabilities),
+            decisions=self.contract.decide(probabilities, rows.group_indices),
             classes=self.contract.classes,
             positive=self.contract.positive,
             group_names=self.contract.groups,
@@ -73,7 +73,7 @@ class Judge:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
         loader = eval_loader(
             rows,
-            self.contract.spec(),
+            self.contract.preprocessing,
             self.cfg.run.eval_batch_size,
             self.cfg.data.num_workers,
             pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
@@ -137,7 +137,12 @@ def trained_settings(contract: Contract) -> dict:
     return settings
 
 
-def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, str]:
+def rows_to_judge(
+    cfg: Config,
+    contract: Contract,
+    source: str,
+    load: Callable[[Data], Table] = load_table,
+) -> tuple[Table, str]:
     """(table, split) to judge a model on: its test rows, else the validation rows.
 
     Raises `UserError` for other classes than the model's, for settings that contradict it, and
@@ -152,11 +157,11 @@ def rows_to_judge(cfg: Config, contract: Contract, source: str) -> tuple[Table, 
             )
     if cfg.learning.objective != trained.get("objective", cfg.learning.objective):
         objective_of(cfg, contract, source)
-    table = load_table(cfg.data)
+    table = load(cfg.data)
     if table.classes != contract.classes:
         raise UserError(
-            f"{source} knows the classes {', '.join(contract.classes)}: "
-            f"the data have {', '.join(table.classes)}"
+            f"{source}: the model's classes ({', '.join(contract.classes)}) do not match the "
+            f"data's ({', '.join(table.classes)})"
         )
     if table_hash(table) != contract.provenance.get("table"):
         if table.is_split_drawn and not cfg.data.allow_leakage:
@@ -207,7 +212,6 @@ def judge_of_checkpoint(cfg: Config) -> Iterator[tuple[Judge, Network, str]]:
             processes.from_main(lambda: load_checkpoint(source)), source
         )
         table, split = processes.from_main(lambda: rows_to_judge(cfg, contract, source))
-        processes.from_main(lambda: objective_of(cfg, contract, source) and None)
         objective = objective_of(cfg, contract, source)
         judge = Judge(cfg, table, contract, objective, device, processes)
         yield judge, network.to(device, memory_format=torch.channels_last), split

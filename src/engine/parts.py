@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from ..artifact.contract import Contract
+from ..artifact.decisions import usual_rule
 from ..artifact.network import Network, make_network
 from ..core.config import Config
 from ..datasets.augment import Augmentation
@@ -20,8 +21,7 @@ from ..datasets.loaders import train_loader
 from ..datasets.sampler import SAMPLERS, EpochBatches
 from ..datasets.table import SPLITS, Table
 from ..models.backbones import create_backbone
-from ..models.melanoma_classifier import MelanomaClassifier
-from ..models.weights import load_tensors
+from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import Objective
 from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -154,7 +154,9 @@ def fetch_weights(cfg: Config) -> None:
     model, learning = cfg.model, cfg.learning
     if model.freeze or learning.layer_decay != 1:
         with torch.device("meta"):
-            layers = MelanomaClassifier(model.model, 2, cfg.data.input_size, freeze=model.freeze)
+            layers = MelanomaClassifier(
+                model.model, 2, cfg.data.input_size, model.head, freeze=model.freeze
+            )
         make_optimizer(learning.opt, layers, learning.lr, 0.0, learning.layer_decay)
     if model.weights:
         load_tensors(model.weights, "state dict")
@@ -173,6 +175,7 @@ def make_classifier(
         model.model,
         n_outputs,
         input_size=size,
+        head=model.head,
         pretrained=model.pretrained and not model.weights and processes.is_main,
         in_22k=model.in_22k,
         freeze=model.freeze,
@@ -193,6 +196,7 @@ def make_contract(
     priors = counts.by_group if is_wide else counts.by_class[None]
     return Contract(
         model=cfg.model.model,
+        head=cfg.model.head,
         n_outputs=objective.n_outputs,
         classes=table.classes,
         positive=table.positive,
@@ -200,7 +204,8 @@ def make_contract(
         reduction=objective.reduction,
         own_head=objective.own_head,
         priors=tuple(map(tuple, (priors / priors.sum()).tolist())),
-        preprocessing=spec.to_json(),
+        preprocessing=spec,
+        rule=usual_rule(len(table.classes)),
         provenance={
             "config": cfg.flat(),
             "table": table_hash(table),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ..core.errors import UserError, nearest
 from ..core.options import flag
 from ..evaluation.evaluation import Fits
-from ..inference.combine import VOTES
+from ..inference.ensemble import VOTES
 
 LIMITS = {"n_draws": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
 

@@ -19,13 +19,13 @@ from ..evaluation.groupings import Grouping, tone_groups
 from ..evaluation.predictions import Predictions
 from ..evaluation.sample import Settings
 from ..evaluation.subject import Subject
-from ..inference.combine import vote
-from ..inference.evaluate import predict_table
+from ..inference.ensemble import vote
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import image_stem
 from .flags import Judging
 from .image_metadata import known_images, require_apart, require_units_apart
 from .metadata import Metadata, read_metadata
+from .onnx_models import model_files, predict_splits, tables_read_once
 from .predictions_csv import CsvColumns, read_predictions
 
 SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
@@ -139,18 +139,15 @@ class Inputs:
 
     def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
-        members = []
-        for predictor in predictors:
-            cfg = self.config(predictor.contract)
-            require_cpu(cfg)
-            table, split = rows_to_judge(cfg, predictor.contract, path)
-            members.append(
-                {
-                    name: predict_table(predictor, table.split(name), cfg.learning.batch_size)
-                    for name in self._splits(split, table)
-                }
-            )
         contracts = [predictor.contract for predictor in predictors]
+        load, tables, splits = tables_read_once(), [], []
+        for contract in contracts:
+            cfg = self.config(contract)
+            require_cpu(cfg)
+            table, split = rows_to_judge(cfg, contract, path, load)
+            tables.append(table)
+            splits.append(self._splits(split, table))
+        members = predict_splits(predictors, tables, splits, cfg.learning.batch_size)
         found = vote(members, contracts, self.judging.voting, path)
         kind = "ONNX model" if len(members) == 1 else "ensemble"
         return self._of_table(kind, path, split, table, found, contracts, cfg)
@@ -241,16 +238,6 @@ def kind_of(path: str) -> str:
 def name_of(path: str) -> str:
     """The name of a file, with bytes that are no letters as `?`."""
     return Path(path).name.encode("utf-8", "replace").decode("utf-8")
-
-
-def model_files(path: Path) -> list[Path]:
-    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(path.glob("*.onnx"))
-    if not found:
-        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
-    return found
 
 
 def require_cpu(cfg: Config) -> None:

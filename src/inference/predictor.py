@@ -1,7 +1,7 @@
 """Predicting images with an ONNX model by its contract; needs no torch."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +11,11 @@ import onnxruntime
 from tqdm import tqdm
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
+from ..artifact.decisions import usual_rule
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
 from ..preprocess.image import ImageError, read_image
-from ..preprocess.spec import parse_preprocessing
+from ..preprocess.spec import Preprocessing, parse_preprocessing
 
 MAX_MODEL_BYTES = 4_000_000_000
 
@@ -54,13 +55,12 @@ class OnnxPredictor:
             self.contract = _describe(self._session, path, image_size, classes or BINARY_CLASSES)
         else:
             self.contract = contract_from_json(written, str(path))
-        self._spec = self.contract.spec()
-        if image_size and image_size != self._spec.output_size:
+        size = self.contract.preprocessing.output_size
+        if image_size and image_size != size:
             raise UserError(
-                f"{path} was made for images of {self._spec.output_size} (height, width): it "
+                f"{path} was made for images of {size} (height, width): it "
                 f"says so itself, leave out --image_height and --image_width ({image_size})"
             )
-
         if classes and classes != self.contract.classes:
             raise UserError(
                 f"{path} knows the classes {', '.join(self.contract.classes)}: leave out --classes"
@@ -68,38 +68,10 @@ class OnnxPredictor:
 
     def predict(self, paths: Iterable[Path], batch_size: int = 32) -> Iterator[Prediction]:
         """One `Prediction` for each path, in order; a bad image does not stop the others."""
-        paths = list(paths)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # at most one batch ahead of the model: memory stays small for any folder
-            starts = range(0, len(paths), batch_size)
-            batches = (paths[start : start + batch_size] for start in starts)
-            pending = None
-            for batch in tqdm(batches, "predicting", len(starts), disable=None, leave=False):
-                loading = [(path, pool.submit(self._load, path)) for path in batch]
-                if pending:
-                    yield from self._run(pending)
-                pending = loading
-            if pending:
-                yield from self._run(pending)
+        for (prediction,) in predict_together([self], paths, batch_size):
+            yield prediction
 
-    def _load(self, path: Path) -> np.ndarray | str:
-        try:
-            return self._spec(read_image(path))
-        except ImageError as error:
-            return str(error)
-
-    def _run(self, loading: list) -> Iterator[Prediction]:
-        loaded = [(path, future.result()) for path, future in loading]
-        inputs = [image for _, image in loaded if isinstance(image, np.ndarray)]
-        rows = zip(*self._outputs(np.stack(inputs)), strict=True) if inputs else iter(())
-        for path, image in loaded:
-            if isinstance(image, str):
-                yield Prediction(path, reason=image)
-            else:
-                logits, probabilities = next(rows)
-                yield Prediction(path, probabilities, logits)
-
-    def _outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(logits [N, n_outputs], probabilities [N, classes]) of a batch."""
         name = self._session.get_inputs()[0].name
         outputs = None if self._is_foreign else ["output", "probabilities"]
@@ -116,6 +88,59 @@ class OnnxPredictor:
                 f"{probabilities.shape}: expected {shapes[0]} and {shapes[1]} by its contract"
             )
         return logits, probabilities
+
+
+def predict_together(
+    predictors: Sequence[OnnxPredictor], paths: Iterable[Path], batch_size: int = 32
+) -> Iterator[list[Prediction]]:
+    """A `Prediction` of each model for each path, in order; each image is read once.
+
+    Models with the same preprocessing share its result.
+    """
+    paths = list(paths)
+    specs = {p.contract.preprocessing.digest: p.contract.preprocessing for p in predictors}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # at most one batch ahead of the models: memory stays small for any folder
+        starts = range(0, len(paths), batch_size)
+        batches = (paths[start : start + batch_size] for start in starts)
+        pending = None
+        for batch in tqdm(batches, "predicting", len(starts), disable=None, leave=False):
+            loading = [(path, pool.submit(_load, path, specs)) for path in batch]
+            if pending:
+                yield from _run(predictors, pending)
+            pending = loading
+        if pending:
+            yield from _run(predictors, pending)
+
+
+def _load(path: Path, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
+    """The image as each of `specs` makes it, or why it cannot be read."""
+    try:
+        image = read_image(path)
+        return {digest: spec(image) for digest, spec in specs.items()}
+    except ImageError as error:
+        return str(error)
+
+
+def _run(predictors: Sequence[OnnxPredictor], loading: list) -> Iterator[list[Prediction]]:
+    loaded = [(path, future.result()) for path, future in loading]
+    good = [images for _, images in loaded if not isinstance(images, str)]
+    rows = []
+    for predictor in predictors if good else ():
+        digest = predictor.contract.preprocessing.digest
+        inputs = np.stack([images[digest] for images in good])
+        rows.append(zip(*predictor.outputs(inputs), strict=True))
+    for path, images in loaded:
+        if isinstance(images, str):
+            yield [Prediction(path, reason=images)] * len(predictors)
+        else:
+            yield [_prediction(path, *next(of_model)) for of_model in rows]
+
+
+def _prediction(path: Path, logits: np.ndarray, probabilities: np.ndarray) -> Prediction:
+    if not np.isfinite(probabilities).all():
+        return Prediction(path, reason="the model gives no numbers for it")
+    return Prediction(path, probabilities, logits)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -164,5 +189,6 @@ def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Cont
         positive=positive_index(classes),
         groups=(),
         reduction="softmax",
-        preprocessing=parse_preprocessing(text, size[0]).to_json(),
+        preprocessing=parse_preprocessing(text, size[0]),
+        rule=usual_rule(len(classes)),
     )

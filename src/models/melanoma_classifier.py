@@ -1,11 +1,14 @@
-"""The classifier: a backbone and a linear head of the width that the objective asks for."""
+"""The classifier: a backbone and a head of the width that the objective asks for, and its file."""
+
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..core.errors import UserError
 from .backbones import create_backbone
-from .weights import load_tensors
+from .heads import HEADS
 
 _NESTED_KEYS = ("model_state_dict", "state_dict", "model")
 _PREFIXES = ("module.", "backbone.")
@@ -27,6 +30,7 @@ class MelanomaClassifier(nn.Module):
         model_name: str,
         n_outputs: int,
         input_size: int | tuple[int, int] = 224,
+        head: str = "linear",
         pretrained: bool = False,
         in_22k: bool = False,
         freeze_model: bool = False,
@@ -39,9 +43,7 @@ class MelanomaClassifier(nn.Module):
             model_name, input_size, pretrained, in_22k, drop_path
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, n_outputs)
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.head = HEADS.build(head, width=width, n_outputs=n_outputs)
         if freeze:
             _freeze(self.backbone, freeze)
         if freeze_model:
@@ -82,6 +84,21 @@ class MelanomaClassifier(nn.Module):
             + _some("of another shape", unlike)
             + _some("left out", [k for k in given if k not in wanted])
         )
+
+
+def load_tensors(path: str | Path, what: str, **options: Any) -> Any:
+    """The content of a torch file, on the CPU; nothing in it is executed.
+
+    `options` are those of `torch.load`. Raises `UserError` that calls the file no `what` for any
+    other.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such {what}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, **options)
+    except Exception as error:  # pickle, zip and torch each raise their own kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not a {what}, or a truncated one ({reason[:120]})") from None
 
 
 def read_state_dict(path: str) -> dict[str, torch.Tensor]:

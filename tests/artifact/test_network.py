@@ -6,8 +6,16 @@ import pytest
 import torch
 
 import src.artifact.network as network_module
-from src.artifact.network import load_checkpoint, load_network, make_network, save_checkpoint
+from src.artifact.network import (
+    load_checkpoint,
+    load_contract,
+    load_network,
+    make_network,
+    save_checkpoint,
+)
 from src.core.errors import UserError
+from src.evaluation.calibration import scaled
+from src.models.melanoma_classifier import load_tensors
 from tests.artifact.test_contract import make_contract
 
 
@@ -86,40 +94,52 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
 
 
-def test_temperature_divides_the_logits_before_the_reduction(tiny_run):
+def test_a_contract_is_read_without_the_weights(tiny_run, monkeypatch):
+    expected = load_network(tiny_run / "best_checkpoint.pth")[1]
+    read = []
+    monkeypatch.setattr(
+        network_module, "load_tensors", lambda *a, **o: read.append(o) or load_tensors(*a, **o)
+    )
+    assert load_contract(tiny_run / "best_checkpoint.pth") == expected
+    assert read == [{"mmap": True}]
+
+
+def test_temperature_scales_the_class_probabilities_as_the_evaluator_does(tiny_run):
     network, _ = load_network(tiny_run / "best_checkpoint.pth")
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        logits, _ = network(images)
+        logits, at_1 = network(images)
         network.temperature = 2.0
         same_logits, probabilities = network(images)
     assert torch.equal(logits, same_logits)
     assert torch.allclose(probabilities, (logits / 2.0).softmax(1))
+    torch.testing.assert_close(probabilities, torch.from_numpy(scaled(at_1.numpy(), 2.0)).float())
 
 
 @pytest.mark.parametrize("priors", [((0.5, 0.25), (0.0, 0.25)), ()], ids=["counted", "none"])
 def test_the_rule_takes_the_priors_of_the_contract(priors):
-    """Divided by the priors, summed over groups: by hand, at temperature 2."""
+    """Divided by the priors, summed over groups, then at temperature 2: by hand."""
     contract = make_contract(
         n_outputs=4, reduction="shifted_sum_over_groups", priors=priors, temperature=2.0
     )
     logits = torch.tensor([[0.0, 1.0, 8.0, 2.0]])
     _, found = make_network(contract, torch.nn.Identity())(logits)
-    odds = (logits[0] / 2).exp()
+    odds = logits[0].exp()
     if priors:
         odds = odds * torch.tensor([1 / 0.5, 1 / 0.25, 0.0, 1 / 0.25])
-    wanted = torch.stack([odds[0] + odds[2], odds[1] + odds[3]]) / odds.sum()
-    torch.testing.assert_close(found[0], wanted)
+    wanted = torch.stack([odds[0] + odds[2], odds[1] + odds[3]]).sqrt()
+    torch.testing.assert_close(found[0], wanted / wanted.sum())
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"reduction": "maximum"}, "unknown reduction 'maximum'"),
-        ({"priors": [[1.0, 0.0], [0.0, 0.0]]}, "does not hold together: priors"),
+        ({"priors": [[1.0, 0.0], [0.0, 0.0]]}, "invalid contract: field priors"),
         ({"n_outputs": 4, "reduction": "x", "priors": []}, "do not fit its model test_resnet"),
-        ({"n_outputs": 10**12}, "does not hold together: n_outputs"),
-        ({"provenance": {"group_counts": "many"}}, "does not hold together: provenance"),
+        ({"head": "linnear"}, "no head is called 'linnear'; did you mean 'linear'"),
+        ({"n_outputs": 10**12}, "invalid contract: field n_outputs"),
+        ({"provenance": {"group_counts": "many"}}, "invalid contract: field provenance"),
     ],
     ids=str,
 )

@@ -8,13 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from src.artifact.contract import Contract
+from src.artifact.decisions import usual_rule
 from tests.artifact.test_contract import make_contract
 
 CLASSES = ("a", "b", "c")
 
 
 def own_head_contract(num_groups: int, **changes) -> Contract:
-    settings = {"classes": CLASSES, "n_outputs": 3 * num_groups, "reduction": "mean_over_groups"}
+    settings = {
+        "classes": CLASSES,
+        "rule": usual_rule(3),
+        "n_outputs": 3 * num_groups,
+        "reduction": "mean_over_groups",
+    }
     return make_contract(**{**settings, "own_head": True, **changes})
 
 

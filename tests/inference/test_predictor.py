@@ -134,7 +134,7 @@ def test_a_foreign_model_is_described_by_flags(tmp_path, demo):
     image = list_images(demo / "isic2020" / "test" / "malignant")[0]
     predictor = OnnxPredictor(foreign_model(tmp_path / "x.onnx"), (8, 8))
     (prediction,) = predictor.predict([image])
-    means = predictor.contract.spec()(read_image(image)).mean((1, 2))
+    means = predictor.contract.preprocessing(read_image(image)).mean((1, 2))
     odds = np.exp(means[:2])
     np.testing.assert_allclose(prediction.probabilities, odds / odds.sum(), atol=1e-5)
 

@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 
 from src.artifact.contract import Contract
+from src.artifact.decisions import make_rule, usual_rule
 from src.core.errors import UserError
 from src.evaluation.predictions import Predictions
-from src.inference.combine import VOTES, vote
+from src.inference.ensemble import VOTES, vote
+from src.preprocess.spec import parse_preprocessing
 
 BINARY, SEVEN = ("benign", "malignant"), tuple("abcdefg")
 
 
 def contract(classes=BINARY, positive=1, threshold=0.5) -> Contract:
+    rule = make_rule("threshold", {"value": threshold}) if len(classes) == 2 else usual_rule(7)
     return Contract(
         model="m",
         n_outputs=len(classes),
@@ -21,8 +24,8 @@ def contract(classes=BINARY, positive=1, threshold=0.5) -> Contract:
         positive=positive,
         groups=("Light",),
         reduction="softmax",
-        preprocessing={},
-        threshold=threshold,
+        preprocessing=parse_preprocessing("resize", 8),
+        rule=rule,
     )
 
 
@@ -146,13 +149,20 @@ def test_all_splits_are_voted_on():
 def test_models_that_do_not_belong_together_are_refused():
     first, here = {"test": member([[0.9, 0.1]])}, contract()
     for other, of, expected in (
-        (member([[0.9, 0.1]], names=["x.jpg"]), here, "other rows"),
-        (member([[0.9, 0.1]] * 2), here, "other rows"),
+        (member([[0.9, 0.1]], names=["x.jpg"]), here, "same images"),
+        (member([[0.9, 0.1]] * 2), here, "same images"),
         (member([np.ones(7) / 7], contract(SEVEN, 4)), contract(SEVEN, 4), "different classes"),
         (member([[0.9, 0.1]], contract(positive=0)), contract(positive=0), "different classes"),
     ):
         with pytest.raises(UserError, match=f"folder: its models .*{expected}"):
             vote([first, {"test": other}], [here, of], "soft", "folder")
     for splits in ({"valid": first["test"]}, {**first, "valid": first["test"]}):
-        with pytest.raises(UserError, match="other rows"):
+        with pytest.raises(UserError, match="same images"):
             vote([first, splits], [here, here], "soft", "folder")
+
+
+def test_rules_of_different_kinds_cannot_vote():
+    rows = {"test": member([[0.9, 0.1]])}
+    by_argmax = replace(contract(), rule=make_rule("argmax", {}))
+    with pytest.raises(UserError, match=r"folder: .*argmax, threshold"):
+        vote([rows, rows], [contract(), by_argmax], "soft", "folder")
