@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train on what this machine has: ./train.sh --config configs/demo.yaml
-# One process on a CPU or one GPU; one for each GPU of those that CUDA_VISIBLE_DEVICES leaves.
-# NPROC=2 ./train.sh ... says how many, on a CPU too.
+# Train on all GPUs of this machine, or its CPU: ./train.sh --config configs/demo.yaml
+# One process on a CPU or a single GPU, else one per GPU that CUDA_VISIBLE_DEVICES exposes.
+# NPROC=2 ./train.sh ... sets the number, also on a CPU.
 set -euo pipefail
 python=${PYTHON:-python}
 program=$(dirname "$0")/melanoma_train.py
@@ -13,5 +13,5 @@ case $processes in
     ;;
 1) exec "$python" "$program" "$@" ;;
 esac
-# -- since torchrun would take --monitor and others for a start of its own flags
+# without --, torchrun takes --monitor and others for abbreviations of its own flags
 exec "$python" -m torch.distributed.run --standalone --nproc-per-node="$processes" -- "$program" "$@"
