@@ -21,7 +21,7 @@ from src.core.flags import (
     resolve,
     to_yaml,
 )
-from src.core.legacy_flags import SEED_FLAGS
+from src.core.legacy_flags import LEGACY_FLAGS
 from src.core.options import parse_flags
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
@@ -69,8 +69,8 @@ def refusal(argv):
 
 def test_the_list_of_flags_is_frozen():
     assert sorted(DEFAULTS) == CANONICAL_FLAGS.split()
-    assert sorted(SEED_FLAGS) == EARLIER_FLAGS.split()
-    options = {o for action in make_parser()._actions for o in action.option_strings}
+    assert sorted(LEGACY_FLAGS) == EARLIER_FLAGS.split()
+    options = {o for action in make_parser("")._actions for o in action.option_strings}
     named = {o for o in options if not o.startswith("--no_")}
     other = {"-h", "--help", "--version", "--config", "--print_config"}
     assert named == {f"--{name}" for name in ANNOTATIONS} | other
@@ -92,7 +92,7 @@ def test_help_shows_every_flag_with_its_text_and_default(capsys):
             empty = field.default in (None, "", ())
             default = str(field.default).lower() if field.type is bool else field.default
             assert (text if empty else f"{text} (default: {default})") in shown
-    for name, seed in SEED_FLAGS.items():
+    for name, seed in LEGACY_FLAGS.items():
         assert f"--{name} " in shown
         assert seed.help in shown
 
@@ -344,7 +344,7 @@ def test_every_objective_can_be_named_on_the_command_line(name):
 
 def test_flags_are_read_from_the_command_line_of_the_process(monkeypatch):
     monkeypatch.setattr("sys.argv", ["melanoma_train.py", "--batch-size", "3"])
-    assert parse_flags(make_parser(), None) == {"batch_size": "3"}
+    assert parse_flags(make_parser(""), None) == {"batch_size": "3"}
 
 
 def printed(argv):
@@ -382,7 +382,7 @@ def test_chains_printed_load_back_and_take_no_second_prefix(write, argv):
     assert load_config(["--config", path]) == cfg
     assert printed(["--config", path]) == text
     for name in ("skin_former", "segment_out_skin"):
-        field = SEED_FLAGS[name].field
+        field = LEGACY_FLAGS[name].field
         if cfg.flat()[field].startswith(name):
             assert load_config(["--config", path, f"--{name}"]) == cfg
             without = load_config(["--config", path, f"--no_{name}"])
