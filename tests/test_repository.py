@@ -58,7 +58,7 @@ def parse(words: list[str]) -> None:
     program, argv = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
     name = program.removesuffix(".py").replace("/", ".")
     module = importlib.import_module(name if "." in name else f"src.scripts.{name}")
-    module.parse(argv)
+    (getattr(module, "parse", None) or module.parse_args)(argv)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])

@@ -15,20 +15,13 @@ def parse(argv: list[str] | None) -> list[Any]:
 
 def main(argv: list[str] | None) -> None:
     (given,) = parse(argv)
-    cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
-    checkpoint = cfg.run.checkpoint
-    if cfg.run.test:
-        if not checkpoint:
-            raise UserError("--test: expected the checkpoint to evaluate, --checkpoint FILE")
-        expect_file(Path(checkpoint), "--checkpoint")
-
-        from ..artifact.network import load_contract
-        from ..engine.evaluate import test, trained_settings
-
-        # settings that are not given are those that the model was trained with
-        test(resolve(given, trained_settings(load_contract(checkpoint))))
+    run = resolve({name: value for name, value in given.items() if name != "print_config"}).run
+    if run.test and run.checkpoint:
+        evaluate(given, run.checkpoint)
         return
     cfg = resolve(given)
+    if run.test:
+        raise UserError("--test: expected the checkpoint to evaluate, --checkpoint FILE")
     check_training_paths(cfg)
 
     from ..engine.folds import train_folds
@@ -38,6 +31,16 @@ def main(argv: list[str] | None) -> None:
         train_folds(cfg)
     else:
         train(cfg)
+
+
+def evaluate(given: dict[str, Any], checkpoint: str) -> None:
+    """Evaluate a checkpoint; settings that are not given are those that it was trained with."""
+    expect_file(Path(checkpoint), "--checkpoint")
+
+    from ..artifact.network import load_contract
+    from ..engine.evaluate import test, trained_settings
+
+    test(resolve(given, trained_settings(load_contract(checkpoint))))
 
 
 def run() -> None:
