@@ -145,7 +145,7 @@ class Inputs:
             table, split = rows_to_judge(cfg, contract, path, load)
             tables.append(table)
             splits.append(self._splits(split, table))
-        members = predict_splits(predictors, tables, splits, cfg.learning.batch_size)
+        members = predict_splits(predictors, tables, splits, cfg.run.eval_batch_size)
         found = vote(members, contracts, self.judging.voting, path)
         kind = "ONNX model" if len(members) == 1 else "ensemble"
         return self._of_table(kind, path, split, table, found, contracts, cfg)

@@ -30,8 +30,8 @@ from src.objectives.catalog import OBJECTIVES
 CANONICAL_FLAGS = """
     allow_leakage amp_dtype augment batch_size checkpoint class_weights clip_grad compile cutmix
     cutmix_minmax data_path dataset deterministic device dist_timeout drop_path dropout
-    early_stopping epochs eval_batch_size fast_mode fold freeze freeze_model in_22k input_size
-    keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies
+    early_stopping epochs eval_batch_size fast_mode fold freeze freeze_model head in_22k
+    input_size keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies
     max_bad_images mixup mixup_prob mixup_switch_prob model model_ema model_ema_decay
     model_ema_force_cpu monitor num_classes num_groups num_workers objective opt output_dir
     pin_mem preprocess pretrained resume run_name sampler save_ckpt save_ckpt_freq save_ckpt_steps
@@ -313,12 +313,18 @@ def test_bad_flags_are_refused_in_one_line(flags, expected):
         (["--preprocess", "resiz"], "no preprocessing step is called 'resiz'; did you mean"),
         (["--segment_out_skin", "--preprocess", "flips"], "no preprocessing step is called 'fl"),
         (["--preprocess", "segment_out_skn | resize"], "did you mean 'segment_out_skin'?"),
-        (["--preprocess", "segment_out_skin(value=256) | resize"], "value is 256: expected 0 to"),
+        (
+            ["--preprocess", "segment_out_skin(value=256) | resize"],
+            "value is 256: expected a whole",
+        ),
         (["--segment_out_skin", "--preprocess", "|| to_lab"], "a step that fixes the size"),
-        (["--preprocess", "resize | to_lab | segment_out_skin"], "segment_out_skin stands before"),
+        (
+            ["--preprocess", "resize | to_lab | segment_out_skin"],
+            "expected segment_out_skin before",
+        ),
         (
             ["--preprocess", "resize || normalize(stats='half') | remove_hair"],
-            "remove_hair stands before to_lab and normalize",
+            "expected remove_hair before normalize",
         ),
         (["--focal_loss", "--smoothing", "0.1"], "objective 'focal' has no option 'smoothing'"),
         (["--undersample_benign_ratio", "2"], "sampler 'random' has no option 'ratio'"),

@@ -18,7 +18,8 @@ from src.engine.evaluate import trained_settings
 from src.scripts import find_duplicates, melanoma_eval, run_with_submitit
 from src.sweeps.search_space import read_space
 
-SAMPLES = {"amp_dtype": "float16", "cutmix_minmax": (0.2, 0.8), "kfold": 4, "fold": 1}
+SAMPLES = {"amp_dtype": "float16", "cutmix_minmax": (0.2, 0.8), "num_classes": 3}
+SAMPLES |= {"kfold": 4, "fold": 1}
 
 
 def other(name, value):
@@ -27,9 +28,11 @@ def other(name, value):
         return SAMPLES[name]
     if isinstance(value, bool):
         return not value
-    if isinstance(value, int | float):
-        return value / 2 if isinstance(value, float) and value else value + 1
-    return 0.5 if value is None else f"{value}x"
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float) or value is None:
+        return value / 2 if value else 0.25
+    return f"{value}x"
 
 
 def test_every_setting_has_a_role_or_none():
@@ -44,9 +47,7 @@ def test_result_neutral_settings_and_no_others_may_change_when_a_run_is_resumed(
     neutral = settings_with(Role.RESULT_NEUTRAL)
     for name, value in flat.items():
         changed = {name: other(name, value)} | ({"kfold": 4} if name == "fold" else {})
-        settings = {**flat, **changed, "resume": str(tiny_run)}
-        settings["resume"] = str(tiny_run)
-        cfg = Config().with_settings(**settings)
+        cfg = Config().with_settings(**{**flat, **changed, "resume": str(tiny_run)})
         if name in neutral:
             assert find_run(cfg) == tiny_run, name
         else:
