@@ -81,17 +81,17 @@ def train_flags(data, tmp_path, *more):
         (["--device", "cuda"], "--device cpu or --device auto"),
         (["--device", "tpu"], "expected auto, cpu, cuda"),
         (["--mixup", "-0.5"], "--mixup -0.5: expected 0, or 0.01 or more"),
-        (["--cutmix_minmax", "0.8", "0.2"], "expected two shares, 0 <= least <= largest"),
-        (["--mixup_mode", "pair"], "--mixup_mode pair: accepted as batch only"),
+        (["--cutmix_minmax", "0.8", "0.2"], "--cutmix_minmax 0.8 0.2: expected two numbers"),
+        (["--mixup_mode", "pair"], "--mixup_mode pair: only batch is accepted"),
         (["--test"], "--checkpoint FILE"),
-        (["--checkpoint", "x.pth"], "--checkpoint goes with --test"),
+        (["--checkpoint", "x.pth"], "--checkpoint: expected with --test"),
         (["--resume", "nowhere.pth"], "expected auto or the folder of a run"),
         (["--run_name", "../x"], "expected a plain name"),
         (["--config", "nowhere.yaml"], "no such file"),
         (["--valid_size", "0.6", "--test_size", "0.5"], "leave rows for training"),
         (["--num_classes", "7"], "the data have 2 (benign, malignant)"),
         (["--num_groups", "2", "--domain_discriminative_loss"], "the data have groups up to 3"),
-        (["--weights", "nowhere.pth"], "nowhere.pth: no such state dict"),
+        (["--weights", "nowhere.pth"], "--weights nowhere.pth: expected a file; no such file"),
         (["--scheduler", "cosine(warmup_steps=99999)"], "expected fewer than all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -146,7 +146,7 @@ def test_yaml(refuse, tmp_path, text, expected):
 
 def spoil_missing_folder(isic):
     shutil.rmtree(isic)
-    return "no such folder"
+    return "--data_path"
 
 
 def spoil_empty_folder(isic):
@@ -373,7 +373,7 @@ def test_checkpoints_that_are_none(refuse, tmp_path, program):
     path.write_text("not a checkpoint")
     flags = ["--test"] if program == "train" else []
     assert "not a checkpoint" in refuse(program, *flags, "--checkpoint", path)
-    assert "no such checkpoint" in refuse(program, *flags, "--checkpoint", tmp_path / "y.pth")
+    assert "no such " in refuse(program, *flags, "--checkpoint", tmp_path / "y.pth")
 
 
 @pytest.mark.parametrize("program", ["predict", "eval"])

@@ -1,5 +1,6 @@
 """What the repository promises: configurations, documented commands and launchers work."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -9,30 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from preparer import assign_tone_groups, make_demo, prepare_split
 from src.core.flags import load_config, resolve
-from src.core.options import parse_flags
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
-from src.scripts import (
-    benchmark_evaluation,
-    benchmark_skin_tone,
-    check_fit,
-    compare_objectives,
-    estimate_ita,
-    evaluate_masks,
-    export_model,
-    find_duplicates,
-    generate_skin_masks,
-    get_results,
-    melanoma_eval,
-    predict,
-    run_with_submitit,
-    sweep,
-    visualize_skin_tone,
-    visualize_training,
-)
-from src.sweeps.search_space import check_space, read_space
+from src.scripts import sweep
+from src.sweeps.search_space import check_search, read_space
+from src.sweeps.trials import check_space
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACES = sorted(ROOT.glob("configs/sweeps/*.yaml"))
@@ -62,48 +45,20 @@ def test_every_search_space_is_valid_and_says_its_command_and_purpose(path, monk
     words = shlex.split(command.removeprefix("# "))
     assert words[:3] == ["python", "-m", "src.scripts.sweep"]
     assert len(purpose) > 10 and purpose.startswith("# ")
-    given = parse_flags(sweep.make_sweep_parser(), words[3:])
-    space, _, _ = sweep.take_options(given)
-    assert Path(space) == path.relative_to(ROOT)
-    cfg = resolve(given)
-    sweep.check_sweep(cfg, read_space(space), given)
-    check_space(cfg, read_space(space), space)
+    given, options, _ = sweep.parse(words[3:])
+    assert options.space == path.relative_to(ROOT)
+    cfg, space = resolve(given), read_space(options.space)
+    check_search(cfg, space, given)
+    check_settings(cfg)
+    check_space(cfg, space)
 
 
 def parse(words: list[str]) -> None:
     """Read a command as its program would; a wrong flag raises."""
-    program, argv = words[1], words[2:]
-    if program == "-m":
-        program, argv = words[2], words[3:]
-    parsers = {
-        "melanoma_train.py": load_config,
-        "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
-        "predict.py": predict.parse_args,
-        "run_with_submitit.py": lambda argv: parse_flags(
-            run_with_submitit.make_submit_parser(), argv
-        ),
-        "src.scripts.export_model": export_model.parse_args,
-        "src.scripts.estimate_ita": estimate_ita.parse_args,
-        "src.scripts.generate_skin_masks": generate_skin_masks.parse_args,
-        "src.scripts.evaluate_masks": evaluate_masks.parse_args,
-        "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
-        "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
-        "src.scripts.benchmark_evaluation": benchmark_evaluation.parse_args,
-        "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
-        "src.scripts.visualize_training": visualize_training.parse_args,
-        "src.scripts.check_fit": check_fit.parse_args,
-        "src.scripts.get_results": get_results.parse_args,
-        "src.scripts.compare_objectives": lambda argv: parse_flags(
-            compare_objectives.make_comparison_parser(), argv
-        ),
-        "src.scripts.find_duplicates": lambda argv: parse_flags(
-            find_duplicates.make_duplicates_parser(), argv
-        ),
-        "preparer/assign_tone_groups.py": assign_tone_groups.parse_args,
-        "preparer/prepare_split.py": prepare_split.parse_args,
-        "preparer/make_demo.py": make_demo.parse_args,
-    }
-    parsers[program](argv)
+    program, argv = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
+    name = program.removesuffix(".py").replace("/", ".")
+    module = importlib.import_module(name if "." in name else f"src.scripts.{name}")
+    (getattr(module, "parse", None) or module.parse_args)(argv)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])

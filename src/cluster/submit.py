@@ -1,29 +1,22 @@
-"""Submitting trainings as jobs, and learning how the jobs ended."""
+"""Submitting callables as jobs, and learning how the jobs ended."""
 
 import contextlib
 import io
-import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import submitit
 
-from ..core.config import Config
 from ..core.errors import UserError
-from ..engine.checkpoint import LATEST, find_run
-from ..engine.checks import check_settings
-from ..engine.log import new_run_name
-from ..engine.run import train
-from .job import TrainingJob
-from .options import Cluster, make_executor
+from .executor import make_executor
+from .options import Cluster
 
-PATHS = ("data_path", "skin_color_csv", "weights", "output_dir", "log_dir")
 # what a task says whose neighbour has failed
 LOST_NEIGHBOUR = re.compile(r"connection|peer|timed ?out|gloo|nccl", re.IGNORECASE)
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,51 +32,22 @@ class Failure:
         return f"error: job {self.job_id}, process {self.task}: {self.reason}\nlog: {self.log}"
 
 
-def submit_many(cfgs: list[Config], cluster: Cluster) -> list[submitit.Job]:
-    """A job for each configuration: one array on SLURM; on this machine one after the other.
+def submit(calls: Sequence[Callable[[], Any]], cluster: Cluster, name: str) -> list[submitit.Job]:
+    """A job for each callable: one array on SLURM; on this machine one after the other.
 
-    All are checked before the first is submitted. `debug` trains here and gives no jobs.
-    Raises `UserError` for what cannot be trained, and for what SLURM refuses.
+    `name` is what the queue shows. With `debug` they are called here, and there are no jobs.
+    Raises `UserError` for what SLURM refuses.
     """
-    cluster = cluster.found()
-    cfgs = [as_job(cfg, cluster) for cfg in cfgs]
-    runs = [Path(cfg.run.output_dir, cfg.run.run_name) for cfg in cfgs]
-    for i, run in enumerate(runs):
-        if run in runs[:i]:
-            raise UserError(f"{run}: two jobs of one run; give each a --run_name of its own")
     if cluster.cluster == "debug":
-        for cfg in cfgs:
-            train(cfg)
+        for call in calls:
+            call()
         return []
-    executor, jobs = make_executor(cluster, runs[0].name), []
-    calls = [TrainingJob(cfg) for cfg in cfgs]
+    executor, jobs = make_executor(cluster, name), []
     for batch in [calls] if cluster.cluster == "slurm" else [[call] for call in calls]:
         for job in jobs[-1:]:
             job.wait()
         jobs += _submit(executor, batch)
-    for job, run in zip(jobs, runs, strict=True):
-        log.info("job %s: run %s, log %s", job.job_id, run, job.task(0).paths.stdout)
     return jobs
-
-
-def as_job(cfg: Config, cluster: Cluster) -> Config:
-    """The settings of a job, checked: absolute paths, and a named run that any start continues."""
-    if cfg.run.test:
-        raise UserError("--test: jobs train; judge with melanoma_train.py --test")
-    check_settings(cfg)
-    if cfg.run.device.startswith("cuda") and not cluster.ngpus:
-        raise UserError(f"--device {cfg.run.device}: there are no GPUs with --ngpus 0")
-    paths = {name: path for name, path in cfg.flat().items() if name in PATHS and path}
-    cfg = cfg.with_settings(**{name: str(Path(path).absolute()) for name, path in paths.items()})
-    folder = find_run(cfg) or Path(cfg.run.output_dir, new_run_name(cfg))
-    if not cfg.run.resume and (folder / LATEST).exists():
-        raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
-    return cfg.with_settings(
-        output_dir=str(folder.parent.absolute()),
-        run_name=folder.name,
-        resume="auto",
-        device=cfg.run.device if cluster.ngpus else "cpu",
-    )
 
 
 def wait_for(jobs: list[submitit.Job]) -> list[Failure]:
@@ -126,7 +90,7 @@ def last_lines(error: str) -> str:
     return message.rpartition("UserError: ")[2]
 
 
-def _submit(executor: submitit.Executor, calls: list[TrainingJob]) -> list[submitit.Job]:
+def _submit(executor: submitit.Executor, calls: Sequence[Callable[[], Any]]) -> list[submitit.Job]:
     """The submitted jobs. Raises `UserError` with what `sbatch` says."""
     said = io.StringIO()
     try:

@@ -28,6 +28,20 @@ def copy_whole(source: Path, path: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
+def expect_folder(path: Path, what: str) -> None:
+    """Raise `UserError` where there is no folder; `what` it is for, such as a flag."""
+    if not path.is_dir():
+        found = "found a file" if path.exists() else "no such folder"
+        raise UserError(f"{what} {path}: expected a folder; {found}")
+
+
+def expect_file(path: Path, what: str) -> None:
+    """Raise `UserError` where there is no file; `what` it is for, such as a flag."""
+    if not path.is_file():
+        found = "found a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{what} {path}: expected a file; {found}")
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a file by `text` as a whole."""
     with replacing(path) as temporary:

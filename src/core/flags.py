@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,21 @@ import yaml
 
 from .config import SECTIONS, Config, from_flat
 from .errors import UserError, nearest
-from .legacy_flags import SEED_FLAGS, canonical, check_refused
-from .options import add_flag, add_section, convert, new_parser, parse_flags
+from .legacy_flags import LEGACY_FLAGS, canonical, check_refused
+from .options import add_flag, add_section, convert, new_parser, parse_flags, take_section
 
 MAX_YAML_BYTES = 1_000_000
 _NOT_SETTINGS = ("config", "print_config")
 
 ANNOTATIONS = {f.name: f.type for section in SECTIONS.values() for f in fields(section)} | {
-    name: seed.annotation for name, seed in SEED_FLAGS.items()
+    name: legacy.annotation for name, legacy in LEGACY_FLAGS.items()
 }
 DEFAULTS = Config().flat()
 
 
 def load_config(argv: list[str] | None, base: dict[str, Any] | None = None) -> Config:
     """The configuration of the trainer's command line, as `resolve` makes it."""
-    return resolve(parse_flags(make_parser(), argv), base)
+    return resolve(*parse_settings(argv, "The trainer's settings."), base)
 
 
 def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config:
@@ -66,27 +67,58 @@ def to_yaml(config: Config) -> str:
 
 
 def make_parser(
-    description: str = "Train or test a melanoma classifier.",
+    description: str, offered: Collection[str] = ANNOTATIONS, hidden: Collection[str] = ()
 ) -> argparse.ArgumentParser:
-    """A parser with every field and every seed flag; values stay text until `convert`."""
-    usage = "%(prog)s [--config YAML ...] [--flag value ...]"
-    parser = new_parser(description, usage=usage)
+    """A parser of `--config`, `--print_config`, and settings and legacy flags by their names.
+
+    Those `offered`, and legacy flags of them, are shown by `--help`; those `hidden` are not.
+    Values stay text until `convert`.
+    """
+    parser = new_parser(description, usage="%(prog)s [--config YAML ...] [--flag value ...]")
     parser.add_argument(
         "--config",
         nargs="+",
         action="extend",
         metavar="YAML",
-        help="YAML files, the later one wins",
+        help="YAML files of settings; later files override earlier ones, flags override files",
     )
     parser.add_argument(
         "--print_config", action="store_true", help="print the resolved configuration and exit"
     )
     for section in SECTIONS.values():
-        add_section(parser, section)
+        add_section(parser, section, offered)
     group = parser.add_argument_group("Flags of earlier systems")
-    for name, seed in SEED_FLAGS.items():
-        add_flag(group, name, seed.annotation, seed.help)
+    for name, legacy in LEGACY_FLAGS.items():
+        if name in offered or getattr(legacy, "field", None) in offered:
+            add_flag(group, name, legacy.annotation, legacy.help)
+        elif name in hidden:
+            add_flag(group, name, legacy.annotation, argparse.SUPPRESS)
+    for name in set(hidden).intersection(DEFAULTS).difference(offered):
+        add_flag(parser, name, ANNOTATIONS[name], argparse.SUPPRESS)
     return parser
+
+
+def parse_settings(
+    argv: list[str] | None,
+    description: str,
+    *sections: type,
+    task: str = "",
+    offered: Collection[str] = ANNOTATIONS,
+    hidden: Collection[str] = (),
+) -> list[Any]:
+    """[the trainer's settings that are given, as text for `resolve`, each section's instance].
+
+    A setting that has no effect on the `task`, so that it is neither `offered` nor `hidden`, is
+    refused with a `UserError` that says so.
+    """
+    parser = make_parser(description, offered, hidden)
+    for section in sections:
+        add_section(parser, section)
+    reason = f"has no effect on {task}; it is a setting of melanoma_train.py"
+    others = set(ANNOTATIONS).difference(offered, hidden)
+    given = parse_flags(parser, argv, dict.fromkeys(others, reason))
+    taken = [take_section(section, given) for section in sections]
+    return [given, *taken]
 
 
 def compose_yaml(path: str, flag: str, what: str) -> yaml.Node | None:

@@ -1,4 +1,4 @@
-"""The flags of the four ancestor systems: one table from each to its canonical form."""
+"""The flags of earlier systems: one table from each to its canonical form."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ class Choice:
 
     @property
     def help(self) -> str:
-        return f'the same as --{self.field} "{self.call}"'
+        return f'same as --{self.field} "{self.call}"'
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Prefix:
 
     @property
     def help(self) -> str:
-        return f'"{self.call} | " before --{self.field}'
+        return f'puts "{self.call} | " first in --{self.field}'
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Option:
 
     @property
     def help(self) -> str:
-        return f"option '{self.option}' of --{self.field}"
+        return f"sets '{self.option}' in --{self.field}"
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class OptionSwitch:
 
     @property
     def help(self) -> str:
-        return f"option '{self.option}={self.value!r}' of --{self.field}"
+        return f"sets '{self.option}={self.value!r}' in --{self.field}"
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A flag without effect here: accepted at the values that ask for nothing, else an error."""
+    """A flag without effect: accepted at the values that change nothing, else an error."""
 
     annotation: Any
     neutral: tuple
@@ -72,23 +72,23 @@ class Refused:
 
     @property
     def help(self) -> str:
-        return f"accepted as {' or '.join(map(str, self.neutral))} only: {self.instead}"
+        return f"only {' or '.join(map(str, self.neutral))} is accepted; {self.instead}"
 
 
 @dataclass(frozen=True)
 class Ignored:
-    """A flag that launchers and old commands give, whose value the environment tells."""
+    """A flag of launchers and earlier commands, whose value is taken from the environment."""
 
     annotation: Any
 
     @property
     def help(self) -> str:
-        return "accepted and not read: the processes are those that torchrun or SLURM started"
+        return "accepted and ignored; torchrun or SLURM sets the number of processes"
 
 
-_LAUNCH = "start the processes with torchrun, which tells them in RANK, WORLD_SIZE, LOCAL_RANK"
+_LAUNCH = "start the processes with torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK"
 
-SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignored] = {
+LEGACY_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignored] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
@@ -114,9 +114,9 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignore
     "warmup_epochs": Option("scheduler", "warmup_epochs", float, 0.0),
     "warmup_steps": Option("scheduler", "warmup_steps", int, -1),
     "min_lr": Option("scheduler", "min_lr", float),
-    "mixup_mode": Refused(str, ("batch",), "a batch is mixed with one share"),
+    "mixup_mode": Refused(str, ("batch",), "all images of a batch are mixed with the same weight"),
     # launching
-    "start_epoch": Refused(int, (0,), "--resume continues at the right epoch"),
+    "start_epoch": Refused(int, (0,), "--resume continues with the right epoch"),
     "world_size": Ignored(int),
     "local_rank": Ignored(int),
     "distributed": Ignored(bool),
@@ -126,22 +126,25 @@ SEED_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignore
 
 
 def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[str, Any]) -> dict:
-    """`settings` after one more layer (a YAML file or the command line) of canonical and seed keys.
+    """`settings` after one more layer (YAML file or command line) of canonical and legacy keys.
 
     Two statements about one field within a layer contradict each other and raise `UserError`;
     between layers the later one wins.
     """
-    settings = {**settings, **{key: value for key, value in layer.items() if key not in SEED_FLAGS}}
-    stated = {key: f"--{key}" for key in layer if key not in SEED_FLAGS}
-    seeds = {key: (SEED_FLAGS[key], value) for key, value in layer.items() if key in SEED_FLAGS}
-    for name, (flag, value) in seeds.items():
+    settings = {
+        **settings,
+        **{key: value for key, value in layer.items() if key not in LEGACY_FLAGS},
+    }
+    stated = {key: f"--{key}" for key in layer if key not in LEGACY_FLAGS}
+    legacy = {k: (LEGACY_FLAGS[k], value) for k, value in layer.items() if k in LEGACY_FLAGS}
+    for name, (flag, value) in legacy.items():
         if isinstance(flag, Choice):
             _choose(settings, stated, name, flag, value, defaults)
-    for flag, value in seeds.values():
+    for flag, value in legacy.values():
         # off leaves what its own layer states, as in a file that lists every flag
         if isinstance(flag, Prefix) and (value or flag.field not in layer):
             settings[flag.field] = _with_prefix(settings[flag.field], flag, value)
-    for name, (flag, value) in seeds.items():
+    for name, (flag, value) in legacy.items():
         if isinstance(flag, Option):
             _set_option(settings, stated, name, flag, value, explicit=flag.field in layer)
         elif isinstance(flag, OptionSwitch):
@@ -150,12 +153,12 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
 
 
 def check_refused(settings: dict[str, Any]) -> None:
-    """Raise `UserError` for a refused flag at a value that asks for something.
+    """Raise `UserError` for a refused flag at a value that would change something.
 
     `settings` are those of all layers, so that a later layer can take such a value back.
     """
     for name, value in settings.items():
-        flag = SEED_FLAGS.get(name)
+        flag = LEGACY_FLAGS.get(name)
         if isinstance(flag, Refused) and value not in flag.neutral:
             raise UserError(f"--{name} {value}: {flag.help}")
 
@@ -187,7 +190,7 @@ def _with_prefix(chain: str, flag: Prefix, wanted: bool) -> str:
 
 def _split_prefix(chain: str, field: str) -> tuple[str, str]:
     """`("step | ", "rest")` of a chain that begins as a prefix of its field would make it."""
-    calls = [f.call for f in SEED_FLAGS.values() if isinstance(f, Prefix) and f.field == field]
+    calls = [f.call for f in LEGACY_FLAGS.values() if isinstance(f, Prefix) and f.field == field]
     first, _, rest = chain.partition("|")
     if first.partition("(")[0].strip() not in calls:
         return "", chain

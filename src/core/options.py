@@ -5,6 +5,7 @@ import enum
 import sys
 import types
 import typing
+from collections.abc import Collection, Mapping
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ class Role(enum.Flag):
     """What a setting of the trainer is to other programs, and to a run that continues."""
 
     NONE = 0
-    RESULT_NEUTRAL = enum.auto()  # may differ between the parts of one run
-    MODEL = enum.auto()  # what a model is and which rows it has seen: evaluation cannot change it
-    EVALUATION = enum.auto()  # has an effect when a model is evaluated
-    DATA = enum.auto()  # which rows there are
+    RESULT_NEUTRAL = enum.auto()  # no effect on a run's result: may change when it is resumed
+    MODEL = enum.auto()  # says what a model is and which rows it has seen: cannot be changed later
+    EVALUATION = enum.auto()  # has an effect when a model or its predictions are evaluated
+    DATA = enum.auto()  # which rows there are, and how they are split
     SHARED = enum.auto()  # the same in all trials of a sweep
     PATH = enum.auto()  # a file or folder
+    RUN = enum.auto()  # names or places one run: not taken over when its model is evaluated
+    TEST = enum.auto()  # has an effect with --test only, so not when a model is trained
 
 
 def flag(
@@ -73,19 +76,16 @@ def new_parser(description: str, **options: Any) -> argparse.ArgumentParser:
 
 
 def add_section(
-    parser: argparse.ArgumentParser, section: type, offered: Role | None = None
-) -> argparse._ArgumentGroup | None:
-    """Add a flag for each field of a dataclass, under its docstring's first line; the group.
+    parser: argparse.ArgumentParser, section: type, offered: Collection[str] | None = None
+) -> None:
+    """Add a flag for each field of a dataclass, under the first line of its docstring.
 
-    With `offered`, only those whose role has it; no group where there are none.
+    With `offered`, only for the fields of these names.
     """
-    chosen = [f for f in fields(section) if offered is None or offered in f.metadata["role"]]
-    if not chosen:
-        return None
     group = parser.add_argument_group(section.__doc__.partition("\n")[0])
-    for f in chosen:
-        add_flag(group, f.name, f.type, _help_of(f), f.metadata)
-    return group
+    for f in fields(section):
+        if offered is None or f.name in offered:
+            add_flag(group, f.name, f.type, _help_of(f), f.metadata)
 
 
 def add_flag(group: Any, name: str, annotation: Any, help: str, metadata: Any = None) -> None:
@@ -110,14 +110,25 @@ def add_flag(group: Any, name: str, annotation: Any, help: str, metadata: Any = 
     group.add_argument(f"--no_{name}", help=argparse.SUPPRESS, **off)
 
 
-def parse_flags(parser: argparse.ArgumentParser, argv: list[str] | None) -> dict[str, Any]:
-    """The flags given on a command line as text; `--data-path` is `--data_path`."""
+def parse_flags(
+    parser: argparse.ArgumentParser,
+    argv: list[str] | None,
+    refused: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The flags given on a command line as text; `--data-path` is `--data_path`.
+
+    Raises `UserError` for others, with the reason of those that `refused` has.
+    """
     argv = sys.argv[1:] if argv is None else argv
     known, unknown = parser.parse_known_args([_underscore(argument) for argument in argv])
     if unknown:
         flags = [o.lstrip("-") for action in parser._actions for o in action.option_strings]
-        name = unknown[0].partition("=")[0]
-        raise UserError(f"unknown argument '{name}'{nearest(name.lstrip('-'), flags)} (see --help)")
+        given = unknown[0].partition("=")[0]
+        name = given.lstrip("-")
+        reason = (refused or {}).get(name.removeprefix("no_"))
+        if reason:
+            raise UserError(f"--{name}: {reason}")
+        raise UserError(f"unknown argument '{given}'{nearest(name, flags)} (see --help)")
     return {name: value for name, value in vars(known).items() if value not in (None, [])}
 
 
@@ -179,7 +190,7 @@ def _scalar(where: str, kind: Any, text: Any) -> Any:
 
 def _plain(annotation: Any) -> Any:
     """The type inside `type | None`."""
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):  # Union: of Literals
         return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     return annotation
 
@@ -192,13 +203,13 @@ def _type_name(kind: Any) -> str:
 
 def _help_of(f: Any) -> str:
     """The help of a field, with its default where it has one that says something."""
-    text = f.metadata["help"].replace("%", "%%")
+    text = f.metadata["help"]
     if f.default is REQUIRED:
-        return f"{text} (required)"
-    if f.default in (None, "", ()):
-        return text
-    shown = str(f.default).lower() if isinstance(f.default, bool) else f.default
-    return f"{text} (default: {shown})"
+        text = f"{text} (required)"
+    elif f.default not in (None, "", ()):
+        shown = str(f.default).lower() if isinstance(f.default, bool) else f.default
+        text = f"{text} (default: {shown})"
+    return text.replace("%", "%%")
 
 
 def _underscore(argument: str) -> str:

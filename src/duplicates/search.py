@@ -12,9 +12,6 @@ from .perceptual_hash import (
     oriented,
 )
 
-# chosen on HAM10000: docs/DUPLICATES.md
-MAX_DISTANCE = 14
-MIN_SIMILARITY = 0.9
 _FINE, _COARSE = 0.7, 2.0  # pixels: standard deviations between which a detail's size lies
 _NOISE = 2.0  # grey levels: fainter details than this count for less
 _RIDGE = 1e-3  # makes the fit to an image without details solvable
@@ -78,8 +75,8 @@ def duplicates_of(
     rows: range,
     hashes: np.ndarray,
     all_details: np.ndarray,
-    max_distance: int = MAX_DISTANCE,
-    min_similarity: float = MIN_SIMILARITY,
+    max_distance: int,
+    min_similarity: float,
 ) -> Duplicates:
     """The duplicates of the images in `rows` among later ones, each pair once, by their indices.
 

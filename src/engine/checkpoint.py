@@ -8,19 +8,17 @@ from pathlib import Path
 
 from ..artifact.contract import contract_from_json
 from ..artifact.network import load_checkpoint, save_checkpoint
-from ..core.config import Config
+from ..core.config import Config, settings_with
 from ..core.errors import UserError
 from ..core.files import copy_whole
+from ..core.options import Role
 from ..evaluation.metrics import MONITORED
 from ..report.run_files import scalars
 from .loop import Position
 from .parts import Parts
 
 LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
-# settings that may differ between the parts of one run: they do not change its result
-FREE = ("resume", "run_name", "output_dir", "log_dir", "num_workers", "pin_mem", "save_ckpt")
-FREE += ("save_ckpt_freq", "save_ckpt_steps", "keep_checkpoints", "dist_timeout", "device")
-FREE += ("test", "checkpoint")
+RESULT_NEUTRAL = settings_with(Role.RESULT_NEUTRAL)
 log = logging.getLogger(__name__)
 
 
@@ -255,7 +253,7 @@ def _differences(folder: Path, cfg: Config) -> list[str]:
     except (OSError, ValueError):
         return ["config.json is missing or unreadable"]
     ours = json.loads(json.dumps(cfg.flat()))
-    keys = [key for key in {*ours, *theirs} if key not in FREE]
+    keys = [key for key in {*ours, *theirs} if key not in RESULT_NEUTRAL]
     return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 

@@ -23,11 +23,6 @@ from .schedules import SCHEDULERS
 
 def check_settings(cfg: Config) -> None:
     """Raise `UserError` for any name or option that is unknown, before data are read."""
-    if cfg.run.checkpoint:
-        raise UserError(
-            "--checkpoint goes with --test; --resume FILE continues a run, --weights FILE "
-            "starts from its weights"
-        )
     DATASETS.resolve(cfg.data.dataset)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     augmentation = Augmentation(cfg.data.augment)

@@ -11,9 +11,10 @@ import torch
 
 from ..artifact.contract import Contract
 from ..artifact.network import Network, load_checkpoint, network_from
-from ..core.config import Config, Data
+from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
+from ..core.options import Role
 from ..datasets.load import load_table, table_hash
 from ..datasets.loaders import eval_loader
 from ..datasets.table import Table
@@ -28,9 +29,6 @@ from .objective import groups_needed, objective_of, trained_counts
 from .precision import pick_device
 
 log = logging.getLogger(__name__)
-# settings that say what a model is and which rows it has not seen: judging it cannot change them
-OF_THE_MODEL = ("model", "head", "preprocess", "input_size", "valid_size", "test_size")
-OF_THE_MODEL += ("split_seed", "kfold", "fold", "train_on_all")
 
 
 class Judge:
@@ -124,13 +122,13 @@ class Judge:
 def trained_settings(contract: Contract) -> dict:
     """The flat settings that a model was trained with, as it states them.
 
-    Those that name the run itself are left out; paths below its data folder follow `--data_path`.
+    Those of the run itself are left out; inputs in its data folder follow `--data_path`.
     """
     settings = dict(contract.provenance.get("config", {}))
-    for name in ("run_name", "log_dir", "resume", "device"):
+    for name in settings_with(Role.RUN):
         settings.pop(name, None)
     old = settings.get("data_path")
-    for name in ("skin_color_csv", "weights"):
+    for name in settings_with(Role.PATH) - settings_with(Role.RESULT_NEUTRAL):
         path = str(settings.get(name, ""))
         if path.startswith(f"{old}/"):
             settings[name] = "{data_path}" + path.removeprefix(old)
@@ -149,7 +147,7 @@ def rows_to_judge(
     for a split drawn from other rows than it was trained with, which mixes in training rows.
     """
     trained = contract.provenance.get("config", {})
-    for name in OF_THE_MODEL:
+    for name in sorted(settings_with(Role.MODEL)):
         given = cfg.flat()[name]
         if name in trained and given != trained[name]:
             raise UserError(

@@ -1,63 +1,143 @@
-"""How `melanoma_eval.py` judges: its flags beside those of the sources."""
+"""The flags of `melanoma_eval.py`: what is evaluated, how, and the columns of a CSV."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Literal
 
-from ..core.errors import UserError, nearest
+from ..core.errors import UserError
 from ..core.options import flag
-from ..evaluation.evaluation import Fits
-from ..inference.ensemble import VOTES
+from ..core.registry import parse_call
 
-LIMITS = {"n_draws": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
+LIMITS = {"n_resamples": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
 
 
 @dataclass(frozen=True)
-class Judging:
-    """How to judge"""
+class Source:
+    """What to evaluate: one of these"""
 
-    metadata_csv: str = flag("", "table of the images' metadata; empty: --skin_color_csv")
-    metadata_image_column: str = flag("", "its column of image names; empty: the usual ones")
+    checkpoint: str = flag("", "checkpoint of the trainer", metavar="FILE")
+    onnx_model_path: str = flag(
+        "", "ONNX model, or a folder of ONNX models: an ensemble", metavar="PATH"
+    )
+    predictions_csv: str = flag(
+        "", "CSV with image_name, target and optionally probability_<class>", metavar="FILE"
+    )
+
+    def __post_init__(self):
+        given = [name for name in SOURCES if getattr(self, name)]
+        if len(given) != 1:
+            raise UserError(f"expected one of --{', --'.join(SOURCES)}; found {len(given)} of them")
+
+    @property
+    def kind(self) -> str:
+        """Which of `SOURCES` is given."""
+        return next(name for name in SOURCES if getattr(self, name))
+
+    @property
+    def path(self) -> str:
+        """Its path."""
+        return getattr(self, self.kind)
+
+
+SOURCES = tuple(f.name for f in fields(Source))
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Evaluation"""
+
+    metadata_csv: str = flag("", "table of the images' metadata (default: --skin_color_csv)")
+    metadata_image_column: str = flag(
+        "", "its column of image names (default: the usual names, such as image_id)"
+    )
     group_by: tuple[str, ...] = flag(
         (),
-        "columns of it, or of the CSV that is judged, to compare groups by: sex, bands "
-        "age_approx:30,50,70, or both sex*group",
+        "metadata columns that define the groups to compare: sex, with cut points "
+        "age_approx:30,50,70, or combined sex*group",
     )
     resample_by: str = flag(
-        "", "column of what intervals resample; empty: patients and lesions, else images"
+        "",
+        "column that identifies bootstrap clusters (default: patients and lesions, else images)",
     )
-    n_draws: int = flag(2000, "draws of the bootstrap")
-    min_group: int = flag(10, "rows that a group needs to enter a gap or have values of its own")
-    n_bins: int = flag(15, "bins of calibration errors")
+    n_resamples: int = flag(2000, "number of bootstrap resamples")
+    min_group: int = flag(10, "smallest number of rows for a group to be compared")
+    n_bins: int = flag(15, "number of bins of calibration errors")
     calibration: str = flag(
-        "", "fitted on validation rows, a call string: temperature, temperature(by='group')"
+        "",
+        "calibration fitted on the validation rows, a call string: temperature, "
+        "temperature(by='group')",
     )
     threshold: str = flag(
         "",
-        "decide anew at a threshold found on validation rows, a call string: max_f1, youden, "
+        "decision threshold chosen on the validation rows, a call string: max_f1, youden, "
         "sensitivity(least=0.9), specificity(least=0.9), fixed(value=0.5)",
     )
-    group_thresholds: bool = flag(False, "one for each tone group, and what that costs")
-    valid_predictions_csv: str = flag("", "validation rows beside --predictions_csv")
-    compare: str = flag("", "another checkpoint, ONNX model or CSV on the same images")
-    voting: str = flag("soft", "how the models of a folder decide: soft or majority")
-    image_folder: str = flag("", "folder of the images, for those judged wrongly")
+    group_thresholds: bool = flag(
+        False, "use one threshold per skin-tone group and report the trade-off"
+    )
+    valid_predictions_csv: str = flag(
+        "", "predictions on the validation rows, with --predictions_csv"
+    )
+    compare: str = flag("", "second checkpoint, ONNX model or CSV, tested on the same images")
+    voting: Literal["soft", "majority"] = flag("soft", "how the models of an ensemble decide")
+    image_folder: str = flag("", "folder of the images, to show misclassified ones")
 
     def __post_init__(self):
         for name, (least, most) in LIMITS.items():
             if not least <= getattr(self, name) <= most:
                 raise UserError(f"--{name} {getattr(self, name)}: expected {least:,} to {most:,}")
-        if self.voting not in VOTES:
-            hint = nearest(self.voting, VOTES)
-            raise UserError(f"--voting {self.voting}: expected {' or '.join(VOTES)}{hint}")
+        for call in (self.calibration, self.threshold):
+            if call:
+                parse_call(call)
         if self.group_thresholds and not self.threshold:
-            raise UserError("--group_thresholds: expected the rule that finds them, --threshold")
+            raise UserError("--group_thresholds: expected with --threshold, the rule to fit")
         if self.valid_predictions_csv and not self.needs_valid:
-            raise UserError("--valid_predictions_csv: expected --calibration or --threshold to fit")
+            raise UserError(
+                "--valid_predictions_csv: expected with --calibration or --threshold to fit"
+            )
 
     @property
     def needs_valid(self) -> bool:
-        """Whether something is fitted on validation rows."""
-        return bool(self.fits().flag)
+        """Whether something is fitted on validation rows; a fixed threshold is not."""
+        fits = self.threshold and parse_call(self.threshold).name != "fixed"
+        return bool(self.calibration or fits or self.group_thresholds)
 
-    def fits(self) -> Fits:
-        """What is fitted."""
-        return Fits(self.calibration, self.threshold, self.group_thresholds)
+
+@dataclass(frozen=True)
+class CsvColumns:
+    """Columns of --predictions_csv, where they have unusual names"""
+
+    image_column: str = flag(
+        "",
+        "column of image names (default: image_name, image_id, image, isic_id, DDI_file or "
+        "file_name)",
+    )
+    decision_column: str = flag(
+        "",
+        "column of decisions, class names or indices (default: target; the most probable class "
+        "with --probability_columns and where there is no target)",
+    )
+    label_column: tuple[str, ...] = flag(
+        (),
+        "column of true classes, names or indices, or one column of 0 and 1 for each class, in "
+        "the metadata or else in the CSV (default: label in the CSV, else target in the metadata)",
+    )
+    label_classes: tuple[str, ...] = flag(
+        (),
+        "classes, in order, that the indices or columns of --label_column stand for "
+        "(default: --classes)",
+    )
+    probability_columns: tuple[str, ...] = flag(
+        (),
+        "one column of probabilities for each class, or that of the positive of two classes "
+        "(default: all probability_<class>)",
+    )
+    classes: tuple[str, ...] = flag(
+        (),
+        "class names in the order of --probability_columns (default: the names of the columns)",
+    )
+    positive_class: str = flag(
+        "", "the class to detect (default: malignant, mel or melanoma, else the last)"
+    )
+
+
+USUAL_COLUMNS = CsvColumns()

@@ -1,6 +1,6 @@
 """What `melanoma_eval.py` judges: a `Subject` of each kind of source."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +22,11 @@ from ..evaluation.subject import Subject
 from ..inference.ensemble import vote
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import image_stem
-from .flags import Judging
+from .flags import CsvColumns, EvaluationOptions
 from .image_metadata import known_images, require_apart, require_units_apart
 from .metadata import Metadata, read_metadata
 from .onnx_models import model_files, predict_splits, tables_read_once
-from .predictions_csv import CsvColumns, read_predictions
-
-SOURCES = ("checkpoint", "onnx_model_path", "predictions_csv")
+from .predictions_csv import read_predictions
 
 
 class Opened(NamedTuple):
@@ -44,7 +42,7 @@ class Inputs:
     """All that was given: `flags` are the trainer's, as text."""
 
     flags: dict[str, Any]
-    judging: Judging
+    judging: EvaluationOptions
     columns: CsvColumns
 
     def check(self, kind: str, path: str) -> None:
@@ -64,7 +62,7 @@ class Inputs:
         given = {
             "valid_predictions_csv": judging.valid_predictions_csv,
             "image_folder": judging.image_folder,
-            **self.columns.by_flag(),
+            **asdict(self.columns),
         }
         for name, value in given.items():
             if value:
@@ -88,7 +86,7 @@ class Inputs:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
         given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
         return Settings(
-            n_draws=self.judging.n_draws,
+            n_draws=self.judging.n_resamples,
             seed=resolve(given).run.seed,
             min_group=self.judging.min_group,
             n_bins=self.judging.n_bins,
@@ -147,7 +145,7 @@ class Inputs:
             table, split = rows_to_judge(cfg, contract, path, load)
             tables.append(table)
             splits.append(self._splits(split, table))
-        members = predict_splits(predictors, tables, splits, cfg.learning.batch_size)
+        members = predict_splits(predictors, tables, splits, cfg.run.eval_batch_size)
         found = vote(members, contracts, self.judging.voting, path)
         kind = "ONNX model" if len(members) == 1 else "ensemble"
         return self._of_table(kind, path, split, table, found, contracts, cfg)
@@ -157,7 +155,7 @@ class Inputs:
         require_cpu(cfg)
         metadata = self.metadata(cfg)
         predictions = read_predictions(Path(path), metadata, self.columns)
-        known = known_images(predictions.names, metadata, [Path(path)], self.columns.image)
+        known = known_images(predictions.names, metadata, [Path(path)], self.columns.image_column)
         units, unit = np.arange(len(predictions.names)), "image"
         if known:
             units, unit = known.units(predictions.names, judging.resample_by)
@@ -186,7 +184,7 @@ class Inputs:
         require_apart(valid, judged)
         if not cfg.data.allow_leakage:
             names, paths = valid.names + judged.names, [valid_path, Path(path)]
-            known = known_images(names, metadata, paths, self.columns.image)
+            known = known_images(names, metadata, paths, self.columns.image_column)
             require_units_apart(known, valid, judged)
         return valid
 

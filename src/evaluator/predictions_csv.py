@@ -1,6 +1,6 @@
 """Predictions in a CSV of any origin, with the truth beside them or in a table of metadata."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,87 +9,18 @@ import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
-from ..core.options import add_flag
 from ..datasets.table import numbers, read_csv
 from ..evaluation.predictions import Predictions, from_frame, probability_columns
 from ..preprocess.image import image_stem
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP
 from .csv_cells import class_indices, exact_probabilities, listed, one_hot_places
+from .flags import USUAL_COLUMNS, CsvColumns
 from .metadata import (
     Metadata,
     find_image_column,
     require_columns,
     tone_groups_of,
 )
-
-
-@dataclass(frozen=True)
-class CsvColumns:
-    """Which columns of a predictions CSV hold what, and its classes; blank is the usual."""
-
-    image: str = ""
-    decision: str = ""
-    label: tuple[str, ...] = ()
-    label_classes: tuple[str, ...] = ()
-    probabilities: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    positive: str = ""
-
-    def by_flag(self) -> dict[str, str | tuple[str, ...]]:
-        """What each flag was given."""
-        return {flag: getattr(self, name) for flag, (name, _) in FLAGS.items()}
-
-
-USUAL_COLUMNS = CsvColumns()
-# flag -> field of `CsvColumns` and help
-FLAGS = {
-    "image_column": (
-        "image",
-        "column of the CSV with the images' names (default: image_name, image_id, image, isic_id, "
-        "DDI_file or file_name)",
-    ),
-    "decision_column": (
-        "decision",
-        "column with the decisions, class names or indices (default: target, but the most probable "
-        "class with --probability_columns and where there is no target)",
-    ),
-    "label_column": (
-        "label",
-        "column with the true classes, names or indices, or a column of 0 and 1 for each class; in "
-        "the metadata, else in the CSV (default: label in the CSV, else target in the metadata)",
-    ),
-    "label_classes": (
-        "label_classes",
-        "the classes that the indices, or the columns, of --label_column stand for, in order "
-        "(default: --classes)",
-    ),
-    "probability_columns": (
-        "probabilities",
-        "a column with the probability of each class, or a single one with that of the positive "
-        "of two classes (default: all probability_...)",
-    ),
-    "classes": (
-        "classes",
-        "names of the classes, in the order of --probability_columns (default: the columns' names)",
-    ),
-    "positive_class": (
-        "positive",
-        "the class to detect (default: malignant, mel or melanoma, else the last)",
-    ),
-}
-
-
-def add_csv_flags(group) -> None:
-    """Add the flags of a predictions CSV to an argparse group."""
-    kinds = {field.name: field.type for field in fields(CsvColumns)}
-    for flag, (name, text) in FLAGS.items():
-        add_flag(group, flag, kinds[name], text)
-
-
-def csv_columns(given: dict[str, Any]) -> CsvColumns:
-    """The columns that parsed flags name, which are taken out of `given`."""
-    values = {name: given.pop(flag) for flag, (name, _) in FLAGS.items() if flag in given}
-    return CsvColumns(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
 
 
 def read_predictions(
@@ -103,11 +34,11 @@ def read_predictions(
     what are no probabilities.
     """
     rows = read_csv(path, ())
-    image_column = find_image_column(rows, path, columns.image, "--image_column")
+    image_column = find_image_column(rows, path, columns.image_column, "--image_column")
     images = rows[image_column].fillna("").str.strip().tolist()
     source = _Source(path, rows, images, metadata, columns)
     source.require_single_images()
-    scores = list(columns.probabilities) or probability_columns(rows)
+    scores = list(columns.probability_columns) or probability_columns(rows)
     require_columns(rows, scores, path, "--probability_columns")
     decision = source.decision_column(scores)
     classes = _class_names(scores, columns)
@@ -124,7 +55,7 @@ def read_predictions(
         columns_read["target"] = found
     labels, groups = source.labels(classes), source.tone_groups()
     frame = pd.DataFrame(columns_read)
-    return from_frame(frame, labels, groups, GROUP_NAMES, classes, columns.positive)
+    return from_frame(frame, labels, groups, GROUP_NAMES, classes, columns.positive_class)
 
 
 def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
@@ -134,7 +65,9 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
     elif scores:
         usual = tuple(column.removeprefix("probability_") for column in scores)
     else:
-        usual = columns.label_classes or (columns.label if len(columns.label) > 1 else ())
+        usual = columns.label_classes or (
+            columns.label_column if len(columns.label_column) > 1 else ()
+        )
     classes = columns.classes or usual
     if scores and len(classes) != len(usual):
         raise UserError(
@@ -143,7 +76,7 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
         )
     if len(classes) == 1 or len(set(classes)) < len(classes):
         raise UserError(f"--classes: expected two or more, all different, found {listed(classes)}")
-    for name in (*classes, *columns.label_classes, columns.positive):
+    for name in (*classes, *columns.label_classes, columns.positive_class):
         if not name.isprintable():  # such as a line break, or bytes that are no letters
             raise UserError(
                 "--classes, --label_classes, --positive_class: expected printable names, "
@@ -178,12 +111,14 @@ class _Source:
 
     def decision_column(self, scores: list[str]) -> str:
         """The column of decisions, blank where the most probable class is decided."""
-        if self.columns.decision:
-            require_columns(self.rows, (self.columns.decision,), self.path, "--decision_column")
-            return self.columns.decision
-        if self.columns.probabilities:
+        if self.columns.decision_column:
+            require_columns(
+                self.rows, (self.columns.decision_column,), self.path, "--decision_column"
+            )
+            return self.columns.decision_column
+        if self.columns.probability_columns:
             return ""  # beside a stranger's probabilities, `target` is as often the truth
-        is_truth = "target" in self.columns.label and not self._label_is_in_metadata()
+        is_truth = "target" in self.columns.label_column and not self._label_is_in_metadata()
         if "target" in self.rows and not is_truth:
             return "target"
         if not scores:
@@ -198,7 +133,7 @@ class _Source:
         values = exact_probabilities(self.rows[scores], self.path, self.images)
         if len(scores) > 1:
             return values
-        is_positive = np.arange(2) == positive_index(classes, self.columns.positive)
+        is_positive = np.arange(2) == positive_index(classes, self.columns.positive_class)
         return np.where(is_positive, values, 1 - values)
 
     def most_probable(
@@ -207,12 +142,12 @@ class _Source:
         """int64 [N]: the first of equally probable classes; of a single column, the positive."""
         if len(scores) > 1:
             return probabilities.argmax(axis=1)
-        positive = positive_index(classes, self.columns.positive)
+        positive = positive_index(classes, self.columns.positive_class)
         return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
     def labels(self, classes: tuple[str, ...]) -> np.ndarray:
         """int64 [N]: the true classes, of the CSV or of the metadata."""
-        label, names = self.columns.label, self.columns.label_classes
+        label, names = self.columns.label_column, self.columns.label_classes
         if not label and "label" not in self.rows:
             return self._labels_of_targets(classes)
         label = label or ("label",)
@@ -257,13 +192,13 @@ class _Source:
             raise UserError(f"{path}: target {strange.iloc[0]:g}: expected 0 or 1")
         names = self.columns.label_classes
         if classes and not names:
-            positive = positive_index(classes, self.columns.positive)
+            positive = positive_index(classes, self.columns.positive_class)
             names = (classes[1 - positive], classes[positive])
         title = f"{path}: column 'target'"
         return class_indices(table["target"], names, classes, self.images, "label", title)
 
     def _label_is_in_metadata(self) -> bool:
-        label = self.columns.label
+        label = self.columns.label_column
         return bool(label) and self.metadata is not None and set(label) <= set(self.metadata.rows)
 
     def tone_groups(self) -> np.ndarray:

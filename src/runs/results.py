@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.config import settings_with
 from ..core.errors import UserError
-from ..engine.checkpoint import FREE
+from ..core.options import Role
 from .history import HISTORY, is_number, read_history, read_json, to_float
 
 EVALUATION, METRICS, FOLDS = "evaluation_metrics.json", "metrics.json", "kfold.json"
@@ -152,10 +153,11 @@ def over_seeds(results: list[Result]) -> list[list[Result]]:
 
     Names, folders and other settings that do not change a result do not count.
     """
+    ignored = settings_with(Role.RESULT_NEUTRAL) | set(SEEDS)
     alike: dict[str, list[Result]] = {}
     for result in results:
         if result.settings:
-            kept = {k: v for k, v in result.settings.items() if k not in (*FREE, *SEEDS)}
+            kept = {k: v for k, v in result.settings.items() if k not in ignored}
             key = json.dumps([result.split, kept], sort_keys=True)
             alike.setdefault(key, []).append(result)
     return [runs for runs in alike.values() if len({seeds_of(run) for run in runs}) > 1]

@@ -1,27 +1,46 @@
-"""Train a melanoma classifier or all its folds, or judge one: flags -> train(cfg) or test(cfg)."""
+"""Train a melanoma classifier, or all folds of a cross-validation, or evaluate a checkpoint."""
 
-from ..artifact.network import load_contract
-from ..core.errors import run_main
-from ..core.flags import make_parser, resolve
-from ..core.options import parse_flags
-from ..engine.evaluate import test, trained_settings
-from ..engine.folds import train_folds
-from ..engine.run import train
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import UserError, run_main
+from ..core.files import expect_file
+from ..core.flags import parse_settings, resolve
+from ..core.paths import check_training_paths
+
+
+def parse(argv: list[str] | None) -> list[Any]:
+    return parse_settings(argv, __doc__)
 
 
 def main(argv: list[str] | None) -> None:
-    given = parse_flags(make_parser(), argv)
-    cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
-    judges = cfg.run.test and cfg.run.checkpoint
-    # when judging, settings that are not given are those that the checkpoint was trained with
-    base = trained_settings(load_contract(cfg.run.checkpoint)) if judges else None
-    cfg = resolve(given, base)
-    if cfg.run.test:
-        test(cfg)
-    elif cfg.data.kfold and cfg.data.fold == -1:
+    (given,) = parse(argv)
+    run = resolve({name: value for name, value in given.items() if name != "print_config"}).run
+    if run.test and run.checkpoint:
+        evaluate(given, run.checkpoint)
+        return
+    cfg = resolve(given)
+    if run.test:
+        raise UserError("--test: expected the checkpoint to evaluate, --checkpoint FILE")
+    check_training_paths(cfg)
+
+    from ..engine.folds import train_folds
+    from ..engine.run import train
+
+    if cfg.data.kfold and cfg.data.fold == -1:
         train_folds(cfg)
     else:
         train(cfg)
+
+
+def evaluate(given: dict[str, Any], checkpoint: str) -> None:
+    """Evaluate a checkpoint; settings that are not given are those that it was trained with."""
+    expect_file(Path(checkpoint), "--checkpoint")
+
+    from ..artifact.network import load_contract
+    from ..engine.evaluate import test, trained_settings
+
+    test(resolve(given, trained_settings(load_contract(checkpoint))))
 
 
 def run() -> None:

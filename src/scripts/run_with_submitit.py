@@ -1,54 +1,57 @@
 """Train as jobs: the flags of melanoma_train.py and those of a cluster -> submitted jobs."""
 
-import argparse
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 from ..cluster.options import Cluster
-from ..cluster.submit import submit_many, wait_for
-from ..core.config import Config
+from ..core.config import settings_with
 from ..core.errors import UserError, run_main
-from ..core.flags import make_parser, resolve
-from ..core.options import add_section, parse_flags, take_section
-from ..engine.log import log_to_console, new_run_name
+from ..core.flags import ANNOTATIONS, parse_settings, resolve
+from ..core.options import Role, flag
+from ..core.paths import check_training_paths
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Submission"""
+
+    wait: bool = flag(
+        False, "wait until the SLURM jobs have ended, and exit with code 1 if one failed"
+    )
+
+
+def parse(argv: list[str] | None) -> list[Any]:
+    return parse_settings(
+        argv,
+        __doc__,
+        Cluster,
+        Submission,
+        task="training jobs",
+        offered=set(ANNOTATIONS) - settings_with(Role.TEST),
+    )
 
 
 def main(argv: list[str] | None) -> int:
-    given = parse_flags(make_submit_parser(), argv)
-    waits = given.pop("wait", False)
-    cluster = take_section(Cluster, given)
+    """1 where a job failed that was waited for, else 0."""
+    given, cluster, submission = parse(argv)
     cfg = resolve(given)
+    if cfg.data.kfold and cfg.data.fold == -1 and cfg.run.resume and not cfg.run.run_name:
+        raise UserError("--resume of all folds: give their --run_name, without _fold<N>")
     cluster = cluster.found()
+    check_training_paths(cfg)
+
+    from ..cluster.submit import wait_for
+    from ..cluster.training import one_of_each_fold, submit_trainings
+    from ..engine.log import log_to_console
+
     log_to_console()
-    jobs = submit_many(one_of_each_fold(cfg), cluster)
-    if cluster.cluster == "slurm" and not waits:
+    jobs = submit_trainings(one_of_each_fold(cfg), cluster)
+    if cluster.cluster == "slurm" and not submission.wait:
         return 0
     failures = wait_for(jobs)
     sys.stderr.write("".join(f"{failure}\n" for failure in failures))
     return 1 if failures else 0
-
-
-def make_submit_parser() -> argparse.ArgumentParser:
-    """The trainer's flags, those of `Cluster`, and `--wait`."""
-    parser = make_parser(__doc__)
-    group = add_section(parser, Cluster)
-    group.add_argument(
-        "--wait",
-        action="store_true",
-        help="stay until the jobs of SLURM have ended, and exit with 1 where one failed",
-    )
-    return parser
-
-
-def one_of_each_fold(cfg: Config) -> list[Config]:
-    """A configuration for each fold where `--kfold` is given without `--fold`, else this one."""
-    if not cfg.data.kfold or cfg.data.fold >= 0:
-        return [cfg]
-    if cfg.run.resume and not cfg.run.run_name:
-        raise UserError(
-            "--resume of all folds: give the --run_name that they have without _fold<N>"
-        )
-    name = new_run_name(cfg)
-    return [cfg.with_settings(fold=i, run_name=f"{name}_fold{i}") for i in range(cfg.data.kfold)]
 
 
 def run() -> None:

@@ -1,256 +1,55 @@
-"""python -m src.scripts.sweep --config YAML --space YAML --trials N: settings searched by Optuna.
+"""Search training settings with Optuna: --config YAML --space YAML --trials N.
 
-Each trial is a run of the trainer, judged by its best `--monitor` of the validation rows; trials
-worse than the median of the earlier ones after as many epochs are ended. The same command again
+Each trial is a run of the trainer, compared by its best `--monitor` on the validation rows; trials
+worse than the median of earlier ones after as many epochs are stopped. The same command again
 continues what was interrupted and adds the trials that are missing. Writes `study.db`,
 `trials.csv`, `best.yaml`, `optimization_history.png` and `slices.png` into `--study_dir`.
 """
 
-import argparse
-import os
-from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import optuna
-from optuna.trial import Trial, TrialState
+from ..core.config import settings_with
+from ..core.errors import run_main
+from ..core.flags import ANNOTATIONS, parse_settings, resolve
+from ..core.options import Role
+from ..core.paths import check_training_paths
+from ..sweeps.options import SweepOptions, TrialJobs
+from ..sweeps.search_space import check_search, read_space
 
-from ..cluster.options import Cluster
-from ..cluster.submit import submit_many, wait_for
-from ..core.config import Config
-from ..core.errors import UserError, run_main
-from ..core.files import make_folder
-from ..core.flags import make_parser, resolve
-from ..core.options import add_section, parse_flags, take_section
-from ..engine.checks import check_settings
-from ..engine.run import train
-from ..evaluation.metrics import MONITORED
-from ..sweeps.results import read_history, write_figures, write_trials
-from ..sweeps.search_space import Space, check_space, draw, read_space
-from ..sweeps.study import Sweep, only_process, open_study
+# what the sweep sets in its trials
+SET_BY_TRIALS = {"run_name", "resume", "save_ckpt", "save_ckpt_freq", "keep_checkpoints"}
+
+
+def parse(argv: list[str] | None) -> list[Any]:
+    return parse_settings(
+        argv,
+        __doc__,
+        SweepOptions,
+        TrialJobs,
+        task="a sweep",
+        offered=set(ANNOTATIONS) - settings_with(Role.TEST) - SET_BY_TRIALS,
+    )
 
 
 def main(argv: list[str] | None) -> None:
-    given = parse_flags(make_sweep_parser(), argv)
-    cluster = take_section(Cluster, given).found() if "cluster" in given else None
-    n_parallel = take_count(given, "parallel", "4")
-    path, n_trials, folder = take_options(given)
+    given, options, jobs = parse(argv)
     cfg = resolve(given)
-    space = read_space(path)
-    check_sweep(cfg, space, given)
-    check_space(cfg, space, path)
-    folder = Path(folder or Path(cfg.run.output_dir) / f"sweep_{Path(path).stem}")
-    sweep = Sweep(cfg, space, make_folder(folder))
-    with only_process(folder):
-        study = open_study(sweep)
-        if cluster:
-            run_waves(sweep, study, n_trials, cluster, n_parallel)
-        else:
-            run_trials(sweep, study, n_trials)
-        print(write_figures(study, space, cfg, folder))
+    space = read_space(options.space)
+    check_search(cfg, space, given)
+    cluster = jobs.found() if jobs.cluster else None
+    check_training_paths(cfg)
+    folder = options.study_dir or Path(cfg.run.output_dir) / f"sweep_{options.space.stem}"
+
+    from ..sweeps.trials import run_sweep
+
+    print(run_sweep(cfg, space, folder, options.trials, cluster, jobs.parallel))
 
 
-def make_sweep_parser() -> argparse.ArgumentParser:
-    """The trainer's flags and those of the sweep."""
-    parser = make_parser(__doc__.splitlines()[0])
-    group = parser.add_argument_group("Sweep")
-    group.add_argument("--space", metavar="YAML", help="the settings to search (docs/SWEEPS.md)")
-    group.add_argument("--trials", metavar="N", help="trials in all (default: 20)")
-    group.add_argument(
-        "--study_dir",
-        metavar="FOLDER",
-        help="folder of the study (default: sweep_<name of the space> in --output_dir)",
-    )
-    group.add_argument(
-        "--parallel", metavar="N", help="with --cluster, trials at a time (default: 4)"
-    )
-    add_section(parser, Cluster)
-    return parser
-
-
-def take_options(given: dict) -> tuple[str, int, str]:
-    """(space, trials, study_dir), taken out of `given`. Raises `UserError` for wrong values."""
-    path, n_trials = given.pop("space", ""), take_count(given, "trials", "20")
-    if not path:
-        raise UserError("--space: expected a YAML file with the settings to search")
-    return path, n_trials, given.pop("study_dir", "")
-
-
-def take_count(given: dict, name: str, default: str) -> int:
-    """The whole number of a flag, 1 or more, taken out of `given`."""
-    text = given.pop(name, default)
-    if not text.isdecimal() or not int(text):
-        raise UserError(f"--{name} {text}: expected a whole number, 1 or more")
-    return int(text)
-
-
-def check_sweep(cfg: Config, space: Space, given: dict) -> None:
-    """Raise `UserError` for settings that no trial could have, or that contradict the search."""
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UserError("a sweep is one process: start it without torchrun")
-    if cfg.run.test:
-        raise UserError("--test: a sweep trains; judge its best run with melanoma_train.py --test")
-    if cfg.data.train_on_all:
-        raise UserError("--train_on_all leaves no validation rows to judge trials by: leave it out")
-    if cfg.data.kfold and cfg.data.fold == -1:
-        raise UserError("--kfold: a trial is one run; name the fold that judges it with --fold")
-    check_settings(cfg)
-    for key in space:
-        if key in given:
-            raise UserError(f"--{key} is searched: leave it out, or take it out of the space")
-    if cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space):
-        raise UserError(
-            "--monitor loss is another measure for each objective: choose one that is the same for "
-            "all, such as log_loss"
-        )
-
-
-def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
-    """Run the trials that were interrupted, then new ones until there are `n_trials`.
-
-    A trial that fails is noted and the sweep goes on; before any trial has succeeded the error is
-    raised, and the trial is taken up again once its cause is mended.
-    """
-    while trial := next_trial(sweep, study, n_trials):
-        print(f"trial {trial.number} of {n_trials}: {describe(trial.params)}", flush=True)
-        try:
-            study.tell(trial, run_trial(sweep, trial))
-        except optuna.TrialPruned:
-            study.tell(trial, state=TrialState.PRUNED)
-        except Exception as error:
-            if not finished(study):
-                if isinstance(error, UserError):
-                    raise UserError(f"trial {trial.number}: {error}") from None
-                raise
-            trial.set_user_attr("error", str(error))
-            study.tell(trial, state=TrialState.FAIL)
-        outcome = study.trials[trial.number]
-        why = outcome.user_attrs.get("error", outcome.value)
-        print(f"trial {trial.number} {outcome.state.name.lower()}: {why}", flush=True)
-        write_trials(study, sweep.space, sweep.cfg, sweep.folder)
-
-
-def run_waves(
-    sweep: Sweep, study: optuna.Study, n_trials: int, cluster: Cluster, n_parallel: int
-) -> None:
-    """As `run_trials`, with `n_parallel` trials at a time as jobs of `cluster`; none is pruned."""
-    while wave := next_wave(sweep, study, n_trials, n_parallel):
-        for trial in wave:
-            print(f"trial {trial.number} of {n_trials}: {describe(trial.params)}", flush=True)
-        cfgs = [trial_settings(sweep, trial) for trial in wave]
-        failures = wait_for(submit_many(cfgs, cluster))
-        done = [Path(cfg.run.output_dir, cfg.run.run_name) for cfg in cfgs]
-        done = [folder if (folder / "metrics.json").is_file() else None for folder in done]
-        why = failures[0] if failures else "its job ended without a result"
-        if not any(done) and not finished(study):
-            raise UserError(f"trial {wave[0].number}: {why}")
-        for trial, folder in zip(wave, done, strict=True):
-            if folder:
-                study.tell(trial, best_value(trial, folder, sweep.cfg.run.monitor))
-            else:
-                trial.set_user_attr("error", str(why))
-                study.tell(trial, state=TrialState.FAIL)
-        write_trials(study, sweep.space, sweep.cfg, sweep.folder)
-
-
-def next_wave(sweep: Sweep, study: optuna.Study, n_trials: int, n_parallel: int) -> list[Trial]:
-    """Up to `n_parallel` trials as `next_trial` gives them."""
-    wave: list[Trial] = []
-    while len(wave) < n_parallel:
-        trial = next_trial(sweep, study, n_trials, {trial.number for trial in wave})
-        if trial is None:
-            break
-        wave.append(trial)
-    return wave
-
-
-def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """The trials that came to an end, pruned ones among them."""
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def next_trial(
-    sweep: Sweep, study: optuna.Study, n_trials: int, at_work: Collection[int] = ()
-) -> Trial | None:
-    """An interrupted trial, else a new one, or None where there are `n_trials`.
-
-    `at_work` are the numbers of trials that are running, not interrupted. A trial's draw depends
-    on seed, number and earlier trials alone: an interrupted sweep goes on as if it had not been.
-    """
-    trials = study.get_trials(deepcopy=False)
-    running = [trial for trial in trials if trial.state is TrialState.RUNNING]
-    interrupted = [trial for trial in running if trial.number not in at_work]
-    number = interrupted[0].number if interrupted else len(trials)
-    if number >= n_trials and not interrupted:
-        return None
-    seed = np.random.SeedSequence([sweep.cfg.run.seed, number]).generate_state(1)[0]
-    study.sampler = optuna.samplers.TPESampler(
-        seed=int(seed),
-        constant_liar=bool(at_work),  # trials at work count as bad: the next is another one
-    )
-    trial = Trial(study, interrupted[0]._trial_id) if interrupted else study.ask()
-    draw(trial, sweep.space)  # what an interrupted one has drawn stays
-    return trial
-
-
-def run_trial(sweep: Sweep, trial: Trial) -> float:
-    """The best monitored value of the trial's run, which is continued where it exists.
-
-    That of an earlier trial with the same settings is taken over. Raises `optuna.TrialPruned`.
-    """
-    for earlier in finished(trial.study):
-        if earlier.params == trial.params:
-            trial.set_user_attr("same_as", earlier.number)
-            if earlier.state is TrialState.PRUNED:
-                raise optuna.TrialPruned
-            return earlier.value
-    cfg = trial_settings(sweep, trial)
-    monitor = cfg.run.monitor
-
-    def after_epoch(history: list[dict]) -> None:
-        report(trial, history, monitor)
-        if len(history) < cfg.learning.epochs and trial.should_prune():
-            raise optuna.TrialPruned
-
-    return best_value(trial, train(cfg, after_epoch=after_epoch), monitor)
-
-
-def best_value(trial: Trial, folder: Path, monitor: str) -> float:
-    """The best monitored value of a finished run, whose epochs the study is told."""
-    history = read_history(folder)
-    report(trial, history, monitor)
-    best = max if MONITORED[monitor] else min
-    return best(entry["valid"][monitor] for entry in history)
-
-
-def trial_settings(sweep: Sweep, trial: Trial) -> Config:
-    """The settings of a trial's run, which keeps no checkpoints but the best and the latest."""
-    log_dir = sweep.cfg.run.log_dir
-    return sweep.cfg.with_settings(
-        **trial.params,
-        output_dir=str(sweep.folder),
-        run_name=f"trial_{trial.number}",
-        log_dir=log_dir and str(Path(log_dir) / sweep.folder.name),
-        resume="auto",
-        save_ckpt=False,
-    )
-
-
-def report(trial: Trial, history: list[dict], monitor: str) -> None:
-    """Tell the study the monitored value of each epoch that it does not know."""
-    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    for entry in history:
-        if entry["epoch"] not in known:
-            trial.report(entry["valid"][monitor], entry["epoch"])
-
-
-def describe(params: dict) -> str:
-    """Settings as `name value` in one line."""
-    return ", ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in params.items()
-    )
+def run() -> None:
+    """The command as an installed program."""
+    run_main(main)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run()

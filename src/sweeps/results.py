@@ -12,7 +12,7 @@ from ..core.files import write_text
 from ..core.flags import to_yaml
 from ..evaluation.metrics import MONITORED
 from .figures import plot_history, plot_slices
-from .search_space import Space, scale
+from .search_space import Space
 
 N_SHOWN = 10
 
@@ -68,7 +68,7 @@ def write_figures(study: optuna.Study, space: Space, cfg: Config, folder: Path) 
     """Write `optimization_history.png` and `slices.png`; the best trials as a table of text."""
     frame = trials_frame(study, space, folder)
     is_better_higher = MONITORED[cfg.run.monitor]
-    scales = {key: scale(distribution) for key, distribution in space.items()}
+    scales = {key: setting.scale for key, setting in space.items()}
     plot_history(frame, cfg.run.monitor, is_better_higher, folder / "optimization_history.png")
     plot_slices(frame, scales, cfg.run.monitor, folder / "slices.png")
     complete = frame[frame["state"] == "complete"].drop(columns=["state", "error"])

@@ -1,33 +1,73 @@
-"""Search spaces: a YAML file of trainer settings and what each of them is drawn from."""
+"""Search spaces: a YAML file of trainer settings and the values that each may have."""
 
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import Trial
 
-from ..core.config import Config
+from ..core.config import Config, settings_with
 from ..core.errors import UserError, nearest
 from ..core.flags import DEFAULTS, compose_yaml, convert_setting
-from ..engine.checks import check_settings
+from ..core.options import Role
 
-Space = dict[str, BaseDistribution]
 OPTIONS = ("choices", "low", "high", "log", "int")
-# what trials share: where they are written, which rows and metric judge them, a pair of values
-_SHARED = ("output_dir", "run_name", "log_dir", "resume", "save_ckpt", "test", "checkpoint")
-_SHARED += ("monitor", "dataset", "data_path", "skin_color_csv", "known_groups_only")
-_SHARED += ("kfold", "fold", "train_on_all", "valid_size", "test_size", "split_seed")
-_SHARED += ("allow_leakage", "max_bad_images", "cutmix_minmax")
 _EXAMPLES = "{low: 1e-5, high: 1e-2, log: true} or {choices: [16, 32]}"
 
 
-def read_space(path: str) -> Space:
-    """The distribution of each setting in a YAML file of lines `setting: {low:, high:}`.
+@dataclass(frozen=True)
+class Choices:
+    """One of several values."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Values that all must be possible, for the space to be."""
+        return self.values
+
+    @property
+    def scale(self) -> str:
+        """How a figure shows the values."""
+        return "choices"
+
+    def draw(self, trial: Any, key: str) -> None:
+        """Give a trial of Optuna a value, unless it has one."""
+        trial.suggest_categorical(key, self.values)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A number from `low` to `high`, on a linear or logarithmic scale; `whole`: an integer."""
+
+    low: float
+    high: float
+    log: bool
+    whole: bool
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """Values that all must be possible, for the space to be."""
+        return (self.low, self.high)
+
+    @property
+    def scale(self) -> str:
+        """How a figure shows the values."""
+        return "log" if self.log else "linear"
+
+    def draw(self, trial: Any, key: str) -> None:
+        """Give a trial of Optuna a value, unless it has one."""
+        suggest = trial.suggest_int if self.whole else trial.suggest_float
+        suggest(key, self.low, self.high, log=self.log)
+
+
+Space = dict[str, Choices | Range]
+
+
+def read_space(path: Path) -> Space:
+    """The values of each setting in a YAML file of lines `setting: {low:, high:}`.
 
     A setting has `choices`, or `low` and `high`, with `log: true` on a logarithmic scale and with
     `int: true` in whole numbers (as settings that are whole numbers are anyway). Raises
@@ -41,45 +81,33 @@ def read_space(path: str) -> Space:
         key = key.replace("-", "_")
         if key not in DEFAULTS:
             raise UserError(f"{path}: unknown key '{key}'{nearest(key, DEFAULTS)}")
-        if key in _SHARED:
-            raise UserError(f"{path}: '{key}' cannot be searched: all trials share it")
-        space[key] = _distribution(key, options, f"{path}: {key}")
+        if key in settings_with(Role.SHARED):
+            raise UserError(f"{path}: '{key}' cannot be searched: it is the same in all trials")
+        space[key] = _setting(key, options, f"{path}: {key}")
     return space
 
 
-def check_space(cfg: Config, space: Space, path: str) -> None:
-    """Raise `UserError` for a bound or choice that the trainer refuses, before any trial."""
-    for key, distribution in space.items():
-        if isinstance(distribution, CategoricalDistribution):
-            values = distribution.choices
-        else:
-            values = (distribution.low, distribution.high)
-        for value in values:
-            try:
-                check_settings(cfg.with_settings(**{key: value}))
-            except UserError as error:
-                raise UserError(f"{path}: {key}: {error}") from None
+def check_search(cfg: Config, space: Space, given: Collection[str]) -> None:
+    """Raise `UserError` for settings of a sweep that contradict it; `given` are their flags."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError("a sweep is one process: start it without torchrun")
+    if cfg.run.test:
+        raise UserError("--test: a sweep trains; evaluate its best run with melanoma_eval.py")
+    if cfg.data.train_on_all:
+        raise UserError("--train_on_all leaves no validation rows to compare trials on: remove it")
+    if cfg.data.kfold and cfg.data.fold == -1:
+        raise UserError("--kfold: a trial is one run; choose its validation fold with --fold")
+    for key in space:
+        if key in given:
+            raise UserError(f"--{key} is searched: remove it, or remove it from the search space")
+    if cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space):
+        raise UserError(
+            "--monitor loss is not comparable between objectives; use another metric, such as "
+            "log_loss"
+        )
 
 
-def draw(trial: Trial, space: Space) -> None:
-    """Give a trial a value for each setting of the space that it does not have yet."""
-    for key, distribution in space.items():
-        if isinstance(distribution, CategoricalDistribution):
-            trial.suggest_categorical(key, distribution.choices)
-        else:
-            is_whole = isinstance(distribution, IntDistribution)
-            suggest = trial.suggest_int if is_whole else trial.suggest_float
-            suggest(key, distribution.low, distribution.high, log=distribution.log)
-
-
-def scale(distribution: BaseDistribution) -> str:
-    """How a figure shows its values: `choices`, `log` or `linear`."""
-    if isinstance(distribution, CategoricalDistribution):
-        return "choices"
-    return "log" if distribution.log else "linear"
-
-
-def _distribution(key: str, options: Any, where: str) -> BaseDistribution:
+def _setting(key: str, options: Any, where: str) -> Choices | Range:
     if not isinstance(options, dict):
         raise UserError(f"{where} is '{options}': expected {_EXAMPLES}")
     for option in options:
@@ -93,7 +121,7 @@ def _distribution(key: str, options: Any, where: str) -> BaseDistribution:
     return _numerical(key, options, where)
 
 
-def _categorical(key: str, options: dict, where: str) -> BaseDistribution:
+def _categorical(key: str, options: dict, where: str) -> Choices:
     texts = options["choices"]
     if len(options) > 1:
         raise UserError(f"{where}: expected choices, or low and high, not both")
@@ -102,10 +130,10 @@ def _categorical(key: str, options: dict, where: str) -> BaseDistribution:
     choices = [convert_setting(key, text, f"{where}: choices") for text in texts]
     if len(set(choices)) < len(choices):
         raise UserError(f"{where}: a choice is given twice")
-    return CategoricalDistribution(choices)
+    return Choices(tuple(choices))
 
 
-def _numerical(key: str, options: dict, where: str) -> BaseDistribution:
+def _numerical(key: str, options: dict, where: str) -> Range:
     for bound in ("low", "high"):
         if bound not in options:
             raise UserError(f"{where} has no '{bound}': expected {_EXAMPLES}")
@@ -113,7 +141,7 @@ def _numerical(key: str, options: dict, where: str) -> BaseDistribution:
         convert_setting(key, options[bound], f"{where}: {bound}") for bound in ("low", "high")
     )
     if any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in (low, high)):
-        raise UserError(f"{where} is no number: expected {{choices: [...]}}")
+        raise UserError(f"{where} is not a number: expected {{choices: [...]}}")
     # a boolean setting's reading of true and false
     log, whole = (
         convert_setting("pretrained", options.get(option, "false"), f"{where}: {option}")
@@ -124,22 +152,22 @@ def _numerical(key: str, options: dict, where: str) -> BaseDistribution:
     if log and low <= 0:
         raise UserError(f"{where}: low {low}: expected more than 0 with log: true")
     if not whole and not isinstance(low, int):
-        return FloatDistribution(low, high, log=log)
+        return Range(low, high, log, whole=False)
     if low != int(low) or high != int(high):
         raise UserError(f"{where}: low {low}, high {high}: expected whole numbers with int: true")
-    return IntDistribution(int(low), int(high), log=log)
+    return Range(int(low), int(high), log, whole=True)
 
 
-def _read(path: str) -> Any:
+def _read(path: Path) -> Any:
     """The content of a YAML file with scalars as text: PyYAML would read `1e-5` as text too."""
-    root = compose_yaml(path, "--space", "a search space")
+    root = compose_yaml(str(path), "--space", "a search space")
     try:
         return _as_written(root, path)
     except RecursionError as error:  # a node that holds itself by its anchor
         raise UserError(f"--space {path}: not YAML ({str(error).splitlines()[0]})") from None
 
 
-def _as_written(node: yaml.Node | None, path: str) -> Any:
+def _as_written(node: yaml.Node | None, path: Path) -> Any:
     """Mappings, lists and texts (None for null) of a YAML node."""
     if isinstance(node, yaml.SequenceNode):
         return [_as_written(item, path) for item in node.value]

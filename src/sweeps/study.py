@@ -4,16 +4,15 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import optuna
 import sqlalchemy
-from optuna.distributions import distribution_to_json
 
 from ..core.config import Config
 from ..core.errors import UserError
-from ..engine.checkpoint import FREE
+from ..engine.checkpoint import RESULT_NEUTRAL
 from ..evaluation.metrics import MONITORED
 from .search_space import Space
 
@@ -57,9 +56,9 @@ def open_study(sweep: Sweep) -> optuna.Study:
         )
     except sqlalchemy.exc.DatabaseError as error:
         raise UserError(f"{path}: not a study, or unreadable ({error.orig})") from None
-    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in FREE}
+    settings = {key: value for key, value in sweep.cfg.flat().items() if key not in RESULT_NEUTRAL}
     # a searched setting's own value does not matter
-    ours = settings | {key: distribution_to_json(d) for key, d in sweep.space.items()}
+    ours = settings | {key: asdict(setting) for key, setting in sweep.space.items()}
     ours = json.loads(json.dumps(ours))
     theirs = study.user_attrs.get("settings", ours)
     different = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))

@@ -10,13 +10,12 @@ import torch
 
 from src.artifact.network import load_checkpoint
 from src.cluster.options import Cluster
-from src.cluster.submit import as_job, submit_many
+from src.cluster.submit import submit
+from src.cluster.training import as_job, one_of_each_fold, submit_trainings
 from src.core.config import Config
 from src.core.errors import UserError
-from src.core.options import parse_flags, take_section
 from src.engine.log import to_yaml
 from src.scripts import run_with_submitit
-from src.scripts.run_with_submitit import make_submit_parser, one_of_each_fold
 
 FLAGS = (
     "cluster nodes ngpus timeout partition mem_gb cpus_per_task account qos constraint comment "
@@ -66,12 +65,10 @@ def test_the_flags_of_a_cluster_are_these():
 
 
 def test_both_kinds_of_flags_are_read():
-    given = parse_flags(
-        make_submit_parser(),
-        ["--nodes", "2", "--mem-gb", "1.5", "--job_dir=x", "--epochs", "3", "--wait"],
-    )
-    assert take_section(Cluster, given) == Cluster(nodes=2, mem_gb=1.5, job_dir="x")
-    assert given == {"epochs": "3", "wait": True}
+    argv = ["--nodes", "2", "--mem-gb", "1.5", "--job_dir=x", "--epochs", "3", "--wait"]
+    given, cluster, submission = run_with_submitit.parse(argv)
+    assert cluster == Cluster(nodes=2, mem_gb=1.5, job_dir="x")
+    assert (given, submission.wait) == ({"epochs": "3"}, True)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +87,18 @@ def test_both_kinds_of_flags_are_read():
         ("--comment=one\ntwo", "--comment: expected one line of text"),
         (
             "--cluster slrum",
-            "--cluster slrum: expected auto, slurm, local, debug; did you mean 'slurm'?",
+            "--cluster is 'slrum': expected auto, slurm, local, debug; did you mean 'slurm'?",
         ),
-        ("--cluster local --nodes 2", "--nodes 2: --cluster local has this machine only"),
-        ("--cluster debug --nodes 2", "--nodes 2: --cluster debug has this machine only"),
-        ("--cluster debug --ngpus 2", "--ngpus 2: --cluster debug is one process; take local"),
+        ("--cluster local --nodes 2", "--nodes 2: --cluster local is one node"),
+        ("--cluster debug --nodes 2", "--nodes 2: --cluster debug is one node"),
+        ("--cluster debug --ngpus 2", "--ngpus 2: --cluster debug is one process; use local"),
         ("--epochs 0", "--epochs 0: expected 1 or more"),
         ("--objective cross_entropi", "no objective is called 'cross_entropi'"),
         ("--ngpus 0 --device cuda", "--device cuda: there are no GPUs with --ngpus 0"),
-        ("--test", "--test: jobs train; judge with melanoma_train.py --test"),
+        ("--test", "--test: has no effect on training jobs"),
         (
             "--kfold 3 --resume auto",
-            "--resume of all folds: give the --run_name that they have without _fold<N>",
+            "--resume of all folds: give their --run_name",
         ),
     ],
 )
@@ -109,6 +106,7 @@ def test_a_mistake_is_refused_before_anything_is_submitted(
     argv, message, slurm, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "isic2020_challenge").mkdir()
     with pytest.raises(UserError) as error:
         run_with_submitit.main(argv.split(" "))
     assert str(error.value).startswith(message)
@@ -127,9 +125,9 @@ def test_auto_is_slurm_where_it_answers_else_this_machine(slurm, monkeypatch):
     monkeypatch.delenv("DOWN")
     Path(os.environ["PATH"], "sbatch").unlink()  # srun alone is no cluster
     assert Cluster().found().cluster == "local"
-    with pytest.raises(UserError, match="--cluster slurm: no cluster answers"):
+    with pytest.raises(UserError, match="--cluster slurm: sinfo and sbatch do not respond"):
         Cluster(cluster="slurm").found()
-    with pytest.raises(UserError, match="--nodes 2: --cluster local has this machine only"):
+    with pytest.raises(UserError, match="--nodes 2: --cluster local is one node"):
         Cluster(nodes=2).found()
 
 
@@ -167,7 +165,7 @@ def test_without_gpus_a_job_trains_on_the_cpu():
 def test_a_finished_run_is_continued_only_when_told(tiny_run, tiny_settings):
     settings = {**tiny_settings, "output_dir": str(tiny_run.parent)}
     cfg = Config().with_settings(**settings, run_name="tiny")
-    with pytest.raises(UserError, match=f"{tiny_run} holds a run: give another --run_name"):
+    with pytest.raises(UserError, match=f"{tiny_run} already holds a run: give another --run_name"):
         as_job(cfg, Cluster())
     unnamed = Config().with_settings(**settings, resume=str(tiny_run))
     for told in (cfg.with_settings(resume="auto"), unnamed):
@@ -198,7 +196,7 @@ def test_what_slurm_is_told(slurm, jobs_dir, monkeypatch):
         nodes=2, ngpus=4, timeout=90, partition="p", mem_gb=1.5, cpus_per_task=6, account="a",
         qos="q", constraint="c", comment="two words", job_dir=jobs_dir,
     )  # fmt: skip
-    (job,) = submit_many([Config().with_settings(run_name="mine")], cluster)
+    (job,) = submit_trainings([Config().with_settings(run_name="mine")], cluster)
     assert (job.job_id, job.num_tasks) == ("4242", 8)
     assert lines(slurm) >= {
         "--nodes=2", "--ntasks-per-node=4", "--gpus-per-node=4", "--time=90", "--partition=p",
@@ -212,7 +210,7 @@ def test_what_slurm_is_told(slurm, jobs_dir, monkeypatch):
 
 
 def test_slurm_is_told_no_more_than_was_asked_for(slurm, jobs_dir):
-    submit_many([Config()], Cluster(ngpus=0, job_dir=jobs_dir))
+    submit_trainings([Config()], Cluster(ngpus=0, job_dir=jobs_dir))
     told = {line.partition("=")[0] for line in lines(slurm) if line.startswith("--")}
     assert told == {
         "--nodes", "--ntasks-per-node", "--time", "--requeue", "--signal", "--job-name",
@@ -222,7 +220,7 @@ def test_slurm_is_told_no_more_than_was_asked_for(slurm, jobs_dir):
 
 def test_many_configurations_are_one_array(slurm, jobs_dir):
     cfgs = one_of_each_fold(Config().with_settings(kfold=3, run_name="cv"))
-    jobs = submit_many(cfgs, Cluster(job_dir=jobs_dir))
+    jobs = submit_trainings(cfgs, Cluster(job_dir=jobs_dir))
     assert [job.job_id for job in jobs] == ["4242_0", "4242_1", "4242_2"]
     assert "--array=0-2%3" in lines(slurm)
     stored = [job.submission().function.cfg for job in jobs]
@@ -233,21 +231,23 @@ def test_many_configurations_are_one_array(slurm, jobs_dir):
 
 def test_two_jobs_of_one_run_are_refused(slurm, jobs_dir):
     cfg = Config().with_settings(run_name="mine")
-    with pytest.raises(UserError, match="mine: two jobs of one run"):
-        submit_many([cfg, cfg.with_settings(seed=1)], Cluster(job_dir=jobs_dir))
+    with pytest.raises(UserError, match="mine: two jobs have the same run"):
+        submit_trainings([cfg, cfg.with_settings(seed=1)], Cluster(job_dir=jobs_dir))
     assert not slurm.exists()
 
 
 def test_what_slurm_refuses_is_one_line(slurm, jobs_dir, monkeypatch, capsys):
     monkeypatch.setenv("REFUSAL", "first\\nsbatch: error: no such partition\\n")
     with pytest.raises(UserError) as error:
-        submit_many([Config()], Cluster(job_dir=jobs_dir))
+        submit_trainings([Config()], Cluster(job_dir=jobs_dir))
     assert str(error.value) == "SLURM refused the job: sbatch: error: no such partition"
     assert capsys.readouterr().err == ""
 
 
-def test_without_wait_the_submitter_returns_at_once(slurm, jobs_dir, monkeypatch, capsys):
-    monkeypatch.setattr(run_with_submitit, "wait_for", pytest.fail)
+def test_without_wait_the_submitter_returns_at_once(slurm, jobs_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("src.cluster.submit.wait_for", pytest.fail)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "isic2020_challenge").mkdir()
     assert run_with_submitit.main(["--job_dir", jobs_dir, "--run_name", "mine"]) == 0
     folder = jobs_dir.replace("%j", "4242")
     run = Path("melanoma_output", "mine").absolute()
@@ -281,20 +281,26 @@ def test_local_jobs_train_as_the_trainer_does(
 
 def test_the_error_of_a_local_job_reaches_the_submitter_in_one_line(tmp_path, jobs_dir, capsys):
     argv = ["--cluster", "local", "--job_dir", jobs_dir, "--no_pretrained"]
-    argv += ["--data_path", str(tmp_path / "absent"), "--output_dir", str(tmp_path)]
+    argv += ["--data_path", str(tmp_path), "--output_dir", str(tmp_path)]
     assert run_with_submitit.main(argv) == 1
     error, place = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: job ") and f"{tmp_path}/absent: no such folder" in error
+    assert error.startswith("error: job ") and f"{tmp_path}: " in error
     log = Path(place.removeprefix("log: "))
     assert "Traceback" not in log.read_text()
     assert log.read_text().splitlines()[-1].startswith("src.core.errors.UserError: ")
 
 
+def test_what_needs_no_torch_is_submitted_too(slurm, jobs_dir):
+    (job,) = submit([dict], Cluster(ngpus=0, job_dir=jobs_dir), "empty")
+    assert job.submission().function is dict
+    assert submit([dict], Cluster(cluster="debug"), "empty") == []
+
+
 def test_debug_trains_in_this_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     trained = []
-    monkeypatch.setattr("src.cluster.submit.train", trained.append)
+    monkeypatch.setattr("src.cluster.training.train", trained.append)
     cfgs = [Config().with_settings(run_name=name) for name in ("a", "b")]
-    assert submit_many(cfgs, Cluster(cluster="debug")) == []
+    assert submit_trainings(cfgs, Cluster(cluster="debug")) == []
     assert [cfg.run.run_name for cfg in trained] == ["a", "b"]
     assert not (tmp_path / "slurm_jobs").exists()

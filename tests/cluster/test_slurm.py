@@ -17,8 +17,10 @@ import submitit
 import torch
 
 from src.artifact.network import load_checkpoint
-from src.cluster.options import Cluster, make_executor
-from src.cluster.submit import submit_many, wait_for
+from src.cluster.executor import make_executor
+from src.cluster.options import Cluster
+from src.cluster.submit import wait_for
+from src.cluster.training import submit_trainings
 from src.core.config import Config
 from src.engine.log import to_yaml
 from src.scripts import run_with_submitit
@@ -102,7 +104,7 @@ def test_a_training_on_nodes_that_is_queued_again_ends_as_one_on_this_machine(
         stdout=subprocess.DEVNULL,
     )
     try:
-        (job,) = submit_many([cfg], replace(cluster, nodes=NODES))
+        (job,) = submit_trainings([cfg], replace(cluster, nodes=NODES))
         run = tmp_path / "runs" / "job"
         wait_until_exists(run / "checkpoint_latest.pth")  # submitit's handlers are up
         subprocess.run(["scancel", "--signal=USR2", job.job_id], check=True)
@@ -130,7 +132,7 @@ def test_four_configurations_are_one_array(cluster, settings, tmp_path):
         Config().with_settings(**{**settings, "epochs": 1}, seed=seed, run_name=f"seed{seed}")
         for seed in range(4)
     ]
-    jobs = submit_many(cfgs, cluster)
+    jobs = submit_trainings(cfgs, cluster)
     array = jobs[0].job_id.partition("_")[0]
     assert [job.job_id for job in jobs] == [f"{array}_{i}" for i in range(4)]
     assert wait_for(jobs) == []

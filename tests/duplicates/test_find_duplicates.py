@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
-from src.duplicates.search import MAX_DISTANCE, MIN_SIMILARITY, Duplicates
+from src.duplicates.options import SearchOptions
+from src.duplicates.search import Duplicates
 from src.duplicates.table import describe, pair_table
 from src.preprocess.image import read_image
 from src.scripts.find_duplicates import main
@@ -66,8 +67,9 @@ def test_a_pair_across_splits_that_ids_cannot_see_is_exit_code_2(isic, tmp_path,
     assert (pair.label_a, pair.label_b, pair.same_label) == ("benign", "malignant", "no")
     assert (pair.same_patient, pair.same_lesion) == ("no", "unknown")
     assert pair.orientation == "turned 90 degrees clockwise"
-    assert pair.distance <= MAX_DISTANCE
-    assert MIN_SIMILARITY <= pair.similarity <= 1
+    usual = SearchOptions()
+    assert pair.distance <= usual.max_distance
+    assert usual.min_similarity <= pair.similarity <= 1
     said = capsys.readouterr().out
     assert "241 images: 1 near-duplicate pairs in 1 groups" in said
     assert "across splits: 1, 1 of them of no common patient or lesion" in said
@@ -99,7 +101,7 @@ def test_folds_are_splits(isic, tmp_path):
 def test_a_drawn_split_is_the_trainers_and_said(demo, tmp_path, capsys):
     code, pairs = run(demo / "ham10000", tmp_path, "--dataset", "ham10000")
     assert (code, len(pairs)) == (0, 0)
-    assert "no split of their own" in capsys.readouterr().out
+    assert "no split" in capsys.readouterr().out
 
 
 def folder_of(demo, tmp_path, n_images):
@@ -171,11 +173,13 @@ def test_limits_decide(demo, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--max_distance", "65"], "expected a whole number, 0 to 64"),
-        (["--max_distance", "-1"], "expected a whole number"),
-        (["--min_similarity", "0"], "expected a number above 0"),
-        (["--min_similarity", "nan"], "expected a number above 0"),
-        (["--min_similarity", "high"], "expected a number above 0"),
+        (["--max_distance", "65"], "--max_distance 65: expected 0 to 64"),
+        (["--lr", "0.1"], "--lr: has no effect on the search for duplicates"),
+        (["--images", "x", "--kfold", "5"], "--images and --kfold both choose"),
+        (["--max_distance", "-1"], "--max_distance -1: expected 0 to 64"),
+        (["--min_similarity", "0"], "expected more than 0"),
+        (["--min_similarity", "nan"], "expected a number"),
+        (["--min_similarity", "high"], "expected a number"),
         (["--images", "x", "--data_path", "y"], "--images and --data_path both choose"),
         (["--images", "nowhere"], "no such folder"),
         (["--data_path", "nowhere"], "no such folder"),

@@ -8,6 +8,8 @@ from src.duplicates.perceptual_hash import oriented, perceptual_hashes, thumbnai
 from src.duplicates.search import Duplicates, details, duplicates_of, similarity
 from src.preprocess.image import read_image
 
+USUAL = {"max_distance": 14, "min_similarity": 0.9}
+
 
 @pytest.fixture(scope="module")
 def images(demo):
@@ -18,7 +20,7 @@ def images(demo):
 def search(images, **limits):
     thumbnails = np.stack([thumbnail(np.ascontiguousarray(image)) for image in images])
     hashes, found = perceptual_hashes(thumbnails), details(thumbnails)
-    return duplicates_of(range(len(images)), hashes, found, **limits)
+    return duplicates_of(range(len(images)), hashes, found, **{**USUAL, **limits})
 
 
 def compressed(image):

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from src.evaluation.predictions import Predictions
+from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
-from src.evaluator.predictions_csv import CsvColumns, read_predictions
+from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
 from tests.evaluation.drawn_predictions import lesion_image
 from tests.evaluator.readings import strict_json
@@ -26,7 +27,7 @@ def judge(tmp_path_factory):
         key = (*map(str, flags), figures, again)
         if key not in found:
             folder = output / str(len(found))
-            few = [] if "--n_draws" in flags else ["--n_draws", "100"]
+            few = [] if "--n_resamples" in flags else ["--n_resamples", "100"]
             few += ["--output_dir", str(output), "--run_name", folder.name]
             with pytest.MonkeyPatch.context() as patch:
                 if not figures:

@@ -1,19 +1,13 @@
 """The flags that name a CSV's columns, and files judged with them."""
 
-import argparse
+from dataclasses import fields
 
 import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.core.options import parse_flags
-from src.evaluator.predictions_csv import (
-    FLAGS,
-    CsvColumns,
-    add_csv_flags,
-    csv_columns,
-    read_predictions,
-)
+from src.evaluator.flags import CsvColumns
+from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
 
 GIVEN = {
@@ -27,22 +21,16 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_names_its_columns(flag):
-    words, value = GIVEN[flag]
-    given = parse_flags(melanoma_eval.make_eval_parser(), [f"--{flag}", *words.split()])
-    assert csv_columns(given) == CsvColumns(**{FLAGS[flag][0]: value})
-    assert given == {}
+def test_every_flag_names_its_columns():
+    assert set(GIVEN) == {f.name for f in fields(CsvColumns)}
+    for flag, (words, value) in GIVEN.items():
+        argv = ["--predictions_csv", "p.csv", f"--{flag}", *words.split()]
+        given, _, columns, _ = melanoma_eval.parse(argv)
+        assert (given, columns) == ({}, CsvColumns(**{flag: value}))
 
 
-def test_all_flags_have_a_help_text_and_no_flag_is_the_default():
-    parser = argparse.ArgumentParser(argument_default=argparse.SUPPRESS)
-    group = parser.add_argument_group("columns")
-    add_csv_flags(group)
-    flags = {action.dest: action.help for action in group._group_actions}
-    assert set(GIVEN) == set(FLAGS) <= set(flags)
-    assert all(len(text) > 20 and "(default: " in text for text in flags.values())
-    assert csv_columns(vars(parser.parse_args([]))) == CsvColumns()
+def test_every_help_text_says_what_is_usual():
+    assert all("(default: " in f.metadata["help"] for f in fields(CsvColumns))
 
 
 def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path, capsys):
@@ -63,7 +51,7 @@ def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path
     assert (found.classes, set(found.groups)) == (classes, {0})
 
 
-@pytest.mark.parametrize("flag", ["--image_column", "--classes"])
-def test_columns_without_a_csv_are_refused(flag):
-    with pytest.raises(UserError, match="expected with --predictions_csv only"):
-        melanoma_eval.main(["--checkpoint", "x.pth", flag, "x"])
+def test_columns_without_a_csv_are_refused(tiny_onnx):
+    for flag in ("--image_column", "--classes"):
+        with pytest.raises(UserError, match=f"{flag}: expected with --predictions_csv only"):
+            melanoma_eval.main(["--onnx_model_path", str(tiny_onnx), flag, "x"])

@@ -83,7 +83,7 @@ def test_bands_around_one_edge_have_tags_of_their_own(judge, base):
 
 def test_nothing_of_an_earlier_evaluation_stays(drawn, base, tmp_path):
     """Decisions alone have no curves: those of the evaluation before must not stand beside them."""
-    flags = ["--n_draws", "100", "--output_dir", str(tmp_path), "--run_name", "same"]
+    flags = ["--n_resamples", "100", "--output_dir", str(tmp_path), "--run_name", "same"]
     melanoma_eval.main([*map(str, base), *flags])
     folder = tmp_path / "same"
     assert (folder / "roc_curves.png").is_file()

@@ -13,7 +13,7 @@ from src.evaluation.calibration import equal_width_edges, reliability, top_label
 from src.evaluation.fairness import subset
 from src.evaluation.metrics import compute_metrics
 from src.evaluation.thresholds import choose_threshold
-from src.evaluator.flags import Judging
+from src.evaluator.flags import EvaluationOptions, Source
 from src.evaluator.predictions_csv import read_predictions
 from tests.evaluator.readings import limits, measured, same, values
 
@@ -79,11 +79,13 @@ def test_intervals_resample_the_column_that_is_named(judge, base, table):
     assert limits(one["overall"]) != limits(two["overall"])
 
 
-@pytest.mark.parametrize(("flag", "number"), [("n_draws", 150), ("seed", 1)])
-def test_draws_and_their_seed_move_intervals_alone(judge, base, flag, number):
+@pytest.mark.parametrize(
+    ("flag", "key", "number"), [("n_resamples", "n_draws", 150), ("seed", "seed", 1)]
+)
+def test_resamples_and_their_seed_move_intervals_alone(judge, base, flag, key, number):
     _, one = judge(*base)
     _, two = judge(*base, f"--{flag}", number)
-    assert two["settings"][flag] == number != one["settings"][flag]
+    assert two["settings"][key] == number != one["settings"][key]
     assert values(one["overall"]) == values(two["overall"])
     assert limits(one["overall"]) != limits(two["overall"])
 
@@ -304,4 +306,5 @@ def test_a_file_name_may_hold_bytes_that_are_no_letters(judge, drawn, tmp_path):
 def test_every_flag_is_tested():
     files = Path(__file__).parent.glob("*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in files)
-    assert [f.name for f in fields(Judging) if f"--{f.name}" not in text] == []
+    options = [f for section in (Source, EvaluationOptions) for f in fields(section)]
+    assert [f.name for f in options if f"--{f.name}" not in text] == []

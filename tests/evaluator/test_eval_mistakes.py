@@ -30,10 +30,10 @@ def refuse(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ("--group_thresholds", "--group_thresholds: expected the rule that finds them"),
+        ("--group_thresholds", "--group_thresholds: expected with --threshold"),
         ("--threshold youden", "--threshold: expected validation rows to fit on"),
         ("--calibration temperature", "--calibration: expected validation rows to fit on"),
-        ("--valid_predictions_csv VALID", "expected --calibration or --threshold to fit"),
+        ("--valid_predictions_csv VALID", "expected with --calibration or --threshold"),
         ("--valid_predictions_csv VALID --threshold youdn", "did you mean 'youden'"),
         ("--valid_predictions_csv VALID --threshold sensitivity(leest=1)", "did you mean 'least'"),
         ("--valid_predictions_csv VALID --threshold sensitivity(least=2)", "at most 1"),
@@ -62,22 +62,22 @@ def refuse(capsys, tmp_path):
         ("--label_classes a b\x1b[31m", "expected printable names, found b\\x1b[31m"),
         ("--metadata_csv TABLE --resample_by clinics", "did you mean 'clinic'"),
         ("--metadata_csv TABLE --metadata_image_column images", "did you mean 'image_id'"),
-        ("--metadata_csv NOWHERE.csv", "NOWHERE.csv: no such file"),
-        ("--image_folder NOWHERE", "NOWHERE: no such folder"),
-        ("--compare NOWHERE.csv", "NOWHERE.csv: no such file"),
-        ("--compare NOWHERE.onnx", "NOWHERE.onnx: no such ONNX file"),
-        ("--compare NOWHERE.pth", "NOWHERE.pth: no such checkpoint"),
+        ("--metadata_csv NOWHERE.csv", "csv NOWHERE.csv: expected a file; no such file"),
+        ("--image_folder NOWHERE", "--image_folder NOWHERE: expected a folder"),
+        ("--compare NOWHERE.csv", "--compare NOWHERE.csv: no such file"),
+        ("--compare NOWHERE.onnx", "--compare NOWHERE.onnx: no such file"),
+        ("--compare NOWHERE.pth", "--compare NOWHERE.pth: no such file"),
         ("--compare FOLDER", "no ONNX files in it"),
         ("--compare VALID", "--compare: it has no prediction for 150 images"),
         ("--compare MORE", "--compare: it also predicts 150 images"),
-        ("--n_draws 99", "--n_draws 99: expected 100 to 100,000"),
-        ("--n_draws 1000000000", "expected 100 to 100,000"),
-        ("--n_draws many", "--n_draws is 'many': expected a whole number"),
+        ("--n_resamples 99", "--n_resamples 99: expected 100 to 100,000"),
+        ("--n_resamples 1000000000", "expected 100 to 100,000"),
+        ("--n_resamples many", "--n_resamples is 'many': expected a whole number"),
         ("--n_bins 1", "--n_bins 1: expected 2 to 1,000"),
         ("--min_group 0", "--min_group 0: expected 1 to"),
         ("--seed -1", "--seed -1: expected 0"),
         ("--voting majority", "--voting majority: expected a folder of ONNX models"),
-        ("--voting softt", "expected soft or majority; did you mean 'soft'"),
+        ("--voting softt", "expected soft, majority; did you mean 'soft'"),
         ("--grup_by sex", "did you mean 'group_by'"),
         ("--device cuda", "judged on the CPU"),
     ],
@@ -124,18 +124,22 @@ def test_one_source_is_judged(refuse, drawn, checkpoint, tiny_onnx):
     assert "found 0 of them" in refuse("--compare", drawn / "test.csv")
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ["--image_folder", "x"],
+def test_flags_of_a_csv_go_with_a_csv(refuse, checkpoint, drawn):
+    for flags in (
+        ["--image_folder", drawn],
         ["--label_column", "x"],
         ["--probability_columns", "x", "y"],
-        ["--valid_predictions_csv", "x.csv", "--threshold", "youden"],
-    ],
-)
-def test_flags_of_a_csv_go_with_a_csv(refuse, checkpoint, flags):
-    line = refuse("--checkpoint", checkpoint, *flags)
-    assert line == f"error: {flags[0]}: expected with --predictions_csv only"
+        ["--valid_predictions_csv", drawn / "valid.csv", "--threshold", "youden"],
+    ):
+        line = refuse("--checkpoint", checkpoint, *flags)
+        assert line == f"error: {flags[0]}: expected with --predictions_csv only"
+
+
+def test_settings_of_training_have_no_effect_here(refuse, drawn):
+    source = ["--predictions_csv", drawn / "test.csv"]
+    for flags in (["--lr", "0.1"], ["--epochs=3"], ["--no_pretrained"], ["--use-amp"]):
+        name = flags[0].partition("=")[0].replace("-a", "_a")
+        assert refuse(*source, *flags).startswith(f"error: {name}: has no effect on an evaluation")
 
 
 def test_ensembles_that_are_none(refuse, tiny_onnx, tmp_path):

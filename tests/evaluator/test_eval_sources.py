@@ -70,7 +70,7 @@ def test_an_ensembles_voting_decides(judge, checkpoint, tmp_path):
 def test_two_processes_judge_as_one(judge, checkpoint, tmp_path):
     folder, _ = judge("--checkpoint", checkpoint)
     settings = {"checkpoint": checkpoint, "output_dir": tmp_path, "run_name": "two"}
-    found = finish(start({**settings, "n_draws": 100}, 2, program="melanoma_eval.py"))
+    found = finish(start({**settings, "n_resamples": 100}, 2, program="melanoma_eval.py"))
     assert [code for code, _, _ in found] == [0, 0], found
     assert "AUROC" in found[0][1] and found[1][1] == "", "only the main process speaks"
     for name in ("evaluation_metrics.json", "predictions.csv", "metrics_by_group.csv"):

@@ -50,7 +50,7 @@ def test_labels_in_all_forms_give_the_same(softmax, read, form, home):
     if home == "csv" and set(truth) & set(rows):
         truth = {f"{name}_true": values for name, values in truth.items()}
         label, settings = tuple(truth), {"label_classes": label}
-    columns = {"probabilities": CLASSES, "label": label, **settings}
+    columns = {"probability_columns": CLASSES, "label_column": label, **settings}
     if home == "csv":
         found = read({**rows, **truth}, **columns)
     else:
@@ -75,16 +75,16 @@ def test_order_and_names_of_classes_are_those_of_the_columns_given(softmax, read
     order = (3, 0, 6, 1, 2, 5, 4)
     truth = {"dx": [CLASSES[label].lower() for label in labels]}
     scores = tuple(CLASSES[place] for place in order)
-    found = read({**rows, **truth}, probabilities=scores, label=("dx",))
+    found = read({**rows, **truth}, probability_columns=scores, label_column=("dx",))
     assert (found.classes, found.positive) == (scores, 1)
     np.testing.assert_array_equal(found.probabilities, probabilities[:, order])
     np.testing.assert_array_equal(np.array(order)[found.labels], labels)
     named = read(
         {**rows, "i": found.labels},
-        probabilities=scores,
+        probability_columns=scores,
         classes=tuple("abcdefg"),
-        label=("i",),
-        positive="B",
+        label_column=("i",),
+        positive_class="B",
     )
     assert (named.classes, named.positive) == (tuple("abcdefg"), 1)
     np.testing.assert_array_equal(named.labels, found.labels)
@@ -93,7 +93,7 @@ def test_order_and_names_of_classes_are_those_of_the_columns_given(softmax, read
 def test_semicolons_with_decimal_commas_are_read(softmax, write):
     _, labels, probabilities, rows = softmax
     path = write({**rows, "label": labels}, sep=";", decimal=",")
-    found = read_predictions(path, None, CsvColumns(probabilities=CLASSES))
+    found = read_predictions(path, None, CsvColumns(probability_columns=CLASSES))
     np.testing.assert_array_equal(found.probabilities, probabilities)
 
 
@@ -102,7 +102,10 @@ def test_metadata_win_over_columns_of_the_same_name_for_labels(read):
     scores = {"mel": [0.75, 0.5], "nv": [0.25, 0.5]}
     truth = {"image": ["a", "b"], "mel": ["0.0", "1.0"], "nv": ["1.0", "0.0"]}
     found = read(
-        {"image": ["a", "b"], **scores}, truth, probabilities=("mel", "nv"), label=("mel", "nv")
+        {"image": ["a", "b"], **scores},
+        truth,
+        probability_columns=("mel", "nv"),
+        label_column=("mel", "nv"),
     )
     assert found.labels.tolist() == [1, 0]
     assert found.decisions.tolist() == [0, 0], "the first of equal ones"
@@ -144,12 +147,12 @@ def test_as_many_classes_as_there_may_be_are_read_as_written(tmp_path):
 @pytest.mark.parametrize("positive", ["", "Malignant", "benign"])
 def test_one_column_is_the_probability_of_the_positive_of_two(read, positive):
     rows = {"file_name": ["a", "b", "c"], "p": [0.25, 0.5, 0.75], "label": [0, 1, 1]}
-    found = read(rows, probabilities=("p",), positive=positive)
+    found = read(rows, probability_columns=("p",), positive_class=positive)
     assert (found.classes, found.labels.tolist()) == (("benign", "malignant"), [0, 1, 1])
     assert found.probabilities[:, found.positive].tolist() == [0.25, 0.5, 0.75]
     assert found.probabilities.sum(axis=1).tolist() == [1, 1, 1]
     assert found.classes[found.positive] == (positive.lower() or "malignant")
-    named = read(rows, probabilities=("p",), classes=("Melanoma", "nevus"))
+    named = read(rows, probability_columns=("p",), classes=("Melanoma", "nevus"))
     assert (named.classes, named.positive) == (("Melanoma", "nevus"), 0)
     assert named.probabilities[:, 0].tolist() == [0.25, 0.5, 0.75]
 
@@ -157,7 +160,7 @@ def test_one_column_is_the_probability_of_the_positive_of_two(read, positive):
 @pytest.mark.parametrize("name", ["MEL", "Malignant", "melanoma", "mel"])
 def test_usual_positive_classes_are_found_in_any_case(read, name):
     scores = {name: [0.5], "x": [0.25], "z": [0.25]}
-    found = read({"image": ["a"], **scores, "label": [0]}, probabilities=tuple(scores))
+    found = read({"image": ["a"], **scores, "label": [0]}, probability_columns=tuple(scores))
     assert found.positive == 0
 
 
@@ -174,7 +177,7 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     rows = {"image": ["a", "b"], "x": [0.5, 0.5], "y": [0.25, 0.5], "z": [0.25, 0.0]}
     rows |= {"label": [0, 1], "said": decisions}
     scores = ("x", "y", "z")
-    found = read(rows, probabilities=scores, decision="said", **settings)
+    found = read(rows, probability_columns=scores, decision_column="said", **settings)
     assert found.decisions.tolist() == [2, 0]
     named = {f"probability_{name}": rows.pop(name) for name in scores}
     rows |= {**named, "target": rows.pop("said")}
@@ -184,18 +187,18 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
 def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
     rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
     rows |= {"label": ["X", "x"], "target": ["x", "X"]}
-    found = read(rows, probabilities=("x", "X", "z"), decision="target")
+    found = read(rows, probability_columns=("x", "X", "z"), decision_column="target")
     assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
 
 
 def test_a_target_that_is_the_truth_is_no_decision(read):
     rows = {"image": ["a", "b"], "x": [0.75, 0.25], "y": [0.25, 0.75], "target": [1, 1]}
-    found = read(rows, probabilities=("x", "y"), label=("target",))
+    found = read(rows, probability_columns=("x", "y"), label_column=("target",))
     assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 1], [0, 1])
     table = {"image": ["a", "b"], "target": ["y", "x"]}
-    found = read(rows, table, probabilities=("x", "y"), label=("target",))
+    found = read(rows, table, probability_columns=("x", "y"), label_column=("target",))
     assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
-    found = read({**rows, "label": [0, 0]}, probabilities=("x", "y"))
+    found = read({**rows, "label": [0, 0]}, probability_columns=("x", "y"))
     assert (found.labels.tolist(), found.decisions.tolist()) == ([0, 0], [0, 1])
 
 
@@ -203,10 +206,10 @@ def test_a_target_that_is_the_truth_is_no_decision(read):
 def test_of_equal_probabilities_the_first_class_but_the_positive_of_a_single_column(read, positive):
     rows = {"image": list("abc"), "p": [0.25, 0.5, 0.75], "q": [0.75, 0.5, 0.25]}
     rows |= {"label": [0, 0, 1], "target": [1, 0, 0]}
-    single = read(rows, probabilities=("p",), positive=positive)
+    single = read(rows, probability_columns=("p",), positive_class=positive)
     assert (single.decisions == single.positive).tolist() == [False, True, True]
-    both = {"classes": ("benign", "malignant"), "positive": positive}
-    assert read(rows, probabilities=("p", "q"), **both).decisions.tolist() == [1, 0, 0]
+    both = {"classes": ("benign", "malignant"), "positive_class": positive}
+    assert read(rows, probability_columns=("p", "q"), **both).decisions.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +223,7 @@ def test_of_equal_probabilities_the_first_class_but_the_positive_of_a_single_col
 )
 def test_classes_of_decisions_alone(read, truth, settings, classes, labels):
     rows = {"image_name": ["p", "q", "r"], "target": [1, 0, 0]}
-    found = read(rows, {"image": ["p", "q", "r"], **truth}, label=tuple(truth), **settings)
+    found = read(rows, {"image": ["p", "q", "r"], **truth}, label_column=tuple(truth), **settings)
     assert (found.classes, found.labels.tolist()) == (classes, labels)
     assert found.decisions.tolist() == [1, 0, 0]
     assert found.probabilities.shape == (3, len(classes)) and np.isnan(found.probabilities).all()
@@ -244,8 +247,8 @@ def test_a_label_in_the_csv_comes_first_unless_it_is_asked_for(read):
     rows = {"image_name": ["a", "b"], "target": [0, 1], "label": [0, 0]}
     table = {"image": ["a", "b"], "label": [1, 1], "target": [1, 0]}
     assert read(rows, table).labels.tolist() == [0, 0]
-    assert read(rows, table, label=("label",)).labels.tolist() == [1, 1]
-    assert read(rows, table, label=("target",)).labels.tolist() == [1, 0]
+    assert read(rows, table, label_column=("label",)).labels.tolist() == [1, 1]
+    assert read(rows, table, label_column=("target",)).labels.tolist() == [1, 0]
 
 
 def test_groups_are_the_csv_s_own_else_those_of_the_metadata(read):

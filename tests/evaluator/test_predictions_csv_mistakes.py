@@ -7,7 +7,7 @@ from src.evaluator.metadata import read_metadata
 from src.evaluator.predictions_csv import read_predictions
 
 FEW = {"image_name": ["a", "b"], "p": [0.25, 0.5], "q": [0.75, 0.5], "label": [0, 1]}
-SCORES = {"probabilities": ("p", "q")}
+SCORES = {"probability_columns": ("p", "q")}
 
 
 @pytest.mark.parametrize(
@@ -28,22 +28,26 @@ SCORES = {"probabilities": ("p", "q")}
         ({"q": [0.75, -0.5]}, SCORES, r"column 'q': expected prob"),
         ({"q": [0.75, 0.55]}, SCORES, r"2 probabilities of image 'b' add up to 1.05: expected 1"),
         ({"p": [0.2, 0.5]}, SCORES, r"2 probabilities of image 'a' add up to 0.95.*not logits"),
-        ({}, {"probabilities": ("p", "r")}, r"--probability_columns: .* no column 'r'"),
+        ({}, {"probability_columns": ("p", "r")}, r"--probability_columns: .* no column 'r'"),
         ({}, {**SCORES, "classes": ("x",)}, "--classes: expected 2 names for 2 columns .* found 1"),
-        ({}, {"probabilities": ("p",), "classes": ("x",)}, "expected 2 names for 1 columns"),
+        ({}, {"probability_columns": ("p",), "classes": ("x",)}, "expected 2 names for 1 columns"),
         ({}, {**SCORES, "classes": ("x", "x")}, "two or more, all different, found x, x"),
-        ({}, {"decision": "p", "classes": ("x",)}, "--classes: expected two or more"),
-        ({}, {**SCORES, "positive": "r"}, "positive='r': expected one of p, q"),
-        ({}, {**SCORES, "decision": "d"}, r"--decision_column: .* no column 'd'"),
-        ({}, {**SCORES, "decision": "p"}, r"column 'p': expected whole .* image 'a' has '0.25'"),
+        ({}, {"decision_column": "p", "classes": ("x",)}, "--classes: expected two or more"),
+        ({}, {**SCORES, "positive_class": "r"}, "positive='r': expected one of p, q"),
+        ({}, {**SCORES, "decision_column": "d"}, r"--decision_column: .* no column 'd'"),
+        (
+            {},
+            {**SCORES, "decision_column": "p"},
+            r"column 'p': expected whole .* image 'a' has '0.25'",
+        ),
         (
             {"target": [0, ""]},
-            {**SCORES, "decision": "target"},
+            {**SCORES, "decision_column": "target"},
             "column 'target': .* image 'b' has no decision",
         ),
         (
             {"target": ["p", 0]},
-            {**SCORES, "decision": "target"},
+            {**SCORES, "decision_column": "target"},
             r"'target': expected .* 0 to 1, or class names \(p, q\); im",
         ),
         ({"target": [1000, 0]}, {}, "'target': expected whole numbers, 0 to 999; image 'a' has"),
@@ -53,24 +57,32 @@ SCORES = {"probabilities": ("p", "q")}
         ({"label": ["p", "r"]}, SCORES, r"or class names \(p, q\); image 'b' has 'r'"),
         ({"label": ["p", ""]}, SCORES, "image 'b' has no label"),
         ({"label": ["", ""]}, SCORES, "image 'a' has no label"),
-        ({}, {**SCORES, "label": ("labl",)}, "--label_column: .* 'labl'; did you mean 'label'"),
-        ({}, {**SCORES, "label": ("p", "x")}, "--label_column: .* no column 'x'"),
         (
             {},
-            {**SCORES, "label": ("p", "q")},
+            {**SCORES, "label_column": ("labl",)},
+            "--label_column: .* 'labl'; did you mean 'label'",
+        ),
+        ({}, {**SCORES, "label_column": ("p", "x")}, "--label_column: .* no column 'x'"),
+        (
+            {},
+            {**SCORES, "label_column": ("p", "q")},
             "columns p, q: expected exactly one 1 .* 'a' has 0.25",
         ),
-        ({"x": [0, 1], "y": [0, 0]}, {**SCORES, "label": ("x", "y")}, "image 'a' has 0, 0"),
-        ({"x": [1, 1], "y": [0, 1]}, {**SCORES, "label": ("x", "y")}, "image 'b' has 1, 1"),
-        ({"x": [1, 2], "y": [0, -1]}, {**SCORES, "label": ("x", "y")}, "image 'b' has 2, -1"),
+        ({"x": [0, 1], "y": [0, 0]}, {**SCORES, "label_column": ("x", "y")}, "image 'a' has 0, 0"),
+        ({"x": [1, 1], "y": [0, 1]}, {**SCORES, "label_column": ("x", "y")}, "image 'b' has 1, 1"),
+        (
+            {"x": [1, 2], "y": [0, -1]},
+            {**SCORES, "label_column": ("x", "y")},
+            "image 'b' has 2, -1",
+        ),
         (
             {"x": [1, 0], "y": [0, 1], "z": [0, 0]},
-            {**SCORES, "label": ("x", "y", "z")},
+            {**SCORES, "label_column": ("x", "y", "z")},
             "3 columns for 2 classes",
         ),
         ({"image_name": ["a", "a"]}, SCORES, r"1 rows repeat an image \(first: 'a'\)"),
         ({"image_name": ["a", ""]}, SCORES, "row 2 names no image"),
-        ({}, {**SCORES, "image": "img"}, "--image_column: .* no column 'img'"),
+        ({}, {**SCORES, "image_column": "img"}, "--image_column: .* no column 'img'"),
         ({"group": ["pale", 1]}, SCORES, "column 'group' holds 'pale': expected a number"),
         ({"group": [4, 1]}, SCORES, "a: group 4: expected 0 to 3"),
         ({}, {}, "no column 'target' of decisions and none of probabilities .*--decision_column"),
@@ -87,7 +99,7 @@ def test_mistakes_end_in_a_line(read, rows, settings, expected):
     [
         ({"image": ["a"]}, {}, r"no row for 1 images \(first: b\)"),
         ({"image": ["a", "b"]}, {}, r"--label_column: .* no column 'target'"),
-        ({"image": ["a", "b"], "dx": "xy"}, {"label": ("d_x",)}, "did you mean 'dx'"),
+        ({"image": ["a", "b"], "dx": "xy"}, {"label_column": ("d_x",)}, "did you mean 'dx'"),
         ({"image": ["a", "b"], "target": [0, 2]}, {}, "target 2: expected 0 or 1"),
         ({"image": ["a", "b"], "target": [0, ""]}, {}, "image 'b' has no label"),
         ({"image": ["a", "b"], "target": [0, "x"]}, {}, "column 'target' holds 'x'"),
@@ -115,7 +127,7 @@ def test_a_binary_target_does_not_judge_seven_classes(softmax, read):
     names, _, probabilities, rows = softmax
     scores = tuple(rows)[-probabilities.shape[1] :]
     with pytest.raises(UserError, match="say nothing of the 7 classes"):
-        read(rows, {"image": names, "target": [0] * len(names)}, probabilities=scores)
+        read(rows, {"image": names, "target": [0] * len(names)}, probability_columns=scores)
 
 
 def test_sums_that_rounding_explains_are_taken(read):
@@ -131,11 +143,11 @@ def test_more_classes_may_be_rounded_to_a_sum_further_from_1(read, n_classes, mo
         for total in (1 - off, 1 + off):
             rows = {"image": ["a"], "label": [0]} | {key: [total / n_classes] for key in scores}
             if is_taken:
-                found = read(rows, probabilities=scores).probabilities
+                found = read(rows, probability_columns=scores).probabilities
                 assert found.sum() == pytest.approx(total)
             else:
                 with pytest.raises(UserError, match="add up to"):
-                    read(rows, probabilities=scores)
+                    read(rows, probability_columns=scores)
 
 
 def test_one_file_name_may_be_of_two_images_in_a_run_s_file_only(read):

@@ -1,11 +1,11 @@
 """Search spaces: every line becomes its distribution, or is refused in one line."""
 
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from src.core.config import Config
 from src.core.errors import UserError
-from src.sweeps.search_space import check_space, read_space
+from src.sweeps.search_space import Choices, Range, read_space
+from src.sweeps.trials import check_space
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def space_of(tmp_path):
     def read(text):
         path = tmp_path / "space.yaml"
         path.write_text(text, encoding="utf-8")
-        return read_space(str(path))
+        return read_space(path)
 
     return read
 
@@ -23,17 +23,17 @@ def space_of(tmp_path):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("lr: {low: 1e-5, high: 1e-2, log: true}", FloatDistribution(1e-5, 1e-2, log=True)),
-        ("dropout: {low: 0, high: 0.5}", FloatDistribution(0, 0.5)),
-        ("epochs: {low: 3, high: 10, int: true}", IntDistribution(3, 10)),
-        ("batch-size: {low: 8, high: 64, log: yes}", IntDistribution(8, 64, log=True)),
-        ("drop_path: {low: 0, high: 0.5, log: false}", FloatDistribution(0, 0.5)),
-        ("batch_size: {choices: [16, 32]}", CategoricalDistribution([16, 32])),
-        ("pretrained: {choices: [yes, no]}", CategoricalDistribution([True, False])),
-        ("clip_grad: {choices: [null, 1]}", CategoricalDistribution([None, 1.0])),
+        ("lr: {low: 1e-5, high: 1e-2, log: true}", Range(1e-5, 1e-2, True, False)),
+        ("dropout: {low: 0, high: 0.5}", Range(0, 0.5, False, False)),
+        ("epochs: {low: 3, high: 10, int: true}", Range(3, 10, False, True)),
+        ("batch-size: {low: 8, high: 64, log: yes}", Range(8, 64, True, True)),
+        ("drop_path: {low: 0, high: 0.5, log: false}", Range(0, 0.5, False, False)),
+        ("batch_size: {choices: [16, 32]}", Choices((16, 32))),
+        ("pretrained: {choices: [yes, no]}", Choices((True, False))),
+        ("clip_grad: {choices: [null, 1]}", Choices((None, 1.0))),
         (
             'objective: {choices: ["focal(gamma=1.5)", ohem]}',
-            CategoricalDistribution(["focal(gamma=1.5)", "ohem"]),
+            Choices(("focal(gamma=1.5)", "ohem")),
         ),
     ],
 )
@@ -55,8 +55,8 @@ def test_a_line_is_its_distribution(space_of, line, expected):
         ("lr: {low: 0.5, high: 3, int: true}", "expected whole numbers with int: true"),
         ("lr: {low: 1, high: 3, log: maybe}", "lr: log is 'maybe': expected true or false"),
         ("lr: 1e-3", "lr is '1e-3': expected {low: 1e-5"),
-        ("opt: {low: 1, high: 2}", "opt is no number: expected {choices: [...]}"),
-        ("pretrained: {low: 0, high: 1}", "pretrained is no number"),
+        ("opt: {low: 1, high: 2}", "opt is not a number: expected {choices: [...]}"),
+        ("pretrained: {low: 0, high: 1}", "pretrained is not a number"),
         ("opt: {choices: adamw}", "choices is 'adamw': expected a list"),
         ("opt: {choices: []}", "choices is '[]': expected a list"),
         ("opt: {choices: [sgd, sgd]}", "opt: a choice is given twice"),
@@ -82,17 +82,17 @@ def test_anything_else_is_refused_in_one_line(space_of, text, message):
 
 def test_no_file_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"nowhere\.yaml: no such file"):
-        read_space(str(tmp_path / "nowhere.yaml"))
+        read_space(tmp_path / "nowhere.yaml")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("objective: {choices: [ohem, focall]}", "x.yaml: objective: .*did you mean 'focal'"),
-        ("dropout: {low: 0.5, high: 1}", "x.yaml: dropout: --dropout 1.0: expected 0 <= dropout"),
-        ("epochs: {low: 0, high: 3}", "x.yaml: epochs: --epochs 0: expected 1 or more"),
+        ("objective: {choices: [ohem, focall]}", "--space: objective: .*did you mean 'focal'"),
+        ("dropout: {low: 0.5, high: 1}", "--space: dropout: --dropout 1.0: expected 0 <= dropout"),
+        ("epochs: {low: 0, high: 3}", "--space: epochs: --epochs 0: expected 1 or more"),
     ],
 )
 def test_bounds_and_choices_that_no_run_takes_are_refused(space_of, line, message):
     with pytest.raises(UserError, match=message):
-        check_space(Config(), space_of(line), "x.yaml")
+        check_space(Config(), space_of(line))

@@ -8,7 +8,7 @@ import optuna
 import pandas as pd
 import pytest
 
-import src.scripts.sweep as sweep_module
+import src.sweeps.trials as trials_module
 from src.core.errors import UserError
 from src.core.flags import load_config
 from src.scripts.sweep import main
@@ -53,7 +53,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch):
     trainer = Trainer()
-    monkeypatch.setattr(sweep_module, "train", trainer)
+    monkeypatch.setattr(trials_module, "train", trainer)
     return trainer
 
 
@@ -63,10 +63,11 @@ def sweep(tmp_path, trainer, monkeypatch):
 
     def run(n_trials, *flags, folder="study", space=SPACE, figures=False):
         if not figures:  # they take longer than all else
-            monkeypatch.setattr(sweep_module, "write_figures", lambda *_: "")
+            monkeypatch.setattr(trials_module, "write_figures", lambda *_: "")
         (tmp_path / "space.yaml").write_text(space)
         argv = ["--space", str(tmp_path / "space.yaml"), "--trials", str(n_trials)]
         argv += ["--study-dir", str(tmp_path / folder), "--monitor", "auroc", "--epochs", "5"]
+        argv += ["--data_path", str(tmp_path)]
         main([*argv, *flags])
         return pd.read_csv(tmp_path / folder / "trials.csv")
 
@@ -143,17 +144,17 @@ def test_a_run_that_ended_before_the_study_knew_is_not_trained_again(sweep, trai
 
 
 def test_epochs_that_were_saved_but_not_reported_are_reported_later(sweep, tmp_path, monkeypatch):
-    real_report = sweep_module.report
+    real_report = trials_module.report
 
     def killed_after_epoch_1(trial, history, monitor):
         if len(history) == 2:
             raise KeyboardInterrupt
         real_report(trial, history, monitor)
 
-    monkeypatch.setattr(sweep_module, "report", killed_after_epoch_1)
+    monkeypatch.setattr(trials_module, "report", killed_after_epoch_1)
     with pytest.raises(KeyboardInterrupt):
         sweep(1)
-    monkeypatch.setattr(sweep_module, "report", real_report)
+    monkeypatch.setattr(trials_module, "report", real_report)
     sweep(1)
     (trial,) = load_study(tmp_path).trials
     history = json.loads((tmp_path / "study" / "trial_0" / "training_history.json").read_text())
@@ -249,13 +250,15 @@ def test_settings_that_change_no_result_may_differ(sweep):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--trials", "0"], "--trials 0: expected a whole number, 1 or more"),
-        (["--trials", "many"], "--trials many: expected"),
-        (["--space", ""], "--space: expected a YAML file"),
-        (["--lr", "0.1"], "--lr is searched: leave it out"),
-        (["--test"], "--test: a sweep trains"),
+        (["--trials", "0"], "--trials 0: expected 1 or more"),
+        (["--trials", "many"], "--trials is 'many': expected"),
+        (["--space", ""], "--space is '': expected a path"),
+        (["--lr", "0.1"], "--lr is searched: remove it"),
+        (["--test"], "--test: has no effect on a sweep"),
+        (["--run_name", "a"], "--run_name: has no effect on a sweep"),
+        (["--ngpus", "2"], "--ngpus: expected with --cluster"),
         (["--train_on_all"], "--train_on_all leaves no validation rows"),
-        (["--kfold", "3"], "name the fold that judges it with --fold"),
+        (["--kfold", "3"], "choose its validation fold with --fold"),
         (["--objective", "focall"], "did you mean 'focal'"),
         (["--spase", "x"], "unknown argument '--spase'; did you mean 'space'"),
     ],
@@ -268,7 +271,7 @@ def test_wrong_flags_are_refused_before_anything_is_written(sweep, tmp_path, fla
 
 def test_a_loss_compares_no_objectives(sweep):
     space = "objective: {choices: [ohem, focal]}"
-    with pytest.raises(UserError, match="--monitor loss is another measure for each objective"):
+    with pytest.raises(UserError, match="--monitor loss is not comparable between objectives"):
         sweep(2, "--monitor", "loss", space=space)
 
 
@@ -281,7 +284,7 @@ def test_several_processes_are_refused(sweep, monkeypatch):
 def test_a_sweep_that_runs_is_not_joined(sweep, tmp_path):
     sweep(1)
     with (
-        sweep_module.only_process(tmp_path / "study"),
+        trials_module.only_process(tmp_path / "study"),
         pytest.raises(UserError, match="running already"),
     ):
         sweep(1)

@@ -11,9 +11,10 @@ from sklearn.metrics import roc_auc_score
 
 from src.core.errors import UserError
 from src.runs.comparison import FIGURES
-from src.scripts import compare_objectives as module
-from src.scripts.compare_objectives import main, to_markdown
+from src.scripts.compare_objectives import main
 from src.skin.tone import GROUP_NAMES
+from src.sweeps import objectives as module
+from src.sweeps.objectives import to_markdown
 
 CALLS = ["cross_entropy", "focal(gamma=1.5)"]
 RUNS = [f"{name}_seed{seed}" for name in ("cross_entropy", "focal_gamma_1.5") for seed in (0, 1)]
@@ -54,7 +55,7 @@ def flags(tiny_settings, demo, tones):
     }
 
     def flags(folder, objectives=CALLS, seeds=(0, 1), **more):
-        given = {**settings, "min_malignant": 1, "n_draws": 100, "output_dir": folder, **more}
+        given = {**settings, "min_malignant": 1, "n_resamples": 100, "output_dir": folder, **more}
         argv = [word for key, value in given.items() for word in (f"--{key}", str(value))]
         return [*argv, "--objectives", *objectives, "--seeds", *map(str, seeds)]
 
@@ -223,6 +224,6 @@ def test_runs_on_changed_data_are_not_compared_with_earlier_ones(copy, flags, tr
 
 
 def test_a_split_without_test_rows_is_refused_after_the_first_run(flags, trained, tmp_path):
-    with pytest.raises(UserError, match="cross_entropy_seed0: no test rows, which are judged"):
+    with pytest.raises(UserError, match="cross_entropy_seed0: no test rows; expected"):
         main(flags(tmp_path, test_size=0.0))
     assert trained == [RUNS[0]]

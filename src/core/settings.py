@@ -1,0 +1,300 @@
+"""The settings of a run: frozen dataclasses whose fields are the flags and the YAML keys."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import UserError
+from .options import Role, flag
+
+_NEUTRAL, _MODEL, _EVALUATION = Role.RESULT_NEUTRAL, Role.MODEL, Role.EVALUATION
+_SHARED, _PATH, _RUN, _TEST = Role.SHARED, Role.PATH, Role.RUN, Role.TEST
+_ROWS = Role.DATA | _SHARED | _EVALUATION
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+def _require_at_least(section: Any, least: float, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        enough = value is None or value >= least
+        _require(enough, f"--{name} {value}: expected {least} or more")
+
+
+def _require_seed(name: str, value: int) -> None:
+    _require(0 <= value < 2**32, f"--{name} {value}: expected 0 to {2**32 - 1}")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Data"""
+
+    dataset: str = flag(
+        "isic2020",
+        "layout of the data, a call string: isic2020, siim, ham10000, folders, table",
+        _ROWS,
+    )
+    data_path: str = flag("./isic2020_challenge", "folder of the data set", _ROWS | _PATH)
+    skin_color_csv: str = flag(
+        "", "CSV with the skin-tone group, patient and split of each image", _ROWS | _PATH
+    )
+    kfold: int = flag(
+        0,
+        "number of cross-validation folds; patients and lesions stay whole (0: off)",
+        _ROWS | _MODEL,
+    )
+    fold: int = flag(
+        -1,
+        "train this fold only, counted from 0 (-1: all folds in turn)",
+        _SHARED | _EVALUATION | _MODEL,
+    )
+    train_on_all: bool = flag(
+        False, "train on the validation rows too; the last epoch is kept", _ROWS | _MODEL
+    )
+    known_groups_only: bool = flag(False, "leave out rows whose skin-tone group is unknown", _ROWS)
+    valid_size: float = flag(
+        0.15, "fraction of validation rows where the data have no split", _ROWS | _MODEL
+    )
+    test_size: float = flag(
+        0.15, "fraction of test rows where the data have no split", _ROWS | _MODEL
+    )
+    split_seed: int = flag(0, "seed of that split; --seed does not change it", _ROWS | _MODEL)
+    allow_leakage: bool = flag(
+        False,
+        "continue although a patient or lesion is in more than one split",
+        _SHARED | _EVALUATION,
+    )
+    max_bad_images: int = flag(
+        0,
+        "largest number of missing or unreadable images to leave out and continue",
+        _SHARED | _EVALUATION,
+    )
+    preprocess: str = flag(
+        "resize || normalize(stats='imagenet')",
+        "preprocessing steps joined by |, with || at the augmentation point",
+        _MODEL,
+    )
+    input_size: int = flag(224, "side of the network's input in pixels", _MODEL)
+    augment: str = flag(
+        "dermatoscopy", "augmentations of training images joined by | (an unknown name lists all)"
+    )
+    sampler: str = flag(
+        "random", "sampling of training rows, a call string (an unknown name lists all)"
+    )
+    malignant_copies: str = flag(
+        "",
+        "transformed copies added of each training image of the positive class, joined by |: "
+        "original, horizontal_flip, vertical_flip, rotation, translation",
+    )
+    num_workers: int = flag(
+        4, "data loading processes, at most one per CPU core", _NEUTRAL | _EVALUATION
+    )
+    pin_mem: bool = flag(True, "use pinned memory for batches on a GPU", _NEUTRAL | _EVALUATION)
+
+    def __post_init__(self):
+        _require_at_least(self, 16, "input_size")
+        _require_at_least(self, 0, "num_workers", "max_bad_images")
+        _require_seed("split_seed", self.split_seed)
+        _require("{data_path}" not in self.data_path, "--data_path: contains {data_path} itself")
+        _require(self.kfold == 0 or self.kfold >= 2, f"--kfold {self.kfold}: expected 2 or more")
+        is_fold = self.fold == -1 or 0 <= self.fold < self.kfold
+        _require(is_fold, f"--fold {self.fold}: expected 0 to the number of --kfold minus 1")
+        _require(
+            not (self.kfold and self.train_on_all),
+            "--kfold and --train_on_all: a fold is evaluated on the rows it leaves out; give one",
+        )
+        shares_fit = self.valid_size > 0 and self.test_size >= 0 and self.train_size > 0
+        _require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
+
+    @property
+    def train_size(self) -> float:
+        """Fraction of training rows."""
+        return 1 - self.valid_size - self.test_size
+
+
+@dataclass(frozen=True)
+class Model:
+    """Model"""
+
+    model: str = flag(
+        "convnext_tiny", "backbone: a name in docs/MODELS.md or any timm model", _MODEL
+    )
+    head: str = flag("linear", "classification head, a call string: linear", _MODEL)
+    pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
+    in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
+    weights: str = flag(
+        "", "start from the state dict in this file instead of published weights", _PATH
+    )
+    freeze_model: bool = flag(False, "freeze the backbone and train the head only")
+    freeze: str = flag(
+        "",
+        "freeze backbone parameters whose names start with these prefixes, joined by |: "
+        "stem | stages.0",
+    )
+    drop_path: float = flag(0.0, "stochastic depth rate, where the backbone supports it")
+    dropout: float = flag(0.0, "dropout rate before the head")
+    num_classes: int = flag(0, "number of classes that the data must have (0: any)")
+    num_groups: int = flag(
+        0, "number of skin-tone groups of a group-aware head (0: as in the data)"
+    )
+
+    def __post_init__(self):
+        for name in ("drop_path", "dropout"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"--{name} {value}: expected 0 <= {name} < 1")
+        fits = self.num_classes == 0 or self.num_classes >= 2
+        _require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")
+        _require_at_least(self, 0, "num_groups")
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Learning"""
+
+    objective: str = flag(
+        "cross_entropy", "loss and decision rule, a call string (an unknown name lists all)"
+    )
+    class_weights: str = flag(
+        "none",
+        "class weights of the loss, a call string: none, inverse_frequency(by='group_class')",
+    )
+    opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd, lamb, adan, lion")
+    lr: float = flag(1e-4, "peak learning rate")
+    weight_decay: float = flag(5e-3, "weight decay (biases and normalization layers have none)")
+    weight_decay_end: float | None = flag(
+        None, "final weight decay, reached on a cosine schedule (default: constant)"
+    )
+    layer_decay: float = flag(1.0, "layer-wise learning-rate decay (1: off)")
+    scheduler: str = flag(
+        "cosine",
+        "learning-rate schedule, a call string: cosine, cosine_restarts, plateau, constant",
+    )
+    epochs: int = flag(30, "number of epochs")
+    batch_size: int = flag(16, "training batch size of each process")
+    update_freq: int = flag(1, "number of batches accumulated for one optimizer step")
+    early_stopping: int = flag(
+        0, "stop after this many epochs without improvement of --monitor (0: off)"
+    )
+    model_ema: bool = flag(
+        False, "evaluate, save and export an exponential moving average of the weights"
+    )
+    model_ema_decay: float = flag(0.9999, "decay of the moving average")
+    model_ema_force_cpu: bool = flag(False, "keep the moving average in CPU memory")
+    sync_bn: bool = flag(False, "synchronize batch normalization across processes")
+    clip_grad: float | None = flag(None, "maximum gradient norm (default: no clipping)")
+    mixup: float = flag(0.0, "mixup alpha, 0.01 or more (0: off)")
+    cutmix: float = flag(0.0, "CutMix alpha, 0.01 or more (0: off)")
+    cutmix_minmax: tuple[float, ...] | None = flag(
+        None,
+        "smallest and largest side of the CutMix box as fractions of the image side, "
+        "instead of --cutmix",
+        _SHARED,  # a pair, of which a trial could not draw the half
+    )
+    mixup_prob: float = flag(1.0, "probability that mixup or CutMix is applied to a batch")
+    mixup_switch_prob: float = flag(
+        0.5, "probability of CutMix rather than mixup where both are on"
+    )
+
+    def __post_init__(self):
+        _require_at_least(self, 1, "epochs", "batch_size", "update_freq")
+        _require_at_least(self, 0, "weight_decay", "weight_decay_end", "early_stopping")
+        _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
+        clips = self.clip_grad is None or self.clip_grad > 0
+        _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
+        for name in ("layer_decay", "model_ema_decay"):
+            value = getattr(self, name)
+            _require(0 < value <= 1, f"--{name} {value}: expected more than 0, at most 1")
+        self._check_mixing()
+
+    def _check_mixing(self) -> None:
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            # of a smaller one torch's Beta distribution gives 0.5 where 0 or 1 is due
+            _require(value == 0 or value >= 0.01, f"--{name} {value}: expected 0, or 0.01 or more")
+        for name in ("mixup_prob", "mixup_switch_prob"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"--{name} {value}: expected 0 to 1")
+        sides = self.cutmix_minmax
+        fits = sides is None or (len(sides) == 2 and 0 <= sides[0] <= sides[1] <= 1 and sides[1])
+        given = " ".join(map(str, sides or ()))
+        _require(fits, f"--cutmix_minmax {given}: expected two numbers, 0 <= low <= high <= 1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run"""
+
+    output_dir: str = flag(
+        "./melanoma_output", "folder for the results", _NEUTRAL | _SHARED | _PATH | _EVALUATION
+    )
+    run_name: str = flag(
+        "",
+        "name of the folder in --output_dir (default: date, model, batch size, objective)",
+        _NEUTRAL | _SHARED | _RUN | _EVALUATION,
+    )
+    log_dir: str = flag(
+        "",
+        "folder of TensorBoard events (default: logs/ in the run's folder)",
+        _NEUTRAL | _SHARED | _PATH | _RUN,
+    )
+    resume: str = flag(
+        "",
+        "auto: resume the matching run or start it; or the folder of the run to resume",
+        _NEUTRAL | _SHARED | _RUN,
+    )
+    monitor: str = flag("malignant_f1", "validation metric that selects the best epoch", _SHARED)
+    save_ckpt: bool = flag(
+        True,
+        "keep checkpoint_epoch_<N>.pth files beside the latest and the best",
+        _NEUTRAL | _SHARED,
+    )
+    save_ckpt_freq: int = flag(1, "number of epochs between these checkpoints", _NEUTRAL)
+    keep_checkpoints: int = flag(
+        0, "number of most recent epoch checkpoints to keep (0: all)", _NEUTRAL
+    )
+    save_ckpt_steps: int = flag(
+        0,
+        "also save checkpoint_latest.pth every this many steps within an epoch (0: off)",
+        _NEUTRAL,
+    )
+    seed: int = flag(
+        0,
+        "random seed: of weights, sampling, augmentation and dropout in training, of the "
+        "bootstrap in an evaluation",
+        _EVALUATION,
+    )
+    device: str = flag("auto", "auto, cpu, cuda or cuda:<index>", _NEUTRAL | _RUN | _EVALUATION)
+    use_amp: bool = flag(False, "train with automatic mixed precision")
+    amp_dtype: Literal["auto", "float16", "bfloat16"] = flag(
+        "auto",
+        "mixed-precision dtype: float16, bfloat16 or auto (float16 on a GPU, bfloat16 on a CPU)",
+    )
+    tf32: bool = flag(False, "allow TensorFloat-32 matrix products and convolutions on a GPU")
+    compile: bool = flag(False, "compile the model with torch.compile")
+    deterministic: bool = flag(False, "use deterministic algorithms only (slower on a GPU)")
+    fast_mode: bool = flag(False, "let cuDNN choose the fastest algorithms; results may vary")
+    eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION)
+    dist_timeout: float = flag(
+        600.0, "seconds to wait for a lost process before the run ends", _NEUTRAL | _EVALUATION
+    )
+    test: bool = flag(
+        False,
+        "evaluate --checkpoint on the test rows (else the validation rows) instead of training",
+        _NEUTRAL | _SHARED | _TEST,
+    )
+    checkpoint: str = flag("", "checkpoint to evaluate with --test", _NEUTRAL | _SHARED | _TEST)
+
+    def __post_init__(self):
+        _require_at_least(self, 1, "save_ckpt_freq", "eval_batch_size")
+        _require_at_least(self, 0, "keep_checkpoints", "save_ckpt_steps")
+        _require(self.dist_timeout > 0, "--dist_timeout: expected more than 0 seconds")
+        _require(
+            not (self.deterministic and self.fast_mode),
+            "--deterministic and --fast_mode contradict each other: give one",
+        )
+        _require_seed("seed", self.seed)
+        is_plain = self.run_name == Path(self.run_name).name != ".."
+        _require(is_plain, f"--run_name {self.run_name}: expected a plain name")

@@ -1,0 +1,155 @@
+"""`find_duplicates`: from a folder or the trainer's data to a table and a figure of pairs."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ..batch.per_image_csv import images_below
+from ..core.config import Config, Data
+from ..core.errors import UserError
+from ..core.files import make_folder, write_text
+from ..datasets.adapters import DATASETS
+from ..datasets.load import with_known_groups, with_split
+from ..datasets.loaders import n_processes
+from ..preprocess.image import ImageError, read_reduced
+from .figure import ImagePair, plot_image_pairs
+from .options import SearchOptions
+from .perceptual_hash import ORIENTATIONS, oriented, perceptual_hashes, row_blocks, thumbnail
+from .search import Duplicates, details, duplicates_of
+from .table import describe, pair_table
+
+DECODED_SIDE = 128  # pixels of the longer side, at least: a large JPEG is not decoded in full
+SHOWN_SIDE = 256
+MOST_SHOWN, MOST_LISTED = 24, 10
+log = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """What a search found: lines of text, whether a pair crosses the splits, unread images."""
+
+    summary: str
+    crosses_splits: bool
+    n_unread: int
+
+
+def find_duplicates(options: SearchOptions, cfg: Config) -> Found:
+    """Search the images and write `duplicates.csv` and `duplicates.png` into `--output_dir`."""
+    if options.images:
+        rows, unread = rows_of_folder(options.images), []
+    else:
+        rows, unread = rows_of_data(cfg.data)
+    n_threads = max(1, n_processes(cfg.data.num_workers))
+    folder = make_folder(Path(cfg.run.output_dir))
+    rows, thumbnails, damaged = read_all(rows, n_threads)
+    pairs = pair_table(rows, find(thumbnails, options, n_threads))
+    write_text(folder / "duplicates.csv", pairs.to_csv(index=False))
+    write_figure(pairs, rows, folder / "duplicates.png")
+    unread += damaged
+    lines = [describe(pairs, len(rows)), f"written to {folder}", f"not read: {len(unread)}"]
+    lines += [f"  {name}: {reason}" for name, reason in unread[:MOST_LISTED]]
+    return Found("\n".join(lines), bool((pairs["same_split"] == "no").any()), len(unread))
+
+
+def rows_of_folder(folder: Path) -> pd.DataFrame:
+    """A row for each image, of which nothing but `path` and `image` (its name) is known."""
+    paths = images_below(folder)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    unknown = dict.fromkeys(("split", "patient_id", "lesion_id", "label"), "")
+    return pd.DataFrame({"path": list(map(str, paths)), "image": names}).assign(**unknown)
+
+
+def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Rows as the trainer would use them, whether they leak or not, and files that are missing.
+
+    With `--kfold` the folds are the splits.
+    """
+    root = Path(data.data_path)
+    table = DATASETS.build(data.dataset, data_path=root, skin_color_csv=data.skin_color_csv)
+    table = with_split(with_known_groups(table) if data.known_groups_only else table, data)
+    if table.is_split_drawn:
+        log.info("The data have no split; checking the one that training would create.")
+    rows = table.rows
+    split = rows["split"]
+    if data.kfold:
+        split = split.mask(rows["fold"] >= 0, "fold " + rows["fold"].astype(str))
+    names = [os.path.relpath(path, root) for path in rows["image"]]
+    labels = [table.classes[label] for label in rows["label"]]
+    known = rows[["patient_id", "lesion_id"]].assign(split=split, label=labels)
+    return known.assign(path=rows["image"], image=names), list(table.bad)
+
+
+def read_all(
+    rows: pd.DataFrame, n_threads: int
+) -> tuple[pd.DataFrame, np.ndarray, list[tuple[str, str]]]:
+    """The rows that can be read, their thumbnails, and (name, reason) of the others."""
+    with ThreadPoolExecutor(n_threads) as pool:
+        found = list(with_bar(pool.map(look_at, rows["path"]), "reading", len(rows)))
+    is_read = np.array([not isinstance(each, str) for each in found])
+    # a name that is not UTF-8 is a reason not to read the image
+    names = [name.encode(errors="backslashreplace").decode() for name in rows["image"]]
+    damaged = [(n, each) for n, each in zip(names, found, strict=True) if isinstance(each, str)]
+    if not is_read.any():
+        raise UserError(f"none of {len(rows)} images can be read (first: {': '.join(damaged[0])})")
+    thumbnails = np.stack([each for each in found if not isinstance(each, str)])
+    return rows[is_read].reset_index(drop=True), thumbnails, damaged
+
+
+def look_at(path: str) -> np.ndarray | str:
+    """The thumbnail of an image, or why there is none."""
+    try:
+        return thumbnail(read_reduced(path, DECODED_SIDE)[0])
+    except ImageError as error:
+        return str(error)
+
+
+def find(thumbnails: np.ndarray, options: SearchOptions, n_threads: int) -> Duplicates:
+    """All duplicates among the images of the thumbnails."""
+    search = partial(
+        duplicates_of,
+        hashes=perceptual_hashes(thumbnails),
+        all_details=details(thumbnails),
+        max_distance=options.max_distance,
+        min_similarity=options.min_similarity,
+    )
+    blocks = row_blocks(len(thumbnails))
+    with ThreadPoolExecutor(n_threads) as pool:
+        parts = list(with_bar(pool.map(search, blocks), "comparing", len(blocks)))
+    return Duplicates(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def with_bar(found, title: str, total: int) -> tqdm:
+    """The same, with a progress bar on a terminal."""
+    return tqdm(found, title, total, disable=None, leave=False)
+
+
+def write_figure(pairs: pd.DataFrame, rows: pd.DataFrame, path: Path) -> None:
+    """Draw the first pairs; without any, remove what an earlier search drew."""
+    if pairs.empty:
+        path.unlink(missing_ok=True)
+        return
+    first = pairs.head(MOST_SHOWN)
+    paths = dict(zip(rows["image"], rows["path"], strict=True))
+    shown = [image_pair(pair, paths) for pair in first.itertuples()]
+    plot_image_pairs(shown, f"{len(first):,} of {len(pairs):,} near-duplicate pairs", path)
+
+
+def image_pair(pair: tuple, paths: dict[str, str]) -> ImagePair:
+    """Both images of a line of the table, the second moved to look like the first."""
+    images = [read_reduced(paths[name], SHOWN_SIDE)[0] for name in (pair.image_a, pair.image_b)]
+    second = oriented(images[1][None], ORIENTATIONS.index(pair.orientation))[0]
+    lines = [
+        f"{side}: {Path(name).name[-40:]} {label} {split}"
+        for side, name, label, split in (
+            ("a", pair.image_a, pair.label_a, pair.split_a),
+            ("b", pair.image_b, pair.label_b, pair.split_b),
+        )
+    ]
+    fact = f"similarity {pair.similarity:.2f}, {pair.distance} bits, b {pair.orientation}"
+    return ImagePair(images[0], second, "\n".join((*lines, fact)))

@@ -1,0 +1,126 @@
+"""Objectives compared on equal terms: the same splits and seeds, at the same specificity."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..core.config import Config
+from ..core.errors import UserError
+from ..core.files import make_folder, write_text
+from ..datasets.splits import connected_units
+from ..engine.checkpoint import find_finished
+from ..engine.checks import check_settings
+from ..engine.run import train
+from ..evaluation.thresholds import threshold_at_specificity
+from ..evaluator.predictions_csv import read_predictions
+from ..objectives.catalog import OBJECTIVES
+from ..report.run_figure import plot_gain_against_gap
+from ..runs.comparison import FIGURES, Scores, compare
+from ..skin.tone import GROUP_NAMES
+from .options import ComparisonOptions
+
+
+def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
+    """The table of the comparison as Markdown; runs, table and figure are in `--output_dir`.
+
+    Raises `UserError` for settings that a run could not have, before the first is trained.
+    """
+    objectives = options.objectives or every_objective()
+    calls = list(map(OBJECTIVES.resolve, objectives))
+    if any(calls.count(call) > 1 for call in calls):
+        raise UserError("--objectives: expected different ones")
+    planned = {
+        objective: [settings_of_run(cfg, objective, seed) for seed in options.seeds]
+        for objective in objectives
+    }
+    for run in itertools.chain(*planned.values()):
+        check_settings(run)
+    folder = make_folder(Path(cfg.run.output_dir))
+    runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
+    units = units_of(itertools.chain(*runs.values()))
+    scores = {
+        objective: [read_scores(path, units, options.specificity) for path in paths]
+        for objective, paths in runs.items()
+    }
+    rows = compare(scores, GROUP_NAMES, options.min_malignant, options.n_resamples)
+    write_text(folder / "objectives.csv", rows.to_csv(index=False))
+    write_text(folder / "objectives.md", to_markdown(rows))
+    plot_gain_against_gap(rows, folder / "objectives.png")
+    return f"{to_markdown(rows)}written to {folder}"
+
+
+def every_objective() -> list[str]:
+    """The names of all objectives, cross-entropy first."""
+    return ["cross_entropy", *sorted(set(OBJECTIVES.names()) - {"cross_entropy"})]
+
+
+def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:
+    """The configuration of one of the runs, with a folder and a split of its own."""
+    name = re.sub(r"[^a-z0-9.]+", "_", f"{objective}_seed{seed}")
+    return cfg.with_settings(
+        objective=objective, seed=seed, split_seed=seed, run_name=name, resume="auto"
+    )
+
+
+def finished_run(cfg: Config) -> Path:
+    """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
+    folder = find_finished(cfg) or train(cfg)
+    if not (folder / "predictions_test.csv").is_file():
+        raise UserError(
+            f"{folder}: no test rows; expected a split with some, to compare objectives on"
+        )
+    return folder
+
+
+def units_of(folders: Iterable[Path]) -> dict[str, int]:
+    """The number of the lesion or patient of each test image, by its path in the split files."""
+    rows = pd.concat(map(_test_rows, folders)).drop_duplicates("image")
+    _, units = np.unique(connected_units(rows), return_inverse=True)
+    return dict(zip(rows["image"], units.tolist(), strict=True))
+
+
+def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
+    """The test rows of a run, decided at the threshold of its validation rows."""
+    valid, test = (
+        read_predictions(folder / f"predictions_{split}.csv", None) for split in ("valid", "test")
+    )
+    scores = [p.probabilities[:, p.positive] for p in (valid, test)]
+    threshold = threshold_at_specificity(valid.labels == valid.positive, scores[0], specificity)
+    images = _test_rows(folder)["image"].to_numpy()  # in the same order; file names may repeat
+    return Scores(
+        images=images,
+        units=np.array([units[image] for image in images]),
+        target=test.labels == test.positive,
+        score=scores[1],
+        decision=scores[1] >= threshold,
+        groups=test.groups,
+    )
+
+
+def _test_rows(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "test_split.csv", dtype=str).fillna("")
+
+
+def to_markdown(rows: pd.DataFrame) -> str:
+    """The main figures as a table, each with its interval, under a line of counts."""
+    first = rows.iloc[0]
+    groups = ", ".join(
+        f"{first[column]} {column.removeprefix('n_malignant ').lower()}"
+        for column in rows
+        if column.startswith("n_malignant ")
+    )
+    lines = [
+        f"{first['n']} test images, {first['n_malignant']} malignant ({groups}), in the test rows "
+        f"of {first['n_runs']} runs.",
+        "",
+        f"| objective | {' | '.join(FIGURES.values())} |",
+        "|---" * (len(FIGURES) + 1) + "|",
+    ]
+    for _, row in rows.iterrows():
+        cells = [f"{row[f]:.3f} ({row[f + '_low']:.3f}–{row[f + '_high']:.3f})" for f in FIGURES]
+        lines.append(f"| `{row['objective']}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
