@@ -78,30 +78,30 @@ def parse(words: list[str]) -> None:
     parsers = {
         "melanoma_train.py": load_config,
         "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
-        "predict.py": predict.parse_args,
+        "predict.py": predict.parse,
         "run_with_submitit.py": lambda argv: parse_flags(
             run_with_submitit.make_submit_parser(), argv
         ),
-        "src.scripts.export_model": export_model.parse_args,
-        "src.scripts.estimate_ita": estimate_ita.parse_args,
-        "src.scripts.generate_skin_masks": generate_skin_masks.parse_args,
-        "src.scripts.evaluate_masks": evaluate_masks.parse_args,
-        "src.scripts.visualize_skin_tone": visualize_skin_tone.parse_args,
+        "src.scripts.export_model": export_model.parse,
+        "src.scripts.estimate_ita": estimate_ita.parse,
+        "src.scripts.generate_skin_masks": generate_skin_masks.parse,
+        "src.scripts.evaluate_masks": evaluate_masks.parse,
+        "src.scripts.visualize_skin_tone": visualize_skin_tone.parse,
         "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
-        "src.scripts.benchmark_evaluation": benchmark_evaluation.parse_args,
-        "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse_args,
-        "src.scripts.visualize_training": visualize_training.parse_args,
-        "src.scripts.check_fit": check_fit.parse_args,
-        "src.scripts.get_results": get_results.parse_args,
+        "src.scripts.benchmark_evaluation": benchmark_evaluation.parse,
+        "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse,
+        "src.scripts.visualize_training": visualize_training.parse,
+        "src.scripts.check_fit": check_fit.parse,
+        "src.scripts.get_results": get_results.parse,
         "src.scripts.compare_objectives": lambda argv: parse_flags(
             compare_objectives.make_comparison_parser(), argv
         ),
         "src.scripts.find_duplicates": lambda argv: parse_flags(
             find_duplicates.make_duplicates_parser(), argv
         ),
-        "preparer/assign_tone_groups.py": assign_tone_groups.parse_args,
-        "preparer/prepare_split.py": prepare_split.parse_args,
-        "preparer/make_demo.py": make_demo.parse_args,
+        "preparer/assign_tone_groups.py": assign_tone_groups.parse,
+        "preparer/prepare_split.py": prepare_split.parse,
+        "preparer/make_demo.py": make_demo.parse,
     }
     parsers[program](argv)
 

@@ -47,12 +47,15 @@ def flag(
     return field(default=default, metadata=metadata)
 
 
-def parse_options(argv: list[str] | None, description: str, *sections: type) -> list[Any]:
+def parse_options(
+    argv: list[str] | None, description: str, *sections: type, **options: Any
+) -> list[Any]:
     """An instance of each section, from a command line that has their flags and no others.
 
-    Raises `UserError` for unknown flags, missing ones and values of the wrong type.
+    `options` are those of `new_parser`. Raises `UserError` for unknown flags, missing ones and
+    values of the wrong type.
     """
-    parser = new_parser(description)
+    parser = new_parser(description, **options)
     for section in sections:
         add_section(parser, section)
     given = parse_flags(parser, argv)
@@ -179,7 +182,7 @@ def _scalar(where: str, kind: Any, text: Any) -> Any:
 
 def _plain(annotation: Any) -> Any:
     """The type inside `type | None`."""
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):  # Union: of Literals
         return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     return annotation
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..core.errors import UserError
 from ..engine.checkpoint import FREE
-from .history import HISTORY, is_number, read_history, read_json, to_float
+from .history import is_number, read_history, to_float
+from .run_folder import HISTORY, read_json
 
 EVALUATION, METRICS, FOLDS = "evaluation_metrics.json", "metrics.json", "kfold.json"
 MAX_DEPTH = 6

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..batch.per_image_csv import images_below
 from ..core.config import Data
 from ..core.errors import UserError, run_main
 from ..core.files import make_folder, write_text
 from ..core.flags import make_parser, resolve
+from ..core.image_files import images_below
 from ..core.options import parse_flags
 from ..datasets.adapters import DATASETS
 from ..datasets.load import with_known_groups, with_split
