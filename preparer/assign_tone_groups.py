@@ -20,18 +20,18 @@ from src.core.options import REQUIRED, flag, parse_options
 class Options:
     """tone groups"""
 
-    csv: Path = flag(REQUIRED, "table of images, separated by ; or ,", metavar="CSV")
+    csv: Path = flag(REQUIRED, "table of images, separated by ; or ,")
     output_csv: Path | None = flag(
-        None, "CSV to write, the table with tone groups (default: report only)", metavar="CSV"
+        None, "CSV to write, the table with tone groups (default: report only)"
     )
     ita_csv: Path | None = flag(
-        None, "CSV that estimate_ita wrote (default: angles of the table's colours)", metavar="CSV"
+        None, "CSV that estimate_ita wrote (default: angles of the table's colours)"
     )
     method: Literal["cielab", "opencv8"] | None = flag(
         None, "conversion from colour to angle (default: cielab; opencv8: that of earlier work)"
     )
     compare_csv: Path | None = flag(
-        None, "another CSV of estimate_ita, to compare the new groups with", metavar="CSV"
+        None, "another CSV of estimate_ita, to compare the new groups with"
     )
 
     def __post_init__(self):
@@ -39,22 +39,14 @@ class Options:
             raise UserError("--method is for the table's colours: leave it or --ita_csv out")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the report is printed and `--output_csv`, if given, is written."""
-    options = parse(argv)
-    inputs = {"--csv": options.csv, "--ita_csv": options.ita_csv}
-    inputs = {
-        n: path for n, path in (inputs | {"--compare_csv": options.compare_csv}).items() if path
-    }
-    for name, path in inputs.items():
+    options = parse_options(argv, __doc__, Options)[0]
+    inputs = (options.csv, options.ita_csv, options.compare_csv)
+    for name, path in zip(("--csv", "--ita_csv", "--compare_csv"), inputs, strict=True):
         expect_file(path, name)
     if options.output_csv:
-        check_output(options.output_csv, *inputs.values())
+        check_output(options.output_csv, *filter(None, inputs))
 
     from preparer.tone_group_report import report
     from preparer.tone_groups import new_tones, read_metadata, write_tones

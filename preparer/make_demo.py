@@ -18,7 +18,7 @@ from src.core.options import REQUIRED, flag, parse_options
 class Options:
     """demo data"""
 
-    output_dir: Path = flag(REQUIRED, "folder to write to", metavar="DIR")
+    output_dir: Path = flag(REQUIRED, "folder to write to")
     seed: int = flag(0, "random seed: the same seed gives the same files")
     n_images: int = flag(
         720, "images to draw; below about 300 a split may lack a class or tone group"
@@ -31,14 +31,9 @@ class Options:
             )
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the demo data lies in `--output_dir`; `UserError` where others' files do."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
 
     from preparer.demo_files import make_demo
 

@@ -19,10 +19,8 @@ from src.core.options import REQUIRED, flag, parse_options
 class Options:
     """split"""
 
-    csv: Path = flag(
-        REQUIRED, "table in the style of ISIC 2020, separated by ; or ,", metavar="CSV"
-    )
-    output_csv: Path | None = flag(None, "CSV to write", metavar="CSV")
+    csv: Path = flag(REQUIRED, "table in the style of ISIC 2020, separated by ; or ,")
+    output_csv: Path | None = flag(None, "CSV to write")
     valid_size: float = flag(0.15, "share of rows for validation")
     test_size: float = flag(0.15, "share of rows for the test set")
     seed: int = flag(0, "random seed: the same seed gives the same split")
@@ -39,14 +37,9 @@ class Options:
             raise UserError("no output: give --output_csv FILE, or --audit for a report only")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> int:
     """0 once `--output_csv` is written; with `--audit` 2 where the split leaks, else 0."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     expect_file(options.csv, "--csv")
     if not options.audit:
         check_output(options.output_csv, options.csv)

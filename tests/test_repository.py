@@ -11,7 +11,7 @@ import pytest
 
 from preparer import assign_tone_groups, make_demo, prepare_split
 from src.core.flags import load_config, resolve
-from src.core.options import parse_flags
+from src.core.options import parse_flags, parse_options
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import (
@@ -70,6 +70,11 @@ def test_every_search_space_is_valid_and_says_its_command_and_purpose(path, monk
     check_space(cfg, read_space(space), space)
 
 
+def options_of(script):
+    """A function that reads a script's command line."""
+    return lambda argv: parse_options(argv, script.__doc__, script.Options)
+
+
 def parse(words: list[str]) -> None:
     """Read a command as its program would; a wrong flag raises."""
     program, argv = words[1], words[2:]
@@ -78,30 +83,30 @@ def parse(words: list[str]) -> None:
     parsers = {
         "melanoma_train.py": load_config,
         "melanoma_eval.py": lambda argv: parse_flags(melanoma_eval.make_eval_parser(), argv),
-        "predict.py": predict.parse,
+        "predict.py": options_of(predict),
         "run_with_submitit.py": lambda argv: parse_flags(
             run_with_submitit.make_submit_parser(), argv
         ),
-        "src.scripts.export_model": export_model.parse,
-        "src.scripts.estimate_ita": estimate_ita.parse,
-        "src.scripts.generate_skin_masks": generate_skin_masks.parse,
-        "src.scripts.evaluate_masks": evaluate_masks.parse,
-        "src.scripts.visualize_skin_tone": visualize_skin_tone.parse,
+        "src.scripts.export_model": options_of(export_model),
+        "src.scripts.estimate_ita": options_of(estimate_ita),
+        "src.scripts.generate_skin_masks": options_of(generate_skin_masks),
+        "src.scripts.evaluate_masks": options_of(evaluate_masks),
+        "src.scripts.visualize_skin_tone": options_of(visualize_skin_tone),
         "src.scripts.sweep": lambda argv: parse_flags(sweep.make_sweep_parser(), argv),
-        "src.scripts.benchmark_evaluation": benchmark_evaluation.parse,
-        "src.scripts.benchmark_skin_tone": benchmark_skin_tone.parse,
-        "src.scripts.visualize_training": visualize_training.parse,
-        "src.scripts.check_fit": check_fit.parse,
-        "src.scripts.get_results": get_results.parse,
+        "src.scripts.benchmark_evaluation": options_of(benchmark_evaluation),
+        "src.scripts.benchmark_skin_tone": options_of(benchmark_skin_tone),
+        "src.scripts.visualize_training": options_of(visualize_training),
+        "src.scripts.check_fit": options_of(check_fit),
+        "src.scripts.get_results": options_of(get_results),
         "src.scripts.compare_objectives": lambda argv: parse_flags(
             compare_objectives.make_comparison_parser(), argv
         ),
         "src.scripts.find_duplicates": lambda argv: parse_flags(
             find_duplicates.make_duplicates_parser(), argv
         ),
-        "preparer/assign_tone_groups.py": assign_tone_groups.parse,
-        "preparer/prepare_split.py": prepare_split.parse,
-        "preparer/make_demo.py": make_demo.parse,
+        "preparer/assign_tone_groups.py": options_of(assign_tone_groups),
+        "preparer/prepare_split.py": options_of(prepare_split),
+        "preparer/make_demo.py": options_of(make_demo),
     }
     parsers[program](argv)
 

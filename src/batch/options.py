@@ -1,15 +1,25 @@
-"""Options that all jobs on folders of images share."""
+"""Options of commands that work through a folder of images."""
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.options import flag
+from ..core.options import REQUIRED, flag
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Images"""
+
+    folder: Path = flag(
+        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
+    )
 
 
 @dataclass(frozen=True)
 class Workers:
-    """processes"""
+    """Processes"""
 
     num_workers: int = flag(os.cpu_count() or 1, "worker processes, at most one per CPU core")
 

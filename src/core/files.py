@@ -28,18 +28,18 @@ def copy_whole(source: Path, path: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def expect_folder(path: Path, what: str) -> None:
-    """Raise `UserError` where there is no folder; `what` it is for, such as a flag."""
-    if not path.is_dir():
+def expect_folder(path: Path | None, name: str) -> None:
+    """Raise `UserError` where the path of the flag `name`, if given, is no folder."""
+    if path and not path.is_dir():
         found = "found a file" if path.exists() else "no such folder"
-        raise UserError(f"{what} {path}: expected a folder; {found}")
+        raise UserError(f"{name} {path}: expected a folder; {found}")
 
 
-def expect_file(path: Path, what: str) -> None:
-    """Raise `UserError` where there is no file; `what` it is for, such as a flag."""
-    if not path.is_file():
+def expect_file(path: Path | None, name: str) -> None:
+    """Raise `UserError` where the path of the flag `name`, if given, is no file."""
+    if path and not path.is_file():
         found = "found a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{what} {path}: expected a file; {found}")
+        raise UserError(f"{name} {path}: expected a file; {found}")
 
 
 def check_output(path: Path, *inputs: Path) -> None:

@@ -21,14 +21,9 @@ class Options:
                 raise UserError(f"--{name} {value}: expected 1 or more")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the times are printed."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
 
     from ..evaluation.benchmark import time_evaluation
 

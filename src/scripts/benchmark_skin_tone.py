@@ -4,20 +4,17 @@ Images are made into JPEG files of both sizes; each round times both ways on the
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from ..batch.options import ImageFolder
 from ..core.errors import UserError, run_main
 from ..core.image_files import images_below
-from ..core.options import REQUIRED, flag, parse_options
+from ..core.options import flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ImageFolder):
     """benchmark"""
 
-    folder: Path = flag(
-        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
-    )
     n_rounds: int = flag(5, "images to time, one per round")
 
     def __post_init__(self):
@@ -25,14 +22,9 @@ class Options:
             raise UserError(f"--n_rounds {self.n_rounds}: expected 1 or more")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the times are printed."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
     if len(paths) < options.n_rounds:
         raise UserError(

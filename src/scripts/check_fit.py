@@ -15,23 +15,15 @@ class Options:
     """run"""
 
     run: Path = flag(
-        REQUIRED,
-        "folder of a run, or its training_history.json",
-        positional=True,
-        metavar="RUN",
+        REQUIRED, "folder of a run, or its training_history.json", positional=True, metavar="RUN"
     )
-
-
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    rules = verdicts.__doc__.partition("\n\n")[2]
-    raw = argparse.RawDescriptionHelpFormatter
-    return parse_options(argv, __doc__, Options, epilog=rules, formatter_class=raw)[0]
 
 
 def main(argv: list[str] | None) -> None:
     """None once the verdict is printed."""
-    options = parse(argv)
+    rules = verdicts.__doc__.partition("\n\n")[2]
+    raw = argparse.RawDescriptionHelpFormatter
+    options = parse_options(argv, __doc__, Options, epilog=rules, formatter_class=raw)[0]
     history = history_path(options.run)
 
     from ..runs.fit import judge_fit

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..batch.options import Workers
+from ..batch.options import ImageFolder, Workers
 from ..core.errors import run_main
 from ..core.files import check_output, expect_folder
 from ..core.image_files import images_below
@@ -12,13 +12,10 @@ from ..core.options import REQUIRED, flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ImageFolder, Workers):
     """skin tone"""
 
-    folder: Path = flag(
-        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
-    )
-    output_csv: Path = flag(REQUIRED, "CSV to write", also=("-o",), metavar="CSV")
+    output_csv: Path = flag(REQUIRED, "CSV to write", also=("-o",))
     method: Literal["cielab", "opencv8"] = flag(
         "cielab", "conversion from colour to angle (opencv8: that of earlier work)"
     )
@@ -27,21 +24,15 @@ class Options:
         "none", "colour-constancy correction applied first"
     )
     masks: Path | None = flag(
-        None, "lesion masks named after their images (default: segment the images)", metavar="DIR"
+        None, "lesion masks named after their images (default: segment the images)"
     )
-
-
-def parse(argv: list[str] | None) -> tuple[Options, Workers]:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return tuple(parse_options(argv, __doc__, Options, Workers))
 
 
 def main(argv: list[str] | None) -> int:
     """0 once the CSV is written; 1 where some images could not be read."""
-    options, workers = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
-    if options.masks:
-        expect_folder(options.masks, "--masks")
+    expect_folder(options.masks, "--masks")
     check_output(options.output_csv)
 
     from ..batch.expert_masks import expert_masks
@@ -56,7 +47,7 @@ def main(argv: list[str] | None) -> int:
         options.method,
         options.color,
         options.color_constancy,
-        workers.num_workers,
+        options.num_workers,
     )
     not_read = failures(rows)
     print("\n".join([f"{options.output_csv}: {summary(rows)}", *not_read]))

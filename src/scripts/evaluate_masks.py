@@ -6,7 +6,7 @@ Writes `masks_by_image.csv` and `worst_masks.png`, and prints a summary.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..batch.options import Workers
+from ..batch.options import ImageFolder, Workers
 from ..core.errors import run_main
 from ..core.files import expect_folder, make_folder
 from ..core.image_files import images_below
@@ -16,26 +16,16 @@ N_WORST = 12
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ImageFolder, Workers):
     """masks"""
 
-    folder: Path = flag(
-        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
-    )
-    masks: Path = flag(
-        REQUIRED, "folder of experts' lesion masks, named after their images", metavar="DIR"
-    )
-    output_dir: Path = flag(REQUIRED, "folder to write to", metavar="OUT")
-
-
-def parse(argv: list[str] | None) -> tuple[Options, Workers]:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return tuple(parse_options(argv, __doc__, Options, Workers))
+    masks: Path = flag(REQUIRED, "folder of experts' lesion masks, named after their images")
+    output_dir: Path = flag(REQUIRED, "folder to write to")
 
 
 def main(argv: list[str] | None) -> int:
     """0 once the files are written; 1 where some images could not be read."""
-    options, workers = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
     expect_folder(options.masks, "--masks")
     output = make_folder(options.output_dir)
@@ -46,7 +36,7 @@ def main(argv: list[str] | None) -> int:
 
     masks = expert_masks(options.masks, paths)
     csv, figure = output / "masks_by_image.csv", output / "worst_masks.png"
-    rows = compare_masks(options.folder, paths, masks, csv, workers.num_workers)
+    rows = compare_masks(options.folder, paths, masks, csv, options.num_workers)
     read = readable(rows)
     worst = worst_of(read, N_WORST)
     plot_worst_masks(options.folder, masks, worst, figure)

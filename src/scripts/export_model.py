@@ -13,25 +13,16 @@ from ..core.options import REQUIRED, flag, parse_options
 class Options:
     """export"""
 
-    checkpoint_path: Path = flag(
-        REQUIRED, "checkpoint of a run", also=("--checkpoint",), metavar="FILE"
-    )
-    output_dir: Path | None = flag(
-        None, "folder to write to (default: the checkpoint's)", metavar="DIR"
-    )
+    checkpoint_path: Path = flag(REQUIRED, "checkpoint of a run", also=("--checkpoint",))
+    output_dir: Path | None = flag(None, "folder to write to (default: the checkpoint's)")
     model_class: Literal["MelanomaClassifier"] = flag(
         "MelanomaClassifier", "class of the model in the checkpoint; there is one"
     )
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the ONNX file is written."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     checkpoint = options.checkpoint_path
     expect_file(checkpoint, "--checkpoint_path")
     path = (options.output_dir or checkpoint.parent) / f"{checkpoint.stem}.onnx"

@@ -12,25 +12,20 @@ from ..core.options import REQUIRED, flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Workers):
     """masks"""
 
-    source_path: Path = flag(REQUIRED, "folder of images, searched at any depth", metavar="DIR")
-    output_dir: Path = flag(Path("masks"), "folder for <image>_mask.png", metavar="DIR")
+    source_path: Path = flag(REQUIRED, "folder of images, searched at any depth")
+    output_dir: Path = flag(Path("masks"), "folder for <image>_mask.png")
     kind: Literal["lesion", "hair", "skin"] = flag("lesion", "what is white in a mask")
     method: Literal["darker_than_skin", "blue_otsu", "value_otsu"] = flag(
         "darker_than_skin", "lesion segmentation method"
     )
 
 
-def parse(argv: list[str] | None) -> tuple[Options, Workers]:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return tuple(parse_options(argv, __doc__, Options, Workers))
-
-
 def main(argv: list[str] | None) -> int:
     """0 once every mask is written; 1 where some images could not be read."""
-    options, workers = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.source_path)
     refuse_same_stems(paths)
     refuse_masks_among_images(options.source_path.resolve(), options.output_dir.resolve())
@@ -44,7 +39,7 @@ def main(argv: list[str] | None) -> int:
         options.output_dir,
         options.kind,
         options.method,
-        workers.num_workers,
+        options.num_workers,
     )
     not_read = failures(rows)
     n_written = (rows["status"] == "ok").sum()

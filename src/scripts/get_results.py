@@ -17,7 +17,7 @@ class Options:
     """tables"""
 
     root: Path = flag(REQUIRED, "folder searched for runs", positional=True, metavar="ROOT")
-    output_dir: Path | None = flag(None, "folder to write to (default: ROOT)", metavar="DIR")
+    output_dir: Path | None = flag(None, "folder to write to (default: ROOT)")
     metrics: tuple[str, ...] = flag(
         (),
         f"columns, by their names in metrics.json (default: {' '.join(METRICS)})",
@@ -29,14 +29,9 @@ class Options:
             raise UserError("--metrics: a metric is given twice; expected different ones")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> int:
     """0 once the tables are written; 1 where some files could not be read."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     expect_folder(options.root, "ROOT")
 
     from ..runs.result_files import check_metrics, write_tables

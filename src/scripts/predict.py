@@ -16,20 +16,15 @@ WEIGHTS = Path("weights")
 class Options:
     """prediction"""
 
-    onnx_model_path: Path | None = flag(
-        None, f"ONNX file (default: the only one in ./{WEIGHTS})", metavar="FILE"
-    )
-    input_folder: Path = flag(
-        REQUIRED, "folder of JPEG and PNG images", also=("--image_folder",), metavar="DIR"
-    )
-    output_csv: Path = flag(REQUIRED, "CSV to write", metavar="CSV")
+    onnx_model_path: Path | None = flag(None, f"ONNX file (default: the only one in ./{WEIGHTS})")
+    input_folder: Path = flag(REQUIRED, "folder of JPEG and PNG images", also=("--image_folder",))
+    output_csv: Path = flag(REQUIRED, "CSV to write")
     probabilities: bool = flag(False, "add a column with the probability of each class")
     batch_size: int = flag(32, "images per batch")
     image_height: int | None = flag(None, "input height of a model without a contract")
     image_width: int | None = flag(None, "input width of a model without a contract")
     classes: str = flag(
-        "",
-        "comma-separated classes of a model without a contract (default: benign,malignant)",
+        "", "comma-separated classes of a model without a contract (default: benign,malignant)"
     )
 
     def __post_init__(self):
@@ -41,14 +36,9 @@ class Options:
             raise UserError("--image_height and --image_width: give both or neither")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be read."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     expect_folder(options.input_folder, "--input_folder")
     paths = list_images(options.input_folder)
     if not paths:
@@ -79,10 +69,8 @@ def main(argv: list[str] | None) -> int:
 
 def find_model(path: Path | None) -> Path:
     """The given model, else the only one in `WEIGHTS`."""
-    if path:
-        expect_file(path, "--onnx_model_path")
-        return path
-    found = sorted(WEIGHTS.glob("*.onnx"))
+    expect_file(path, "--onnx_model_path")
+    found = [path] if path else sorted(WEIGHTS.glob("*.onnx"))
     if len(found) != 1:
         raise UserError(
             f"./{WEIGHTS} holds {len(found)} ONNX files: choose one with --onnx_model_path FILE"

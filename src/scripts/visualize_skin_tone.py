@@ -6,6 +6,7 @@ Masks are found in the images as they are.
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..batch.options import ImageFolder
 from ..core.errors import UserError, run_main
 from ..core.files import expect_file, expect_folder, make_folder
 from ..core.image_files import images_below
@@ -15,16 +16,13 @@ MOST_IMAGES = 64
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(ImageFolder):
     """figures"""
 
-    folder: Path = flag(
-        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
-    )
-    ita_csv: Path = flag(REQUIRED, "CSV that estimate_ita wrote for these images", metavar="CSV")
-    output_dir: Path = flag(REQUIRED, "folder for the figures, outside DIR", metavar="OUT")
+    ita_csv: Path = flag(REQUIRED, "CSV that estimate_ita wrote for these images")
+    output_dir: Path = flag(REQUIRED, "folder for the figures, outside DIR")
     masks: Path | None = flag(
-        None, "lesion masks named after their images (default: segment the images)", metavar="DIR"
+        None, "lesion masks named after their images (default: segment the images)"
     )
     target: float = flag(10.0, "angle in degrees that light skin is darkened to")
     n_images: int = flag(8, "images per figure of images")
@@ -41,18 +39,12 @@ class Options:
             )
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> int:
     """0 once the four figures are written; 1 where there is nothing to draw for one of them."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
     expect_file(options.ita_csv, "--ita_csv")
-    if options.masks:
-        expect_folder(options.masks, "--masks")
+    expect_folder(options.masks, "--masks")
 
     from ..batch.expert_masks import expert_masks
     from ..datasets.tone_estimates import COLORS, read_estimates

@@ -22,10 +22,7 @@ class Options:
         metavar="RUN",
     )
     output: Path | None = flag(
-        None,
-        f"PNG to write (default, for one run: {FIGURE} in its folder)",
-        also=("-o",),
-        metavar="PNG",
+        None, f"PNG to write (default, for one run: {FIGURE} in its folder)", also=("-o",)
     )
 
     def __post_init__(self):
@@ -35,14 +32,9 @@ class Options:
             raise UserError(f"--output {self.output}: expected the name of a .png file")
 
 
-def parse(argv: list[str] | None) -> Options:
-    """The command line. Raises `UserError` for a mistake in it."""
-    return parse_options(argv, __doc__, Options)[0]
-
-
 def main(argv: list[str] | None) -> None:
     """None once the figure is written."""
-    options = parse(argv)
+    options = parse_options(argv, __doc__, Options)[0]
     paths = [history_path(run) for run in options.runs]
     names = run_names(paths)
     output = options.output or paths[0].parent / FIGURE

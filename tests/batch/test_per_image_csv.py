@@ -5,7 +5,6 @@ import io
 import multiprocessing
 import os
 import random
-import re
 import resource
 import shutil
 import signal
@@ -456,7 +455,7 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(folder):
     before = sorted(folder.parent.rglob("*"))
     image = "images/a/00.jpg"
     for place in (f"{image}/sub/out.csv", "images", image, "new.PNG", "pipe", "x" * 250):
-        with pytest.raises(UserError, match="cannot be written|expected a CSV file"):
+        with pytest.raises(UserError, match=r"cannot be written|expected a CSV file"):
             job(folder, partial(fail, "value"), output=folder.parent / place)
         assert sorted(folder.parent.rglob("*")) == before
 

@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from src.core.errors import run_main
+from src.core.options import parse_options
 from src.report import skin_tone_examples
 from src.report.skin_tone_examples import choose_examples, spread_over_angles
 from src.scripts import estimate_ita, visualize_skin_tone
-from src.scripts.visualize_skin_tone import parse
+from src.scripts.visualize_skin_tone import Options
 from src.skin.tone import rgb_from_lab
 
 FIGURES = ["ita_histogram.png", "color_strips.png", "mask_overlays.png", "skin_former.png"]
@@ -276,10 +277,13 @@ def test_images_without_an_estimate_are_told(given, shown, capsys):
 
 
 def test_both_spellings_of_flags_and_their_defaults():
-    args = parse(["in", "--ita-csv", "a.csv", "--output-dir", "out", "--n-images", "3"])
+    def read(argv):
+        return parse_options(argv, "figures", Options)[0]
+
+    args = read(["in", "--ita-csv", "a.csv", "--output-dir", "out", "--n-images", "3"])
     assert (str(args.folder), str(args.ita_csv), str(args.output_dir)) == ("in", "a.csv", "out")
     assert (args.n_images, args.target, args.masks) == (3, 10, None)
-    assert parse(["in", "--ita_csv", "a", "--output_dir", "b"]).n_images == 8
+    assert read(["in", "--ita_csv", "a", "--output_dir", "b"]).n_images == 8
 
 
 @pytest.mark.parametrize(
