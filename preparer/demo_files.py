@@ -1,8 +1,6 @@
 """The files of the demo data set: drawn beside their place, then moved there as a whole."""
 
-import json
 import os
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,25 +11,21 @@ import pandas as pd
 from tqdm import tqdm
 
 from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
+from preparer.demo_folder import MARKER, marker_text, replace_folder
 from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
 from src.core.errors import UserError
 
-MARKER = ".demo_data.json"
 ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
 HAM_TABLE = "ham10000/HAM10000_metadata.csv"
 VERSION = 2  # raise it when the drawing changes, so that older output is drawn anew
-OWN_FILE = re.compile(
-    r"ISIC_9\d{6}(_segmentation)?\.(jpg|png)|ISIC_2020_full\.csv|HAM10000_metadata\.csv"
-)
 JPEG_QUALITY = 92
 
 
 def make_demo(output: Path, seed: int, n_images: int) -> str:
-    """What `output` holds, once it has the demo data. Raises `UserError` where others' files do."""
+    """What `output` holds, once it has the demo data and nothing else."""
     target = output.resolve()
     settings = {"seed": seed, "n_images": n_images, "version": VERSION}
-    refuse_foreign_files(target)
     cases = plan_cases(seed, n_images)
     if is_complete(target, settings, cases):
         return f"{output} already holds this demo data: {len(cases)} images"
@@ -47,22 +41,6 @@ def make_demo(output: Path, seed: int, n_images: int) -> str:
     return f"{output}: {len(cases)} images of {cases['patient_id'].nunique()} patients"
 
 
-def refuse_foreign_files(target: Path) -> None:
-    """None where `target` is missing, empty or holds nothing but this maker's output."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UserError(f"expected a folder, found a file: {target}; choose another --output_dir")
-    found = [path for path in target.rglob("*") if not path.is_dir() and path.name != MARKER]
-    has_marker = (target / MARKER).is_file()
-    foreign = [path for path in found if not (has_marker and OWN_FILE.fullmatch(path.name))]
-    if foreign:
-        raise UserError(
-            f"expected an empty folder or demo data in {target}, found {len(foreign)} other "
-            f"file(s) such as {foreign[0].relative_to(target)}; choose another --output_dir"
-        )
-
-
 def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
     """Whether `target` holds every file of a run with these settings."""
     marker = target / MARKER
@@ -70,11 +48,6 @@ def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
         return False
     paths = [path for case in cases.itertuples() for path in case_paths(case)]
     return all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
-
-
-def marker_text(settings: dict) -> str:
-    """The marker file's content for these settings."""
-    return json.dumps({"made_by": "preparer/make_demo.py", **settings}, indent=2) + "\n"
 
 
 def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
@@ -106,12 +79,3 @@ def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:
     png = cv2.imencode(".png", mask)[1].tobytes()
     for path, content in zip(case_paths(case), (jpeg, png, jpeg, png), strict=True):
         (folder / path).write_bytes(content)
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """None once `new` has taken `target`'s place; what lay there is removed."""
-    old = new.with_name(f"{new.name}.old")
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)

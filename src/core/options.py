@@ -128,7 +128,8 @@ def take_section(section: type, given: dict[str, Any]) -> Any:
     """The dataclass `section` of its parsed flags, which are taken out of `given`."""
     values = {}
     for f in fields(section):
-        name = f.name if f.metadata["positional"] else f"--{f.name}"
+        positional = f.metadata["positional"]
+        name = f.metadata["metavar"] or f.name if positional else f"--{f.name}"
         if f.name in given:
             values[f.name] = convert(f.type, given.pop(f.name), name)
         elif f.default is REQUIRED:

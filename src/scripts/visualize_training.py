@@ -46,7 +46,7 @@ def main(argv: list[str] | None) -> None:
     histories = dict(zip(names, map(read_history, paths), strict=True))
     plot_training(histories, [name for name in map(monitored, paths) if name], output)
     for name, run in histories.items():
-        print(f"{name}: {run.n_epochs} epochs, the best is {run.best + 1}")
+        print(f"{name}: {run.n_epochs} epochs, best epoch {run.best + 1}")
     print(f"written to {output}")
 
 

@@ -36,7 +36,7 @@ def test_a_runs_figure_is_in_its_folder(run, capsys):
     best = max(entry["epoch"] for entry in entries if entry["is_best"]) + 1
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
-        f"one: 3 epochs, the best is {best}",
+        f"one: 3 epochs, best epoch {best}",
         f"written to {run}/training_curves.png",
     ]
 
@@ -73,7 +73,7 @@ def test_mistakes_are_one_line(run, tmp_path):
         ([run, "-o", tmp_path / "x.pdf"], "expected the name of a .png file"),
         ([run, "-o", run / "config.json" / "x.png"], "cannot be written to"),
         ([tmp_path], "expected the folder of a run"),
-        ([], "runs: expected folders"),
+        ([], "RUN: expected folders"),
     ):
         with pytest.raises(UserError, match=message):
             main([str(argument) for argument in argv])
