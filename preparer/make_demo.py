@@ -1,151 +1,45 @@
-"""Draws the demo data set: `python preparer/make_demo.py --output_dir DIR [--seed 0]`.
+"""Draw the demo data set: the same images in the layouts of ISIC 2020 and HAM10000.
 
-Writes the same drawn images in two layouts: DIR/isic2020 (split/class folders, masks and the `;`
-table with decimal comma) and DIR/ham10000 (images, masks, metadata). Nothing is downloaded.
+Writes DIR/isic2020 (split/class folders, masks and the `;` table with decimal comma) and
+DIR/ham10000 (images, masks, metadata). Nothing is downloaded.
 """
 
-import argparse
-import json
-import os
-import re
-import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-import pandas as pd
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
-from preparer.draw_dermoscopy import photograph
-from preparer.draw_lesion import draw_lesion
-from src.core.errors import UserError, refuse_in_words, run_main
-
-MARKER = ".demo_data.json"
-ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
-HAM_TABLE = "ham10000/HAM10000_metadata.csv"
-VERSION = 2  # raise it when the drawing changes, so that older output is drawn anew
-OWN_FILE = re.compile(
-    r"ISIC_9\d{6}(_segmentation)?\.(jpg|png)|ISIC_2020_full\.csv|HAM10000_metadata\.csv"
-)
-JPEG_QUALITY = 92
+from preparer.demo_folder import refuse_foreign_files
+from src.core.errors import UserError, run_main
+from src.core.options import REQUIRED, flag, parse_options
 
 
-def main(argv: list[str] | None) -> int | None:
-    """None once the demo data lies in `--output_dir`; `UserError` where others' files do."""
-    args = parse_args(argv)
-    target = args.output_dir.resolve()
-    settings = {"seed": args.seed, "n_images": args.n_images, "version": VERSION}
-    refuse_foreign_files(target)
-    cases = plan_cases(args.seed, args.n_images)
-    if is_complete(target, settings, cases):
-        print(f"{args.output_dir} already holds this demo data: {len(cases)} images")
-        return
-    # A name of this process keeps two runs at once from writing into one folder.
-    partial = target.with_name(f".{target.name}.partial{os.getpid()}")
-    try:
-        write_demo(partial, settings, cases)
-        replace_folder(partial, target)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written to ({error.strerror})") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    print(f"{args.output_dir}: {len(cases)} images of {cases['patient_id'].nunique()} patients")
+@dataclass(frozen=True)
+class Options:
+    """demo data"""
 
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The flags: `output_dir` (Path), `seed` (>= 0) and `n_images` (>= 1)."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    refuse_in_words(parser)
-    parser.add_argument("--output_dir", "--output-dir", type=Path, required=True)
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same bytes (default 0)")
-    parser.add_argument(
-        "--n_images",
-        "--n-images",
-        type=int,
-        default=720,
-        help="images to draw (default 720); below about 300 a split may lack a class or tone group",
+    output_dir: Path = flag(REQUIRED, "folder to write to")
+    seed: int = flag(0, "random seed: the same seed gives the same files")
+    n_images: int = flag(
+        720, "images to draw; below about 300 a split may lack a class or tone group"
     )
-    args = parser.parse_args(argv)
-    if args.seed < 0 or args.n_images < 1:
-        raise UserError(
-            f"expected --seed >= 0 and --n_images >= 1, found {args.seed} and {args.n_images}"
-        )
-    return args
+
+    def __post_init__(self):
+        if self.seed < 0 or self.n_images < 1:
+            raise UserError(
+                f"expected --seed >= 0 and --n_images >= 1, found {self.seed} and {self.n_images}"
+            )
 
 
-def refuse_foreign_files(target: Path) -> None:
-    """None where `target` is missing, empty or holds nothing but this maker's output."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UserError(f"expected a folder, found a file: {target}; choose another --output_dir")
-    found = [path for path in target.rglob("*") if not path.is_dir() and path.name != MARKER]
-    has_marker = (target / MARKER).is_file()
-    foreign = [path for path in found if not (has_marker and OWN_FILE.fullmatch(path.name))]
-    if foreign:
-        raise UserError(
-            f"expected an empty folder or demo data in {target}, found {len(foreign)} other "
-            f"file(s) such as {foreign[0].relative_to(target)}; choose another --output_dir"
-        )
+def main(argv: list[str] | None) -> None:
+    """None once the demo data lies in `--output_dir`; `UserError` where others' files do."""
+    options = parse_options(argv, __doc__, Options)[0]
+    refuse_foreign_files(options.output_dir.resolve())
 
+    from preparer.demo_files import make_demo
 
-def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
-    """Whether `target` holds every file of a run with these settings."""
-    marker = target / MARKER
-    if not marker.is_file() or marker.read_text() != marker_text(settings):
-        return False
-    paths = [path for case in cases.itertuples() for path in case_paths(case)]
-    return all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
-
-
-def marker_text(settings: dict) -> str:
-    """The marker file's content for these settings."""
-    return json.dumps({"made_by": "preparer/make_demo.py", **settings}, indent=2) + "\n"
-
-
-def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
-    """None once `folder` holds both layouts and, written last, the marker."""
-    for split in SPLIT_SHARES:
-        for name in ("benign", "malignant"):
-            (folder / "isic2020" / split / name).mkdir(parents=True)
-            (folder / "isic2020" / "masks" / split / name).mkdir(parents=True)
-    for name in ("images", "masks"):
-        (folder / "ham10000" / name).mkdir(parents=True)
-    with tqdm(total=len(cases), unit="image", disable=None) as progress:
-        for lesion, photographs in cases.groupby("lesion"):
-            rng = np.random.default_rng([settings["seed"], 1, lesion])
-            pigment = draw_lesion(photographs["dx"].iloc[0], rng)
-            for case in photographs.itertuples():
-                write_case(folder, case, pigment, settings["seed"])
-                progress.update()
-    isic_table(cases).to_csv(folder / ISIC_TABLE, sep=";", decimal=",", index=False)
-    ham_table(cases).to_csv(folder / HAM_TABLE, index=False)
-    (folder / MARKER).write_text(marker_text(settings))
-
-
-def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:
-    """None once the case is photographed and its image and mask lie in both layouts."""
-    skin_rgb = np.uint8([case.color_r, case.color_g, case.color_b])
-    image, mask = photograph(pigment, skin_rgb, np.random.default_rng([seed, 2, case.Index]))
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
-    png = cv2.imencode(".png", mask)[1].tobytes()
-    for path, content in zip(case_paths(case), (jpeg, png, jpeg, png), strict=True):
-        (folder / path).write_bytes(content)
-
-
-def replace_folder(new: Path, target: Path) -> None:
-    """None once `new` has taken `target`'s place; what lay there is removed."""
-    old = new.with_name(f"{new.name}.old")
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    print(make_demo(options.output_dir, options.seed, options.n_images))
 
 
 if __name__ == "__main__":

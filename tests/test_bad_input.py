@@ -393,7 +393,7 @@ def test_predict_needs_a_folder_with_images(refuse, tiny_onnx, tmp_path):
     assert "no .jpg, .jpeg, .png images" in refuse("predict", *flags, "--image_folder", tmp_path)
     assert "--input_folder" in refuse("predict", *flags)
     more = ["--input_folder", tmp_path, "--batch_size", "0"]
-    assert "invalid" in refuse("predict", *flags, *more)
+    assert "--batch_size 0: expected 1 or more" in refuse("predict", *flags, *more)
 
 
 def test_eval_takes_one_source(refuse, tiny_run, tiny_onnx):

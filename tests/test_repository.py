@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from src.core.flags import load_config, resolve
+from src.core.options import parse_options
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
 from src.scripts import sweep
@@ -58,7 +59,10 @@ def parse(words: list[str]) -> None:
     program, argv = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
     name = program.removesuffix(".py").replace("/", ".")
     module = importlib.import_module(name if "." in name else f"src.scripts.{name}")
-    (getattr(module, "parse", None) or module.parse_args)(argv)
+    if hasattr(module, "parse"):
+        module.parse(argv)
+    else:
+        parse_options(argv, module.__doc__, module.Options)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:60])

@@ -17,39 +17,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from ..core.errors import UserError
-from ..core.files import replacing
-from ..preprocess.image import IMAGE_SUFFIXES, ImageError
+from ..core.files import check_output, replacing
+from ..core.image_files import IMAGE_SUFFIXES
+from ..preprocess.image import ImageError
 from .processes import answers
 
 DECIMALS = 6  # of a float in the table: a millionth of a degree or of a share
+MOST_LISTED = 10
 _FORMAT = 1  # of the lines that keep finished rows: raise it when they change
 _Row = tuple[Path, list | None, list]  # an image, its `_signature` and cells
-
-
-def images_below(folder: Path) -> list[Path]:
-    """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
-
-    Hidden files and folders and folders called `masks` are left out, links to folders are not
-    followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
-    the reason. Raises `UserError` where there is no image or a folder cannot be listed.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected a folder of images")
-    found, folders = [], [folder]
-    try:
-        while folders:
-            with os.scandir(folders.pop()) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
-            for entry in visible:
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [Path(entry.path)] if entry.name != "masks" else []
-                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-                    found.append(Path(entry.path))
-    except OSError as error:
-        raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
-    if not found:
-        raise UserError(f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def run_folder_job(
@@ -83,7 +59,9 @@ def run_folder_job(
     job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
     digest = hashlib.sha256(job.encode()).hexdigest()[:16]
     header = ["image", *columns, "status"]
-    _prepare_output(output_csv)
+    if output_csv.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"{output_csv}: expected a CSV file to write, found an image")
+    check_output(output_csv)
     rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
     with _locked(rows_path, output_csv) as file:
         _end_other_jobs(rows_path, output_csv)
@@ -98,12 +76,12 @@ def run_folder_job(
     return pd.DataFrame(rows, columns=header)
 
 
-def _prepare_output(output: Path) -> None:
-    """Make the folder that the output goes to. Raises `UserError` where no CSV could be."""
-    with _blaming(output):
-        if output.suffix.lower() in IMAGE_SUFFIXES or (output.exists() and not output.is_file()):
-            raise UserError(f"{output}: expected a CSV file to write, found a folder or an image")
-        output.parent.mkdir(parents=True, exist_ok=True)
+def failures(table: pd.DataFrame) -> list[str]:
+    """A line for each of the first images that could not be read, with the reason."""
+    failed = table[table["status"] != "ok"]
+    lines = [f"  not read: {row.image}: {row.status}" for row in failed[:MOST_LISTED].itertuples()]
+    more = len(failed) - len(lines)
+    return [*lines, *([f"  not read: {more:,} more"] if more else [])]
 
 
 @contextmanager
@@ -132,7 +110,7 @@ def _locked(path: Path, output: Path) -> Iterator[BinaryIO]:
 
 
 def _end_other_jobs(rows_path: Path, output: Path) -> None:
-    """Removes what killed jobs with other settings have kept: this one writes over their work."""
+    """Remove what killed jobs with other settings have kept: this one replaces their work."""
     prefix = f".{output.name}."
     for path in output.parent.iterdir():
         is_partial = path.name.startswith(prefix) and path.name.endswith(".partial")

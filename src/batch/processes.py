@@ -62,7 +62,7 @@ def _processes(work: Callable, count: int) -> Iterator[dict[Connection, multipro
     Spawned: a fork would take over locks of OpenCV's and tqdm's threads, and hold its parent's
     locked files when that is killed. Each imports everything anew, which takes about a second. A
     process ends when its connection does, so with a killed parent too (those of the standard
-    library's pools stay), and it is known which image ended it.
+    library's pools stay), and it is known which image ended it (no pool, joblib's included, tells).
     """
     context = multiprocessing.get_context("spawn")
     resource_tracker.ensure_running()  # started below it would let interrupts through

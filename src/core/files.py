@@ -28,24 +28,39 @@ def copy_whole(source: Path, path: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def expect_folder(path: Path, what: str) -> None:
-    """Raise `UserError` where there is no folder; `what` it is for, such as a flag."""
-    if not path.is_dir():
+def expect_folder(path: Path | None, name: str) -> None:
+    """Raise `UserError` where the path of the flag `name`, if given, is no folder."""
+    if path and not path.is_dir():
         found = "found a file" if path.exists() else "no such folder"
-        raise UserError(f"{what} {path}: expected a folder; {found}")
+        raise UserError(f"{name} {path}: expected a folder; {found}")
 
 
-def expect_file(path: Path, what: str) -> None:
-    """Raise `UserError` where there is no file; `what` it is for, such as a flag."""
-    if not path.is_file():
+def expect_file(path: Path | None, name: str) -> None:
+    """Raise `UserError` where the path of the flag `name`, if given, is no file."""
+    if path and not path.is_file():
         found = "found a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{what} {path}: expected a file; {found}")
+        raise UserError(f"{name} {path}: expected a file; {found}")
+
+
+def check_output(path: Path, *inputs: Path) -> None:
+    """Make the folder of a file to write. Raises `UserError` where it cannot be written.
+
+    `inputs` are files that it must not replace.
+    """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: cannot be written, a folder or device has this name")
+    if any(other.exists() and path.exists() and path.samefile(other) for other in inputs):
+        raise UserError(f"{path}: is also an input; expected another file to write")
+    make_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file by `text` as a whole."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Replace a file by `text` as a whole. Raises `UserError` where it cannot be written."""
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def make_folder(path: Path) -> Path:

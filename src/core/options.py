@@ -50,12 +50,15 @@ def flag(
     return field(default=default, metadata=metadata)
 
 
-def parse_options(argv: list[str] | None, description: str, *sections: type) -> list[Any]:
+def parse_options(
+    argv: list[str] | None, description: str, *sections: type, **options: Any
+) -> list[Any]:
     """An instance of each section, from a command line that has their flags and no others.
 
-    Raises `UserError` for unknown flags, missing ones and values of the wrong type.
+    `options` are those of `new_parser`. Raises `UserError` for unknown flags, missing ones and
+    values of the wrong type.
     """
-    parser = new_parser(description)
+    parser = new_parser(description, **options)
     for section in sections:
         add_section(parser, section)
     given = parse_flags(parser, argv)
@@ -136,7 +139,8 @@ def take_section(section: type, given: dict[str, Any]) -> Any:
     """The dataclass `section` of its parsed flags, which are taken out of `given`."""
     values = {}
     for f in fields(section):
-        name = f.name if f.metadata["positional"] else f"--{f.name}"
+        positional = f.metadata["positional"]
+        name = f.metadata["metavar"] or f.name if positional else f"--{f.name}"
         if f.name in given:
             values[f.name] = convert(f.type, given.pop(f.name), name)
         elif f.default is REQUIRED:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
+from ..core.image_files import IMAGE_SUFFIXES, list_images, masks_by_stem
 from ..core.registry import Registry
-from ..preprocess.image import IMAGE_SUFFIXES, list_images, masks_by_stem
 from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
 
 DATASETS = Registry("data set")

@@ -17,6 +17,7 @@ COLUMNS = ("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", 
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
+LONGEST_CELL = 60
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,22 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     wrong = text[values.isna() & text.notna() & (text != "")]
     if len(wrong):
         raise UserError(
-            f"{where}: column '{column}' holds {wrong.iloc[0][:60]!r}: expected a number"
+            f"{where}: column '{column}' holds {shown(wrong.iloc[0])}: expected a number"
         )
     return values
+
+
+def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:
+    """Raise `UserError` for the first cell of a column that is `wrong` (bool [rows])."""
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        found = shown(rows[column].fillna("").iloc[row])
+        raise UserError(f"{csv}: line {row + 2}: {column} {found}: expected {expected}")
+
+
+def shown(cell: str) -> str:
+    """A cell of a stranger's file in quotes on one line, cut to `LONGEST_CELL` characters."""
+    return repr(cell[:LONGEST_CELL])
 
 
 def groups_of(rows: pd.DataFrame) -> pd.Series:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..batch.per_image_csv import images_below
 from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
+from ..core.image_files import images_below
 from ..datasets.adapters import DATASETS
 from ..datasets.load import with_known_groups, with_split
 from ..datasets.loaders import n_processes

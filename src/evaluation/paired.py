@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from ..core.errors import UserError
-from ..preprocess.image import image_stem
+from ..core.image_files import image_stem
 from .bootstrap import percentile_interval
 from .fairness import subset
 from .groupings import Grouping

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UserError
-from ..preprocess.image import image_stem
+from ..core.image_files import image_stem
 from .predictions import Predictions
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import UserError
+from ..core.image_files import image_stem
 from ..datasets.splits import says_something
 from ..evaluation.predictions import Predictions
-from ..preprocess.image import image_stem
 from .metadata import Metadata, read_metadata
 
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..artifact.contract import Contract
 from ..artifact.network import load_contract
-from ..batch.per_image_csv import images_below
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.flags import resolve
+from ..core.image_files import image_stem, images_below
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
 from ..engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
@@ -21,7 +21,6 @@ from ..evaluation.sample import Settings
 from ..evaluation.subject import Subject
 from ..inference.ensemble import vote
 from ..inference.predictor import OnnxPredictor
-from ..preprocess.image import image_stem
 from .flags import CsvColumns, EvaluationOptions
 from .image_metadata import known_images, require_apart, require_units_apart
 from .metadata import Metadata, read_metadata

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import UserError, nearest
+from ..core.image_files import image_stem
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
 from ..datasets.table import groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
-from ..preprocess.image import image_stem
 from ..skin.tone import GROUP_NAMES
 from .csv_cells import listed
 

@@ -9,9 +9,9 @@ import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
+from ..core.image_files import image_stem
 from ..datasets.table import numbers, read_csv
 from ..evaluation.predictions import Predictions, from_frame, probability_columns
-from ..preprocess.image import image_stem
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP
 from .csv_cells import class_indices, exact_probabilities, listed, one_hot_places
 from .flags import USUAL_COLUMNS, CsvColumns

@@ -1,15 +1,11 @@
 """The only decoder: bytes of a JPEG or PNG file to RGB uint8, or one reason why not."""
 
-import re
 import struct
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-# of names in strangers' tables, whose files may be of any kind
-_ANY_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
 MAX_FILE_BYTES = 200_000_000
 MAX_PIXELS = 150_000_000
 
@@ -29,31 +25,6 @@ _FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 class ImageError(Exception):
     """Why a file is not a usable image, in a few words; never stops a batch."""
-
-
-def image_stem(name: str) -> str:
-    """An image's name without folders (`/` or `\\`) and without an image's suffix."""
-    return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-    )
-
-
-def masks_by_stem(folder: Path) -> dict[str, Path]:
-    """The masks directly in `folder` by the stem of their image; none where there is no folder.
-
-    A mask has its image's stem, plain or with `_mask` or `_segmentation` after it.
-    """
-    files = list_images(folder) if folder.is_dir() else []
-    return {m.stem.removesuffix("_mask").removesuffix("_segmentation"): m for m in files}
 
 
 def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:

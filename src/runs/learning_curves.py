@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 
 from ..core.errors import UserError
 from ..core.files import replacing
-from ..evaluation.metrics import title_of
+from ..evaluation.metrics import MONITORED, title_of
 from ..report.style import printable
 from .history import History
+from .run_folder import CONFIG, read_json
 
 # apart for the colour-blind and on white (Okabe & Ito 2008, without yellow)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
@@ -138,3 +139,11 @@ def _legend(figure: Figure, runs: dict[str, History], n_abreast: int) -> None:
 def _plain(text: str) -> str:
     """The end of a long name, in letters that the font has."""
     return printable(text if len(text) <= _LONGEST_NAME else "…" + text[1 - _LONGEST_NAME :])
+
+
+def monitored(path: Path) -> str:
+    """The metric that picked the best epoch, by the settings beside a history; "" if unknown."""
+    settings = path.parent / CONFIG
+    content = read_json(settings) if settings.is_file() else {}
+    name = content.get("monitor") if isinstance(content, dict) else None
+    return name if isinstance(name, str) and name in MONITORED else ""

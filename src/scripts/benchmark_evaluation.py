@@ -1,73 +1,33 @@
-"""python -m src.scripts.benchmark_evaluation: seconds that an evaluation with intervals takes."""
+"""Time an evaluation with bootstrap confidence intervals."""
 
-import argparse
-import statistics
-import time
+from dataclasses import dataclass
 
-import numpy as np
-from tqdm import tqdm
+from ..core.errors import UserError, run_main
+from ..core.options import flag, parse_options
 
-from ..core.classes import BINARY_CLASSES
-from ..core.errors import UserError, refuse_in_words, run_main
-from ..evaluation.groupings import tone_groups
-from ..evaluation.judge import judge
-from ..evaluation.predictions import Predictions
-from ..evaluation.sample import Settings, draw
 
-PREVALENCE = 0.018  # of melanoma in ISIC 2020
-IMAGES_OF_A_PATIENT = 16
+@dataclass(frozen=True)
+class Options:
+    """benchmark"""
+
+    n_rows: int = flag(33_000, "predictions", also=("--rows",))
+    n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",))
+    n_groups: int = flag(6, "groups of unequal size", also=("--groups",))
+    n_runs: int = flag(5, "runs to time", also=("--runs",))
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 1:
+                raise UserError(f"--{name} {value}: expected 1 or more")
 
 
 def main(argv: list[str] | None) -> None:
-    args = parse_args(argv)
-    for name in ("rows", "draws", "groups", "runs"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name} {getattr(args, name)}: expected 1 or more")
-    predictions, units = drawn_predictions(args.rows, args.groups)
-    settings = Settings(n_draws=args.draws)
-    seconds = []
-    for _ in tqdm(range(args.runs), "runs", disable=None, leave=False):
-        started = time.perf_counter()
-        found = judge(draw(predictions, units, settings), [tone_groups(predictions)], settings)
-        seconds.append(time.perf_counter() - started)
-    n_metrics = len(found["overall"]["metrics"])
-    print(
-        f"{args.rows:,} predictions of {len(np.unique(units)):,} patients x {args.draws:,} draws x "
-        f"{n_metrics} metrics x {args.groups} groups: median {statistics.median(seconds):.1f} s "
-        f"({min(seconds):.1f} to {max(seconds):.1f}) of {args.runs} runs"
-    )
+    """None once the times are printed."""
+    options = parse_options(argv, __doc__, Options)[0]
 
+    from ..evaluation.benchmark import time_evaluation
 
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line; a mistake in it raises `UserError`."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    refuse_in_words(parser)
-    add = parser.add_argument
-    add("--rows", type=int, default=33_000, help="predictions (default: 33000)")
-    add("--draws", type=int, default=2000, help="draws of the bootstrap (default: 2000)")
-    add("--groups", type=int, default=6, help="groups of unequal size (default: 6)")
-    add("--runs", type=int, default=5, help="times to measure (default: 5)")
-    return parser.parse_args(argv)
-
-
-def drawn_predictions(n_rows: int, n_groups: int) -> tuple[Predictions, np.ndarray]:
-    """Random predictions with about the prevalence of ISIC 2020, and the patient of each row."""
-    rng = np.random.default_rng(0)
-    labels = (rng.random(n_rows) < PREVALENCE).astype(np.int64)
-    score = 1 / (1 + np.exp(-(1.5 * rng.normal(size=n_rows) + 2.5 * labels - 3)))
-    shares = 1 / np.arange(1, n_groups + 1)
-    predictions = Predictions(
-        names=[f"image_{row}.jpg" for row in range(n_rows)],
-        labels=labels,
-        groups=rng.choice(n_groups, size=n_rows, p=shares / shares.sum()),
-        probabilities=np.stack([1 - score, score], axis=1),
-        decisions=(score >= 0.5).astype(np.int64),
-        classes=BINARY_CLASSES,
-        positive=1,
-        group_names=tuple(f"group {group}" for group in range(n_groups)),
-    )
-    patients = rng.integers(max(1, n_rows // IMAGES_OF_A_PATIENT), size=n_rows)
-    return predictions, np.unique(patients, return_inverse=True)[1]
+    print(time_evaluation(options.n_rows, options.n_resamples, options.n_groups, options.n_runs))
 
 
 if __name__ == "__main__":

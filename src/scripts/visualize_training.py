@@ -1,64 +1,53 @@
-"""python -m src.scripts.visualize_training RUN [RUN ...]: learning curves of runs as a figure."""
+"""Learning curves of one or more runs, as one figure."""
 
-import argparse
-import os
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError, refuse_in_words, run_main
-from ..evaluation.metrics import MONITORED
-from ..runs.history import history_path, read_history, read_json
-from ..runs.learning_curves import plot_training
+from ..core.errors import UserError, run_main
+from ..core.files import check_output
+from ..core.options import REQUIRED, flag, parse_options
+from ..runs.run_folder import history_path, run_names
 
 FIGURE = "training_curves.png"
 
 
+@dataclass(frozen=True)
+class Options:
+    """figure"""
+
+    runs: tuple[Path, ...] = flag(
+        REQUIRED,
+        "folders of runs, or their training_history.json; several share one figure",
+        positional=True,
+        metavar="RUN",
+    )
+    output: Path | None = flag(
+        None, f"PNG to write (default, for one run: {FIGURE} in its folder)", also=("-o",)
+    )
+
+    def __post_init__(self):
+        if len(self.runs) > 1 and not self.output:
+            raise UserError(f"{len(self.runs)} runs: expected --output PNG for their figure")
+        if self.output and self.output.suffix.lower() != ".png":
+            raise UserError(f"--output {self.output}: expected the name of a .png file")
+
+
 def main(argv: list[str] | None) -> None:
-    args = parse_args(argv)
-    paths = [history_path(run) for run in args.runs]
-    histories = dict(zip(run_names(paths), map(read_history, paths), strict=True))
-    output = args.output or paths[0].parent / FIGURE
-    if not output.parent.is_dir():
-        raise UserError(f"--output {output}: no folder {output.parent}; make it first")
+    """None once the figure is written."""
+    options = parse_options(argv, __doc__, Options)[0]
+    paths = [history_path(run) for run in options.runs]
+    names = run_names(paths)
+    output = options.output or paths[0].parent / FIGURE
+    check_output(output, *paths)
+
+    from ..runs.history import read_history
+    from ..runs.learning_curves import monitored, plot_training
+
+    histories = dict(zip(names, map(read_history, paths), strict=True))
     plot_training(histories, [name for name in map(monitored, paths) if name], output)
     for name, run in histories.items():
-        print(f"{name}: {run.n_epochs} epochs, the best is {run.best + 1}")
+        print(f"{name}: {run.n_epochs} epochs, best epoch {run.best + 1}")
     print(f"written to {output}")
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line; a mistake in it raises `UserError`."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    refuse_in_words(parser)
-    runs_help = "folders of runs, or their training_history.json; several share one figure"
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help=runs_help)
-    output_help = f"PNG to write (default, for one run: {FIGURE} in its folder)"
-    parser.add_argument("-o", "--output", type=Path, metavar="PNG", help=output_help)
-    args = parser.parse_args(argv)
-    if len(args.runs) > 1 and not args.output:
-        raise UserError(f"{len(args.runs)} runs: expected --output PNG for their figure")
-    if args.output and (args.output.suffix.lower() != ".png" or args.output.is_dir()):
-        raise UserError(f"--output {args.output}: expected the name of a .png file")
-    return args
-
-
-def run_names(paths: list[Path]) -> list[str]:
-    """A name for each history file: its folder's path below the one that all have in common.
-
-    Raises `UserError` where a run is given twice.
-    """
-    folders = [path.resolve().parent for path in paths]
-    if len(set(folders)) < len(folders):
-        raise UserError("a run is given twice: expected different ones")
-    shared = os.path.commonpath([folder.parent for folder in folders])
-    return [folder.relative_to(shared).as_posix() for folder in folders]
-
-
-def monitored(path: Path) -> str:
-    """The metric that picked the best epoch, by the settings beside a history; "" if unknown."""
-    settings = path.parent / "config.json"
-    content = read_json(settings) if settings.is_file() else {}
-    name = content.get("monitor") if isinstance(content, dict) else None
-    return name if isinstance(name, str) and name in MONITORED else ""
 
 
 if __name__ == "__main__":

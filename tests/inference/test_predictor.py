@@ -13,8 +13,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from src.core.errors import UserError
+from src.core.image_files import list_images
 from src.inference.predictor import OnnxPredictor
-from src.preprocess.image import list_images, read_image
+from src.preprocess.image import read_image
 
 ROOT = Path(__file__).resolve().parents[2]
 

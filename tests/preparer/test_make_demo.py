@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from preparer.demo_cases import isic_table, plan_cases
+from preparer.demo_folder import MARKER
 from preparer.draw_dermoscopy import HEIGHT, WIDTH, lab_from_rgb
 from preparer.draw_lesion import ATYPIA, PAINTERS, draw_lesion
-from preparer.make_demo import MARKER, main
+from preparer.make_demo import main
 from src.core.errors import UserError
 from src.skin.tone import GROUP_NAMES, ita_from_lab, ita_from_rgb, tone_group
 
@@ -198,7 +199,7 @@ def test_failure_leaves_nothing_half_made(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("preparer.make_demo.photograph", fail)
+    monkeypatch.setattr("preparer.demo_files.photograph", fail)
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "demo")
     assert list(tmp_path.iterdir()) == []

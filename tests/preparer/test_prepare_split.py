@@ -158,7 +158,7 @@ def test_audit_reports_and_writes_nothing(leaky, tmp_path, capsys):
     run(leaky, output)
     capsys.readouterr()
     assert main(["--csv", str(output), "--audit"]) == 0
-    assert "no patient or lesion crosses the splits" in capsys.readouterr().out
+    assert "no patient or lesion appears in more than one split" in capsys.readouterr().out
 
 
 def test_audit_sees_lesions_and_split_aliases(tmp_path, capsys):
@@ -216,7 +216,7 @@ def test_rows_of_an_image_that_differ_are_refused_or_the_first_is_kept(tmp_path,
 def test_rows_without_a_patient_are_counted_and_stand_alone(tmp_path, capsys):
     rows = [[*row[:3], "", *row[4:]] for row in cohort(40)]
     run(write(tmp_path / "in.csv", rows), tmp_path / "out.csv")
-    assert f"{len(rows)} rows, {len(rows)} of no patient" in capsys.readouterr().out
+    assert f"{len(rows)} rows, {len(rows)} without a patient" in capsys.readouterr().out
     assert set(split_of(tmp_path / "out.csv").values()) == {"train", "valid", "test"}
 
 
@@ -225,15 +225,15 @@ def test_input_is_never_overwritten(leaky, tmp_path, place):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.csv").symlink_to(leaky)
     before = leaky.read_bytes()
-    with pytest.raises(UserError, match="is the input: choose another --output_csv"):
+    with pytest.raises(UserError, match="is also an input"):
         run(leaky, tmp_path / place)
     assert leaky.read_bytes() == before
 
 
-@pytest.mark.parametrize("place", ["absent/out.csv", "in.csv/out.csv", "folder"])
+@pytest.mark.parametrize("place", ["in.csv/out.csv", "folder"])
 def test_output_that_cannot_be_written_is_refused(leaky, tmp_path, place):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(UserError, match=f"{place}: cannot write there; expected a file"):
+    with pytest.raises(UserError, match="cannot be written"):
         run(leaky, tmp_path / place)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "in.csv"]
 
@@ -242,12 +242,12 @@ def test_earlier_output_survives_a_write_that_fails(leaky, tmp_path, monkeypatch
     output = tmp_path / "out.csv"
     output.write_text("earlier")
 
-    def full(self, path, **options):
-        Path(path).write_text("half")
+    def full(self, text, **options):
+        self.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pandas.DataFrame.to_csv", full)
-    with pytest.raises(UserError, match=r"out.csv: cannot write there \(No space left on device\)"):
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(UserError, match=r"out.csv: cannot be written \(No space left on device\)"):
         run(leaky, output)
     assert output.read_text() == "earlier"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv"]
@@ -267,7 +267,7 @@ def test_earlier_output_is_replaced_not_written_into(leaky, tmp_path):
     [
         (["--valid_size", "0"], "expected a sum below 1"),
         (["--valid_size", "-0.1"], "--valid_size -0.1"),
-        (["--valid_size", "nan"], "expected a sum below 1"),
+        (["--valid_size", "nan"], "--valid_size is 'nan'"),
         (["--valid_size", "0.5", "--test_size", "0.5"], "expected a sum below 1"),
         (["--test_size", "-0.1"], "--test_size -0.1"),
         (["--seed", "-1"], "--seed -1: expected 0 to"),
@@ -301,5 +301,5 @@ def test_command_exits_with_2_and_one_line_without_an_output(leaky):
     command = [sys.executable, str(SCRIPT), "--csv", str(leaky)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=leaky.parent)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: nowhere to write to: give --output_csv FILE, or --audit")
+    assert done.stderr.startswith("error: no output: give --output_csv FILE, or --audit")
     assert len(done.stderr.splitlines()) == 1

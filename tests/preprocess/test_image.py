@@ -13,12 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from src.core.image_files import list_images, masks_by_stem
 from src.preprocess import image as decoder
 from src.preprocess.image import (
     ImageError,
     decode_image,
-    list_images,
-    masks_by_stem,
     read_image,
     read_reduced,
     why_bad,

@@ -8,7 +8,8 @@ import pytest
 from src.core.errors import UserError
 from src.core.flags import ANNOTATIONS
 from src.runs.fit import RULES
-from src.scripts.check_fit import ADVICE, main
+from src.runs.verdicts import ADVICE
+from src.scripts.check_fit import main
 
 
 def test_the_verdict_is_printed_with_its_reasons(tiny_run, capsys):

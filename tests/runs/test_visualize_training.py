@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from src.core.errors import UserError
-from src.scripts import visualize_training
+from src.runs import learning_curves
 from src.scripts.visualize_training import main
 
 
@@ -25,7 +25,7 @@ def run(tiny_run, tmp_path):
 def plotted(monkeypatch):
     """What the figure is of."""
     calls = []
-    monkeypatch.setattr(visualize_training, "plot_training", lambda *parts: calls.append(parts))
+    monkeypatch.setattr(learning_curves, "plot_training", lambda *parts: calls.append(parts))
     return calls
 
 
@@ -36,7 +36,7 @@ def test_a_runs_figure_is_in_its_folder(run, capsys):
     best = max(entry["epoch"] for entry in entries if entry["is_best"]) + 1
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
-        f"one: 3 epochs, the best is {best}",
+        f"one: 3 epochs, best epoch {best}",
         f"written to {run}/training_curves.png",
     ]
 
@@ -71,9 +71,9 @@ def test_mistakes_are_one_line(run, tmp_path):
         ([run, other], "2 runs: expected --output PNG"),
         ([run, run, "-o", tmp_path / "x.png"], "a run is given twice"),
         ([run, "-o", tmp_path / "x.pdf"], "expected the name of a .png file"),
-        ([run, "-o", tmp_path / "no" / "x.png"], "no folder"),
+        ([run, "-o", run / "config.json" / "x.png"], "cannot be written to"),
         ([tmp_path], "expected the folder of a run"),
-        ([], "required"),
+        ([], "RUN: expected folders"),
     ):
         with pytest.raises(UserError, match=message):
             main([str(argument) for argument in argv])

@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.scripts.benchmark_evaluation import drawn_predictions, main
+from src.evaluation.benchmark import random_predictions
+from src.scripts.benchmark_evaluation import main
 
 
 def test_what_was_measured_is_printed(capsys):
-    main(["--rows", "400", "--draws", "50", "--groups", "3", "--runs", "2"])
+    main(["--rows", "400", "--n_resamples", "50", "--groups", "3", "--runs", "2"])
     text = capsys.readouterr().out
-    assert text.startswith("400 predictions of 25 patients x 50 draws x 20 metrics x 3 groups")
+    assert text.startswith("400 predictions of 25 patients x 50 resamples x 20 metrics x 3 groups")
     assert re.search(r"median \d+\.\d s \(\d+\.\d to \d+\.\d\) of 2 runs$", text.strip())
 
 
 def test_groups_are_unequal_and_patients_have_several_images():
-    predictions, patients = drawn_predictions(3000, 6)
+    predictions, patients = random_predictions(3000, 6)
     sizes = np.bincount(predictions.groups)
     assert len(sizes) == 6
     assert sizes[0] > 3 * sizes[5] > 0
@@ -26,5 +27,5 @@ def test_groups_are_unequal_and_patients_have_several_images():
 
 
 def test_no_runs_are_refused():
-    with pytest.raises(UserError, match="--runs 0: expected 1 or more"):
+    with pytest.raises(UserError, match="--n_runs 0"):
         main(["--runs", "0"])

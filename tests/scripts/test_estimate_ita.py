@@ -1,15 +1,25 @@
 """`estimate_ita`: a folder's skin tones as a CSV, against the angles the demo was drawn with."""
 
 import shutil
+import typing
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS
 from src.core.errors import UserError
-from src.scripts.estimate_ita import COLUMNS, main
-from src.skin.tone import COLOR_CAST, TONE_CATEGORIES, ita_from_rgb, rgb_from_lab, tone_group
+from src.scripts.estimate_ita import Options, main
+from src.skin.tone import (
+    COLOR_CAST,
+    ITA_METHODS,
+    SKIN_COLORS,
+    TONE_CATEGORIES,
+    ita_from_rgb,
+    rgb_from_lab,
+    tone_group,
+)
 
 
 def write(path, image):
@@ -134,18 +144,18 @@ def test_a_mask_is_taken_for_the_lesion(tmp_path):
         assert read(csv)["ita"][0] == pytest.approx(ita_from_rgb(skin), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--masks", "nowhere"], "no such folder"),
-        (["--method", "hsv"], "invalid choice"),
-        (["--num_workers", "-1"], "expected 0 or more"),
-    ],
-)
-def test_a_wrong_option_is_one_line(demo, tmp_path, options, message):
+def test_choices_are_the_registries():
+    choices = {name: typing.get_args(kind) for name, kind in Options.__annotations__.items()}
+    assert set(choices["method"]) == set(ITA_METHODS)
+    assert set(choices["color"]) == set(SKIN_COLORS)
+    assert set(choices["color_constancy"]) == set(COLOR_CONSTANCY)
+
+
+def test_wrong_options_are_named(demo, tmp_path):
     csv = tmp_path / "ita.csv"
-    with pytest.raises(UserError, match=message):
-        main([str(demo / "ham10000" / "images"), "-o", str(csv), *options])
+    for flag, value in {"masks": "nowhere", "method": "hsv", "num_workers": "-1"}.items():
+        with pytest.raises(UserError, match=f"--{flag}.*{value}"):
+            main([str(demo / "ham10000" / "images"), "-o", str(csv), f"--{flag}", value])
     assert not csv.exists()
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.batch import benchmark
+from src.batch.mask_agreement import DEFAULT, overlap, summary
 from src.core.errors import UserError
 from src.scripts import benchmark_skin_tone
-from src.scripts.evaluate_masks import DEFAULT, main, overlap, summary
+from src.scripts.evaluate_masks import main
 
 
 @pytest.fixture
@@ -84,8 +86,8 @@ def test_an_image_without_an_experts_mask_is_named(demo, few, tmp_path):
 
 
 def test_the_benchmark_times_both_ways(few, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark_skin_tone, "SMALL", (40, 30))
-    monkeypatch.setattr(benchmark_skin_tone, "LARGE", (80, 60))
+    monkeypatch.setattr(benchmark, "SMALL", (40, 30))
+    monkeypatch.setattr(benchmark, "LARGE", (80, 60))
     threads = cv2.getNumThreads()
     benchmark_skin_tone.main([str(few), "--n_rounds", "2"])
     cv2.setNumThreads(threads)
@@ -97,10 +99,10 @@ def test_the_benchmark_times_both_ways(few, monkeypatch, capsys):
     assert all(re.search(r"ratio [\d.]+ \([\d.]+-[\d.]+\), 2 rounds", line) for line in lines)
 
 
-@pytest.mark.parametrize(("rounds", "message"), [("0", "expected 1 or more"), ("99", "14 images")])
-def test_the_benchmark_refuses_in_one_line(few, rounds, message):
-    with pytest.raises(UserError, match=message):
-        benchmark_skin_tone.main([str(few), "--n_rounds", rounds])
+def test_the_benchmark_refuses_in_one_line(few):
+    for rounds in ("0", "99"):
+        with pytest.raises(UserError, match="--n_rounds"):
+            benchmark_skin_tone.main([str(few), "--n_rounds", rounds])
 
 
 def test_no_readable_image_is_one_line(few, demo, tmp_path):

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,8 @@ import pytest
 from PIL import Image
 
 from src.core.errors import UserError
-from src.scripts.generate_skin_masks import main
-from src.skin.masks import MASK_KINDS
+from src.scripts.generate_skin_masks import Options, main
+from src.skin.masks import LESION_METHODS, MASK_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -112,6 +113,12 @@ def test_a_killed_job_goes_on_and_ends_as_if_it_had_not_been(images, tmp_path):
     ] == []
     again = [path for path, written in done.items() if path.stat().st_mtime_ns != written]
     assert len(again) <= 1  # the one that was at work
+
+
+def test_choices_are_the_registries():
+    choices = {name: typing.get_args(kind) for name, kind in Options.__annotations__.items()}
+    assert set(choices["kind"]) == set(MASK_KINDS)
+    assert set(choices["method"]) == set(LESION_METHODS)
 
 
 def test_two_images_of_one_stem_are_refused(images, tmp_path):

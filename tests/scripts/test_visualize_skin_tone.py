@@ -9,8 +9,11 @@ import pandas as pd
 import pytest
 
 from src.core.errors import run_main
+from src.core.options import parse_options
+from src.report import skin_tone_examples
+from src.report.skin_tone_examples import choose_examples, spread_over_angles
 from src.scripts import estimate_ita, visualize_skin_tone
-from src.scripts.visualize_skin_tone import choose_examples, parse_args, spread_over_angles
+from src.scripts.visualize_skin_tone import Options
 from src.skin.tone import rgb_from_lab
 
 FIGURES = ["ita_histogram.png", "color_strips.png", "mask_overlays.png", "skin_former.png"]
@@ -69,7 +72,7 @@ def shown(monkeypatch):
         def remember(*values, name=name):
             found[name] = values
 
-        monkeypatch.setattr(visualize_skin_tone, name, remember)
+        monkeypatch.setattr(skin_tone_examples, name, remember)
     return found
 
 
@@ -274,10 +277,13 @@ def test_images_without_an_estimate_are_told(given, shown, capsys):
 
 
 def test_both_spellings_of_flags_and_their_defaults():
-    args = parse_args(["in", "--ita-csv", "a.csv", "--output-dir", "out", "--n-images", "3"])
+    def read(argv):
+        return parse_options(argv, "figures", Options)[0]
+
+    args = read(["in", "--ita-csv", "a.csv", "--output-dir", "out", "--n-images", "3"])
     assert (str(args.folder), str(args.ita_csv), str(args.output_dir)) == ("in", "a.csv", "out")
     assert (args.n_images, args.target, args.masks) == (3, 10, None)
-    assert parse_args(["in", "--ita_csv", "a", "--output_dir", "b"]).n_images == 8
+    assert read(["in", "--ita_csv", "a", "--output_dir", "b"]).n_images == 8
 
 
 @pytest.mark.parametrize(
@@ -286,9 +292,9 @@ def test_both_spellings_of_flags_and_their_defaults():
         (["--n_images", "0"], "--n_images 0: expected 1 to 64"),
         (["--n_images", "65"], "--n_images 65: expected 1 to 64"),
         (["--target", "60"], "--target 60: expected an angle from -60 to 55"),
-        (["--target", "nan"], "--target nan: expected"),
-        (["--masks", "nowhere"], "--masks nowhere: no such folder"),
-        (["--ita_csv", "nowhere.csv"], "nowhere.csv: no such file; expected a CSV with image, ita"),
+        (["--target", "nan"], "--target is 'nan': expected a number"),
+        (["--masks", "nowhere"], "--masks nowhere: expected a folder"),
+        (["--ita_csv", "nowhere.csv"], "--ita_csv nowhere.csv: expected a file"),
         (["--colour"], "--colour"),
     ],
 )
@@ -299,8 +305,8 @@ def test_wrong_flags_are_refused_in_a_line(given, refuse, flags, said):
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"ita": ""}, "line 5: ita '': expected -90 to 90, since the estimate is valid"),
-        ({"ita": "90.1"}, "line 5: ita '90.1': expected"),
+        ({"ita": ""}, "line 5: ita '': expected -180 to 180, since the estimate is valid"),
+        ({"ita": "180.1"}, "line 5: ita '180.1': expected"),
         ({"ita": "inf"}, "line 5: ita 'inf': expected"),
         ({"ita": "light"}, "column 'ita' holds 'light': expected a number"),
         ({"ita_spread": "-1"}, "line 5: ita_spread '-1': expected 0 to 360"),
@@ -373,4 +379,4 @@ def test_figures_do_not_go_among_the_images(given, refuse, inside):
 
 def test_an_output_that_is_a_file_is_refused(given, refuse):
     said = refuse(given, "--output_dir", given / "ita.csv")
-    assert "ita_histogram.png: cannot be written" in said
+    assert "ita.csv: cannot be written to" in said

@@ -1,0 +1,81 @@
+"""The files of the demo data set: drawn beside their place, then moved there as a whole."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
+from preparer.demo_folder import MARKER, marker_text, replace_folder
+from preparer.draw_dermoscopy import photograph
+from preparer.draw_lesion import draw_lesion
+from src.core.errors import UserError
+
+ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
+HAM_TABLE = "ham10000/HAM10000_metadata.csv"
+VERSION = 2  # raise it when the drawing changes, so that older output is drawn anew
+JPEG_QUALITY = 92
+
+
+def make_demo(output: Path, seed: int, n_images: int) -> str:
+    """What `output` holds, once it has the demo data and nothing else."""
+    target = output.resolve()
+    settings = {"seed": seed, "n_images": n_images, "version": VERSION}
+    cases = plan_cases(seed, n_images)
+    if is_complete(target, settings, cases):
+        return f"{output} already holds this demo data: {len(cases)} images"
+    # A name of this process keeps two runs at once from writing into one folder.
+    partial = target.with_name(f".{target.name}.partial{os.getpid()}")
+    try:
+        write_demo(partial, settings, cases)
+        replace_folder(partial, target)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written to ({error.strerror})") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return f"{output}: {len(cases)} images of {cases['patient_id'].nunique()} patients"
+
+
+def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
+    """Whether `target` holds every file of a run with these settings."""
+    marker = target / MARKER
+    if not marker.is_file() or marker.read_text() != marker_text(settings):
+        return False
+    paths = [path for case in cases.itertuples() for path in case_paths(case)]
+    return all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
+
+
+def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
+    """None once `folder` holds both layouts and, written last, the marker."""
+    for split in SPLIT_SHARES:
+        for name in ("benign", "malignant"):
+            (folder / "isic2020" / split / name).mkdir(parents=True)
+            (folder / "isic2020" / "masks" / split / name).mkdir(parents=True)
+    for name in ("images", "masks"):
+        (folder / "ham10000" / name).mkdir(parents=True)
+    with tqdm(total=len(cases), unit="image", disable=None) as progress:
+        for lesion, photographs in cases.groupby("lesion"):
+            rng = np.random.default_rng([settings["seed"], 1, lesion])
+            pigment = draw_lesion(photographs["dx"].iloc[0], rng)
+            for case in photographs.itertuples():
+                write_case(folder, case, pigment, settings["seed"])
+                progress.update()
+    isic_table(cases).to_csv(folder / ISIC_TABLE, sep=";", decimal=",", index=False)
+    ham_table(cases).to_csv(folder / HAM_TABLE, index=False)
+    (folder / MARKER).write_text(marker_text(settings))
+
+
+def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:
+    """None once the case is photographed and its image and mask lie in both layouts."""
+    skin_rgb = np.uint8([case.color_r, case.color_g, case.color_b])
+    image, mask = photograph(pigment, skin_rgb, np.random.default_rng([seed, 2, case.Index]))
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    png = cv2.imencode(".png", mask)[1].tobytes()
+    for path, content in zip(case_paths(case), (jpeg, png, jpeg, png), strict=True):
+        (folder / path).write_bytes(content)

@@ -1,0 +1,158 @@
+"""Angles (ITA) and tone groups of the rows of a table: read, joined with estimates, written."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from src.core.errors import UserError
+from src.core.files import write_text
+from src.core.image_files import image_stem
+from src.datasets.table import csv_separator, numbers, read_csv, refuse_cells, shown
+from src.datasets.tone_estimates import COLORS, read_estimates
+from src.skin.tone import (
+    GROUP_NAMES,
+    ITA_METHODS,
+    TONE_CATEGORIES,
+    UNKNOWN_GROUP,
+    ToneCategory,
+    tone_category,
+    tone_group,
+)
+
+IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id")
+# Index -1 is what has no angle.
+CATEGORIES = (*TONE_CATEGORIES, ToneCategory("", np.nan, "", "", UNKNOWN_GROUP))
+DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table
+
+
+def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
+    """The rows of the table as text, and the stem of each row's image."""
+    wanted = f"one of the columns {', '.join(IMAGE_COLUMNS)}"
+    if not csv.is_file():
+        raise UserError(f"{csv}: no such file; expected a CSV with {wanted}")
+    rows = read_csv(csv, ())
+    column = next((column for column in IMAGE_COLUMNS if column in rows), None)
+    if column is None:
+        found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]
+        raise UserError(f"{csv}: expected {wanted} (found: {found})")
+    return rows, image_stems(rows, column, csv)
+
+
+def new_tones(
+    rows: pd.DataFrame, stems: pd.Series, csv: Path, ita_csv: Path | None, method: str
+) -> pd.DataFrame:
+    """`ita` of each row (degrees, NaN for none), and the `reason` of invalid estimates.
+
+    Of the estimates in `ita_csv`, else of the table's colours by a method in `ITA_METHODS`.
+    """
+    if ita_csv:
+        tones = join_estimates(stems, ita_csv, csv)
+    else:
+        colors = read_colors(rows, csv)
+        if colors is None:
+            missing = f"no colours in {', '.join(COLORS)} to take angles from"
+            raise UserError(f"{csv}: {missing}: give the estimates of its images with --ita_csv")
+        tones = pd.DataFrame({"ita": angles_of(colors, method), "reason": None})
+    return tones.assign(ita=tones["ita"].to_numpy().round(DECIMALS))
+
+
+def image_stems(rows: pd.DataFrame, column: str, csv: Path) -> pd.Series:
+    """The stems of a column's images, none of which may be empty."""
+    refuse_cells(csv, rows, column, rows[column].isna(), "the name of an image")
+    stems = rows[column].map(image_stem)
+    refuse_cells(csv, rows, column, stems == "", "the name of an image")
+    return stems
+
+
+def read_colors(rows: pd.DataFrame, csv: Path) -> np.ndarray | None:
+    """[rows, 3] RGB of 0 to 255, NaN in rows without; None where there is no colour at all."""
+    if not set(COLORS) <= set(rows):
+        return None
+    colors = np.column_stack([numbers(rows, column, csv).to_numpy(float) for column in COLORS])
+    wrong = ~np.isin(colors, np.arange(256)) & ~np.isnan(colors)
+    for column, cells in zip(COLORS, wrong.T, strict=True):
+        refuse_cells(csv, rows, column, cells, "a whole number from 0 to 255")
+    incomplete = np.isnan(colors).any(axis=1)
+    colors[incomplete] = np.nan
+    return None if incomplete.all() else colors
+
+
+def angles_of(colors: np.ndarray, method: str) -> np.ndarray:
+    """float64 [rows] degrees of `read_colors`, NaN without a colour."""
+    known = ~np.isnan(colors[:, 0])
+    angles = np.full(len(colors), np.nan)
+    angles[known] = ITA_METHODS[method](colors[known].astype(np.uint8))
+    return angles
+
+
+def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
+    """`ita` and, of invalid estimates, the `reason` for each stem; both NaN without an estimate.
+
+    Raises `UserError` for an image with two estimates, and where no image of the table has one:
+    the files are no pair.
+    """
+    rows = read_estimates(path)
+    found = image_stems(rows, "image", path)
+    again = found[found.duplicated()]
+    if len(again):
+        where = f"{path}: line {again.index[0] + 2}"
+        raise UserError(f"{where}: {shown(again.iloc[0])} has an estimate above: keep one of them")
+    if not stems.isin(found).any():
+        first = f"first: {shown(stems.iloc[0])} there, {shown(found.iloc[0])} here"
+        raise UserError(
+            f"{path}: no image of {csv} is in it ({first}): expected estimates of the same images"
+        )
+    ita, reason = rows["ita"].where(rows["valid"]), rows["reason"].mask(rows["valid"])
+    return pd.DataFrame({"ita": ita, "reason": reason}).set_index(found).reindex(stems)
+
+
+def own_tones(rows: pd.DataFrame, csv: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The angle (NaN) and the group (-1) that each row has already; the group may follow from it.
+
+    A `group` that is no tone group raises `UserError`, so that no other column is replaced.
+    """
+    ita = np.full(len(rows), np.nan)
+    if "ita" in rows:
+        ita = numbers(rows, "ita", csv).to_numpy(float)
+    if "group" not in rows:
+        return ita, tone_group(ita)
+    given = numbers(rows, "group", csv).fillna(UNKNOWN_GROUP)
+    known = f"0 to {len(GROUP_NAMES) - 1}, or {UNKNOWN_GROUP} for unknown"
+    wrong = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
+    refuse_cells(csv, rows, "group", wrong, known)
+    return ita, np.where(given == UNKNOWN_GROUP, tone_group(ita), given).astype(np.int64)
+
+
+def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Path) -> None:
+    """Write the table with its tone columns to `output`; every other cell as it was."""
+    sep = csv_separator(csv)
+    options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    # The header is read as a row: pandas would rename columns that are empty or there twice.
+    text = pd.read_csv(csv, header=None, **options)
+    header = dict(zip(rows.columns, text.iloc[0], strict=True))
+    text = text[1:].set_axis(rows.columns, axis=1)
+    sign = decimal_sign(rows, sep)
+    found = [CATEGORIES[index] for index in tone_category(ita)]
+    text = text.assign(
+        ita=[angle_text(angle, sign) for angle in ita],
+        fitzpatrick=[category.fitzpatrick for category in found],
+        group=[str(category.group) for category in found],
+        group_str=[(*GROUP_NAMES, "")[category.group] for category in found],
+    )
+    if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
+        text = text.assign(image_name=stems.to_numpy())
+    write_text(output, text.rename(columns=header).to_csv(sep=sep, index=False))
+
+
+def decimal_sign(rows: pd.DataFrame, sep: str) -> str:
+    """The sign in the table's own angles; without any, a comma in a table separated by `;`."""
+    cells = "".join(rows["ita"].dropna()) if "ita" in rows else ""
+    return "," if "," in cells or (sep == ";" and "." not in cells) else "."
+
+
+def angle_text(angle: float, sign: str) -> str:
+    """An angle in plain decimals, empty for NaN."""
+    if np.isnan(angle):
+        return ""
+    return f"{angle:.{DECIMALS}f}".rstrip("0").rstrip(".").replace(".", sign)

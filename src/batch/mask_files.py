@@ -1,0 +1,60 @@
+"""A mask file for every image below a folder, and their list as a CSV."""
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from ..preprocess.image import read_reduced
+from ..skin.masks import HAIR_SIDE, enlarged, hair_mask, lesion_mask, reduced, skin_mask
+from .per_image_csv import run_folder_job
+
+COLUMNS = ("mask", "share")
+# no row filters: one-bit rows compress best without
+ONE_BIT = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
+
+
+def write_masks(
+    folder: Path, paths: list[Path], output_dir: Path, kind: str, method: str, n_workers: int
+) -> pd.DataFrame:
+    """The table `image, mask, share, status` that `output_dir/masks.csv` then lists the masks in.
+
+    `kind` and `method` are names in `MASK_KINDS` and `LESION_METHODS`. Stems of `paths` differ.
+    """
+    output_dir.mkdir(parents=True, exist_ok=True)
+    return run_folder_job(
+        partial(mask_row, kind=kind, method=method, output_dir=output_dir),
+        paths,
+        folder,
+        output_dir / "masks.csv",
+        COLUMNS,
+        {"kind": kind, "method": method},
+        n_workers,
+        f"{kind} masks",
+        partial(_has_mask, output_dir=output_dir),
+    )
+
+
+def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
+    """Writes the mask of one image, as large as it; its file name and its white share."""
+    image, size = read_reduced(path, HAIR_SIDE)
+    image = reduced(image)
+    if kind == "hair":
+        mask = hair_mask(image)
+    else:
+        mask = lesion_mask(image, method)
+        mask = skin_mask(image, mask) if kind == "skin" else mask
+    share = float(mask.mean())
+    whole = enlarged(mask, size).view(np.uint8)
+    whole *= 255  # in place: of a large image it takes as long as finding the lesion
+    encoded = cv2.imencode(".png", whole, ONE_BIT)[1]
+    target = output_dir / f"{path.stem}_mask.png"
+    target.write_bytes(encoded)  # killed in here, it has no row yet: the next run writes it anew
+    return {"mask": target.name, "share": share}
+
+
+def _has_mask(cells: list, output_dir: Path) -> bool:
+    """Whether the mask of a finished row (its first cell) is still there, if it ever was."""
+    return cells[0] is None or (output_dir / cells[0]).is_file()

@@ -1,0 +1,63 @@
+"""The skin tone of every image below a folder, as a CSV."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from ..preprocess.image import read_reduced
+from ..preprocess.steps import shades_of_grey
+from ..skin.masks import HAIR_SIDE, reduced, skin_mask
+from ..skin.tone import GROUP_NAMES, estimate_tone
+from .expert_masks import mask_times, read_lesion
+from .per_image_csv import run_folder_job
+
+COLUMNS = ("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group")
+COLOR_CONSTANCY: dict[str, Callable] = {
+    "none": lambda image: image,
+    "shades_of_grey": shades_of_grey,
+}
+
+
+def estimate_tones(
+    folder: Path,
+    paths: list[Path],
+    output_csv: Path,
+    masks: dict[str, Path],
+    method: str,
+    color: str,
+    color_constancy: str,
+    n_workers: int,
+) -> pd.DataFrame:
+    """The table that `output_csv` then holds: `image, *COLUMNS, status`.
+
+    Experts' `masks` by the stem of their image replace the lesions found; `method`, `color` and
+    `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`.
+    """
+    options = {"method": method, "color": color, "color_constancy": color_constancy}
+    work = partial(tone_row, masks=masks, **options)
+    settings = {**options, "masks": mask_times(masks)}
+    return run_folder_job(
+        work, paths, folder, output_csv, COLUMNS, settings, n_workers, "skin tone"
+    )
+
+
+def tone_row(path: Path, method: str, color: str, color_constancy: str, masks: dict) -> dict:
+    """The `COLUMNS` of one image."""
+    image, size = read_reduced(path, HAIR_SIDE)
+    image = COLOR_CONSTANCY[color_constancy](reduced(image))
+    lesion = read_lesion(masks[path.stem], size, image.shape[:2]) if masks else None
+    tone = estimate_tone(image, skin_mask(image, lesion), method, color)
+    red, green, blue = tone.color or (None, None, None)
+    cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """How many images have a valid tone, by group, and why others have none."""
+    valid = rows[rows["valid"].eq(True)]
+    counts = ", ".join(f"{(valid['group'] == i).sum()} {n}" for i, n in enumerate(GROUP_NAMES))
+    lines = [f"{len(rows)} images, {len(valid)} with a valid skin tone ({counts})"]
+    reasons = rows["reason"][rows["valid"].eq(False)].value_counts()
+    return "\n".join([*lines, *(f"  invalid: {n} ({reason})" for reason, n in reasons.items())])

@@ -1,0 +1,62 @@
+"""Image files by their names: which ones a folder holds, and what their images are called."""
+
+import os
+import re
+from pathlib import Path
+
+from .errors import UserError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+# of names in strangers' tables, whose files may be of any kind
+_ANY_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
+
+
+def image_stem(name: str) -> str:
+    """An image's name without folders (`/` or `\\`) and without an image's suffix."""
+    return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+    )
+
+
+def masks_by_stem(folder: Path) -> dict[str, Path]:
+    """The masks directly in `folder` by the stem of their image; none where there is no folder.
+
+    A mask has its image's stem, plain or with `_mask` or `_segmentation` after it.
+    """
+    files = list_images(folder) if folder.is_dir() else []
+    return {m.stem.removesuffix("_mask").removesuffix("_segmentation"): m for m in files}
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
+
+    Hidden files and folders and folders called `masks` are left out, links to folders are not
+    followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
+    the reason. Raises `UserError` where there is no image or a folder cannot be listed.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; expected a folder of images")
+    found, folders = [], [folder]
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in visible:
+                if entry.is_dir(follow_symlinks=False):
+                    folders += [Path(entry.path)] if entry.name != "masks" else []
+                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
+                    found.append(Path(entry.path))
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
+    if not found:
+        raise UserError(f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

@@ -1,0 +1,62 @@
+"""Which files of a folder are images."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from src.core.errors import UserError
+from src.core.image_files import images_below
+from src.preprocess.image import ImageError, read_image
+
+
+def test_images_below_lists_images_only_in_the_order_of_their_paths(tmp_path):
+    names = ["b.JPG", "a/z.png", "a.jpeg", "a/b/c/d.Png", "é/ü.jpg", "no_masks/x.jpg"]
+    others = ["x.txt", "jpg", ".h.jpg", ".h/x.jpg", "masks/x.png", "a/b/masks/c/x.png", "a/x.gif"]
+    for name in [*names, *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    (tmp_path / "outside").symlink_to("/usr")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "itself.jpg").symlink_to("itself.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    found = images_below(tmp_path)
+    names += ["gone.jpg", "itself.jpg", "pipe.jpg"]
+    assert found == [tmp_path / name for name in sorted(names)]
+    for path in found:
+        with pytest.raises(ImageError):  # and none of them hangs or stops the batch
+            read_image(path)
+
+
+def test_images_below_of_deeply_nested_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1100):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("x.png").touch()
+    assert images_below(tmp_path) == [tmp_path / ("d/" * 1100 + "x.png")]
+    Path("x.png").unlink()
+    for _ in range(1100):  # too deep for recursive removal
+        os.chdir("..")
+        Path("d").rmdir()
+
+
+def test_images_below_refuses_in_one_line(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="nowhere: no such folder; expected a folder of images"):
+        images_below(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no \.jpg, \.jpeg, \.png images in it or below it"):
+        images_below(tmp_path)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "x.jpg").touch()
+    scandir = os.scandir
+
+    def scan(path):
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", scan)
+    with pytest.raises(UserError, match=r"secret: cannot be listed \(Permission denied\)"):
+        images_below(tmp_path)
