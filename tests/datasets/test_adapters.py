@@ -132,7 +132,7 @@ def test_image_that_is_there_twice_is_refused(isic, place):
     """Without a patient nothing else would notice that it is in two splits."""
     (isic / "ISIC_2020_full.csv").unlink()
     write_image(isic / place)
-    with pytest.raises(UserError, match=r"ISIC_0.* is there twice"):
+    with pytest.raises(UserError, match=r"ISIC_0.*two images have this name"):
         build("isic2020", isic)
 
 

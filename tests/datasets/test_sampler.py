@@ -1,17 +1,12 @@
 """Samplers: an epoch's order is a pure function of (seed, epoch), shared out over ranks alike."""
 
-import warnings
-
 import numpy as np
 import pytest
 from scipy.stats import chisquare
+from torchsampler import ImbalancedDatasetSampler
 
 from src.core.errors import UserError
 from src.datasets.sampler import SAMPLERS, EpochBatches
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns of itself when imported
-    from torchsampler import ImbalancedDatasetSampler
 
 MIXED = np.random.default_rng(0).permutation(100)
 LABELS = np.repeat([0, 1, 2], [70, 20, 10])[MIXED]
