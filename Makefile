@@ -6,10 +6,10 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test-quick test test-full lint
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 minutes on 2 cores
 	@set -e; \
@@ -29,8 +29,14 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	echo "  ONNX evaluated    $${out}_eval (report.html is the page to read)"; \
 	echo "  predictions       $$out/predictions.csv"
 
-test: $(INSTALLED)  ## run all tests
+test-quick: $(INSTALLED)  ## run the tests that take moments; within 90 seconds
+	$(BIN)/python -m pytest -m "not slow"
+
+test: $(INSTALLED)  ## run all tests; about 12 minutes on 2 cores
 	$(BIN)/python -m pytest
+
+test-full: $(INSTALLED)  ## repeat the simulations at full size
+	$(BIN)/python -m pytest --full -m simulation
 
 lint: $(INSTALLED)  ## check style and formatting
 	$(BIN)/ruff check .

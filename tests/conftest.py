@@ -2,6 +2,8 @@
 
 import logging
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -21,8 +23,33 @@ ROOT = Path(__file__).resolve().parents[1]
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# what a shell starts in the background ignores Ctrl-C, and so would all that it starts
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # one thread: on few cores torch's threads and the loaders' fight over them
 torch.set_num_threads(1)
+
+
+# fixtures that take seconds to make: drawn data, real data, a finished run
+SLOW_FIXTURES = {"demo", "real_data", "tiny_run", "tiny_onnx"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="simulations at full size")
+
+
+def pytest_collection_modifyitems(items):
+    """Simulations and tests that want a slow fixture are slow."""
+    for item in items:
+        if SLOW_FIXTURES & set(item.fixturenames) or item.get_closest_marker("simulation"):
+            item.add_marker("slow")
+
+
+@pytest.fixture
+def at_size(request) -> Callable[[int, int], int]:
+    """`at_size(few, many)` is how often a simulation repeats: many with --full."""
+    return lambda few, many: many if request.config.getoption("--full") else few
 
 
 @pytest.fixture(autouse=True)

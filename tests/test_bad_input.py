@@ -107,7 +107,7 @@ def test_flags(refuse, demo, tmp_path, monkeypatch, flags, expected):
     [
         (["--skin_former", "--augment", "flipz"], "did you mean 'flips'"),
         (["--augment", "flips | skin_form"], "did you mean 'skin_former'"),
-        (["--augment", "flips | skin_former"], "skin_former stands first"),
+        (["--augment", "flips | skin_former"], "skin_former must come first"),
         (["--augment", "skin_former(target=(40, 30))"], "target=(40, 30)): expected (darkest,"),
         (["--augment", "skin_former(target=('a', 1))"], "target=('a', 1)): expected (darkest,"),
         (["--augment", "skin_former(probability=(1, 1))"], "a probability for each of Very light"),

@@ -7,13 +7,14 @@ import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
-from ..core.image_files import IMAGE_SUFFIXES, list_images, masks_by_stem
+from ..core.image_files import IMAGE_SUFFIXES, image_stem, list_images, masks_by_stem
 from ..core.registry import Registry
 from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
 
 DATASETS = Registry("data set")
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 NUMERIC_COLUMNS = ("group", "ita", "fold")
+SPLIT_COLUMNS = ("split", "fold")
 
 
 @DATASETS.register
@@ -22,15 +23,15 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
 
     The CSV (`image_name`, `target`, optionally `group`, `ita`, `patient_id`, `split`) is
     `skin_color_csv`, else the folder's `ISIC_2020_full.csv`, else there is none and groups are
-    unknown. Its `split` wins over the folder's name, so that a new split needs no file moved.
+    unknown. Its `split` wins over the folder's name: a new split moves no file.
     """
     images = _labelled_folders(data_path, required=BINARY_CLASSES)
     classes = BINARY_CLASSES
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
-    rows["stem"] = [Path(image).stem for image in rows["image"]]
+    rows["stem"] = [image_stem(Path(image).name) for image in rows["image"]]
     repeated = rows["image"][rows["stem"].duplicated()]
     if len(repeated):
-        raise UserError(f"{repeated.iloc[0]}: an image of this name is there twice; remove one")
+        raise UserError(f"{repeated.iloc[0]}: two images have this name; remove or rename one")
     strange = rows["image"][~rows["class"].isin(classes)]
     if len(strange):
         folder = Path(strange.iloc[0]).parent
@@ -55,7 +56,7 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     rows = read_isic_csv(source)
     if skin_color_csv:
         tones = read_isic_csv(Path(skin_color_csv))
-        rows = _with_tones(rows, tones, ("group", "ita", "split"))
+        rows = _with_tones(rows, tones, ("group", "ita", *SPLIT_COLUMNS))
     rows, bad = _locate(rows, folder)
     rows["mask"] = _masks(rows["image"], data_path)
     return make_table(rows, BINARY_CLASSES, 1, bad)
@@ -79,7 +80,7 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     if skin_color_csv:
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
-        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", "split"))
+        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS))
     rows, bad = _locate(_with_numbers(rows, source), *_ham_folders(data_path))
     rows["mask"] = _masks(rows["image"], data_path)
     melanoma = rows["dx"] == "mel"
@@ -110,8 +111,8 @@ def table(
 ) -> Table:
     """Any CSV: `csv` (relative to `data_path`) with a column of paths and one of class names.
 
-    The other columns of the schema (`group`, `ita`, `patient_id`, `lesion_id`, `mask`, `split`)
-    are used where they exist under these names.
+    The other columns of the schema (`group`, `ita`, `patient_id`, `lesion_id`, `mask`, `split`,
+    `fold`) are used where they exist under these names.
     """
     source = data_path / csv
     rows = read_csv(source, (image, label))
@@ -137,7 +138,7 @@ def read_isic_csv(path: Path) -> pd.DataFrame:
 def isic_rows(path: Path) -> pd.DataFrame:
     """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has."""
     rows = read_csv(path, ("image_name", "target"))
-    _refuse_empty(rows, path, ("image_name", "target"))
+    _refuse_empty(rows, path, ("target",))
     labels = numbers(rows, "target", path)
     if not labels.isin((0, 1)).all():
         raise UserError(f"{path}: target {labels[~labels.isin((0, 1))].iloc[0]}: expected 0 or 1")
@@ -145,8 +146,9 @@ def isic_rows(path: Path) -> pd.DataFrame:
 
 
 def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    absent = {column: float("nan") for column in NUMERIC_COLUMNS if column not in rows}
-    rows = rows.assign(stem=[_stem(name) for name in rows["image_name"]], **absent)
+    _refuse_empty(rows, path, ("image_name",))
+    absent = {column: float("nan") for column in ("group", "ita") if column not in rows}
+    rows = rows.assign(stem=rows["image_name"].map(image_stem), **absent)
     return _with_numbers(rows, path)
 
 
@@ -207,7 +209,8 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     absent = metadata[~metadata["stem"].isin(rows["stem"])]
     bad = [(image, f"no row in {csv.name}") for image in lonely["image"]]
     bad += [(name, f"a row in {csv.name}, but no image") for name in absent["image_name"]]
-    columns = [c for c in ("group", "ita", "patient_id", "lesion_id", "split") if c in metadata]
+    known = ("group", "ita", "patient_id", "lesion_id", *SPLIT_COLUMNS)
+    columns = [column for column in known if column in metadata]
     partner = metadata.set_index("stem").rename(columns={"label": "target_label"})
     keep = rows.rename(columns={"split": "folder_split"})
     joined = keep.join(partner[[*columns, "target_label"]], on="stem", how="inner")
@@ -228,7 +231,7 @@ def _locate(rows: pd.DataFrame, *places: Path):
     for place in places:
         if not place.is_dir():
             raise UserError(f"{place}: no such folder; expected the images there")
-        files |= {path.stem: path for path in list_images(place)}
+        files |= {image_stem(path.name): path for path in list_images(place)}
     if not files:
         raise UserError(f"{places[0]}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
     rows = rows.assign(image=[str(files.get(stem, "")) for stem in rows["stem"]])
@@ -272,10 +275,3 @@ def _classes(names: set[str], wanted: str) -> tuple[tuple[str, ...], int]:
     if len(classes) == 2:
         classes.sort(key=lambda name: name == positive)
     return tuple(classes), classes.index(positive)
-
-
-def _stem(name: str) -> str:
-    """An image's name without a suffix that is an image's (names may hold other dots)."""
-    lower = name.lower()
-    suffix = next((s for s in IMAGE_SUFFIXES if lower.endswith(s)), "")
-    return name[: len(name) - len(suffix)]

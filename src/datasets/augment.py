@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,11 +19,11 @@ _SMOOTH = InterpolationMode.BILINEAR
 
 
 @dataclass(frozen=True)
-class Sample:
+class AugmentedImage:
     """A training image at the augmentation point.
 
     `image` is RGB uint8 [H, W, 3], `group` its tone group (-1 unknown) and `lesion` [H, W] bool
-    the mask that comes with it, where an augmentation wants one.
+    its lesion's mask, where an augmentation needs one.
     """
 
     image: np.ndarray
@@ -30,61 +31,47 @@ class Sample:
     lesion: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Step:
+    """One augmentation, drawn from torch's generator, and what it needs beside the pixels.
+
+    `groups` are the tone groups whose images it changes, None where any image will do. Of these
+    groups it needs the `mask` that comes with an image, where this is set.
+    """
+
+    apply: Callable[[AugmentedImage], AugmentedImage]
+    groups: frozenset[int] | None = None
+    mask: bool = False
+
+
 class Augmentation:
     """The chain of augmentations written in `text`, `name(option=value) | name`.
 
-    Raises `UserError` for an unknown name and for skin-former anywhere but first: a mask does not
-    follow what moves the image.
+    `groups` are the tone groups whose images it changes by their skin, None where it does so to
+    none. Raises `UserError` for an unknown name and for an augmentation of skin anywhere but
+    first: a mask does not follow what moves the image.
     """
 
     def __init__(self, text: str):
-        parts = [part for part in text.split("|") if part.strip()]
-        self._steps = [AUGMENTATIONS.build(part) for part in parts]
-        if any(isinstance(step, SkinFormer) for step in self._steps[1:]):
-            raise UserError(f"--augment '{text}': skin_former stands first")
-        first = self._steps[0] if self._steps else None
-        self.skin_former = first if isinstance(first, SkinFormer) else None
+        parts = [part.strip() for part in text.split("|") if part.strip()]
+        self._steps: list[Step] = [AUGMENTATIONS.build(part) for part in parts]
+        for part, step in [*zip(parts, self._steps, strict=True)][1:]:
+            if step.groups is not None:
+                name = AUGMENTATIONS.resolve(part).name
+                raise UserError(f"--augment '{text}': {name} must come first")
+        self.groups = self._steps[0].groups if self._steps else None
 
-    def wants_mask(self, group: int) -> bool:
+    def needs_mask(self, group: int) -> bool:
         """Whether images of this tone group are augmented through the mask that comes with them."""
-        former = self.skin_former
-        return former is not None and former.reads_masks and former.shifts(group)
+        return self.groups is not None and self._steps[0].mask and group in self.groups
 
-    def __call__(self, sample: Sample, seed: int) -> Sample:
-        """The sample augmented: a pure function of the two."""
+    def __call__(self, image: AugmentedImage, seed: int) -> AugmentedImage:
+        """The image augmented: a pure function of the two."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
             for step in self._steps:
-                sample = step(sample) if isinstance(step, SkinFormer) else _on_pixels(step, sample)
-        return sample
-
-
-class SkinFormer:
-    """Darkens the skin of light tone groups and gives the sample its new group.
-
-    A sample is drawn with its group's `probability`; the angle to reach, in degrees, is uniform
-    in `target`. Left as they are: samples of unknown group, and those whose skin is darker
-    already or shows no valid tone (see `skin_tone.estimate_tone`).
-    """
-
-    def __init__(self, target: tuple, probability: tuple, reads_masks: bool):
-        self._target, self._probability, self.reads_masks = target, probability, reads_masks
-
-    def shifts(self, group: int) -> bool:
-        """Whether samples of this group are drawn at all."""
-        return group >= 0 and self._probability[group] > 0
-
-    def __call__(self, sample: Sample) -> Sample:
-        chance, place = torch.rand(2).tolist()
-        if not self.shifts(sample.group) or chance >= self._probability[sample.group]:
-            return sample
-        darkest, lightest = self._target
-        ita = darkest + place * (lightest - darkest)
-        lesion = lesion_mask(sample.image) if sample.lesion is None else sample.lesion
-        darker = darken_skin(sample.image, lesion, skin_mask(sample.image, lesion), ita)
-        if darker is None:
-            return sample
-        return replace(sample, image=darker, group=int(tone_group(ita)))
+                image = step.apply(image)
+        return image
 
 
 @AUGMENTATIONS.register
@@ -93,12 +80,32 @@ def skin_former(
     target: tuple = (-10.0, 19.0),
     probability: tuple = (0.5, 0.5, 0.25, 0.0),
     masks: str = "files",
-) -> SkinFormer:
+) -> Step:
     """Skin of light tone groups shifted to a darker angle through the lesion's mask.
 
-    `target` is the range of angles in degrees, `probability` that of each tone group, lightest
-    first. `masks` are the data set's `files`, or `estimated` from each image.
+    `target` is the range of angles in degrees, uniform; `probability` is that of each tone group,
+    lightest first. `masks` are the data set's `files`, or `estimated` from each image. Images get
+    their new group; left as they are: those of unknown group, and those whose skin is darker
+    already or shows no valid tone (see `skin.tone.estimate_tone`).
     """
+    _check_skin_former(target, probability, masks)
+    shares = {group: share for group, share in enumerate(probability) if share > 0}
+    return Step(partial(_darkened, target, shares), frozenset(shares), mask=masks == "files")
+
+
+def _darkened(target: tuple, shares: dict[int, float], image: AugmentedImage) -> AugmentedImage:
+    chance, place = torch.rand(2).tolist()
+    if chance >= shares.get(image.group, 0):
+        return image
+    ita = target[0] + place * (target[1] - target[0])
+    lesion = lesion_mask(image.image) if image.lesion is None else image.lesion
+    darker = darken_skin(image.image, lesion, skin_mask(image.image, lesion), ita)
+    if darker is None:
+        return image
+    return replace(image, image=darker, group=int(tone_group(ita)))
+
+
+def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
     angles = len(target) == 2 and _are_numbers(target)
     if not angles or not -60 <= target[0] <= target[1] <= 55:
         raise UserError(
@@ -112,31 +119,30 @@ def skin_former(
         )
     if masks not in ("files", "estimated"):
         raise UserError(f"skin_former(masks='{masks}'): expected 'files' or 'estimated'")
-    return SkinFormer(target, probability, reads_masks=masks == "files")
 
 
 @AUGMENTATIONS.register
-def none() -> Callable:
+def none() -> Step:
     """No augmentation."""
-    return v2.Identity()
+    return _on_pixels([v2.Identity()])
 
 
 @AUGMENTATIONS.register
-def flips(*, horizontal: float = 0.5, vertical: float = 0.5) -> Callable:
+def flips(*, horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     """Random flips with these probabilities."""
-    return v2.Compose([v2.RandomHorizontalFlip(horizontal), v2.RandomVerticalFlip(vertical)])
+    return _on_pixels([v2.RandomHorizontalFlip(horizontal), v2.RandomVerticalFlip(vertical)])
 
 
 @AUGMENTATIONS.register
 def dermatoscopy(
     *, rotation: float = 25.0, color: float = 0.2, hue: float = 0.02, cutout: float = 0.1
-) -> Callable:
+) -> Step:
     """Flips, rotation with small shifts and scaling, colour jitter, blur and cutout.
 
     `rotation` is in degrees, `color` the range of brightness, contrast and saturation, `cutout`
     the probability of a masked rectangle. Hue is kept narrow: it carries the diagnosis.
     """
-    return v2.Compose(
+    return _on_pixels(
         [
             v2.RandomHorizontalFlip(),
             v2.RandomVerticalFlip(),
@@ -151,9 +157,9 @@ def dermatoscopy(
 
 
 @AUGMENTATIONS.register
-def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02) -> Callable:
+def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02) -> Step:
     """Flips, rotation and shifts, colour jitter, sharpness and perspective."""
-    return v2.Compose(
+    return _on_pixels(
         [
             v2.RandomHorizontalFlip(),
             v2.RandomVerticalFlip(),
@@ -169,7 +175,11 @@ def _are_numbers(values: tuple) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 
-def _on_pixels(transform: Callable, sample: Sample) -> Sample:
-    changed = transform(torch.from_numpy(sample.image).permute(2, 0, 1))
-    image = np.ascontiguousarray(changed.permute(1, 2, 0).numpy())
-    return replace(sample, image=image)
+def _on_pixels(transforms: list[Callable]) -> Step:
+    """The transforms of torchvision one after the other; group and lesion stay as they are."""
+    return Step(partial(_transformed, v2.Compose(transforms)))
+
+
+def _transformed(transform: Callable, image: AugmentedImage) -> AugmentedImage:
+    changed = transform(torch.from_numpy(image.image).permute(2, 0, 1))
+    return replace(image, image=np.ascontiguousarray(changed.permute(1, 2, 0).numpy()))

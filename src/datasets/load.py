@@ -17,8 +17,10 @@ from .splits import (
     assign_folds,
     assign_splits,
     audit,
-    describe_crossings,
+    describe_leaks,
     join_valid_to_train,
+    published_folds,
+    unit_numbers,
 )
 from .table import Table
 
@@ -39,26 +41,28 @@ def load_table(data: Data) -> Table:
     if data.known_groups_only:
         table = with_known_groups(table)
     table = with_split(table, data)
-    unchecked = (table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")
-    if unchecked.any():
-        log.warning(
-            "%d of %d rows have neither patient nor lesion: whether the split is clean of them "
-            "cannot be checked",
-            unchecked.sum(),
-            len(table),
-        )
+    warn_of_unchecked_rows(table)
     if (table.group_indices < 0).all():
-        log.info("no tone groups in these data: no figures by group")
-    if data.allow_leakage:
-        leaks = describe_crossings(table.rows)
-        if leaks:
-            log.warning("THE SPLIT LEAKS, results will be too good: %s", leaks)
-    else:
-        audit(table)
+        log.info("No tone groups in these data: no results by group.")
+    if not data.allow_leakage:
+        audit(table, data.kfold)
+    elif leaks := describe_leaks(table, data.kfold):
+        log.warning("data leakage between splits: results will be optimistic: %s", leaks)
     table = without_bad_images(table, data.max_bad_images)
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
+
+
+def warn_of_unchecked_rows(table: Table) -> None:
+    """Log how many rows have neither patient nor lesion, by which leakage is found."""
+    unchecked = int(((table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")).sum())
+    if unchecked:
+        log.warning(
+            "No patient_id or lesion_id%s: cannot check whether patients appear in more than one "
+            "split.",
+            "" if unchecked == len(table) else f" in {unchecked} of {len(table)} rows",
+        )
 
 
 def without_bad_images(table: Table, max_bad_images: int) -> Table:
@@ -87,16 +91,30 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
 
 
 def with_split(table: Table, data: Data) -> Table:
-    """The rows in the splits or folds that the settings ask for, drawn where the data have none."""
+    """The rows in the splits or folds that the settings ask for, new ones where there are none."""
     unsplit = table.rows["split"] == ""
     if unsplit.any() and not unsplit.all():
         raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
+    has_folds = (table.rows["fold"] >= 0).any()
+    if data.kfold and has_folds:
+        log.info("The folds are those of the data's column fold.")
+        return published_folds(table, data.kfold, data.fold)
     if data.kfold:
         return assign_folds(table, data.kfold, data.fold, data.split_seed)
+    if has_folds:
+        log.info("The data's column fold is not used: it takes --kfold.")
     if unsplit.all():
+        log.info(describe_new_split(table, data))
         table = assign_splits(table, data.valid_size, data.test_size, data.split_seed)
-        log.info("the data set has no split: one is drawn")
     return join_valid_to_train(table) if data.train_on_all else table
+
+
+def describe_new_split(table: Table, data: Data) -> str:
+    """One sentence: the shares of a new split, what stays whole in it, and its seed."""
+    sizes = (1 - data.valid_size - data.test_size, data.valid_size, data.test_size)
+    shares = "/".join(f"{100 * size:.3g}" for size in sizes)
+    unit = unit_numbers(table.rows)[1].replace("_id", "")
+    return f"The data have no split; creating one ({shares}, by {unit}, seed {data.split_seed})."
 
 
 def with_known_groups(table: Table) -> Table:

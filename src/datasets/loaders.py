@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from ..core.errors import UserError
 from ..preprocess.image import ImageError, read_image
 from ..preprocess.spec import Preprocessing
-from .augment import Augmentation, Sample
+from .augment import Augmentation, AugmentedImage
 from .copies import moved
 from .sampler import EpochBatches
 from .table import Table
@@ -43,17 +43,15 @@ class LocalISICDataset(Dataset):
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
         row, seed = key if isinstance(key, tuple) else (key, None)
         image, group = _read(self.paths[row]), int(self.groups[row])
-        sample = Sample(self.preprocessing.prepare(image), group)
+        size, image = image.shape[:2], self.preprocessing.prepare(image)
         if self.augmentation is not None and seed is not None:
-            if self.augmentation.wants_mask(group):
-                lesion = self._lesion(row, image.shape[:2])
-                sample = Sample(sample.image, group, lesion)
-            sample = self.augmentation(sample, seed)
-        image = sample.image
+            lesion = self._lesion(row, size) if self.augmentation.needs_mask(group) else None
+            augmented = self.augmentation(AugmentedImage(image, group, lesion), seed)
+            image, group = augmented.image, augmented.group
         if self.copies is not None and seed is not None:
             image = moved(image, self.copies[row], seed)
         tensor = torch.from_numpy(self.preprocessing.finish(image))
-        return tensor, int(self.labels[row]), sample.group
+        return tensor, int(self.labels[row]), group
 
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""

@@ -21,9 +21,11 @@ def random(labels: np.ndarray) -> Order:
 def oversample(labels: np.ndarray) -> Order:
     """As many draws as rows, with replacement, every class equally likely.
 
-    The semantics of torchsampler's `ImbalancedDatasetSampler`.
+    The weights are those of torchsampler's `ImbalancedDatasetSampler`; the order is ours.
     """
-    return _drawn(labels, power=1.0)
+    from torchsampler import ImbalancedDatasetSampler  # brings torchvision's data sets with it
+
+    return _drawn(ImbalancedDatasetSampler(labels, labels=labels.tolist()).weights.numpy())
 
 
 @SAMPLERS.register
@@ -34,7 +36,7 @@ def weighted(labels: np.ndarray, *, power: float = 0.5) -> Order:
     """
     if not 0 <= power <= 2:
         raise UserError(f"weighted(power={power}): expected 0 to 2")
-    return _drawn(labels, power)
+    return _drawn(_weights(labels, power))
 
 
 @SAMPLERS.register
@@ -43,7 +45,7 @@ def group_balanced(labels: np.ndarray, groups: np.ndarray) -> Order:
 
     Rows of unknown group are a group of their own.
     """
-    return _drawn(labels * (groups.max() + 2) + groups + 1, power=1.0)
+    return _drawn(_weights(labels * (groups.max() + 2) + groups + 1, power=1.0))
 
 
 @SAMPLERS.register
@@ -120,8 +122,13 @@ class EpochBatches:
         return full + (1 if rest > 1 or full == 0 else 0)
 
 
-def _drawn(kinds: np.ndarray, power: float) -> Order:
-    """As many draws as rows, with replacement, rows of a kind of N weighted by N^-power."""
+def _weights(kinds: np.ndarray, power: float) -> np.ndarray:
+    """float64 [rows]: N^-power for rows of a kind of N."""
     _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
-    weights = counts[index].astype(float) ** -power
-    return lambda rng: rng.choice(len(kinds), len(kinds), p=weights / weights.sum())
+    return counts[index].astype(float) ** -power
+
+
+def _drawn(weights: np.ndarray) -> Order:
+    """As many draws as rows, with replacement, by these weights."""
+    shares = weights / weights.sum()
+    return lambda rng: rng.choice(len(shares), len(shares), p=shares)

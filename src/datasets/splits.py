@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from ..core.errors import UserError
 from .table import SPLITS, Table
 
-UNIT_COLUMNS = ("patient_id", "lesion_id")
+UNIT_NAMES = {"patient_id": "patients", "lesion_id": "lesions"}
+UNIT_COLUMNS = tuple(UNIT_NAMES)
 NOTHING_KNOWN = ("", "unknown", "none", "na", "nan", "-1")
 
 
@@ -33,19 +36,31 @@ def describe_crossings(rows: pd.DataFrame) -> str:
     """One sentence on patients and lesions that cross the splits, or `""` for a clean split."""
     parts = [
         f"{shared:,} of the {total:,} {later} {plural} are also in {earlier}"
-        for unit, plural in (("patient_id", "patients"), ("lesion_id", "lesions"))
+        for unit, plural in UNIT_NAMES.items()
         for later, earlier, shared, total in crossings(rows, unit)
     ]
     return "; ".join(parts)
 
 
-def audit(table: Table) -> None:
-    """Raise `UserError` unless patients and lesions are whole within a split."""
-    found = describe_crossings(table.rows)
+def describe_leaks(table: Table, n_folds: int = 0) -> str:
+    """What crosses the splits and, with `n_folds`, the folds; `""` where nothing does."""
+    in_folds = table.rows[table.rows["fold"] >= 0] if n_folds else table.rows[:0]
+    parts = []
+    for unit, plural in UNIT_NAMES.items():
+        folds = in_folds[in_folds[unit] != ""].groupby(unit)["fold"].nunique()
+        if (folds > 1).any():
+            parts.append(f"{(folds > 1).sum():,} of {len(folds):,} {plural} are in several folds")
+    return "; ".join(filter(None, [*parts, describe_crossings(table.rows)]))
+
+
+def audit(table: Table, n_folds: int = 0) -> None:
+    """Raise `UserError` unless patients and lesions are whole within splits and folds."""
+    found = describe_leaks(table, n_folds)
     if found:
         raise UserError(
-            f"the split leaks: {found}. Expected each patient and lesion in one split: make a "
-            "clean one with preparer/prepare_split.py, or use this one with --allow_leakage"
+            f"data leakage between splits: {found}. Expected each patient and lesion in one split: "
+            "make a clean split with preparer/prepare_split.py, or use this one with "
+            "--allow_leakage"
         )
 
 
@@ -70,27 +85,54 @@ def assign_folds(table: Table, n_folds: int, fold: int, seed: int) -> Table:
     `UserError` where a fold would lack the positive class, or all images of another would be in
     one fold.
     """
-    is_test = (table.rows["split"] == "test").to_numpy()
-    rows = table.rows[~is_test]
+    rows = _rows_to_fold(table, n_folds)
+    homes = _homes(rows, [1 / n_folds] * n_folds, seed, f"--kfold {n_folds}")
+    # test rows, if there are any, are still the data set's own: a model is evaluated on them
+    folded = _in_folds(table, homes, n_folds, fold)
+    return replace(folded, is_split_drawn=len(rows) == len(table))
+
+
+def published_folds(table: Table, n_folds: int, fold: int) -> Table:
+    """As `assign_folds`, with the folds that the data have in their column `fold`.
+
+    Raises `UserError` unless these are 0 to n_folds - 1, in each row that is no test row.
+    """
+    homes = _rows_to_fold(table, n_folds)["fold"].to_numpy()
+    found, counts = np.unique(homes, return_counts=True)
+    if found[0] == -1:
+        raise UserError(f"fold: {counts[0]} rows have none: expected all or none to have one")
+    if not np.array_equal(found, np.arange(n_folds)):
+        shown = ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
+        raise UserError(
+            f"--kfold {n_folds}: expected 0 to {n_folds - 1} in the data's column fold, found "
+            f"{shown}: give another --kfold, or remove the column to have folds assigned"
+        )
+    return _in_folds(table, homes, n_folds, fold)
+
+
+def _rows_to_fold(table: Table, n_folds: int) -> pd.DataFrame:
+    rows = table.rows[table.rows["split"] != "test"]
     if rows.empty:
         raise UserError(f"--kfold {n_folds}: no rows but test rows, which folds leave out")
-    homes = _homes(rows, [1 / n_folds] * n_folds, seed, f"--kfold {n_folds}")
+    return rows
+
+
+def _in_folds(table: Table, homes: np.ndarray, n_folds: int, fold: int) -> Table:
+    """The table with `homes` as the folds of all rows but test rows, checked by class."""
+    is_test = (table.rows["split"] == "test").to_numpy()
+    labels = table.labels[~is_test]
     for label, name in enumerate(table.classes):
-        found = len(np.unique(homes[rows["label"] == label]))
+        found = len(np.unique(homes[labels == label]))
         wanted = n_folds if label == table.positive else 2
         if found < wanted:
             raise UserError(
-                f"--kfold {n_folds}: {found} folds would have images of class {name}, of too few "
-                f"patients or lesions: expected at least {wanted}; take fewer folds"
+                f"--kfold {n_folds}: class {name} is in {found} folds, expected at least {wanted}: "
+                "it has too few patients or lesions; use fewer folds"
             )
-    folds = np.full(len(is_test), -1)
+    folds = np.full(len(table), -1)
     folds[~is_test] = homes
-    split = np.where(folds == fold, "valid", "train")
-    split = np.where(is_test, "test", split).astype(object)
-    # the test rows, if there are any, are still the data set's own: a model is judged on them
-    return replace(
-        table, rows=table.rows.assign(fold=folds, split=split), is_split_drawn=not is_test.any()
-    )
+    split = np.where(is_test, "test", np.where(folds == fold, "valid", "train")).astype(object)
+    return replace(table, rows=table.rows.assign(fold=folds, split=split))
 
 
 def join_valid_to_train(table: Table) -> Table:
@@ -108,9 +150,9 @@ def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.
     """
     order = np.argsort(rows["image"].to_numpy(), kind="stable")
     ordered = rows.iloc[order]
-    _, units = np.unique(connected_units(ordered), return_inverse=True)
+    units = connected_units(ordered)
     if units.max() + 1 < len(shares):
-        raise UserError(f"{units.max() + 1} patients or lesions: too few for {what}")
+        raise UserError(f"{units.max() + 1} patients or lesions are too few for {what}")
     strata = ordered["label"].astype(str) + "/" + ordered["group"].astype(str)
     counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
     homes = np.empty(len(rows), int)
@@ -127,8 +169,7 @@ def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
     ids = rows[[*UNIT_COLUMNS]]
     ids = ids.where(ids.apply(says_something), "")
     known = [column for column in UNIT_COLUMNS if (ids[column] != "").any()]
-    _, units = np.unique(connected_units(ids), return_inverse=True)
-    return units.astype(np.int64), " and ".join(known) or "image"
+    return connected_units(ids), " and ".join(known) or "image"
 
 
 def says_something(texts: pd.Series) -> pd.Series:
@@ -137,22 +178,19 @@ def says_something(texts: pd.Series) -> pd.Series:
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:
-    """int [rows]: equal for rows that share, directly or over others, a patient or a lesion."""
-    parent = np.arange(len(rows))
+    """int64 [rows]: equal for rows that share, directly or over others, a patient or a lesion.
 
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    Numbered from 0 in the order of their first rows.
+    """
+    n_nodes, links = len(rows), []  # a node for each row and one for each patient or lesion
     for column in UNIT_COLUMNS:
-        first: dict[str, int] = {}
-        for i, name in enumerate(rows[column]):
-            if name:
-                a, b = root(first.setdefault(name, i)), root(i)
-                parent[max(a, b)] = min(a, b)
-    return np.array([root(i) for i in range(len(rows))])
+        codes, names = pd.factorize(rows[column].where(rows[column] != ""))
+        named = np.flatnonzero(codes >= 0)
+        links.append((named, codes[named] + n_nodes))
+        n_nodes += len(names)
+    ends = np.hstack(links)
+    graph = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(n_nodes, n_nodes))
+    return connected_components(graph, directed=False)[1][: len(rows)].astype(np.int64)
 
 
 def _place(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:

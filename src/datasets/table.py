@@ -12,8 +12,10 @@ from ..core.errors import UserError
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
-# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 unknown.
+# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none.
 COLUMNS = ("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold")
+# what tables of others call the column with the images' names
+IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
@@ -24,7 +26,7 @@ LONGEST_CELL = 60
 class Table:
     """Rows in the schema `COLUMNS`, with the names of classes and groups.
 
-    `positive` is the index of the class whose detection is judged (melanoma, malignant).
+    `positive` is the index of the class to be detected (melanoma, malignant).
     `bad` lists (image, reason) of rows that were left out because their file is missing.
     `is_split_drawn` tells that the split is not the data set's own: other rows, another split.
     """
@@ -62,7 +64,7 @@ class Table:
 def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=()) -> Table:
     """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
 
-    Raises `UserError` for duplicate images, labels out of range and unknown split names.
+    Raises `UserError` for duplicate images, folds that are no numbers and unknown split names.
     """
     if rows.empty:
         why = f" ({len(bad)} left out, first: {bad[0][0]}: {bad[0][1]})" if bad else ""
@@ -81,7 +83,7 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
         rows[column] = rows[column].fillna("").astype(str)
     rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
-    rows["fold"] = rows["fold"].fillna(-1).astype(int)
+    rows["fold"] = _folds_of(rows)
     rows["group"] = groups_of(rows)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
     repeated = rows["image"][rows["image"].duplicated()]
@@ -94,6 +96,16 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     if strange:
         raise UserError(f"split '{strange[0]}': expected {', '.join(SPLITS)}")
     return Table(rows, tuple(classes), positive, bad=tuple(bad))
+
+
+def _folds_of(rows: pd.DataFrame) -> pd.Series:
+    folds = rows["fold"].fillna(-1)
+    strange = folds[(folds % 1 != 0) | (folds < -1)]
+    if len(strange):
+        raise UserError(
+            f"fold {strange.iloc[0]:g}: expected whole numbers from 0, or an empty cell"
+        )
+    return folds.astype(int)
 
 
 def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:

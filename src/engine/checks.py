@@ -26,7 +26,9 @@ def check_settings(cfg: Config) -> None:
     DATASETS.resolve(cfg.data.dataset)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     augmentation = Augmentation(cfg.data.augment)
-    if augmentation.skin_former and any(step.name == "segment_out_skin" for step in spec.steps):
+    if augmentation.groups is not None and any(
+        step.name == "segment_out_skin" for step in spec.steps
+    ):
         raise UserError(
             "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
             "give one of them"
@@ -100,14 +102,14 @@ def check_groups(train: Table, cfg: Config) -> None:
 def check_skin_former(rows: Table, augment: str) -> None:
     """Raise `UserError` where skin-former could change no training row, or lacks a row's mask."""
     augmentation = Augmentation(augment)
-    if augmentation.skin_former is None:
+    if augmentation.groups is None:
         return
-    if not any(map(augmentation.skin_former.shifts, set(rows.group_indices.tolist()))):
+    if not augmentation.groups & set(rows.group_indices.tolist()):
         raise UserError(
             f"--augment '{augment}': no training row is of a tone group that it shifts; give the "
             "groups with --skin_color_csv, or another probability=..."
         )
-    needed = rows.rows[[augmentation.wants_mask(group) for group in rows.group_indices]]
+    needed = rows.rows[[augmentation.needs_mask(group) for group in rows.group_indices]]
     lacking = needed["image"][[not (mask and Path(mask).is_file()) for mask in needed["mask"]]]
     if len(lacking):
         raise UserError(

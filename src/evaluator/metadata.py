@@ -11,12 +11,10 @@ import pandas as pd
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
-from ..datasets.table import groups_of, numbers, read_csv
+from ..datasets.table import IMAGE_COLUMNS, groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..skin.tone import GROUP_NAMES
 from .csv_cells import listed
-
-IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Published layouts become the rows, labels, groups and splits that their files state."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def test_image_that_is_there_twice_is_refused(isic, place):
     """Without a patient nothing else would notice that it is in two splits."""
     (isic / "ISIC_2020_full.csv").unlink()
     write_image(isic / place)
-    with pytest.raises(UserError, match=r"ISIC_0.* is there twice"):
+    with pytest.raises(UserError, match=r"ISIC_0.*two images have this name"):
         build("isic2020", isic)
 
 
@@ -345,16 +346,16 @@ def masks_of(table):
     return {stem: mask for stem, (mask,) in by_stem(table, "mask").items()}
 
 
-@pytest.mark.parametrize("ending", ["", "_mask", "_segmentation"])
-@pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_masks_are_found_by_the_stem_of_their_image(tmp_path, name, in_place, ending):
-    places = lay_out(name, tmp_path)
-    expected = dict.fromkeys(places, "")
-    for stem, suffix in zip(sorted(places)[:3], (".png", ".JPG", ".jpeg"), strict=True):
-        folder = tmp_path / "masks" / (places[stem] if in_place else "")
-        expected[stem] = str(write_image(folder / f"{stem}{ending}{suffix}"))
-    assert masks_of(build(name, tmp_path)) == expected
+def test_masks_are_found_by_the_stem_of_their_image(tmp_path, name):
+    for ending, in_place in itertools.product(["", "_mask", "_segmentation"], [False, True]):
+        root = tmp_path / f"{ending} {in_place}"
+        places = lay_out(name, root)
+        expected = dict.fromkeys(places, "")
+        for stem, suffix in zip(sorted(places)[:3], (".png", ".JPG", ".jpeg"), strict=True):
+            folder = root / "masks" / (places[stem] if in_place else "")
+            expected[stem] = str(write_image(folder / f"{stem}{ending}{suffix}"))
+        assert masks_of(build(name, root)) == expected
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -1,5 +1,7 @@
 """Virtual copies: how each moves an image, the longer table, and what is drawn and counted."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -43,15 +45,15 @@ def table_of(labels, classes=("benign", "malignant"), positive=1):
     return make_table(rows.assign(split="train"), classes, positive)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", COPIES.names())
-def test_every_copy_is_a_pure_function_of_image_and_seed(name, size):
-    image = noise(size)
-    for seed in (0, 5, 2**32 - 1):
-        first = moved(image, name, seed)
-        assert (first.dtype, first.shape) == (np.uint8, image.shape)
-        np.testing.assert_array_equal(moved(image.copy(), name, seed), first)
-    np.testing.assert_array_equal(image, noise(size))
+def test_every_copy_is_a_pure_function_of_image_and_seed(name):
+    for size in SIZES:
+        image = noise(size)
+        for seed in (0, 5, 2**32 - 1):
+            first = moved(image, name, seed)
+            assert (first.dtype, first.shape) == (np.uint8, image.shape)
+            np.testing.assert_array_equal(moved(image.copy(), name, seed), first)
+        np.testing.assert_array_equal(image, noise(size))
 
 
 @pytest.mark.parametrize("name", COPIES.names())
@@ -60,13 +62,12 @@ def test_another_seed_is_another_image_where_the_copy_is_drawn(name):
     assert len(found) == (20 if name in DRAWN else 1)
 
 
-@pytest.mark.parametrize("size", [*SIZES, (1500, 2001)], ids=str)
-@pytest.mark.parametrize("seed", [0, 9])
-def test_original_and_flips_are_exact(size, seed):
-    image = noise(size)
-    np.testing.assert_array_equal(moved(image, "original", seed), image)
-    np.testing.assert_array_equal(moved(image, "horizontal_flip", seed), np.flip(image, axis=1))
-    np.testing.assert_array_equal(moved(image, "vertical_flip", seed), np.flip(image, axis=0))
+def test_original_and_flips_are_exact():
+    for size, seed in itertools.product([*SIZES, (1500, 2001)], [0, 9]):
+        image = noise(size)
+        np.testing.assert_array_equal(moved(image, "original", seed), image)
+        np.testing.assert_array_equal(moved(image, "horizontal_flip", seed), np.flip(image, axis=1))
+        np.testing.assert_array_equal(moved(image, "vertical_flip", seed), np.flip(image, axis=0))
 
 
 @pytest.mark.parametrize("call", DRAWN.values())
@@ -100,24 +101,23 @@ def test_translation_shifts_within_its_share_of_each_side(call, share):
     assert abs(np.corrcoef(shifts.T)[0, 1]) < 0.2
 
 
-@pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(
-    "call", [*COPIES.names(), "translation(share=1.0)", "rotation(degrees=90)"]
-)
-def test_pixels_come_from_where_the_matrix_says_and_the_edges_are_reflected(call, seed):
+def test_pixels_come_from_where_the_matrix_says_and_the_edges_are_reflected():
     """Of an image that is linear in x, y and their sum, whatever interpolates linearly is exact."""
-    height, width = 40, 60
-    y, x = np.mgrid[:height, :width].astype(float)
-    matrix = COPIES.build(call, size=(height, width), rng=np.random.default_rng(seed))
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    from_x, from_y = np.tensordot(inverse, np.stack([x, y, np.ones_like(x)]), axes=1)
-    from_x = (width - 1) - np.abs((width - 1) - np.abs(from_x))
-    from_y = (height - 1) - np.abs((height - 1) - np.abs(from_y))
-    expected = np.stack([4 * from_x, 6 * from_y, 2 * from_x + 3 * from_y], axis=-1)
-    image = np.stack([4 * x, 6 * y, 2 * x + 3 * y], axis=-1).astype(np.uint8)
-    difference = np.abs(moved(image, call, seed) - expected)
-    assert np.quantile(difference, 0.9) < 1  # of rounding
-    assert difference.max() < 6.5  # at a kink, within a pixel
+    for seed, call in itertools.product(
+        range(4), [*COPIES.names(), "translation(share=1.0)", "rotation(degrees=90)"]
+    ):
+        height, width = 40, 60
+        y, x = np.mgrid[:height, :width].astype(float)
+        matrix = COPIES.build(call, size=(height, width), rng=np.random.default_rng(seed))
+        inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
+        from_x, from_y = np.tensordot(inverse, np.stack([x, y, np.ones_like(x)]), axes=1)
+        from_x = (width - 1) - np.abs((width - 1) - np.abs(from_x))
+        from_y = (height - 1) - np.abs((height - 1) - np.abs(from_y))
+        expected = np.stack([4 * from_x, 6 * from_y, 2 * from_x + 3 * from_y], axis=-1)
+        image = np.stack([4 * x, 6 * y, 2 * x + 3 * y], axis=-1).astype(np.uint8)
+        difference = np.abs(moved(image, call, seed) - expected)
+        assert np.quantile(difference, 0.9) < 1  # of rounding
+        assert difference.max() < 6.5  # at a kink, within a pixel
 
 
 @pytest.mark.parametrize("k", range(1, 6))
@@ -157,29 +157,27 @@ def test_copies_without_the_original_replace_it():
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "named"),
     [
-        ("original | rotate", "no copy is called 'rotate'; did you mean 'rotation'?"),
-        ("rotation(degree=3)", "did you mean 'degrees'?"),
-        ("rotation(degrees='x')", "option 'degrees' is 'x': expected a value like 15.0"),
-        ("rotation(degrees=-15)", "rotation(degrees=-15): expected 0 to 180"),
-        ("rotation(degrees=181)", "expected 0 to 180"),
-        ("original | translation(share=-0.1)", "translation(share=-0.1): expected 0 to 1"),
-        ("translation(share=1e300)", "translation(share=1e+300): expected 0 to 1"),
-        ("original | original", "'original | original': expected each copy once"),
-        ("rotation | rotation(degrees=15)", "expected each copy once"),
-        ("rotation | rotation( degrees = 15.0 )", "expected each copy once"),
-        ("original, rotation", "cannot read 'original, rotation'"),
+        ("original | rotate", "'rotate'; did you mean 'rotation'"),
+        ("rotation(degree=3)", "did you mean 'degrees'"),
+        ("rotation(degrees='x')", "'degrees'"),
+        ("rotation(degrees=-15)", r"rotation\(degrees=-15\)"),
+        ("rotation(degrees=181)", r"rotation\(degrees=181\)"),
+        ("original | translation(share=-0.1)", r"translation\(share=-0.1\)"),
+        ("translation(share=1e300)", "translation.share="),
+        ("original | original", "--malignant_copies 'original . original'"),
+        ("rotation | rotation( degrees = 15.0 )", "--malignant_copies"),
+        ("original, rotation", "'original, rotation'"),
     ],
 )
-def test_wrong_copies_are_refused_before_data_are_read(text, expected):
+def test_wrong_copies_are_refused_before_data_are_read(text, named):
     for refuse in (
         copy_names,
         lambda t: check_settings(Config().with_settings(malignant_copies=t)),
     ):
-        with pytest.raises(UserError) as error:
+        with pytest.raises(UserError, match=named) as error:
             refuse(text)
-        assert expected in str(error.value)
         assert "\n" not in str(error.value)
 
 

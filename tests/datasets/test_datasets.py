@@ -189,12 +189,12 @@ def test_batches_of_shifted_groups_are_alike_with_and_without_processes(skins):
 
 
 class Spy:
-    """An augmentation that wants every mask and keeps the samples it gets."""
+    """An augmentation that needs every mask and keeps the samples it gets."""
 
     def __init__(self):
         self.samples = []
 
-    def wants_mask(self, group):
+    def needs_mask(self, group):
         return True
 
     def __call__(self, sample, seed):

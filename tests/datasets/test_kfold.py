@@ -1,6 +1,8 @@
 """Folds: each row that is no test row in one, units whole, strata even; all rows in training."""
 
+import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,14 @@ from hypothesis import strategies as st
 from src.core.config import Data
 from src.core.errors import UserError
 from src.datasets.load import load_table, table_hash
-from src.datasets.splits import assign_folds, audit, connected_units, join_valid_to_train
-from tests.datasets.small_isic import isic_rows, write_csv
+from src.datasets.splits import (
+    assign_folds,
+    audit,
+    connected_units,
+    join_valid_to_train,
+    published_folds,
+)
+from tests.datasets.small_isic import isic_rows, write_csv, write_image
 from tests.datasets.test_splits import cohort, make
 
 
@@ -97,22 +105,110 @@ def test_test_rows_stay_and_all_others_are_folded_whatever_their_split():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"patient_id": [*"aaabbbcccc"]}, "3 patients or lesions: too few for --kfold 5"),
+        ({"patient_id": [*"aaabbbcccc"]}, "3 patients or lesions are too few for --kfold 5"),
         ({"split": "test"}, "no rows but test rows"),
         (
             {"label": [1] * 3 + [0] * 7},
-            ": 3 folds would have images of class malignant, .* expected at least 5; take fewer",
+            "class malignant is in 3 folds, expected at least 5",
         ),
-        ({}, ": 0 folds would have images of class malignant"),
+        ({}, "class malignant is in 0 folds"),
         (
             {"label": [0] + [1] * 9},
-            ": 1 folds would have images of class benign, .* at least 2",
+            "class benign is in 1 folds, expected at least 2",
         ),
     ],
 )
 def test_what_cannot_be_folded_is_refused(columns, message):
     with pytest.raises(UserError, match=message):
         folds_of(make(10, **columns))
+
+
+def with_folds(rows, folds):
+    return [row | {"fold": fold} for row, fold in zip(rows, folds, strict=True)]
+
+
+def patients_folds(n_folds):
+    """Of each of `isic_rows`: whole patients, every one after the other in the next fold."""
+    return [patient // 3 % n_folds for patient in range(12) for _ in (0, 1)]
+
+
+def test_published_folds_are_used_and_said_so(isic, caplog):
+    rows, folds = isic_rows(), patients_folds(4)
+    write_csv(isic / "ISIC_2020_full.csv", with_folds(rows, folds))
+    caplog.set_level(logging.INFO, logger="src")
+    names = [[], []]
+    for fold in range(4):
+        table = load(isic, kfold=4, fold=fold, split_seed=fold)
+        assert "The folds are those of the data's column fold." in caplog.text
+        assert not table.is_split_drawn
+        valid = table.split("valid").rows
+        assert set(valid["fold"]) == {fold}
+        names[0] += [Path(image).name for image in valid["image"]]
+        assert len(table.split("train")) + len(valid) == 16
+        assert set(table.split("test").rows["fold"]) == {-1}
+    names[1] = [row["image_name"] for row in rows if row["split"] != "test"]
+    assert sorted(names[0]) == sorted(names[1])
+
+
+def test_published_folds_without_kfold_change_nothing_and_it_is_said(isic, caplog):
+    before = load(isic)
+    write_csv(isic / "ISIC_2020_full.csv", with_folds(isic_rows(), patients_folds(4)))
+    caplog.set_level(logging.INFO, logger="src")
+    assert table_hash(load(isic)) == table_hash(before)
+    assert "column fold is not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("folds", "named"),
+    [
+        (patients_folds(2), "--kfold 4"),
+        ([fold + 1 for fold in patients_folds(4)], "--kfold 4"),
+        (["", *patients_folds(4)[1:]], "1 rows have none"),
+        ([1.5, *patients_folds(4)[1:]], "fold 1.5"),
+        (["a", *patients_folds(4)[1:]], "'fold'"),
+        ([1, *patients_folds(4)[1:]], "1 of 8 patients are in several folds"),
+        ([fold - fold % 2 for fold in patients_folds(4)], "--kfold 4"),
+    ],
+)
+def test_folds_of_the_data_that_do_not_fit_are_refused(isic, folds, named):
+    write_csv(isic / "ISIC_2020_full.csv", with_folds(isic_rows(), folds))
+    for fold in (-1, 3):  # where no fold validates, and in one that nobody crosses
+        with pytest.raises(UserError, match=named):
+            load(isic, kfold=4, fold=fold)
+
+
+def test_published_folds_that_leak_are_used_where_leakage_is_allowed(isic, caplog):
+    write_csv(isic / "ISIC_2020_full.csv", with_folds(isic_rows(), [1, *patients_folds(4)[1:]]))
+    assert len(load(isic, kfold=4, fold=3, allow_leakage=True).split("valid")) == 4
+    assert "patients are in several folds" in caplog.text
+
+
+def test_a_class_that_a_published_fold_lacks_is_refused():
+    table = make(8, label=[0, 1, 0, 1, 0, 1, 0, 0], fold=[0, 0, 1, 1, 2, 2, 3, 3])
+    with pytest.raises(UserError, match="malignant is in 3 folds"):
+        published_folds(table, 4, 0)
+
+
+@pytest.mark.parametrize("dataset", ["siim", "ham10000", "table"])
+def test_every_table_of_rows_may_have_folds(dataset, tmp_path):
+    names = [f"i{number}" for number in range(8)]
+    folder = {"siim": "jpeg/train", "ham10000": "images", "table": "."}[dataset]
+    for name in names:
+        write_image(tmp_path / folder / f"{name}.jpg")
+    rows = [{"fold": i // 2} for i in range(8)]
+    columns = {
+        "siim": {"image_name": names, "target": [0, 1] * 4},
+        "ham10000": {"image_id": names, "lesion_id": names, "dx": ["nv", "mel"] * 4},
+        "table": {"image": [f"{n}.jpg" for n in names], "label": ["benign", "malignant"] * 4},
+    }[dataset]
+    for i, row in enumerate(rows):
+        row.update({column: values[i] for column, values in columns.items()})
+    csv = {"siim": "train.csv", "ham10000": "HAM10000_metadata.csv", "table": "t.csv"}[dataset]
+    write_csv(tmp_path / csv, rows, ",")
+    text = {"ham10000": "ham10000(task='melanoma')", "table": "table(csv='t.csv')"}
+    table = load(tmp_path, dataset=text.get(dataset, dataset), kfold=4, fold=2)
+    valid = sorted(Path(image).stem for image in table.split("valid").rows["image"])
+    assert valid == ["i4", "i5"]
 
 
 def test_a_fold_is_loaded_with_the_test_rows_of_the_data(isic):
@@ -129,7 +225,7 @@ def test_folds_mend_a_split_that_leaks_but_not_into_test(isic, edit_csv):
     edit_csv(lambda rows: rows[0].update(split="valid"))
     assert len(load(isic, kfold=2, fold=0)) == 24
     edit_csv(lambda rows: rows[0].update(split="test"))
-    with pytest.raises(UserError, match="the split leaks"):
+    with pytest.raises(UserError, match="data leakage between splits"):
         load(isic, kfold=2, fold=0)
 
 

@@ -84,6 +84,9 @@ def test_units_are_the_connected_rows(names):
     units = connected_units(rows)
     found = {frozenset(np.flatnonzero(units == unit).tolist()) for unit in set(units)}
     assert found == brute_force_units(rows)
+    _, first_rows = np.unique(units, return_index=True)
+    assert sorted(set(units)) == list(range(len(found)))
+    assert (np.diff(first_rows) > 0).all(), "numbered in the order of their first rows"
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -158,7 +161,7 @@ def test_training_rows_are_left_whatever_the_share():
 
 def test_too_few_units_are_refused():
     with pytest.raises(
-        UserError, match="2 patients or lesions: too few for train and valid and test"
+        UserError, match="2 patients or lesions are too few for train and valid and test"
     ):
         assign_splits(make(9, patient_id=[*"aaaabbbbb"]), 0.2, 0.2, 0)
 

@@ -1,7 +1,6 @@
 """Runs of the programs in processes of their own: alone, several at once, stopped and killed."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,14 +24,7 @@ def start(
             for rank in range(count)
         ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    pipes["preexec_fn"] = _listen_to_ctrl_c
     return [subprocess.Popen(command, cwd=ROOT, env=base | place, **pipes) for place in places]
-
-
-def _listen_to_ctrl_c() -> None:
-    """As from a terminal: what a shell starts in the background ignores SIGINT, and so do its
-    children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:

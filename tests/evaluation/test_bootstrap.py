@@ -188,13 +188,14 @@ def covers(figures) -> dict[str, bool]:
     return {name: low <= TRUTH[name] <= high for name, (low, high) in intervals.items()}
 
 
-def test_intervals_by_patients_cover_the_truth():
-    """In 2,000 data sets; 1,000 draws, which twenty data sets share.
+@pytest.mark.simulation
+def test_intervals_by_patients_cover_the_truth(at_size):
+    """In 600 (10,000) data sets; 1,000 draws, which twenty data sets share.
 
     Of fewer patients the intervals cover less: 0.93 to 0.94 with 150, 0.92 to 0.93 with 100.
     """
     rng, covered = np.random.default_rng(0), []
-    for _ in range(100):
+    for _ in range(at_size(30, 500)):
         draws = unit_draws(N_PATIENTS, 1000, rng)
         for _ in range(20):
             images = draw_images(rng)
@@ -204,10 +205,11 @@ def test_intervals_by_patients_cover_the_truth():
     assert all(0.93 <= share <= 0.97 for share in shares.values()), shares
 
 
-def test_intervals_by_images_cover_it_less():
-    """In 100 data sets; 400 draws each."""
+@pytest.mark.simulation
+def test_intervals_by_images_cover_it_less(at_size):
+    """In 100 (1,000) data sets; 400 draws each."""
     rng, covered = np.random.default_rng(0), []
-    for _ in range(100):
+    for _ in range(at_size(100, 1000)):
         _, target, score = draw_images(rng)
         draws = unit_draws(len(score), 400, rng)
         auroc = auroc_of_draws(target, score, draws)
@@ -223,6 +225,7 @@ def judged_gap(found, draws, n_units):
     return gap_interval(float(np.ptp(found)), changes)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("sizes", "rates"),
     [
@@ -235,9 +238,9 @@ def judged_gap(found, draws, n_units):
     ],
     ids=["no gap", "as published", "wide", "few", "few of the easy", "few against many"],
 )
-def test_interval_of_a_gap_covers_the_true_one(sizes, rates):
+def test_interval_of_a_gap_covers_the_true_one(sizes, rates, at_size):
     rng, true, sizes = np.random.default_rng(0), max(rates) - min(rates), np.array(sizes)
-    covered, n_sets = 0, 400
+    covered, n_sets = 0, at_size(400, 4000)
     for _ in range(n_sets):
         found = rng.binomial(sizes, rates) / sizes
         draws = rng.binomial(sizes[:, None], found[:, None], size=(len(sizes), 400))

@@ -32,12 +32,15 @@ def test_the_difference_is_found_with_this_power(n, rate_rest, power, level):
     assert power_of_the_test(n, more, level) > power + 0.025
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [(50, 500), (200, 200)], ids=str)
-def test_the_difference_is_found_in_simulated_rows(n):
-    """10,000 pairs of groups, compared by the usual test of two proportions."""
+def test_the_difference_is_found_in_simulated_rows(n, at_size):
+    """10,000 (10^6) pairs of groups, compared by the usual test of two proportions."""
     rng = np.random.default_rng(0)
     rates = detectable_rates(*n, 0.75)[0], 0.75
-    hits = [rng.binomial(k, rate, size=10_000) for k, rate in zip(n, rates, strict=True)]
+    hits = [
+        rng.binomial(k, rate, size=at_size(10_000, 10**6)) for k, rate in zip(n, rates, strict=True)
+    ]
     pooled = (hits[0] + hits[1]) / sum(n)
     error = np.sqrt(pooled * (1 - pooled) * (1 / n[0] + 1 / n[1]))
     found = np.abs(hits[0] / n[0] - hits[1] / n[1]) / error > norm.ppf(0.975)

@@ -91,18 +91,20 @@ def test_p_is_about_that_of_swapping_models_row_by_row(seed, n_values):
     assert abs(found - p) < 3 * math.sqrt(p * (1 - p) / n) + 0.01
 
 
-def test_of_equal_models_it_finds_as_many_different_as_it_says():
-    """500 pairs of equally good models of 150 rows; p is of each size alike."""
-    n = 500
+@pytest.mark.simulation
+def test_of_equal_models_it_finds_as_many_different_as_it_says(at_size):
+    """500 (10,000) pairs of equally good models of 150 rows; p is of each size alike."""
+    n = at_size(500, 10_000)
     p = np.array([delong(*draw_models(150, seed)).p for seed in range(n)])
     for size in (0.05, 0.2, 0.5):
         low, high = binom.interval(0.998, n, size)
         assert low <= (p < size).sum() <= high
 
 
-def test_intervals_cover_the_difference():
+@pytest.mark.simulation
+def test_intervals_cover_the_difference(at_size):
     """That of scores 1.5 and 0.5 apart, of variance 2 each."""
-    n, truth = 400, norm.cdf(1.5 / 2) - norm.cdf(0.5 / 2)
+    n, truth = at_size(400, 10_000), norm.cdf(1.5 / 2) - norm.cdf(0.5 / 2)
     found = [delong(*draw_models(200, seed, 1.5, 0.5)) for seed in range(n)]
     low, high = binom.interval(0.998, n, 0.95)
     assert low <= sum(f.low <= truth <= f.high for f in found) <= high

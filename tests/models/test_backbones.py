@@ -57,13 +57,13 @@ def no_network(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
-@pytest.mark.parametrize("name", NAMED_BACKBONES)
-def test_named_backbone_exists_in_its_library(name):
-    check_name(name)
-    if name in TORCHVISION_NAMES:
-        assert TORCHVISION_NAMES[name][0] in torchvision.models.list_models()
-    else:
-        assert timm.is_model(TIMM_NAMES.get(name, name))
+def test_named_backbone_exists_in_its_library():
+    for name in NAMED_BACKBONES:
+        check_name(name)
+        if name in TORCHVISION_NAMES:
+            assert TORCHVISION_NAMES[name][0] in torchvision.models.list_models()
+        else:
+            assert timm.is_model(TIMM_NAMES.get(name, name))
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -157,34 +157,34 @@ def test_weights_that_nobody_published_are_not_looked_for(monkeypatch):
         create_backbone("convnextv2_small", 64, pretrained=True)
 
 
-@pytest.mark.parametrize("name", TIMM_NAMED)
-def test_in_22k_picks_weights_of_22k_classes_or_is_refused(name):
-    timm_name = TIMM_NAMES.get(name, name)
-    published = timm.list_pretrained(f"{timm_name}.*")
-    if any(re.search("in2[12]k", full) for full in published):
-        full_name = backbones._with_tag(timm_name, in_22k=True)
-        assert full_name in published
-        assert re.search(r"\..*in2[12]k", full_name)
-    else:
-        with pytest.raises(UserError, match="--in_22k"):
-            backbones._with_tag(timm_name, in_22k=True)
+def test_in_22k_picks_weights_of_22k_classes_or_is_refused():
+    for name in TIMM_NAMED:
+        timm_name = TIMM_NAMES.get(name, name)
+        published = timm.list_pretrained(f"{timm_name}.*")
+        if any(re.search("in2[12]k", full) for full in published):
+            full_name = backbones._with_tag(timm_name, in_22k=True)
+            assert full_name in published
+            assert re.search(r"\..*in2[12]k", full_name)
+        else:
+            with pytest.raises(UserError, match="--in_22k"):
+                backbones._with_tag(timm_name, in_22k=True)
 
 
-@pytest.mark.parametrize("name", [n for n in TIMM_NAMED if timm.list_pretrained(f"{n}.*")])
-def test_default_weights_were_tuned_on_imagenet_1k(name):
-    full_name = backbones._with_tag(name, in_22k=False)
-    assert timm.is_model_pretrained(full_name)
-    assert full_name.endswith("in1k")
+def test_default_weights_were_tuned_on_imagenet_1k():
+    for name in [n for n in TIMM_NAMED if timm.list_pretrained(f"{n}.*")]:
+        full_name = backbones._with_tag(name, in_22k=False)
+        assert timm.is_model_pretrained(full_name)
+        assert full_name.endswith("in1k")
 
 
 def test_a_tag_in_the_name_is_kept():
     assert backbones._with_tag("convnext_tiny.in12k", in_22k=False) == "convnext_tiny.in12k"
 
 
-@pytest.mark.parametrize("name", TORCHVISION_NAMES)
-def test_in_22k_is_refused_by_torchvision_backbones(name):
-    with pytest.raises(UserError, match=f"--in_22k.*{name}"):
-        create_backbone(name, 64, pretrained=False, in_22k=True)
+def test_in_22k_is_refused_by_torchvision_backbones():
+    for name in TORCHVISION_NAMES:
+        with pytest.raises(UserError, match=f"--in_22k.*{name}"):
+            create_backbone(name, 64, pretrained=False, in_22k=True)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_drop_path_rises_with_depth_up_to_the_rate(name, kind, attribute):
     assert 0.25 < rates[-1] < 0.3 + 1e-6
 
 
-@pytest.mark.parametrize("name", ["ghostnet_100", "mobilenet_v2", "shufflenetv2", "squeezenet1_1"])
-def test_drop_path_is_refused_where_there_is_none(name):
-    with pytest.raises(UserError, match=rf"--drop_path 0\.1: {name} has no stochastic depth"):
-        create_backbone(name, 64, pretrained=False, drop_path=0.1)
+def test_drop_path_is_refused_where_there_is_none():
+    for name in ["ghostnet_100", "mobilenet_v2", "shufflenetv2", "squeezenet1_1"]:
+        with pytest.raises(UserError, match=rf"--drop_path 0\.1: {name} has no stochastic depth"):
+            create_backbone(name, 64, pretrained=False, drop_path=0.1)

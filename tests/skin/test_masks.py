@@ -1,5 +1,7 @@
 """Masks of lesion, hair and skin on drawn skin of every tone, drawn data and real images."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -68,25 +70,24 @@ def draw_hairs(image, n_hairs, width, seed=0, color=(28, 20, 16)):
     return mask > 0
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.3, -0.4])
-@pytest.mark.parametrize("contrast", [0.4, 0.75])
 @pytest.mark.parametrize("tone", TONES)
-def test_a_drawn_lesion_is_found_on_every_tone(tone, contrast, slope):
-    lesion = disc(0.5, 0.5, (0.25, 0.17), turn=20)
-    image = with_lesion(tone, lesion, contrast, slope=slope)
-    assert iou(lesion_mask(image), lesion) > 0.8
-    skin = skin_mask(image)
-    assert not (skin & lesion).any()
-    assert skin.mean() > 0.9 * (~lesion).mean() - 0.1
+def test_a_drawn_lesion_is_found_on_every_tone(tone):
+    for slope, contrast in itertools.product([0.0, 0.3, -0.4], [0.4, 0.75]):
+        lesion = disc(0.5, 0.5, (0.25, 0.17), turn=20)
+        image = with_lesion(tone, lesion, contrast, slope=slope)
+        assert iou(lesion_mask(image), lesion) > 0.8
+        skin = skin_mask(image)
+        assert not (skin & lesion).any()
+        assert skin.mean() > 0.9 * (~lesion).mean() - 0.1
 
 
-@pytest.mark.parametrize("place", [(0.4, 0.3), (0.65, 0.62), (0.5, 0.7)], ids=str)
 @pytest.mark.parametrize("tone", TONES)
-def test_a_lesion_off_centre_is_found(tone, place):
-    lesion = disc(*place, (0.2, 0.15), turn=70)
-    image = with_lesion(tone, lesion)
-    assert iou(lesion_mask(image), lesion) > 0.8
-    assert not (skin_mask(image) & lesion).any()
+def test_a_lesion_off_centre_is_found(tone):
+    for place in [(0.4, 0.3), (0.65, 0.62), (0.5, 0.7)]:
+        lesion = disc(*place, (0.2, 0.15), turn=70)
+        image = with_lesion(tone, lesion)
+        assert iou(lesion_mask(image), lesion) > 0.8
+        assert not (skin_mask(image) & lesion).any()
 
 
 @pytest.mark.parametrize("name", ["darker_than_skin", "blue_otsu", "value_otsu"])
@@ -134,20 +135,19 @@ def surrounded(tone, radius, slope=0.0):
     return image, lesion, outside
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.3])
-@pytest.mark.parametrize("radius", [0.44, 0.5])
 @pytest.mark.parametrize("tone", TONES)
-def test_a_black_surround_is_neither_lesion_nor_skin(tone, radius, slope):
+def test_a_black_surround_is_neither_lesion_nor_skin(tone):
     """Very dark skin in shade is nearly as black: it must be told apart all the same."""
-    image, lesion, outside = surrounded(tone, radius, slope)
-    found = lesion_mask(image)
-    assert iou(found, lesion) > 0.8
-    for mask in (found, skin_mask(image), skin_mask(image, lesion)):
-        assert not (mask & outside).any()
-    corners = dark_corners(image)
-    assert corners[outside].mean() > 0.999
-    assert (corners & ~outside).mean() < 0.06
-    assert skin_mask(image, lesion).mean() > 0.8 * (~outside & ~lesion).mean() - 0.1
+    for slope, radius in itertools.product([0.0, 0.3], [0.44, 0.5]):
+        image, lesion, outside = surrounded(tone, radius, slope)
+        found = lesion_mask(image)
+        assert iou(found, lesion) > 0.8
+        for mask in (found, skin_mask(image), skin_mask(image, lesion)):
+            assert not (mask & outside).any()
+        corners = dark_corners(image)
+        assert corners[outside].mean() > 0.999
+        assert (corners & ~outside).mean() < 0.06
+        assert skin_mask(image, lesion).mean() > 0.8 * (~outside & ~lesion).mean() - 0.1
 
 
 @pytest.mark.parametrize("tone", TONES)
@@ -174,37 +174,38 @@ COLORS = [*TONES.values(), (244, 244, 244), (30, 30, 30), (0, 0, 255), (1, 1, 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (60, 80), (500, 400)], ids=str)
-@pytest.mark.parametrize("color", COLORS, ids=str)
-def test_a_plain_image_has_no_lesion_and_is_all_skin(color, size):
-    image = np.full((*size, 3), color, np.uint8)
-    for name in LESION_METHODS:
-        assert not lesion_mask(image, name).any()
-    assert not hair_mask(image).any()
-    assert skin_mask(image).all()
+def test_a_plain_image_has_no_lesion_and_is_all_skin(size):
+    for color in COLORS:
+        image = np.full((*size, 3), color, np.uint8)
+        for name in LESION_METHODS:
+            assert not lesion_mask(image, name).any()
+        assert not hair_mask(image).any()
+        assert skin_mask(image).all()
 
 
-@pytest.mark.parametrize("noise", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("tone", TONES)
-def test_noise_is_no_lesion_and_no_hair(tone, noise):
-    image = rounded(skin_image(tone, noise))
-    for pixels in (image, np.ascontiguousarray(image[:150, :200])):
-        assert not lesion_mask(pixels).any()
-        assert skin_mask(pixels).mean() > 0.99
+def test_noise_is_no_lesion_and_no_hair(tone):
+    for noise in [0.5, 1.0, 4.0]:
+        image = rounded(skin_image(tone, noise))
+        for pixels in (image, np.ascontiguousarray(image[:150, :200])):
+            assert not lesion_mask(pixels).any()
+            assert skin_mask(pixels).mean() > 0.99
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 5])
-@pytest.mark.parametrize("n_hairs", [3, 15])
 @pytest.mark.parametrize("tone", ["light", "dark"])
-def test_drawn_hairs_are_found_and_no_skin(tone, n_hairs, width):
+def test_drawn_hairs_are_found_and_no_skin(tone):
     """Also those that cross, which form one large component."""
-    image = rounded(skin_image(tone, noise=1.0))
-    hairs = draw_hairs(image, n_hairs, width)
-    found = hair_mask(image)
-    assert found[hairs].mean() > 0.9
-    assert (found & ~cv2.dilate(hairs.astype(np.uint8), np.ones((5, 5))).astype(bool)).sum() < 30
-    skin = skin_mask(image, np.zeros(hairs.shape, bool))
-    assert skin[hairs].mean() < 0.06
-    assert skin[~hairs].mean() > 0.6
+    for width, n_hairs in itertools.product([1, 2, 3, 5], [3, 15]):
+        image = rounded(skin_image(tone, noise=1.0))
+        hairs = draw_hairs(image, n_hairs, width)
+        found = hair_mask(image)
+        assert found[hairs].mean() > 0.9
+        assert (
+            found & ~cv2.dilate(hairs.astype(np.uint8), np.ones((5, 5))).astype(bool)
+        ).sum() < 30
+        skin = skin_mask(image, np.zeros(hairs.shape, bool))
+        assert skin[hairs].mean() < 0.06
+        assert skin[~hairs].mean() > 0.6
 
 
 def test_hairs_across_a_lesion_are_found():
@@ -285,14 +286,14 @@ def kinds_of_images(size):
 SIZES = [(8, 8), (1, 1), (2, 2), (3, 1000), (1000, 3), (1, 200), (400, 1), (31, 47)]
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", FINDERS)
-def test_every_image_has_a_mask_of_its_size(name, size):
-    for image in kinds_of_images(size):
-        before = image.copy()
-        mask = FINDERS[name](image)
-        assert (mask.shape, mask.dtype) == (size, bool)
-        np.testing.assert_array_equal(image, before)
+def test_every_image_has_a_mask_of_its_size(name):
+    for size in SIZES:
+        for image in kinds_of_images(size):
+            before = image.copy()
+            mask = FINDERS[name](image)
+            assert (mask.shape, mask.dtype) == (size, bool)
+            np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("name", FINDERS)

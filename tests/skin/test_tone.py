@@ -1,5 +1,6 @@
 """The typology angle against its definition, the table of tone groups, an image's tone."""
 
+import itertools
 import math
 
 import numpy as np
@@ -40,9 +41,8 @@ SKINS = [(236, 200, 180), (200, 150, 120), (150, 105, 80), (90, 60, 45), (60, 40
 ALL = np.ones((60, 80), bool)
 
 
-@pytest.mark.parametrize(
-    ("lab", "angle"),
-    [
+def test_the_angle_is_defined_for_every_colour():
+    for lab, angle in [
         ((60.0, 5.0, 10.0), 45.0),
         ((40.0, 5.0, 10.0), -45.0),
         ((50.0, 5.0, 10.0), 0.0),
@@ -54,10 +54,8 @@ ALL = np.ones((60, 80), bool)
         ((40.0, 5.0, -10.0), -135.0),
         ((50.0, 5.0, -10.0), 180.0),
         ((50.0, 5.0, 0.0), 0.0),
-    ],
-)
-def test_the_angle_is_defined_for_every_colour(lab, angle):
-    assert ita_from_lab(lab) == pytest.approx(angle, abs=1e-12)
+    ]:
+        assert ita_from_lab(lab) == pytest.approx(angle, abs=1e-12)
 
 
 def test_the_angle_is_chardons_formula_where_that_is_defined():
@@ -78,25 +76,21 @@ def test_the_angle_ignores_a_and_keeps_the_shape():
     assert np.isnan(ita_from_lab((math.nan, 0, 10)))
 
 
-@pytest.mark.parametrize(
-    ("rgb", "low", "high", "group"),
-    [
+def test_angles_of_skin_colours_have_the_sign_of_their_lightness():
+    """Brown (60, 40, 30) has L* 18: unsigned 8-bit arithmetic would make its angle positive."""
+    for rgb, low, high, group in [
         ((60, 40, 30), -75, -65, "Tan"),
         ((90, 60, 45), -70, -30, "Tan"),
         ((255, 224, 210), 55, 90, "Very light"),
         ((224, 172, 140), 41, 55, "Light"),
-    ],
-)
-def test_angles_of_skin_colours_have_the_sign_of_their_lightness(rgb, low, high, group):
-    """Brown (60, 40, 30) has L* 18: unsigned 8-bit arithmetic would make its angle positive."""
-    ita = ita_from_lab(to_lab(np.array([[rgb]], np.uint8)))[0, 0]
-    assert low < ita < high
-    assert GROUP_NAMES[tone_group(ita)] == group
+    ]:
+        ita = ita_from_lab(to_lab(np.array([[rgb]], np.uint8)))[0, 0]
+        assert low < ita < high
+        assert GROUP_NAMES[tone_group(ita)] == group
 
 
-@pytest.mark.parametrize(
-    ("ita", "group"),
-    [
+def test_a_bound_belongs_to_the_darker_group():
+    for ita, group in [
         (180.0, 0),
         (90.0, 0),
         (np.nextafter(55.0, 90), 0),
@@ -112,10 +106,8 @@ def test_angles_of_skin_colours_have_the_sign_of_their_lightness(rgb, low, high,
         (math.inf, 0),
         (-math.inf, 3),
         (math.nan, -1),
-    ],
-)
-def test_a_bound_belongs_to_the_darker_group(ita, group):
-    assert tone_group(ita) == group
+    ]:
+        assert tone_group(ita) == group
 
 
 def test_groups_of_an_array_keep_its_shape_and_are_int64():
@@ -280,16 +272,16 @@ def textured(lab, spread, seed=0, shape=(60, 80)):
 
 @pytest.mark.parametrize("color", SKIN_COLORS)
 @pytest.mark.parametrize("method", ITA_METHODS)
-@pytest.mark.parametrize("rgb", SKINS, ids=str)
-def test_flat_skin_gives_its_own_colour_and_angle(rgb, method, color):
-    tone = estimate_tone(flat(rgb), ALL, method, color)
-    angle = float(ITA_METHODS[method](np.array(rgb, np.uint8)))
-    assert tone.color == rgb
-    assert tone.ita == pytest.approx(angle, abs=1e-6)
-    assert tone.ita_spread == pytest.approx(0, abs=1e-6)
-    assert (tone.valid, tone.reason, tone.group) == (True, "", tone_group(angle))
-    assert all(type(value) is int for value in (*tone.color, tone.group))
-    assert (type(tone.ita), type(tone.valid)) == (float, bool)
+def test_flat_skin_gives_its_own_colour_and_angle(method, color):
+    for rgb in SKINS:
+        tone = estimate_tone(flat(rgb), ALL, method, color)
+        angle = float(ITA_METHODS[method](np.array(rgb, np.uint8)))
+        assert tone.color == rgb
+        assert tone.ita == pytest.approx(angle, abs=1e-6)
+        assert tone.ita_spread == pytest.approx(0, abs=1e-6)
+        assert (tone.valid, tone.reason, tone.group) == (True, "", tone_group(angle))
+        assert all(type(value) is int for value in (*tone.color, tone.group))
+        assert (type(tone.ita), type(tone.valid)) == (float, bool)
 
 
 def test_dark_skin_is_valid_and_dark():
@@ -307,33 +299,32 @@ def test_only_skin_counts():
     assert estimate_tone(image, skin) == estimate_tone(flat((200, 150, 120)), ALL)
 
 
-@pytest.mark.parametrize("outlier", [(35, 22, 18), (110, 60, 50), (245, 240, 235)], ids=str)
 @pytest.mark.parametrize("color", SKIN_COLORS)
-def test_three_outliers_in_ten_hardly_move_the_estimate(color, outlier):
-    image = textured((68, 12, 16), 1.0)
-    clean = estimate_tone(image, ALL, color=color)
-    image[np.random.default_rng(1).random(ALL.shape) < 0.3] = outlier
-    tone = estimate_tone(image, ALL, color=color)
-    assert clean.ita == pytest.approx(math.degrees(math.atan2(18, 16)), abs=0.5)
-    assert tone.ita == pytest.approx(clean.ita, abs=2)
-    assert tone.valid
-    mean = ita_from_rgb(image.reshape(-1, 3).mean(0))
-    assert abs(mean - clean.ita) > 4
+def test_three_outliers_in_ten_hardly_move_the_estimate(color):
+    for outlier in [(35, 22, 18), (110, 60, 50), (245, 240, 235)]:
+        image = textured((68, 12, 16), 1.0)
+        clean = estimate_tone(image, ALL, color=color)
+        image[np.random.default_rng(1).random(ALL.shape) < 0.3] = outlier
+        tone = estimate_tone(image, ALL, color=color)
+        assert clean.ita == pytest.approx(math.degrees(math.atan2(18, 16)), abs=0.5)
+        assert tone.ita == pytest.approx(clean.ita, abs=2)
+        assert tone.valid
+        mean = ita_from_rgb(image.reshape(-1, 3).mean(0))
+        assert abs(mean - clean.ita) > 4
 
 
-@pytest.mark.parametrize("lightness", [38.0, 65.0])
-@pytest.mark.parametrize("spread", [3.0, 5.0])
-def test_the_spread_is_a_robust_standard_deviation(lightness, spread):
+def test_the_spread_is_a_robust_standard_deviation():
     """That of the angles of a normal L*, by its quantiles; rounding to 8 bits adds a little."""
-    tone = estimate_tone(
-        textured((lightness, 10, 18.0), spread, shape=(120, 160)), np.ones((120, 160), bool)
-    )
-    quantiles = lightness + spread * norm.ppf((np.arange(2000) + 0.5) / 2000)
-    angles = np.degrees(np.arctan((quantiles - 50) / 18.0))
-    expected = np.median(np.abs(angles - np.median(angles))) / norm.ppf(0.75)
-    assert tone.ita_spread == pytest.approx(expected, rel=0.06)
-    by_derivative = np.degrees(18.0 / (18.0**2 + (lightness - 50) ** 2)) * spread
-    assert expected == pytest.approx(by_derivative, rel=0.05)
+    for lightness, spread in itertools.product([38.0, 65.0], [3.0, 5.0]):
+        tone = estimate_tone(
+            textured((lightness, 10, 18.0), spread, shape=(120, 160)), np.ones((120, 160), bool)
+        )
+        quantiles = lightness + spread * norm.ppf((np.arange(2000) + 0.5) / 2000)
+        angles = np.degrees(np.arctan((quantiles - 50) / 18.0))
+        expected = np.median(np.abs(angles - np.median(angles))) / norm.ppf(0.75)
+        assert tone.ita_spread == pytest.approx(expected, rel=0.06)
+        by_derivative = np.degrees(18.0 / (18.0**2 + (lightness - 50) ** 2)) * spread
+        assert expected == pytest.approx(by_derivative, rel=0.05)
 
 
 def test_the_spread_across_180_degrees_is_small():
@@ -367,9 +358,10 @@ def test_a_twentieth_of_the_image_is_enough_skin():
     assert tone.color == (200, 150, 120)
 
 
-@pytest.mark.parametrize(
-    ("lab", "reason"),
-    [
+@pytest.mark.parametrize("method", ITA_METHODS)
+def test_colours_that_are_no_skin_are_invalid_for_their_reason(method):
+    """Judged in CIELAB whatever the method; 8 bits hold each colour within 0.4."""
+    for lab, reason in [
         ((16, 10, 12), ""),
         ((9, 8, 10), IMPLAUSIBLE_COLOR),
         ((91, 2, 8), ""),
@@ -384,17 +376,12 @@ def test_a_twentieth_of_the_image_is_enough_skin():
         ((65, 12, 4.5), COLOR_CAST),
         ((65, 12, -20), COLOR_CAST),
         ((30, 60, -80), IMPLAUSIBLE_COLOR),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("method", ITA_METHODS)
-def test_colours_that_are_no_skin_are_invalid_for_their_reason(lab, reason, method):
-    """Judged in CIELAB whatever the method; 8 bits hold each colour within 0.4."""
-    rgb = np.rint(rgb_from_lab(lab))
-    np.testing.assert_allclose(lab_from_rgb(rgb), lab, atol=0.5)
-    tone = estimate_tone(flat(rgb), ALL, method)
-    assert (tone.valid, tone.reason) == (not reason, reason)
-    assert (tone.group == UNKNOWN_GROUP) == bool(reason)
+    ]:
+        rgb = np.rint(rgb_from_lab(lab))
+        np.testing.assert_allclose(lab_from_rgb(rgb), lab, atol=0.5)
+        tone = estimate_tone(flat(rgb), ALL, method)
+        assert (tone.valid, tone.reason) == (not reason, reason)
+        assert (tone.group == UNKNOWN_GROUP) == bool(reason)
 
 
 def lit(fall_off, shape=(60, 80)):
@@ -408,17 +395,16 @@ def lit(fall_off, shape=(60, 80)):
     return np.rint(rgb_from_lab(pixels)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("around", [False, True])
-@pytest.mark.parametrize("fall_off", [0, 5.3, 6.7, 12, -5.3, -6.7])
-def test_a_vignette_is_invalid(fall_off, around):
+def test_a_vignette_is_invalid():
     """Also around a lesion, and where the skin is much larger than the sample that is taken."""
-    image = lit(fall_off, (240, 320))
-    skin = np.ones(image.shape[:2], bool)
-    if around:
-        skin[90:150, 120:200] = False
-        image[~skin] = (60, 30, 20)
-    tone = estimate_tone(image, skin)
-    assert tone.reason == (VIGNETTE if abs(fall_off) > 6 else "")
+    for around, fall_off in itertools.product([False, True], [0, 5.3, 6.7, 12, -5.3, -6.7]):
+        image = lit(fall_off, (240, 320))
+        skin = np.ones(image.shape[:2], bool)
+        if around:
+            skin[90:150, 120:200] = False
+            image[~skin] = (60, 30, 20)
+        tone = estimate_tone(image, skin)
+        assert tone.reason == (VIGNETTE if abs(fall_off) > 6 else "")
 
 
 def test_light_from_one_side_is_no_vignette():
@@ -446,15 +432,15 @@ def test_kmeans_and_median_part_where_much_skin_lies_in_shade():
     assert estimate_tone(image, ALL, color="median").ita < clean - 1
 
 
-@pytest.mark.parametrize("n_colors", [1, 2, 3, 4, 7, 8, 20])
-def test_the_dominant_colour_of_few_colours_is_among_them(n_colors):
-    rng = np.random.default_rng(n_colors)
-    colors = np.column_stack([rng.uniform(*bounds, n_colors) for bounds in ((20, 90), (5, 20))])
-    colors = np.column_stack([colors, np.full(n_colors, 15.0)])
-    found = dominant_color(colors[rng.integers(0, n_colors, 500)])
-    assert np.isfinite(found).all()
-    assert (colors.min(0) - 1e-6 <= found).all()
-    assert (found <= colors.max(0) + 1e-6).all()
+def test_the_dominant_colour_of_few_colours_is_among_them():
+    for n_colors in [1, 2, 3, 4, 7, 8, 20]:
+        rng = np.random.default_rng(n_colors)
+        colors = np.column_stack([rng.uniform(*bounds, n_colors) for bounds in ((20, 90), (5, 20))])
+        colors = np.column_stack([colors, np.full(n_colors, 15.0)])
+        found = dominant_color(colors[rng.integers(0, n_colors, 500)])
+        assert np.isfinite(found).all()
+        assert (colors.min(0) - 1e-6 <= found).all()
+        assert (found <= colors.max(0) + 1e-6).all()
 
 
 def test_kmeans_works_on_a_few_pixels():
