@@ -8,7 +8,7 @@ import pandas as pd
 from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
-from src.datasets.table import csv_separator, numbers, read_csv, refuse_cells, shown
+from src.datasets.table import IMAGE_COLUMNS, csv_separator, numbers, read_csv, refuse_cells, shown
 from src.datasets.tone_estimates import COLORS, read_estimates
 from src.skin.tone import (
     GROUP_NAMES,
@@ -20,7 +20,6 @@ from src.skin.tone import (
     tone_group,
 )
 
-IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id")
 # Index -1 is what has no angle.
 CATEGORIES = (*TONE_CATEGORIES, ToneCategory("", np.nan, "", "", UNKNOWN_GROUP))
 DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table

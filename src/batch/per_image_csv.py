@@ -56,13 +56,12 @@ def run_folder_job(
     and for a worker process that died; whatever else `work` raises comes through.
     """
     names = {path: path.relative_to(folder).as_posix() for path in paths}
-    job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
-    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
     header = ["image", *columns, "status"]
     if output_csv.suffix.lower() in IMAGE_SUFFIXES:
         raise UserError(f"{output_csv}: expected a CSV file to write, found an image")
     check_output(output_csv)
-    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
+    job = _digest([_FORMAT, str(folder.resolve()), columns, settings])
+    rows_path = output_csv.with_name(f".{output_csv.name}.{job}.partial")
     with _locked(rows_path, output_csv) as file:
         _end_other_jobs(rows_path, output_csv)
         row = partial(_row, work, columns)
@@ -82,6 +81,11 @@ def failures(table: pd.DataFrame) -> list[str]:
     lines = [f"  not read: {row.image}: {row.status}" for row in failed[:MOST_LISTED].itertuples()]
     more = len(failed) - len(lines)
     return [*lines, *([f"  not read: {more:,} more"] if more else [])]
+
+
+def _digest(job: list) -> str:
+    """16 letters that tell jobs apart."""
+    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
