@@ -1,10 +1,13 @@
 """Writing files so that a kill leaves the old one or the new one, whole."""
 
+import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import UserError
 
@@ -73,3 +76,16 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise UserError(f"{path}: cannot be written to ({error.strerror})") from None
     return path
+
+
+def to_strict_json(value: Any, **options: Any) -> str:
+    """JSON text in which undefined numbers are null."""
+    return json.dumps(_null_nan(value), allow_nan=False, ensure_ascii=False, **options)
+
+
+def _null_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _null_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_null_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -245,7 +245,7 @@ class Run:
         "auto: resume the matching run or start it; or the folder of the run to resume",
         _NEUTRAL | _SHARED | _RUN,
     )
-    monitor: str = flag("malignant_f1", "validation metric that selects the best epoch", _SHARED)
+    monitor: str = flag("f1", "validation metric that selects the best epoch", _SHARED)
     save_ckpt: bool = flag(
         True,
         "keep checkpoint_epoch_<N>.pth files beside the latest and the best",

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..core.files import replacing
-from ..report.style import printable
+from ..report.style import printable, save_figure
 
 _COLUMNS = 3
 _GAP = 0.04  # between the two images, of the first one's width
@@ -26,8 +24,8 @@ class ImagePair(NamedTuple):
 def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None:
     """Save a PNG: each pair side by side at the height of its first image, the caption above."""
     n_rows = -(-len(pairs) // _COLUMNS)
-    with matplotlib.rc_context({"text.parse_math": False}):  # a name may hold $
-        figure = Figure(figsize=(4.6 * _COLUMNS, 0.6 + 2.5 * n_rows), layout="constrained")
+
+    def draw(figure: Figure) -> None:
         figure.suptitle(title, fontsize=12)
         for place, pair in enumerate(pairs, start=1):
             axes = figure.add_subplot(n_rows, _COLUMNS, place)
@@ -37,7 +35,8 @@ def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None
             axes.imshow(pair.first, extent=(0, width, height, 0))
             axes.imshow(pair.second, extent=(left, right, height, 0))
             axes.set(xlim=(0, right), ylim=(height, 0), aspect="equal")
-            axes.set_title("\n".join(map(printable, pair.caption.split("\n"))), fontsize=8)
+            caption = "\n".join(map(printable, pair.caption.split("\n")))
+            axes.set_title(caption, fontsize=8, fontweight="normal", loc="center")
             axes.axis("off")
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=110, format="png")
+
+    save_figure(draw, (4.6 * _COLUMNS, 0.6 + 2.5 * n_rows), path)

@@ -12,8 +12,8 @@ from ..core.config import Config, settings_with
 from ..core.errors import UserError
 from ..core.files import copy_whole
 from ..core.options import Role
+from ..evaluation.measure import scalars
 from ..evaluation.metrics import MONITORED
-from ..report.run_files import scalars
 from .loop import Position
 from .parts import Parts
 

@@ -1,4 +1,4 @@
-"""The epochs of a run: train, judge, save; stopped and continued without a trace in the result."""
+"""The epochs of a run: train, evaluate, save; stopped and continued to the same result."""
 
 import logging
 import sys
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def train_epochs(
     cfg: Config, parts: Parts, folder: Path, run_log: RunLog | None, after_epoch: Callable | None
 ) -> Progress:
-    """Train, judge and save every epoch that the run's last state has not seen; all of them."""
+    """Train, evaluate and save every epoch that the run's last state has not seen; all of them."""
     processes = parts.trainer.processes
     progress = resume(cfg, parts, folder)
     if processes.is_main:  # the last line is lost when a run is killed right after it was saved
@@ -41,7 +41,7 @@ def train_epochs(
             for _ in parts.trainer.epoch(parts.loader, progress.position, values):
                 asked = processes.highest(request.signal)
                 save_within_epoch(cfg, parts, progress, folder, asked)
-            entry = judged_epoch(cfg, parts, progress)
+            entry = evaluated_epoch(cfg, parts, progress)
             entry["seconds"] = round(time.perf_counter() - started, 2)
             # what decides is one process's word: others may differ in a last digit
             progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
@@ -77,16 +77,16 @@ def is_finished(cfg: Config, progress: Progress) -> bool:
     return progress.position.epoch >= cfg.learning.epochs
 
 
-def judged_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
+def evaluated_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
     """The history's line on the epoch whose steps are done."""
     trainer, place = parts.trainer, progress.position
-    has_valid = len(parts.judge.table.split("valid")) > 0
-    network = parts.judged_network()
+    has_valid = len(parts.evaluator.table.split("valid")) > 0
+    network = parts.evaluated_network()
     return {
         "epoch": place.epoch,
         "train_loss": place.loss_sum / place.n_rows,
         "lr": max(group["lr"] for group in trainer.optimizer.param_groups),
-        "valid": parts.judge(network, "valid")[1] if has_valid else {},
+        "valid": parts.evaluator(network, "valid")[1] if has_valid else {},
     }
 
 

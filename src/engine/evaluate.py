@@ -1,4 +1,4 @@
-"""Judging a network on a split: predictions, metrics, and the files that hold them."""
+"""Evaluating a network on a split: predictions, metrics, and the files that hold them."""
 
 import itertools
 import logging
@@ -13,15 +13,18 @@ from ..artifact.contract import Contract
 from ..artifact.network import Network, load_checkpoint, network_from
 from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
-from ..core.files import make_folder, write_text
+from ..core.files import make_folder, to_strict_json, write_text
 from ..core.options import Role
 from ..datasets.load import load_table, table_hash
 from ..datasets.loaders import eval_loader
+from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
-from ..evaluation.fairness import evaluate
+from ..evaluation.evaluate import EvaluatedModel, evaluate_model
+from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
+from ..evaluation.results import Settings, point_estimates
 from ..objectives.catalog import Objective
-from ..report.run_files import summary, to_strict_json, write_report
+from ..report.files import evaluation_summary, write_split
 from .distributed import ALONE, Processes, joined_processes
 from .log import log_to_console
 from .loop import predict
@@ -31,7 +34,7 @@ from .precision import pick_device
 log = logging.getLogger(__name__)
 
 
-class Judge:
+class Evaluator:
     """Evaluates networks of one contract and objective on splits of one table."""
 
     def __init__(
@@ -65,7 +68,7 @@ class Judge:
             positive=self.contract.positive,
             group_names=self.contract.groups,
         )
-        return predictions, {"loss": self._loss(logits, rows), **evaluate(predictions)}
+        return predictions, {"loss": self._loss(logits, rows), **point_estimates(predictions)}
 
     def _outputs(self, network: Network, rows: Table, title: str) -> list[np.ndarray]:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
@@ -100,23 +103,44 @@ class Judge:
         return self.objective(*kept).item()
 
     def report(self, network: Network, folder: Path, splits: tuple[str, ...]) -> dict:
-        """Judge the splits that have rows, write all files into `folder`; their metrics."""
+        """Evaluate the splits that have rows, write all files into `folder`; their metrics."""
         found = {}
         for split in splits:
             if len(self.table.split(split)):
                 predictions, found[split] = self(network, split)
                 if self.processes.is_main:
-                    write_report(folder, split, predictions, found[split])
-                log.info("%s:\n%s", split, summary(found[split]))
+                    self._write(folder, split, predictions)
         if "test" not in found:
             log.warning(
-                "no test rows: these figures are of the rows that chose the best epoch"
+                "No test set: these are validation results used to select the epoch, and are "
+                "optimistic."
                 if found
-                else "no rows left to judge the model on: see --train_on_all"
+                else "No rows left to evaluate the model on: see --train_on_all."
             )
         if self.processes.is_main:
             write_text(folder / "metrics.json", to_strict_json(found, indent=2))
         return found
+
+    def _write(self, folder: Path, split: str, predictions: Predictions) -> None:
+        """Write a split's files, with intervals by its patients or lesions; log a summary."""
+        clusters, cluster = unit_numbers(self.table.split(split).rows)
+        model = EvaluatedModel(
+            kind="run",
+            name=folder.name,
+            split=split,
+            model=self.contract.model,
+            predictions=predictions,
+            clusters=clusters,
+            cluster=cluster,
+        )
+        write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
+
+
+def write_evaluated_split(folder: Path, model: EvaluatedModel, settings: Settings) -> None:
+    """Write the files of a model's split into an existing folder, and log a summary."""
+    model, evaluation = evaluate_model(model, known_tones(model.predictions), settings)
+    write_split(folder, model, evaluation)
+    log.info("%s:\n%s", model.split, evaluation_summary(evaluation))
 
 
 def trained_settings(contract: Contract) -> dict:
@@ -135,13 +159,13 @@ def trained_settings(contract: Contract) -> dict:
     return settings
 
 
-def rows_to_judge(
+def rows_to_evaluate(
     cfg: Config,
     contract: Contract,
     source: str,
     load: Callable[[Data], Table] = load_table,
 ) -> tuple[Table, str]:
-    """(table, split) to judge a model on: its test rows, else the validation rows.
+    """(table, split) to evaluate a model on: its test rows, else the validation rows.
 
     Raises `UserError` for other classes than the model's, for settings that contradict it, and
     for a split drawn from other rows than it was trained with, which mixes in training rows.
@@ -171,7 +195,7 @@ def rows_to_judge(
         log.warning("not the table it was trained with: its training rows may be among these")
     split = "test" if len(table.split("test")) else "valid"
     if not len(table.split(split)):
-        raise UserError(f"no test and no validation rows to judge {source} on: expected some")
+        raise UserError(f"{source}: expected test or validation rows to evaluate on, found none")
     return table, split
 
 
@@ -182,25 +206,25 @@ def report_folder(cfg: Config, source: Path, what: str) -> Path:
 
 
 def test(cfg: Config) -> dict:
-    """Judge `--checkpoint` on the test rows, else the validation rows; its metrics by split.
+    """Evaluate `--checkpoint` on the test rows, else the validation rows; its metrics by split.
 
     Writes the report into a folder of its own under `--output_dir`.
     """
     if not cfg.run.checkpoint:
-        raise UserError("--test: expected the checkpoint to judge, with --checkpoint FILE")
-    with judge_of_checkpoint(cfg) as (judge, network, split):
+        raise UserError("--test: expected the checkpoint to evaluate, with --checkpoint FILE")
+    with evaluator_of_checkpoint(cfg) as (evaluator, network, split):
         source = Path(cfg.run.checkpoint)
-        folder = judge.processes.from_main(lambda: report_folder(cfg, source, "test"))
-        found = judge.report(network, folder, (split,))
+        folder = evaluator.processes.from_main(lambda: report_folder(cfg, source, "test"))
+        found = evaluator.report(network, folder, (split,))
         log.info("written to %s", folder)
     return found
 
 
 @contextmanager
-def judge_of_checkpoint(cfg: Config) -> Iterator[tuple[Judge, Network, str]]:
-    """(judge, network, split) of `--checkpoint`: the split is test, else validation.
+def evaluator_of_checkpoint(cfg: Config) -> Iterator[tuple[Evaluator, Network, str]]:
+    """(evaluator, network, split) of `--checkpoint`: the split is test, else validation.
 
-    All processes have them, and share the work of judging.
+    All processes have them, and share the work.
     """
     source = cfg.run.checkpoint
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
@@ -209,7 +233,7 @@ def judge_of_checkpoint(cfg: Config) -> Iterator[tuple[Judge, Network, str]]:
         network, contract = network_from(
             processes.from_main(lambda: load_checkpoint(source)), source
         )
-        table, split = processes.from_main(lambda: rows_to_judge(cfg, contract, source))
+        table, split = processes.from_main(lambda: rows_to_evaluate(cfg, contract, source))
         objective = objective_of(cfg, contract, source)
-        judge = Judge(cfg, table, contract, objective, device, processes)
-        yield judge, network.to(device, memory_format=torch.channels_last), split
+        evaluator = Evaluator(cfg, table, contract, objective, device, processes)
+        yield evaluator, network.to(device, memory_format=torch.channels_last), split

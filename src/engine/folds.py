@@ -12,21 +12,25 @@ from ..artifact.export import export_onnx
 from ..artifact.network import load_contract, load_network
 from ..core.config import Config
 from ..core.errors import UserError
-from ..core.files import make_folder, write_text
-from ..evaluation.fairness import evaluate
-from ..evaluation.predictions import Predictions, from_frame
-from ..report.run_files import summary, to_strict_json, write_report
+from ..core.files import make_folder, to_strict_json, write_text
+from ..datasets.splits import unit_numbers
+from ..evaluation.evaluate import EvaluatedModel
+from ..evaluation.metrics import title_of
+from ..evaluation.predictions import from_frame
+from ..evaluation.results import Settings, point_estimates
+from ..evaluation.spread import spread_of
 from .checkpoint import BEST, LATEST, find_finished, find_run
 from .distributed import Processes, joined_processes
+from .evaluate import write_evaluated_split
 from .log import log_to_console, new_run_name
 from .run import train
 
 log = logging.getLogger(__name__)
-SHOWN = ("auroc", "auprc", "balanced_accuracy", "malignant_recall", "specificity", "malignant_f1")
+SHOWN = ("auroc", "auprc", "balanced_accuracy", "sensitivity", "specificity", "f1")
 
 
 def train_folds(cfg: Config) -> Path:
-    """Train and judge a model for each of `--kfold` folds; the folder that holds them all.
+    """Train and evaluate a model for each of `--kfold` folds; the folder that holds them all.
 
     With `--resume` folds that are finished are kept and the others continued. Processes that the
     environment tells of share the work of each. Raises `UserError`
@@ -83,24 +87,22 @@ def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> Pa
 def summarize(parent: Path, folders: list[Path]) -> None:
     """Write what the folds show together: their metrics, out-of-fold predictions, the ensemble.
 
-    `kfold.json`, `kfold.csv`, the files of `write_report` for the split `oof`, and
+    `kfold.json`, `kfold.csv`, the files of `write_split` for the split `oof`, and
     `ensemble/fold_<i>.onnx`.
     """
     check_folds(folders)
     found = [json.loads((folder / "metrics.json").read_text("utf-8")) for folder in folders]
-    pooled = out_of_fold(folders)
-    metrics = evaluate(pooled)
+    pooled = out_of_fold(parent.name, folders)
     spread = {
         split: spread_of([fold[split] for fold in found])
         for split in ("valid", "test")
         if all(split in fold for fold in found)
     }
-    content = {"folds": len(folders), **spread, "oof": metrics}
+    content = {"folds": len(folders), **spread, "oof": point_estimates(pooled.predictions)}
     write_text(parent / "kfold.json", to_strict_json(content, indent=2))
     write_text(parent / "kfold.csv", spread_csv(spread))
-    write_report(parent, "oof", pooled, metrics)
     log.info("%d folds:\n%s", len(folders), spread_lines(spread))
-    log.info("out of fold, all together:\n%s", summary(metrics))
+    write_evaluated_split(parent, pooled, Settings())
     for folder in folders:
         export_onnx(*load_network(folder / BEST), parent / "ensemble" / f"{folder.name}.onnx")
     log.info("written to %s, the models to %s", parent, make_folder(parent / "ensemble"))
@@ -124,38 +126,27 @@ def check_folds(folders: list[Path]) -> None:
             )
 
 
-def out_of_fold(folders: list[Path]) -> Predictions:
+def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
     """Every row that is no test row once, as the model that has not seen it predicts it."""
     contract = load_contract(folders[0] / BEST)
-    parts = [pd.read_csv(folder / "predictions_valid.csv", dtype=str) for folder in folders]
-    frame = pd.concat(parts, ignore_index=True).sort_values("image_name", kind="stable")
+    predicted, rows = (
+        pd.concat([pd.read_csv(f / file, dtype=str) for f in folders], ignore_index=True)
+        for file in ("predictions_valid.csv", "valid_split.csv")
+    )  # the lines of both are in the same order
+    order = predicted.sort_values("image_name", kind="stable").index
+    frame = predicted.loc[order]
+    clusters, cluster = unit_numbers(rows.loc[order].fillna("").reset_index(drop=True))
     labels, groups = (frame[column].to_numpy(np.int64) for column in ("label", "group"))
     predictions = from_frame(frame, labels, groups, contract.groups)
-    return replace(predictions, classes=contract.classes, positive=contract.positive)
-
-
-def spread_of(folds: list[dict]) -> dict[str, dict]:
-    """Each single number of the folds' metrics: `values`, `mean`, `sd` and `n`, defined ones.
-
-    The sd is that of a sample (ddof 1), NaN of less than two; undefined values are NaN and not
-    among the `n` that mean and sd are of.
-    """
-    names = [
-        name
-        for name in folds[0]
-        if all(isinstance(fold[name], (int, float, type(None))) for fold in folds)
-    ]
-    found = {}
-    for name in names:
-        values = np.array([np.nan if fold[name] is None else fold[name] for fold in folds], float)
-        defined = values[~np.isnan(values)]
-        found[name] = {
-            "values": values.tolist(),
-            "mean": float(defined.mean()) if len(defined) else float("nan"),
-            "sd": float(defined.std(ddof=1)) if len(defined) > 1 else float("nan"),
-            "n": len(defined),
-        }
-    return found
+    return EvaluatedModel(
+        kind="cross-validation",
+        name=name,
+        split="oof",
+        model=contract.model,
+        predictions=replace(predictions, classes=contract.classes, positive=contract.positive),
+        clusters=clusters,
+        cluster=cluster,
+    )
 
 
 def spread_csv(spread: dict[str, dict]) -> str:
@@ -182,8 +173,6 @@ def spread_lines(spread: dict[str, dict]) -> str:
             of = metrics[name]
             n_folds = len(of["values"])
             note = "" if of["n"] == n_folds else f" ({of['n']} of {n_folds} folds)"
-            cells.append(
-                f"{name.removeprefix('malignant_')} {of['mean']:.3f} ± {of['sd']:.3f}{note}"
-            )
+            cells.append(f"{title_of(name)} {of['mean']:.3f} ± {of['sd']:.3f}{note}")
         lines.append(f"{split:<6}{'  '.join(cells)}")
     return "\n".join(lines)

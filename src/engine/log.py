@@ -14,10 +14,10 @@ import torch
 from tensorboardX import SummaryWriter
 
 from ..core.config import Config
-from ..core.files import make_folder, write_text
+from ..core.files import make_folder, to_strict_json, write_text
 from ..core.flags import to_yaml
 from ..core.registry import parse_call
-from ..report.run_files import scalars, to_strict_json
+from ..evaluation.measure import scalars
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python", "onnx", "scikit-learn")
 PACKAGE = __name__.partition(".")[0]  # `src` in a clone, the installed name elsewhere
@@ -113,7 +113,7 @@ def _epoch_line(entry: dict, epochs: int) -> str:
         return f"{start}{entry['seconds']:.0f} s"
     return (
         f"{start}valid loss {valid['loss']:.4f}  AUROC {valid['auroc']:.4f}  "
-        f"sensitivity {valid['malignant_recall']:.4f}  F1 {valid['malignant_f1']:.4f}  "
+        f"sensitivity {valid['sensitivity']:.4f}  F1 {valid['f1']:.4f}  "
         f"{entry['seconds']:.0f} s" + ("  best" if entry["is_best"] else "")
     )
 

@@ -27,7 +27,7 @@ from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 from .checks import count_groups
 from .distributed import ALONE, Processes
-from .evaluate import Judge
+from .evaluate import Evaluator
 from .log import environment
 from .loop import StepSettings, Trainer
 from .mixing import Mixing
@@ -49,9 +49,9 @@ class Parts:
     loader: DataLoader
     batches: EpochBatches
     contract: Contract
-    judge: Judge
+    evaluator: Evaluator
 
-    def judged_network(self) -> Network:
+    def evaluated_network(self) -> Network:
         """`network` with the weights as they are now, the same in all processes."""
         average = self.trainer.average
         if average is not None:
@@ -87,14 +87,14 @@ def make_parts(
         pin_memory=cfg.data.pin_mem and device.type == "cuda",
     )
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
-    judged = classifier if trainer.average is None else deepcopy(classifier)
+    evaluated = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
         trainer=trainer,
-        network=make_network(contract, judged),
+        network=make_network(contract, evaluated),
         loader=loader,
         batches=batches,
         contract=contract,
-        judge=Judge(cfg, table, contract, objective, device, processes),
+        evaluator=Evaluator(cfg, table, contract, objective, device, processes),
     )
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) -> Path:
-    """Train a model as `cfg` says and judge its best epoch; the run's folder.
+    """Train a model as `cfg` says and evaluate its best epoch; the run's folder.
 
     The processes that the environment tells of share the work; the main one names the folder and
     writes it. `after_epoch` is called there with the history when an epoch is saved.
@@ -49,7 +49,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
             best, _ = network_from(content, str(folder / BEST))
             best = best.to(device, memory_format=torch.channels_last)
-            parts.judge.report(best, folder, ("valid", "test"))
+            parts.evaluator.report(best, folder, ("valid", "test"))
             log.info("best checkpoint: %s", folder / BEST)
     return folder
 

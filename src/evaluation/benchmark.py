@@ -7,9 +7,8 @@ import numpy as np
 
 from ..core.classes import BINARY_CLASSES
 from .groupings import tone_groups
-from .judge import judge
 from .predictions import Predictions
-from .sample import Settings, draw
+from .results import Settings, all_results, bootstrapped
 
 PREVALENCE = 0.018  # of melanoma in ISIC 2020
 IMAGES_PER_PATIENT = 16
@@ -18,11 +17,12 @@ IMAGES_PER_PATIENT = 16
 def time_evaluation(n_rows: int, n_resamples: int, n_groups: int, n_runs: int) -> str:
     """A sentence with the median of the seconds that runs took."""
     predictions, patients = random_predictions(n_rows, n_groups)
-    settings = Settings(n_draws=n_resamples)
+    settings = Settings(n_resamples=n_resamples)
     seconds = []
     for _ in range(n_runs):
         started = time.perf_counter()
-        found = judge(draw(predictions, patients, settings), [tone_groups(predictions)], settings)
+        w = bootstrapped(predictions, patients, settings)
+        found = all_results(w, [tone_groups(predictions)], patients, settings)
         seconds.append(time.perf_counter() - started)
     n_metrics = len(found["overall"]["metrics"])
     return (

@@ -8,11 +8,12 @@ from scipy.special import softmax
 
 from ..core.errors import UserError
 from ..core.registry import Registry
-from .bootstrap import ratios
+from .predictions import Predictions
+from .weighted import LEAST_PROBABILITY, ratios
 
 CALIBRATIONS = Registry("calibration")
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-LEAST_PROBABILITY = 1e-15  # a lower one counts as this, as in the log loss
+BINS = ("equal_width", "equal_mass", "positive")
 
 
 @dataclass(frozen=True)
@@ -45,19 +46,44 @@ class Reliability:
         return {"ece": self.ece, "bins": [dict(zip(columns, row, strict=True)) for row in rows]}
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray, edges: np.ndarray) -> Reliability:
+def reliability_of(
+    predictions: Predictions, bins: str, n_bins: int, weights: np.ndarray | None = None
+) -> Reliability:
+    """The reliability of one of `BINS`, each row counting `weights` [N] times (default: once).
+
+    `equal_width` and `equal_mass` are of the most probable class, `positive` of the positive one,
+    in bins of equal width.
+    """
+    if bins == "positive":
+        confidence = predictions.probabilities[:, predictions.positive]
+        correct = predictions.labels == predictions.positive
+    else:
+        confidence, correct = top_label(predictions.labels, predictions.probabilities)
+    is_equal_mass = bins == "equal_mass"
+    edges = equal_mass_edges(confidence, n_bins) if is_equal_mass else equal_width_edges(n_bins)
+    return reliability(confidence, correct, edges, weights)
+
+
+def reliability(
+    confidence: np.ndarray,
+    correct: np.ndarray,
+    edges: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> Reliability:
     """The bins between `edges` [bins + 1] with the rows of `confidence` [N], `correct` bool [N].
 
     Confidence and `correct` are those of `top_label`, or the probability of a class and whether
     the row is of it. With a NaN among the confidences every bin is empty: nothing is known.
     """
+    weights = np.ones(len(confidence)) if weights is None else weights
     if np.isnan(confidence).any():
-        confidence, correct = confidence[:0], correct[:0]
+        confidence, correct, weights = confidence[:0], correct[:0], weights[:0]
     places = np.searchsorted(edges[1:-1], confidence, side="left")
     n, confidences, n_correct = (
-        np.bincount(places, weights, minlength=len(edges) - 1)
-        for weights in (None, confidence, correct)
+        np.bincount(places, weights * values, minlength=len(edges) - 1)
+        for values in (1, confidence, correct)
     )
+    n = n.astype(np.int64)
     return Reliability(edges[:-1], edges[1:], n, ratios(confidences, n), ratios(n_correct, n))
 
 

@@ -6,123 +6,141 @@ from typing import NamedTuple
 import numpy as np
 
 from .bootstrap import gap_interval, least_spread, pair_changes
-from .draws import confusion_of_draws, rates_of_draws
-from .fairness import RATES, Gap, rate_gap
-from .groupings import UNKNOWN, Grouping
-from .sample import Sample, Settings
+from .groupings import UNKNOWN, tone_groups
+from .measure import estimates, resampled
+from .metrics import COMPARED, METRICS
+from .predictions import Predictions
+from .weighted import Rows, Weighted, rows_of
 
 NAN = float("nan")
+# gaps of one rate that have names of their own
+NAMED = {"demographic_parity": "selection_rate", "equal_opportunity": "sensitivity"}
 
 
-class Drawn(NamedTuple):
+class Moved(NamedTuple):
     """A difference between groups, or the negative logarithm of a ratio, and how far it moves in
-    each draw [n_draws]."""
+    each resample [n_resamples]."""
 
     value: float
     changes: np.ndarray
 
 
-def judge_gaps(
-    sample: Sample, grouping: Grouping, parts: dict[str, Sample], settings: Settings
-) -> dict[str, dict]:
-    """Gaps between the levels of a grouping, whose rows are `parts`, in deciding for a class.
+def large_enough(rate: str, groups: dict[str, Rows], min_group: int) -> list[str]:
+    """The groups that a rate is compared between.
 
-    By the name of the class to detect; of more than two classes each against the rest.
+    They have `min_group` rows that the rate counts, and one at least. Without such rows a rate is
+    undefined: taken for 0, it would make a perfect classifier look unfair.
     """
-    predictions = sample.predictions
-    n_classes = len(predictions.classes)
-    confusions = {
-        level: confusion_of_draws(part.predictions, part.units, part.draws)
-        for level, part in parts.items()
-    }
-    return {
-        predictions.classes[c]: _gaps_of_class(sample, grouping, parts, confusions, c, settings)
-        for c in (range(n_classes) if n_classes > 2 else [predictions.positive])
-    }
-
-
-def _gaps_of_class(
-    sample: Sample,
-    grouping: Grouping,
-    parts: dict[str, Sample],
-    confusions: dict[str, np.ndarray],
-    positive: int,
-    settings: Settings,
-) -> dict:
-    """Gaps in deciding for the class `positive`; `confusions` are those of each part's draws.
-
-    A level is judged by a rate where it has `min_group` rows of the rate's kind. Equalized odds
-    are the larger difference, and the smaller ratio, of the true- and false-positive rates (Hardt
-    et al. 2016), their interval that of both at once.
-    """
-    predictions = sample.predictions
-    target, decision = predictions.labels == positive, predictions.decisions == positive
-    drawn = {level: rates_of_draws(counts, positive) for level, counts in confusions.items()}
-    present = [level for level in drawn if level != UNKNOWN]
-    names = {**dict(enumerate(grouping.levels)), -1: ""}
-    rates, differences, shares = {}, {}, {}
-    for rate, (_, _, kind) in RATES.items():
-        gap = rate_gap(rate, target, decision, grouping.codes, settings.min_group)
-        judged = [names[code] for code in gap.judged]
-        draws = np.array([drawn[level][rate] for level in judged])
-        n_units = np.array([parts[level].n_units(kind, positive) for level in judged])
-        differences[rate], shares[rate] = _drawn(gap, draws, n_units, len(sample.draws))
-        rates[rate] = {
-            "difference": _difference(differences[rate], settings.level),
-            "ratio": _ratio(shares[rate], settings.level),
-            "groups": judged,
-            "left_out": [level for level in present if level not in judged],
-            "lowest": names[gap.lowest],
-            "highest": names[gap.highest],
-        }
-    odds = [
-        _worse(found["true_positive_rate"], found["false_positive_rate"])
-        for found in (differences, shares)
+    counts = METRICS[rate].counts
+    return [
+        name
+        for name, rows in groups.items()
+        if name != UNKNOWN and rows.count(counts) >= max(min_group, 1)
     ]
+
+
+def gap_estimates(predictions: Predictions, min_group: int) -> dict:
+    """Differences between tone groups, and the groups that equal opportunity compares.
+
+    NaN with fewer than two groups that are `large_enough`.
+    """
+    by_tone = tone_groups(predictions).rows().items()
+    groups = {name: rows_of(predictions.where(keep)) for name, keep in by_tone}
+    alarms = _difference_estimate("false_positive_rate", groups, min_group)
+    found = {
+        f"{name}_difference": _difference_estimate(rate, groups, min_group)
+        for name, rate in NAMED.items()
+    }
+    return found | {
+        "equalized_odds_difference": float(
+            np.maximum(found["equal_opportunity_difference"], alarms)
+        ),
+        "equal_opportunity_groups": large_enough("sensitivity", groups, min_group),
+    }
+
+
+def _difference_estimate(rate: str, groups: dict[str, Rows], min_group: int) -> float:
+    compared = large_enough(rate, groups, min_group)
+    rates = [estimates(groups[name], [rate])[rate] for name in compared]
+    return float(np.ptp(rates)) if len(rates) > 1 else NAN
+
+
+def gaps_by_class(
+    classes: list[int], groups: dict[str, Weighted], min_group: int, confidence: float
+) -> list[dict]:
+    """Gaps between groups in deciding for each of these classes, against the rest.
+
+    Equalized odds are the larger difference, and the smaller ratio, of sensitivity and
+    false-positive rate (Hardt et al. 2016), their interval that of both at once.
+    """
+    found = []
+    for label in classes:
+        of_class = {name: group.by_class[label] for name, group in groups.items()}
+        found.append(_gaps(of_class, min_group, confidence))
+    return found
+
+
+def _gaps(groups: dict[str, Weighted], min_group: int, confidence: float) -> dict:
+    rows = {name: group.rows for name, group in groups.items()}
+    values = {name: estimates(own, COMPARED) for name, own in rows.items()}
+    resamples = {name: resampled(group, COMPARED) for name, group in groups.items()}
+    rates, differences, shares = {}, {}, {}
+    for rate in COMPARED:
+        compared = large_enough(rate, rows, min_group)
+        of_groups = np.array([values[name][rate] for name in compared])
+        if len(compared) > 1:
+            n_clusters = [rows[name].count_clusters(METRICS[rate].counts) for name in compared]
+            of_resamples = np.array([resamples[name][rate] for name in compared])
+            moved = _moved(of_groups, of_resamples, np.array(n_clusters))
+        else:
+            moved = (Moved(NAN, np.array([NAN])),) * 2
+        differences[rate], shares[rate] = moved
+        ends = (of_groups.argmin(), of_groups.argmax()) if len(compared) > 1 else ()
+        lowest, highest = (compared[place] for place in ends) if ends else ("", "")
+        rates[rate] = {
+            "difference": _difference(differences[rate], confidence),
+            "ratio": _ratio(shares[rate], confidence),
+            "groups": compared,
+            "left_out": [name for name in rows if name not in (*compared, UNKNOWN)],
+            "lowest": lowest,
+            "highest": highest,
+        }
+    odds = [_worse(of["sensitivity"], of["false_positive_rate"]) for of in (differences, shares)]
+    kinds = ("difference", "ratio")
+    named = {f"{name}_{kind}": rates[rate][kind] for name, rate in NAMED.items() for kind in kinds}
     return {
         "rates": rates,
-        **_named(rates),
-        "equalized_odds_difference": _difference(odds[0], settings.level),
-        "equalized_odds_ratio": _ratio(odds[1], settings.level),
+        **named,
+        "equalized_odds_difference": _difference(odds[0], confidence),
+        "equalized_odds_ratio": _ratio(odds[1], confidence),
     }
 
 
-def _named(rates: dict[str, dict]) -> dict[str, dict]:
-    """The gaps of one rate that have names of their own."""
-    names = {"demographic_parity": "selection_rate", "equal_opportunity": "true_positive_rate"}
-    kinds = ("difference", "ratio")
-    return {f"{name}_{kind}": rates[rate][kind] for name, rate in names.items() for kind in kinds}
+def _moved(rates: np.ndarray, resamples: np.ndarray, n_clusters: np.ndarray) -> tuple[Moved, Moved]:
+    """The difference and the negative logarithm of the ratio of rates [groups], with their moves.
 
-
-def _drawn(gap: Gap, draws: np.ndarray, n_units: np.ndarray, n_draws: int) -> tuple[Drawn, Drawn]:
-    """The difference and the negative logarithm of the ratio of a rate, both with their moves.
-
-    `draws` [judged groups, n_draws] are the rates of each draw.
+    `resamples` [groups, n_resamples] are the rates of the resamples.
     """
-    if len(gap.judged) < 2:
-        nothing = Drawn(NAN, np.full(n_draws, NAN))
-        return nothing, nothing
-    rates = np.array(gap.rates)
-    least = least_spread(rates, n_units)
-    difference = Drawn(gap.difference, pair_changes(rates, draws, least))
+    least = least_spread(rates, n_clusters)
+    difference = Moved(float(np.ptp(rates)), pair_changes(rates, resamples, least))
     if rates.min() == 0:  # no logarithm
         ratio = math.inf if rates.max() > 0 else NAN
-        return difference, Drawn(ratio, np.full(n_draws, NAN))
+        return difference, Moved(ratio, np.array([NAN]))
     with np.errstate(divide="ignore"):
-        changes = pair_changes(np.log(rates), np.log(draws), least / rates)
-    return difference, Drawn(-math.log(gap.ratio), changes)
+        changes = pair_changes(np.log(rates), np.log(resamples), least / rates)
+    return difference, Moved(-math.log(rates.min() / rates.max()), changes)
 
 
-def _worse(one: Drawn, other: Drawn) -> Drawn:
+def _worse(one: Moved, other: Moved) -> Moved:
     """The larger of two gaps, which moves as the one of them that moves more."""
-    return Drawn(float(np.maximum(one.value, other.value)), np.maximum(one.changes, other.changes))
+    return Moved(float(np.maximum(one.value, other.value)), np.maximum(one.changes, other.changes))
 
 
-def _difference(drawn: Drawn, level: float) -> dict[str, float]:
-    low, high = gap_interval(*drawn, level)
-    return {"value": drawn.value, "low": low, "high": min(1.0, high)}
+def _difference(moved: Moved, confidence: float) -> dict[str, float]:
+    low, high = gap_interval(*moved, confidence)
+    return {"value": moved.value, "low": low, "high": min(1.0, high)}
 
 
-def _ratio(drawn: Drawn, level: float) -> dict[str, float]:
-    low, high = gap_interval(*drawn, level)
-    return {"value": math.exp(-drawn.value), "low": math.exp(-high), "high": math.exp(-low)}
+def _ratio(moved: Moved, confidence: float) -> dict[str, float]:
+    low, high = gap_interval(*moved, confidence)
+    return {"value": math.exp(-moved.value), "low": math.exp(-high), "high": math.exp(-low)}

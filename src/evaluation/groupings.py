@@ -11,7 +11,7 @@ from .predictions import Predictions
 
 SKIN_TONE = "skin tone"
 UNKNOWN = "unknown"
-MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers want bands; more names are no groups
+MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers need bands; more names are no groups
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Grouping:
 def tone_groups(predictions: Predictions) -> Grouping:
     """The grouping by the skin tones that the predictions have."""
     return Grouping(SKIN_TONE, predictions.groups, predictions.group_names)
+
+
+def known_tones(predictions: Predictions) -> list[Grouping]:
+    """The grouping by skin tones where some are known, else none."""
+    tones = tone_groups(predictions)
+    return [tones] if (tones.codes >= 0).any() else []
 
 
 def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:

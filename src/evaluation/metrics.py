@@ -1,269 +1,270 @@
-"""Metrics on plain arrays; what is undefined is NaN, and every count is given."""
+"""The metrics: each is a row (name, label, unit, needs) and one function of weighted rows.
 
-from typing import NamedTuple
+A function gives float64 [n_resamples], NaN where a resample lacks what it needs. The estimate is
+that of weights of one. To add a metric, add a function here: trainer, `--monitor`, evaluator,
+tables and page take it from its row.
+"""
 
 import numpy as np
-from sklearn.metrics import (
-    average_precision_score,
-    cohen_kappa_score,
-    confusion_matrix,
-    matthews_corrcoef,
-    precision_recall_fscore_support,
-    roc_auc_score,
-    roc_curve,
-)
 
-from .calibration import (
-    LEAST_PROBABILITY,
-    Reliability,
-    equal_mass_edges,
-    equal_width_edges,
-    reliability,
-    top_label,
-)
-from .predictions import Predictions
+from .calibration import reliability_of
+from .metric_row import METRICS, metric
+from .weighted import Curve, Weighted, mean_of_known, ratios
 
 FIXED_RATE = 0.9  # where sensitivity is read at a specificity, and the other way round
-N_BINS = 15
-# resampling only adds to them, so that their draws lie above the truth: they have no interval
-CALIBRATION_ERRORS = ("ece", "ece_equal_mass", "ece_malignant")
+_ALMOST = 1e-9  # a rate that is reached but for rounding is reached
 
 
-class Metric(NamedTuple):
-    """What a metric is called in tables, whether a higher value is better (None: neither), and its
-    unit: `%` for shares, which a report tells in percent."""
-
-    label: str
-    higher_is_better: bool | None
-    unit: str = ""
+@metric(label="accuracy", unit="%", counts="all", compares_groups=True)
+def accuracy(w: Weighted) -> np.ndarray:
+    """Rows that are decided rightly, of all."""
+    return ratios(w.n_right, w.n)
 
 
-METRICS = {
-    "accuracy": Metric("accuracy", True, "%"),
-    "balanced_accuracy": Metric("balanced accuracy", True, "%"),
-    "malignant_precision": Metric("precision", True, "%"),
-    "malignant_recall": Metric("sensitivity", True, "%"),
-    "malignant_f1": Metric("F1", True),
-    "specificity": Metric("specificity", True, "%"),
-    "false_positive_rate": Metric("false-positive rate", False, "%"),
-    "false_negative_rate": Metric("false-negative rate", False, "%"),
-    "selection_rate": Metric("selection rate", None, "%"),
-    "auroc": Metric("AUROC", True),
-    "auprc": Metric("AUPRC", True),
-    "sensitivity_at_specificity": Metric("sensitivity at 90 % specificity", True, "%"),
-    "specificity_at_sensitivity": Metric("specificity at 90 % sensitivity", True, "%"),
-    "brier": Metric("Brier score", False),
-    "log_loss": Metric("log loss", False),
-    "cohen_kappa": Metric("Cohen's κ", True),
-    "matthews": Metric("Matthews correlation", True),
-    "ece": Metric("calibration error", False),
-    "ece_equal_mass": Metric("calibration error, bins of equal size", False),
-    "ece_malignant": Metric("calibration error of the positive class", False),
-}
-MULTICLASS_METRICS = {
-    "precision_macro": Metric("precision, mean of the classes", True, "%"),
-    "recall_macro": Metric("sensitivity, mean of the classes", True, "%"),
-    "f1_macro": Metric("F1, mean of the classes", True),
-    "precision_weighted": Metric("precision, weighted by class size", True, "%"),
-    "recall_weighted": Metric("sensitivity, weighted by class size", True, "%"),
-    "f1_weighted": Metric("F1, weighted by class size", True),
-    "auroc_macro": Metric("AUROC, mean of the classes", True),
-}
+@metric(label="balanced accuracy", unit="%")
+def balanced_accuracy(w: Weighted) -> np.ndarray:
+    """Mean recall of the classes that have rows."""
+    return mean_of_known(ratios(w.hits, w.labelled))
+
+
+@metric(label="precision", unit="%", per_class=True)
+def precision(w: Weighted) -> np.ndarray:
+    """Positive rows among those decided positive."""
+    return ratios(w.tp, w.n_selected)
+
+
+@metric(label="sensitivity", unit="%", counts="positive", per_class=True, compares_groups=True)
+def sensitivity(w: Weighted) -> np.ndarray:
+    """Positive rows that are decided positive."""
+    return ratios(w.tp, w.n_positive)
+
+
+@metric(label="F1", counts="positive", per_class=True, compares_groups=True)
+def f1(w: Weighted) -> np.ndarray:
+    """Harmonic mean of precision and sensitivity; NaN without positive rows."""
+    return np.where(w.n_positive > 0, ratios(2 * w.tp, w.n_positive + w.n_selected), np.nan)
+
+
+@metric(label="specificity", unit="%", counts="negative")
+def specificity(w: Weighted) -> np.ndarray:
+    """Negative rows that are not decided positive."""
+    return ratios(w.n_negative - w.fp, w.n_negative)
+
+
+@metric(
+    label="false-positive rate",
+    unit="%",
+    counts="negative",
+    higher_is_better=False,
+    compares_groups=True,
+)
+def false_positive_rate(w: Weighted) -> np.ndarray:
+    """Negative rows that are decided positive."""
+    return ratios(w.fp, w.n_negative)
+
+
+@metric(
+    label="false-negative rate",
+    unit="%",
+    counts="positive",
+    higher_is_better=False,
+    compares_groups=True,
+)
+def false_negative_rate(w: Weighted) -> np.ndarray:
+    """Positive rows that are not decided positive."""
+    return ratios(w.fn, w.n_positive)
+
+
+@metric(label="selection rate", unit="%", counts="all", higher_is_better=None, compares_groups=True)
+def selection_rate(w: Weighted) -> np.ndarray:
+    """Rows that are decided positive, of all."""
+    return ratios(w.n_selected, w.n)
+
+
+@metric(label="AUROC", needs="probabilities", per_class=True)
+def auroc(w: Weighted) -> np.ndarray:
+    """Share of pairs of a positive and a negative row that are in order, ties counting half."""
+    curve = w.curve
+    hits_before = curve.hits - curve.positives / 2
+    in_order = np.einsum("rs,rs->r", curve.negatives, hits_before, dtype=np.float64)
+    return ratios(in_order, curve.n_positive * curve.n_negative)
+
+
+@metric(label="AUPRC", needs="probabilities", per_class=True)
+def auprc(w: Weighted) -> np.ndarray:
+    """Average precision: mean over the positive rows of the precision down to their score."""
+    curve = w.curve
+    steps = curve.positives.any(axis=0)  # it moves at positive rows alone
+    found = curve.hits[:, steps]
+    at_steps = ratios(found, found + curve.alarms[:, steps])
+    area = np.nansum(curve.positives[:, steps] * at_steps, axis=1, dtype=np.float64)
+    return ratios(area, curve.n_positive)
+
+
+@metric(
+    label=f"sensitivity at {100 * FIXED_RATE:.0f} % specificity", unit="%", needs="probabilities"
+)
+def sensitivity_at_specificity(w: Weighted) -> np.ndarray:
+    """The best sensitivity of one threshold with this specificity, without interpolation."""
+    curve = w.curve
+    allowed = (1 - FIXED_RATE + _ALMOST) * curve.n_negative
+    n_thresholds = (curve.alarms <= allowed[:, None]).sum(axis=1)
+    hits = np.where(n_thresholds > 0, _pick(curve.hits, n_thresholds - 1), 0)
+    return _of_both(curve, ratios(hits, curve.n_positive))
+
+
+@metric(
+    label=f"specificity at {100 * FIXED_RATE:.0f} % sensitivity", unit="%", needs="probabilities"
+)
+def specificity_at_sensitivity(w: Weighted) -> np.ndarray:
+    """The best specificity of one threshold with this sensitivity, without interpolation."""
+    curve = w.curve
+    wanted = (FIXED_RATE - _ALMOST) * curve.n_positive
+    alarms = _pick(curve.alarms, (curve.hits < wanted[:, None]).sum(axis=1))
+    return _of_both(curve, 1 - ratios(alarms, curve.n_negative))
+
+
+@metric(label="Brier score", higher_is_better=False, counts="all", needs="probabilities")
+def brier(w: Weighted) -> np.ndarray:
+    """Mean squared distance of probabilities from the label, as in `Rows.losses`."""
+    return ratios(w.losses[:, 0], w.n)
+
+
+@metric(label="log loss", higher_is_better=False, counts="all", needs="probabilities")
+def log_loss(w: Weighted) -> np.ndarray:
+    """Mean negative log probability of the label, in nats."""
+    return ratios(w.losses[:, 1], w.n)
+
+
+@metric(label="Cohen's κ", counts="all")
+def cohen_kappa(w: Weighted) -> np.ndarray:
+    """Agreement of labels and decisions beyond chance, -1 to 1 (Cohen 1960)."""
+    by_chance = (w.labelled * w.decided).sum(axis=1)
+    return ratios(w.n * w.n_right - by_chance, w.n**2 - by_chance)
+
+
+@metric(label="Matthews correlation", counts="all")
+def matthews(w: Weighted) -> np.ndarray:
+    """Correlation of labels and decisions, -1 to 1 (Gorodkin 2004)."""
+    by_chance = (w.labelled * w.decided).sum(axis=1)
+    spread = [w.n**2 - (counts**2).sum(axis=1) for counts in (w.labelled, w.decided)]
+    return ratios(w.n * w.n_right - by_chance, np.sqrt(spread[0] * spread[1]))
+
+
+@metric(
+    label="calibration error", higher_is_better=False, needs="probabilities", has_interval=False
+)
+def ece(w: Weighted) -> np.ndarray:
+    """Expected calibration error of the most probable class (Guo et al. 2017)."""
+    return _calibration_error(w, "equal_width")
+
+
+@metric(
+    label="calibration error, bins of equal size",
+    higher_is_better=False,
+    needs="probabilities",
+    has_interval=False,
+)
+def ece_equal_mass(w: Weighted) -> np.ndarray:
+    """As `ece`, in bins of about as many rows each (Nguyen & O'Connor 2015)."""
+    return _calibration_error(w, "equal_mass")
+
+
+@metric(
+    label="calibration error of the positive class",
+    higher_is_better=False,
+    needs="probabilities",
+    has_interval=False,
+)
+def ece_positive(w: Weighted) -> np.ndarray:
+    """As `ece`, of the probability of the positive class."""
+    return _calibration_error(w, "positive")
+
+
+@metric(label="precision, mean of the classes", unit="%", of_classes=True)
+def precision_macro(w: Weighted) -> np.ndarray:
+    """Mean precision of the classes that have rows; one that is never decided counts as 0."""
+    return _macro(w, w.decided)
+
+
+@metric(label="recall, mean of the classes", unit="%", of_classes=True)
+def recall_macro(w: Weighted) -> np.ndarray:
+    """Mean recall of the classes that have rows."""
+    return balanced_accuracy(w)
+
+
+@metric(label="F1, mean of the classes", of_classes=True)
+def f1_macro(w: Weighted) -> np.ndarray:
+    """Mean F1 of the classes that have rows."""
+    return _macro(w, (w.labelled + w.decided) / 2)
+
+
+@metric(label="precision, weighted by class size", unit="%", of_classes=True)
+def precision_weighted(w: Weighted) -> np.ndarray:
+    """Mean precision of the classes, each by its rows; one that is never decided counts as 0."""
+    return _by_class_size(w, w.decided)
+
+
+@metric(label="recall, weighted by class size", unit="%", of_classes=True)
+def recall_weighted(w: Weighted) -> np.ndarray:
+    """Mean recall of the classes, each by its rows: the accuracy."""
+    return _by_class_size(w, w.labelled)
+
+
+@metric(label="F1, weighted by class size", of_classes=True)
+def f1_weighted(w: Weighted) -> np.ndarray:
+    """Mean F1 of the classes, each by its rows."""
+    return _by_class_size(w, (w.labelled + w.decided) / 2)
+
+
+@metric(label="AUROC, mean of the classes", needs="probabilities", of_classes=True)
+def auroc_macro(w: Weighted) -> np.ndarray:
+    """Mean AUROC of each class against the rest, of those that have it."""
+    return mean_of_known(np.stack([auroc(one) for one in w.by_class], axis=1))
+
+
+def _calibration_error(w: Weighted, bins: str) -> np.ndarray:
+    rows = w.rows
+    of_rows = w.weights[:, rows.clusters]
+    found = [reliability_of(rows.predictions, bins, rows.n_bins, weights) for weights in of_rows]
+    return np.array([one.ece for one in found])
+
+
+def _macro(w: Weighted, wholes: np.ndarray) -> np.ndarray:
+    """Mean over the classes with rows of hits / wholes [n_resamples, classes], 0 of nothing."""
+    values = np.nan_to_num(ratios(w.hits, wholes))
+    return mean_of_known(np.where(w.labelled > 0, values, np.nan))
+
+
+def _by_class_size(w: Weighted, wholes: np.ndarray) -> np.ndarray:
+    """Mean over all rows of hits / wholes [n_resamples, classes] of their class, 0 of nothing."""
+    return ratios((np.nan_to_num(ratios(w.hits, wholes)) * w.labelled).sum(axis=1), w.n)
+
+
+def _pick(values: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """values[i, columns[i]] of each row i; the last column for those beyond."""
+    if not values.shape[1]:
+        return np.zeros(len(values))
+    inside = np.clip(columns, 0, values.shape[1] - 1)
+    return np.take_along_axis(values, inside[:, None], axis=1)[:, 0]
+
+
+def _of_both(curve: Curve, values: np.ndarray) -> np.ndarray:
+    """The values [n_resamples], NaN without rows of both kinds."""
+    return np.where(curve.n_positive * curve.n_negative > 0, values, np.nan)
+
+
+COMPARED = [name for name, row in METRICS.items() if row.compares_groups]
+PER_CLASS = [name for name, row in METRICS.items() if row.per_class]
 # Names that can pick the best epoch, and whether a higher value is better.
 MONITORED = {
     "loss": False,
     "demographic_parity_difference": False,
     "equal_opportunity_difference": False,
-} | {
-    name: metric.higher_is_better
-    for name, metric in (METRICS | MULTICLASS_METRICS).items()
-    if metric.higher_is_better is not None
-}
+    "equalized_odds_difference": False,
+} | {n: row.higher_is_better for n, row in METRICS.items() if row.higher_is_better is not None}
 
 
 def title_of(name: str) -> str:
     """What tables and figures call a metric."""
-    known = METRICS | MULTICLASS_METRICS
-    return known[name].label if name in known else name.replace("_", " ")
-
-
-def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
-    """`METRICS` of a predictions table, of more than two classes `MULTICLASS_METRICS` too.
-
-    All without regard to groups, beside `n`, `n_malignant` and `confusion_matrix` (rows by
-    [label][decision]). The malignant ones, the rates, AUROC, AUPRC, `selection_rate` and
-    `ece_malignant` judge the positive class against the rest. `balanced_accuracy` is the mean
-    recall of the classes that have rows; macro figures are over these classes too. `log_loss` is
-    the mean negative log probability of the label, in nats; `brier` that of `brier_scores`; `ece`
-    and `ece_equal_mass` are of the most probable class (Guo et al. 2017).
-    """
-    labels, decisions = predictions.labels, predictions.decisions
-    probabilities, positive = predictions.probabilities, predictions.positive
-    target, decision = labels == positive, decisions == positive
-    recalls, weighted = _class_averages(predictions)
-    metrics = {
-        "accuracy": _mean(labels == decisions),
-        "balanced_accuracy": recalls["recall_macro"],
-        **_rates(target, decision),
-        **ranking_metrics(target, probabilities[:, positive]),
-        "brier": _mean(brier_scores(labels, probabilities)),
-        "log_loss": _mean(-np.log(own_probability(labels, probabilities))),
-        **_agreement(labels, decisions),
-        **{name: found.ece for name, found in reliabilities(predictions, n_bins).items()},
-    }
-    if len(predictions.classes) > 2:
-        ranked = (ranking_metrics(labels == c, probabilities[:, c]) for c in np.unique(labels))
-        areas = [figures["auroc"] for figures in ranked if not np.isnan(figures["auroc"])]
-        metrics |= {**recalls, **weighted, "auroc_macro": _mean(areas)}
-    counts = _confusion(predictions)
-    return {
-        **metrics,
-        "n": len(labels),
-        "n_malignant": int(target.sum()),
-        "confusion_matrix": counts.tolist(),
-    }
-
-
-def class_metrics(predictions: Predictions) -> dict[str, dict]:
-    """Precision, recall, F1, AUROC and AUPRC of each class against the rest, and its rows `n`."""
-    found = {}
-    precision, recall, f1, support = _by_class(predictions)
-    for c, name in enumerate(predictions.classes):
-        areas = ranking_metrics(predictions.labels == c, predictions.probabilities[:, c])
-        found[name] = {
-            "n": int(support[c]),
-            "precision": float(precision[c]),
-            "recall": float(recall[c]),
-            "f1": float(f1[c]),
-            "auroc": areas["auroc"],
-            "auprc": areas["auprc"],
-        }
-    return found
-
-
-def ranking_metrics(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    """What depends on the order of scores alone: `target` bool [N], `score` float [N].
-
-    The two rates at the other's `FIXED_RATE` are the best that one threshold reaches, without
-    interpolation. AUPRC is average precision. All are NaN without positive rows or where a score
-    is NaN, all but AUPRC without negative ones.
-    """
-    names = ("auroc", "auprc", "sensitivity_at_specificity", "specificity_at_sensitivity")
-    undefined = dict.fromkeys(names, float("nan"))
-    if np.isnan(score).any() or not target.any():
-        return undefined
-    auprc = float(average_precision_score(target, score))
-    if target.all():
-        return undefined | {"auprc": auprc}
-    false_positive, true_positive, _ = roc_curve(target, score, drop_intermediate=False)
-    specific = 1 - false_positive >= FIXED_RATE - 1e-9
-    sensitive = true_positive >= FIXED_RATE - 1e-9
-    return {
-        "auroc": float(roc_auc_score(target, score)),
-        "auprc": auprc,
-        "sensitivity_at_specificity": float(true_positive[specific].max()),
-        "specificity_at_sensitivity": float((1 - false_positive)[sensitive].max()),
-    }
-
-
-def reliabilities(predictions: Predictions, n_bins: int) -> dict[str, Reliability]:
-    """The bins behind each of `CALIBRATION_ERRORS`, by its name.
-
-    `ece` and `ece_equal_mass` are of the most probable class, `ece_malignant` of the positive one.
-    """
-    confidence, right = top_label(predictions.labels, predictions.probabilities)
-    target = predictions.labels == predictions.positive
-    width = equal_width_edges(n_bins)
-    found = (
-        reliability(confidence, right, width),
-        reliability(confidence, right, equal_mass_edges(confidence, n_bins)),
-        reliability(predictions.probabilities[:, predictions.positive], target, width),
-    )
-    return dict(zip(CALIBRATION_ERRORS, found, strict=True))
-
-
-def own_probability(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """float64 [N]: what each row's own class was given, `LEAST_PROBABILITY` at least."""
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return np.clip(own, LEAST_PROBABILITY, 1.0)
-
-
-def brier_scores(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """float64 [N]: squared distance of each row's probabilities from its label, halved for two
-    classes: 0 to 1 of two, 0 to 2 of more (Brier 1950)."""
-    n_classes = probabilities.shape[1]
-    distances = ((probabilities - np.eye(n_classes)[labels]) ** 2).sum(axis=1)
-    return distances / 2 if n_classes == 2 else distances
-
-
-def _rates(target: np.ndarray, decision: np.ndarray) -> dict[str, float]:
-    """Rates of deciding for the positive class: `target` and `decision` bool [N]."""
-    counts = (
-        confusion_matrix(target, decision, labels=[False, True]) if len(target) else [[0, 0]] * 2
-    )
-    (tn, fp), (fn, tp) = np.asarray(counts).tolist()
-    positives, negatives = tp + fn, fp + tn
-    return {
-        "malignant_precision": ratio(tp, tp + fp),
-        "malignant_recall": ratio(tp, positives),
-        "malignant_f1": ratio(2 * tp, 2 * tp + fp + fn) if positives else float("nan"),
-        "specificity": ratio(tn, negatives),
-        "false_positive_rate": ratio(fp, negatives),
-        "false_negative_rate": ratio(fn, positives),
-        "selection_rate": ratio(tp + fp, len(target)),
-    }
-
-
-def _confusion(predictions: Predictions) -> np.ndarray:
-    if not len(predictions.labels):
-        return np.zeros((len(predictions.classes),) * 2, int)
-    indices = range(len(predictions.classes))
-    return confusion_matrix(predictions.labels, predictions.decisions, labels=indices)
-
-
-def _by_class(predictions: Predictions) -> tuple[np.ndarray, ...]:
-    """(precision, recall, F1, rows), each [classes]; F1 is NaN for a class without rows."""
-    n_classes = len(predictions.classes)
-    if not len(predictions.labels):
-        return (*np.full((3, n_classes), np.nan), np.zeros(n_classes, int))
-    precision, recall, f1, support = precision_recall_fscore_support(
-        predictions.labels,
-        predictions.decisions,
-        labels=range(n_classes),
-        zero_division=np.nan,
-    )
-    return precision, recall, np.where(support > 0, f1, np.nan), support
-
-
-def _class_averages(predictions: Predictions) -> tuple[dict, dict]:
-    """Mean precision, recall and F1 of the classes that have rows: (macro, weighted by rows)."""
-    *figures, support = _by_class(predictions)
-    macro, weighted = {}, {}
-    for name, values in zip(("precision", "recall", "f1"), figures, strict=True):
-        values = np.nan_to_num(values)  # a class that has rows and is never decided counts as 0
-        macro[f"{name}_macro"] = _mean(values[support > 0])
-        weighted[f"{name}_weighted"] = ratio((values * support).sum(), support.sum())
-    return macro, weighted
-
-
-def _agreement(labels: np.ndarray, decisions: np.ndarray) -> dict[str, float]:
-    """Cohen's κ (1960) and the Matthews correlation (Gorodkin 2004), -1 to 1.
-
-    κ is NaN where labels and decisions are all of one class, the correlation where either is.
-    """
-    seen, decided = np.unique(labels), np.unique(decisions)
-    one_class = len({*seen, *decided}) < 2
-    no_spread = min(len(seen), len(decided)) < 2
-    return {
-        "cohen_kappa": float("nan") if one_class else float(cohen_kappa_score(labels, decisions)),
-        "matthews": float("nan") if no_spread else float(matthews_corrcoef(labels, decisions)),
-    }
-
-
-def ratio(part: float, whole: float) -> float:
-    """part / whole, NaN where there is nothing to divide by."""
-    return float(part / whole) if whole else float("nan")
-
-
-def _mean(values) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+    return METRICS[name].label if name in METRICS else name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""Temperature and threshold fitted on validation rows and applied to the judged ones."""
+"""Temperature and threshold fitted on validation rows and applied to the evaluated ones."""
 
 from dataclasses import replace
 
@@ -6,19 +6,20 @@ import numpy as np
 
 from ..core.errors import UserError
 from .calibration import CALIBRATIONS, scaled
-from .fairness import rate_gap
-from .judge import calibration_bins
-from .metrics import compute_metrics
+from .gaps import gap_estimates
+from .measure import compute_metrics
 from .predictions import Predictions
+from .results import calibration_bins
 from .thresholds import choose_threshold, decide, group_thresholds
 
 COSTS = (
-    "malignant_recall",
+    "sensitivity",
     "specificity",
     "balanced_accuracy",
-    "malignant_f1",
+    "f1",
     "selection_rate",
 )
+COST_GAPS = ("equal_opportunity_difference", "equalized_odds_difference")
 
 
 def calibrate(
@@ -70,7 +71,7 @@ def decide_by_group(
     """As `decide_by_rule`, with a threshold for each tone group, and beside it what that costs.
 
     A group with fewer than `min_group` positive or negative validation rows, and a row of unknown
-    group, takes the threshold of all. The cost are the same figures of the judged rows at the one
+    group, takes the threshold of all. The cost is the same figures of the evaluated rows at the one
     threshold and at those by group, with the gaps between groups of `min_group` rows or more.
     """
     n_groups = len(valid.group_names)
@@ -106,14 +107,5 @@ def _fitted(rule: str, valid: Predictions, values: np.ndarray) -> dict:
 
 
 def _figures(predictions: Predictions, min_group: int) -> dict[str, float]:
-    metrics = compute_metrics(predictions)
-    target = predictions.labels == predictions.positive
-    decision = predictions.decisions == predictions.positive
-    sensitivity, alarms = (
-        rate_gap(rate, target, decision, predictions.groups, min_group).difference
-        for rate in ("true_positive_rate", "false_positive_rate")
-    )
-    return {name: metrics[name] for name in COSTS} | {
-        "equal_opportunity_difference": sensitivity,
-        "equalized_odds_difference": float(np.maximum(sensitivity, alarms)),
-    }
+    metrics, gaps = compute_metrics(predictions), gap_estimates(predictions, min_group)
+    return {name: metrics[name] for name in COSTS} | {name: gaps[name] for name in COST_GAPS}

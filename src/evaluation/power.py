@@ -1,13 +1,11 @@
 """What a group's size allows to say: exact intervals, detectable differences, and in words."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.stats import binomtest, norm
 
 
 def detectable_rates(
-    n_group: int, n_rest: int, rate_rest: float, power: float = 0.8, level: float = 0.95
+    n_group: int, n_rest: int, rate_rest: float, power: float = 0.8, confidence: float = 0.95
 ) -> tuple[float, float]:
     """(the highest rate below, the lowest above `rate_rest`) that a two-sided test tells apart.
 
@@ -18,7 +16,7 @@ def detectable_rates(
     """
     if not n_group or not n_rest:
         return float("nan"), float("nan")
-    distance = norm.ppf((1 + level) / 2) + norm.ppf(power)
+    distance = norm.ppf((1 + confidence) / 2) + norm.ppf(power)
     distance *= np.sqrt(1 / n_group + 1 / n_rest)
     angle = 2 * np.arcsin(np.sqrt(rate_rest))
     below = np.sin((angle - distance) / 2) ** 2 if angle >= distance else np.nan
@@ -26,44 +24,47 @@ def detectable_rates(
     return float(below), float(above)
 
 
-def exact_interval(n_hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
+def exact_interval(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """The interval of a rate (Clopper & Pearson 1934) of which `n_hits` of `n` were observed.
 
     NaN without rows.
     """
     if not n:
         return float("nan"), float("nan")
-    interval = binomtest(int(n_hits), int(n)).proportion_ci(level, method="exact")
+    interval = binomtest(int(n_hits), int(n)).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
 
 
-def power_notes(
-    levels: Sequence[str], n_positive: Sequence[int], n_hits: Sequence[int], min_group: int
-) -> list[str]:
-    """What to say of each level with fewer than `min_group` malignant images, in plain words.
+def power_notes(groups: dict[str, tuple[int, int]], positive: str, min_group: int) -> list[str]:
+    """A sentence on each group with fewer than `min_group` positive images.
 
-    `n_positive` of each level, of which `n_hits` were found. A last sentence says how large a gap
-    would stand out between the two smallest levels that do have enough, where there are two.
+    `groups` are (positive images, how many of them were found) by name. A last sentence says how
+    large a difference could be detected between the two smallest groups that do have enough,
+    where there are two.
     """
-    rows = list(zip(levels, map(int, n_positive), map(int, n_hits), strict=True))
-    total, found = sum(n for _, n, _ in rows), sum(hits for *_, hits in rows)
+    total, found = (sum(counts[place] for counts in groups.values()) for place in (0, 1))
     notes = [
-        _note(level, n, hits, total - n, found - hits) for level, n, hits in rows if n < min_group
+        _note(f"{name}: {_images(n, positive)}.", n, n_hits, total - n, found - n_hits)
+        for name, (n, n_hits) in groups.items()
+        if n < min_group
     ]
-    enough = sorted((row for row in rows if row[1] >= max(min_group, 1)), key=lambda row: row[1])
-    return [*notes, _pair_note(*enough[:2])] if len(enough) > 1 else notes
+    enough = {name: counts for name, counts in groups.items() if counts[0] >= max(min_group, 1)}
+    smallest = sorted(enough, key=lambda name: enough[name][0])[:2]
+    if len(smallest) < 2:
+        return notes
+    return [*notes, _pair_note(smallest, [enough[name] for name in smallest], positive)]
 
 
-def _note(level: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str:
+def _note(start: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str:
     if not n:
-        return f"{level}: no malignant image. Nothing can be said of the sensitivity."
+        return f"{start} Its sensitivity is not defined."
     low, high = exact_interval(n_hits, n)
     note = (
-        f"{level}: {_images(n)}. Too few to judge: with {n_hits} of {n} found the sensitivity may "
-        f"be anywhere from {low:.2f} to {high:.2f} (95 % exact interval)"
+        f"{start} Too few to compare: {n_hits} of {n} were found, so the sensitivity may be "
+        f"anywhere from {low:.2f} to {high:.2f} (95 % exact CI)"
     )
     if not n_rest:
-        return note + "."
+        return f"{note}."
     rest = n_rest_hits / n_rest
     below, above = detectable_rates(n, n_rest, rest)
     told = [
@@ -72,24 +73,28 @@ def _note(level: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str
         if not np.isnan(rate)
     ]
     if not told:
-        return f"{note}, and no sensitivity would stand out from the others' {rest:.2f}."
+        return f"{note}; no difference from the other groups ({rest:.2f}) could be detected."
     return (
-        f"{note}, and only a sensitivity of {' or of '.join(told)} would stand out from the "
-        f"others' {rest:.2f}."
+        f"{note}; only a sensitivity of {' or of '.join(told)} could be told from that of the "
+        f"other groups ({rest:.2f}; 80 % power)."
     )
 
 
-def _pair_note(one: tuple[str, int, int], other: tuple[str, int, int]) -> str:
-    (level, n, n_hits), (other_level, n_other, n_other_hits) = one, other
+def _pair_note(names: list[str], counts: list[tuple[int, int]], positive: str) -> str:
+    (n, n_hits), (n_other, n_other_hits) = counts
     rate = (n_hits + n_other_hits) / (n + n_other)
     gaps = [abs(rate - found) for found in detectable_rates(n, n_other, rate)]
     known = [gap for gap in gaps if not np.isnan(gap)]
-    size = f"only a gap of {min(known):.2f} or more" if known else "no gap"
+    told = (
+        f"only differences in sensitivity of {min(known):.2f} or more could be detected"
+        if known
+        else "no difference in sensitivity could be detected"
+    )
     return (
-        f"Between {level} ({_images(n)}) and {other_level} ({n_other}), the smallest with enough, "
-        f"{size} in sensitivity would stand out."
+        f"{names[0]} and {names[1]}, the smallest groups compared, have {n:,} and "
+        f"{_images(n_other, positive)}: {told} (80 % power)."
     )
 
 
-def _images(n: int) -> str:
-    return f"{n} malignant image{'s' if n > 1 else ''}"
+def _images(n: int, positive: str) -> str:
+    return f"{n:,} {positive} image{'' if n == 1 else 's'}" if n else f"no {positive} image"

@@ -41,6 +41,10 @@ class Predictions:
             decisions=self.decisions[rows],
         )
 
+    def where(self, keep: np.ndarray) -> "Predictions":
+        """The rows where the boolean `keep` [N] holds."""
+        return self.at(np.flatnonzero(keep))
+
     def to_csv(self, path: Path) -> None:
         """`image_name,target,label,group,probability_<class>...`; reading it back is exact.
 

@@ -1,4 +1,4 @@
-"""What `melanoma_eval.py` judges: a `Subject` of each kind of source."""
+"""What `melanoma_eval.py` judges: an `EvaluatedModel` of each kind of source."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from ..core.flags import resolve
 from ..core.image_files import image_stem, images_below
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
-from ..engine.evaluate import judge_of_checkpoint, rows_to_judge, trained_settings
-from ..evaluation.groupings import Grouping, tone_groups
+from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate, trained_settings
+from ..evaluation.evaluate import EvaluatedModel
+from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
-from ..evaluation.sample import Settings
-from ..evaluation.subject import Subject
+from ..evaluation.results import Settings
 from ..inference.ensemble import vote
 from ..inference.predictor import OnnxPredictor
 from .flags import CsvColumns, EvaluationOptions
@@ -29,9 +29,9 @@ from .predictions_csv import read_predictions
 
 
 class Opened(NamedTuple):
-    """A subject, the configuration that it was read with, and what is known of its images."""
+    """A model, the configuration that it was read with, and what is known of its images."""
 
-    subject: Subject
+    model: EvaluatedModel
     cfg: Config
     known: Metadata | None
 
@@ -85,7 +85,7 @@ class Inputs:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
         given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
         return Settings(
-            n_draws=self.judging.n_resamples,
+            n_resamples=self.judging.n_resamples,
             seed=resolve(given).run.seed,
             min_group=self.judging.min_group,
             n_bins=self.judging.n_bins,
@@ -108,8 +108,8 @@ class Inputs:
 
     def groupings(self, opened: Opened) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
-        predictions = opened.subject.predictions
-        tones, found = tone_groups(predictions), []
+        predictions = opened.model.predictions
+        tones, found = known_tones(predictions), []
         if self.judging.group_by:
             if opened.known is None:
                 raise UserError(
@@ -121,18 +121,17 @@ class Inputs:
         for name in given:
             if given.count(name) > 1:
                 raise UserError(f"--group_by: {name} is there twice: expected it once")
-        if (tones.codes >= 0).any() and tones.name not in given:
-            found.insert(0, tones)
-        return found
+        return [*(tone for tone in tones if tone.name not in given), *found]
 
     def _checkpoint(self, path: str) -> Opened | None:
         contract = load_contract(path)
         cfg = self.config(contract).with_settings(checkpoint=path)
-        with judge_of_checkpoint(cfg) as (judge, network, split):
-            found = {name: judge(network, name)[0] for name in self._splits(split, judge.table)}
-            if not judge.processes.is_main:
+        with evaluator_of_checkpoint(cfg) as (evaluator, network, split):
+            names = self._splits(split, evaluator.table)
+            found = {name: evaluator(network, name)[0] for name in names}
+            if not evaluator.processes.is_main:
                 return None
-        return self._of_table("checkpoint", path, split, judge.table, found, [contract], cfg)
+        return self._of_table("checkpoint", path, split, evaluator.table, found, [contract], cfg)
 
     def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
@@ -141,7 +140,7 @@ class Inputs:
         for contract in contracts:
             cfg = self.config(contract)
             require_cpu(cfg)
-            table, split = rows_to_judge(cfg, contract, path, load)
+            table, split = rows_to_evaluate(cfg, contract, path, load)
             tables.append(table)
             splits.append(self._splits(split, table))
         members = predict_splits(predictors, tables, splits, cfg.run.eval_batch_size)
@@ -155,24 +154,24 @@ class Inputs:
         metadata = self.metadata(cfg)
         predictions = read_predictions(Path(path), metadata, self.columns)
         known = known_images(predictions.names, metadata, [Path(path)], self.columns.image_column)
-        units, unit = np.arange(len(predictions.names)), "image"
+        clusters, cluster = np.arange(len(predictions.names)), "image"
         if known:
-            units, unit = known.units(predictions.names, judging.resample_by)
+            clusters, cluster = known.units(predictions.names, judging.resample_by)
         elif judging.resample_by:
             raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
         fits = judging.valid_predictions_csv and judging.needs_valid
-        subject = Subject(
+        model = EvaluatedModel(
             kind="predictions CSV",
             name=name_of(path),
             split="",
             model="",
             predictions=predictions,
-            units=units,
-            unit=unit,
+            clusters=clusters,
+            cluster=cluster,
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images=images_in(judging.image_folder),
         )
-        return Opened(subject, cfg, known)
+        return Opened(model, cfg, known)
 
     def _valid_of_csv(
         self, path: str, judged: Predictions, metadata: Metadata | None, cfg: Config
@@ -204,24 +203,24 @@ class Inputs:
     ) -> Opened:
         rows, judging = table.split(split).rows, self.judging
         known = self.metadata(cfg) if judging.resample_by or judging.group_by else None
-        units, unit = unit_numbers(rows)
+        clusters, cluster = unit_numbers(rows)
         if judging.resample_by:
             if known is None:
                 raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
-            units, unit = known.units(found[split].names, judging.resample_by)
-        subject = Subject(
+            clusters, cluster = known.units(found[split].names, judging.resample_by)
+        model = EvaluatedModel(
             kind=kind,
             name=name_of(path),
             split=split,
             model=" + ".join(dict.fromkeys(contract.model for contract in contracts)),
             predictions=found[split],
-            units=units,
-            unit=unit,
+            clusters=clusters,
+            cluster=cluster,
             valid=found.get("valid") if split != "valid" else None,
             images={image_stem(image): Path(image) for image in rows["image"]},
             provenance=contracts[0].provenance,
         )
-        return Opened(subject, cfg, known)
+        return Opened(model, cfg, known)
 
 
 def kind_of(path: str) -> str:

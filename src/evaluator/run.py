@@ -5,7 +5,7 @@ from typing import Any
 
 from ..engine.evaluate import report_folder
 from ..engine.log import log_to_console
-from ..evaluation.evaluation import Fits, evaluate_subject
+from ..evaluation.evaluate import Fits, evaluate_model
 from ..report.files import evaluation_summary, write_evaluation
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
@@ -26,13 +26,13 @@ def run_evaluation(
     other = inputs.open_other() if options.compare else None
     if opened is None or (options.compare and other is None):
         return ""
-    subject, evaluation = evaluate_subject(
-        opened.subject,
+    model, evaluation = evaluate_model(
+        opened.model,
         inputs.groupings(opened),
         inputs.settings(),
         Fits(options.calibration, options.threshold, options.group_thresholds),
-        other.subject if other else None,
+        other.model if other else None,
     )
     folder = report_folder(opened.cfg, Path(source.path), "eval")
-    write_evaluation(folder, subject, evaluation)
+    write_evaluation(folder, model, evaluation)
     return f"{evaluation_summary(evaluation)}\nwritten to {folder}"

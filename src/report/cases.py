@@ -1,15 +1,13 @@
-"""Figures of single decisions: the confusion matrix and the images judged wrongly."""
+"""Figures of single decisions: the confusion matrix and the images decided wrongly."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from .style import (
     BAND,
-    INK,
     MAIN,
     SMALL,
     SOFT_INK,
@@ -28,55 +26,51 @@ def plot_confusion(evaluation: dict, path: Path) -> None:
     """
     classes = [short(name, 14) for name in evaluation["source"]["classes"]]
     counts = np.array(evaluation["overall"]["confusion_matrix"])
-    totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    n_shown = min(len(classes), _MOST_CLASSES)
+    totals, n = counts.sum(axis=1), len(classes)
+    shares = np.divide(counts, totals[:, None], out=np.zeros(counts.shape), where=counts > 0)
+    are_named = n <= _MOST_CLASSES
+    texts = np.array(
+        [
+            f"{count:,}\n" + (f"{100 * share:.1f} %" if total else "–")
+            for count, share, total in zip(counts.flat, shares.flat, totals.repeat(n), strict=True)
+        ]
+    ).reshape(n, n)
 
     def draw(figure: Figure) -> None:
+        import seaborn  # takes a second, which no other figure has to wait for
+
         axes = figure.subplots()
-        image = axes.imshow(shares, cmap=matplotlib.colormaps["Blues"], vmin=0, vmax=1)
-        axes.tick_params(which="both", length=0)
-        axes.spines[:].set_visible(False)
-        axes.set(xlabel="decision", ylabel="class and its images")
-        if n_shown == len(classes):
-            _cells(axes, classes, counts, shares)
-        bar = figure.colorbar(image, shrink=0.75, ticks=[0, 0.5, 1])
-        bar.ax.set_yticklabels(["0 %", "50 %", "100 %"])
-        bar.set_label("share of the class", color=SOFT_INK, fontsize=SMALL)
-        bar.outline.set_visible(False)
+        seaborn.heatmap(
+            shares,
+            ax=axes,
+            vmin=0,
+            vmax=1,
+            cmap="Blues",
+            square=True,
+            linewidths=1.5 if are_named else 0,
+            annot=texts if are_named else None,
+            fmt="",
+            annot_kws={"fontsize": max(6, min(10, 13 - 0.7 * n))},
+            xticklabels=classes if are_named else False,
+            yticklabels=[f"{c}\n{t:,}" for c, t in zip(classes, totals, strict=True)]
+            if are_named
+            else False,
+            cbar_kws={"shrink": 0.75, "ticks": [0, 0.5, 1], "label": "share of the class"},
+        )
+        axes.set(xlabel="decision", ylabel="true class and its images")
+        axes.tick_params(length=0)
+        axes.tick_params(axis="x", rotation=35 if n > 4 else 0)
+        axes.tick_params(axis="y", rotation=0)
+        axes.collections[0].colorbar.ax.set_yticklabels(["0 %", "50 %", "100 %"])
 
-    side = max(3.6, 1.7 + 0.72 * n_shown)
+    side = max(3.6, 1.7 + 0.72 * min(n, _MOST_CLASSES))
     save_figure(draw, (side + 1.3, side), path)
-
-
-def _cells(axes, classes: list[str], counts: np.ndarray, shares: np.ndarray) -> None:
-    """The classes along both axes, and in each cell its count and share."""
-    n, totals = len(classes), counts.sum(axis=1)
-    size = max(6, min(10, 13 - 0.7 * n))
-    for row, column in np.ndindex(n, n):
-        _cell(axes, row, column, counts[row, column], shares[row, column], totals[row], size)
-    labels = [f"{name}\n{total:,}" for name, total in zip(classes, totals, strict=True)]
-    turned = {"rotation": 35, "ha": "right"} if n > 4 else {}
-    axes.set_xticks(range(n), classes, **turned)
-    axes.set_yticks(range(n), labels)
-    axes.set_xticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(n + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-
-
-def _cell(axes, row: int, column: int, count: int, share: float, total: int, size: float) -> None:
-    color = "white" if share > 0.55 else INK
-    weight = "bold" if row == column else "normal"
-    text = f"{100 * share:.1f} %" if total else "–"
-    place = {"ha": "center", "color": color}
-    axes.text(column, row - 0.03, f"{count:,}", va="bottom", fontsize=size, weight=weight, **place)
-    axes.text(column, row + 0.03, text, va="top", fontsize=0.85 * size, **place)
 
 
 def plot_hard_cases(
     evaluation: dict, image_of: Callable[[str], np.ndarray | None], path: Path
 ) -> None:
-    """Save a PNG: the images judged wrongly, the surest decision first.
+    """Save a PNG: the images decided wrongly, in the order of the hard cases.
 
     `image_of` gives a name's image, RGB uint8 [H, W, 3], or None; then its place is empty.
     """
@@ -107,17 +101,22 @@ def _picture(axes, image: np.ndarray | None) -> None:
         )
         return
     axes.set(xlim=(0, 4), ylim=(0, 3), facecolor=BAND, aspect="equal")
-    axes.text(2, 1.5, "no image at hand", ha="center", va="center", fontsize=SMALL, color=SOFT_INK)
+    middle = {"ha": "center", "va": "center", "fontsize": SMALL, "color": SOFT_INK}
+    axes.text(2, 1.5, "image not available", **middle)
 
 
 def _caption(axes, case: dict, color: str) -> None:
     label, decision = short(case["label"], 14), short(case["decision"], 14)
-    sure = "" if np.isnan(case["probability"]) else f", {_percent(case['probability'])} sure"
-    axes.set_title(f"{label}, taken for\n{decision}{sure}", fontsize=SMALL, color=color)
+    axes.set_title(
+        f"True: {label}\nPredicted: {decision}{_probability(case)}", fontsize=SMALL, color=color
+    )
     group = short(case["group"], 20)
     tone = "skin tone unknown" if group == "unknown" else f"{group} skin"
     axes.set_xlabel(f"{short(Path(case['name']).name, 24)}\n{tone}", fontsize=SMALL - 1)
 
 
-def _percent(probability: float) -> str:
-    return ">99 %" if probability > 0.995 else f"{100 * probability:.0f} %"
+def _probability(case: dict) -> str:
+    probability = case["probability"]
+    if np.isnan(probability):
+        return ""
+    return " (p > 0.99)" if probability > 0.995 else f" (p = {probability:.2f})"

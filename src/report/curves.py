@@ -11,6 +11,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from ..evaluation.predictions import Predictions
 from .style import (
     INK,
+    OTHER,
     SMALL,
     SOFT_INK,
     interval_text,
@@ -19,6 +20,8 @@ from .style import (
     short,
     tone_color,
 )
+
+_SIDE, _LINE = 4.8, 0.24  # inches, of the square and of a line of the table below
 
 
 class Curve(NamedTuple):
@@ -32,31 +35,47 @@ class Curve(NamedTuple):
     look: dict
 
 
-def curves_of(predictions: Predictions, evaluation: dict) -> list[Curve]:
-    """Two classes: all rows and those of each skin tone. More: each class against the rest."""
+def curves_of(
+    predictions: Predictions, evaluation: dict, other: Predictions | None = None
+) -> list[Curve]:
+    """Two classes: all rows, those of each skin tone, and of the compared model all rows.
+
+    More classes: each against the rest.
+    """
     if len(predictions.classes) > 2:
         return _class_curves(predictions, evaluation["overall"]["per_class"])
     parts = evaluation["groups"].get("skin tone", {})
-    names = dict(enumerate(predictions.group_names))
     everything = np.full(len(predictions.labels), True)
+    overall = evaluation["overall"]["metrics"]
     black = {"color": INK, "linewidth": 2.2, "zorder": 4}
-    curves = [_tone_curve(predictions, "All", everything, evaluation["overall"], black)]
-    for group, name in names.items():
+    curves = [_curve(predictions, "All", everything, overall, black)]
+    for group, name in enumerate(predictions.group_names):
         if name in parts:
             look = {"color": tone_color(group), "linewidth": 1.6}
             rows = predictions.groups == group
-            curves.append(_tone_curve(predictions, name, rows, parts[name], look))
+            curves.append(_curve(predictions, name, rows, parts[name]["metrics"], look))
+    if other is not None:
+        differences = evaluation["comparison"]["differences"]
+        nan = float("nan")
+        areas = {
+            area: {"value": overall[area]["value"] - differences[area]["value"]}
+            | {"low": nan, "high": nan}
+            for area in ("auroc", "auprc")
+        }
+        look = {"color": OTHER, "linewidth": 1.6, "linestyle": (0, (4, 2))}
+        name = f"vs. {evaluation['comparison']['name']}"
+        curves.append(_curve(other, name, everything, areas, look))
     return curves
 
 
-def _tone_curve(predictions: Predictions, name: str, rows, part: dict, look: dict) -> Curve:
+def _curve(predictions: Predictions, name: str, rows: np.ndarray, areas: dict, look: dict) -> Curve:
     positive = predictions.positive
     return Curve(
         name,
         predictions.labels[rows] == positive,
         predictions.decisions[rows] == positive,
         predictions.probabilities[rows, positive],
-        part["metrics"],
+        areas,
         look,
     )
 
@@ -81,7 +100,7 @@ def can_be_ranked(curve: Curve) -> bool:
 
 
 def plot_roc(curves: list[Curve], path: Path) -> None:
-    """Save a PNG: ROC curves, chance as a diagonal, the decisions in use as dots."""
+    """Save a PNG: ROC curves, chance as a diagonal, decisions as dots."""
 
     def trace(axes, curve: Curve) -> None:
         false_positive, true_positive, _ = roc_curve(curve.target, curve.score)
@@ -94,13 +113,13 @@ def plot_roc(curves: list[Curve], path: Path) -> None:
         axes.plot([0, 1], [0, 1], color=SOFT_INK, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
         axes.text(0.62, 0.585, "chance", rotation=45, fontsize=SMALL, color=SOFT_INK)
         _trace_all(axes, table, curves, trace, "auroc", "AUROC")
-        axes.set(xlabel="1 − specificity", ylabel="sensitivity")
+        axes.set(xlabel="1 − specificity (false-positive rate)", ylabel="sensitivity")
 
     save_figure(draw, _size(curves), path)
 
 
 def plot_precision_recall(curves: list[Curve], path: Path) -> None:
-    """Save a PNG: precision-recall curves, the share of positives as dotted lines."""
+    """Save a PNG: precision-recall curves, prevalence as dotted lines."""
 
     def trace(axes, curve: Curve) -> None:
         precision, recall, _ = precision_recall_curve(curve.target, curve.score)
@@ -115,22 +134,26 @@ def plot_precision_recall(curves: list[Curve], path: Path) -> None:
 
     def draw(figure: Figure) -> None:
         axes, table = _panels(figure, curves)
-        _trace_all(axes, table, curves, trace, "auprc", "average precision")
-        axes.set(xlabel="recall (sensitivity)", ylabel="precision")
+        _trace_all(axes, table, curves, trace, "auprc", "AUPRC")
+        axes.set(xlabel="sensitivity (recall)", ylabel="precision")
 
     save_figure(draw, _size(curves), path)
 
 
 def _size(curves: list[Curve]) -> tuple[float, float]:
-    return 9.0, max(4.6, 1.2 + 0.27 * len(curves))
+    return 5.4, _SIDE + _LINE * _n_lines(curves)
+
+
+def _n_lines(curves: list[Curve]) -> int:
+    return len(curves) + 4
 
 
 def _panels(figure: Figure, curves: list[Curve]) -> list:
-    axes, table = figure.subplots(1, 2, width_ratios=(1, 0.95))
-    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal", anchor="W")
+    heights = (_SIDE, _LINE * _n_lines(curves))
+    axes, table = figure.subplots(2, 1, height_ratios=heights)
+    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
     table.axis("off")
-    bottom = max(15.5, len(curves) + 4.5)
-    table.set(xlim=(0, 1), ylim=(bottom, 0))
+    table.set(xlim=(0, 1), ylim=(_n_lines(curves), 0))
     return [axes, table]
 
 
@@ -155,11 +178,11 @@ def _mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
 
 
 def _trace_all(axes, table, curves: list[Curve], trace, area: str, title: str) -> None:
-    """Every curve, and beside them a table of swatch, name, counts and area."""
+    """Every curve, and below them a table of swatch, name, counts and area."""
     grey = {"fontsize": SMALL, "color": SOFT_INK, "va": "center"}
     table.text(0.55, 1, "images", ha="right", **grey)
     table.text(0.715, 1, "positives", ha="right", **grey)
-    table.text(0.74, 1, f"{title} (95 %)", **grey)
+    table.text(0.74, 1, f"{title} (95 % CI)", **grey)
     own = {"fontsize": SMALL, "va": "center"}
     for y, curve in enumerate(curves, start=2):
         n, n_positive = len(curve.target), int(curve.target.sum())
@@ -170,10 +193,10 @@ def _trace_all(axes, table, curves: list[Curve], trace, area: str, title: str) -
         if can_be_ranked(curve):
             _draw(table, np.array([0, 0.06]), np.array([y, y]), curve)
             trace(axes, curve)
-    y = len(curves) + 3
+    y = len(curves) + 2.4
     look = {"mfc": SOFT_INK, "mec": "white", "markersize": 7}
     table.plot(0.03, y, "o", **look)
-    table.text(0.09, y, "the decisions in use", **own)
+    table.text(0.09, y, "decisions", **own)
     if area == "auprc":
         table.plot([0, 0.06], [y + 1, y + 1], color=SOFT_INK, linestyle=(0, (1, 2)))
-        table.text(0.09, y + 1, "chance: the share of positives", **own)
+        table.text(0.09, y + 1, "chance: prevalence", **own)

@@ -20,14 +20,16 @@ def write_figures(
     predictions: Predictions,
     evaluation: dict,
     image_of: Callable[[str], np.ndarray | None],
+    other: Predictions | None = None,
 ) -> list[Path]:
     """The PNGs written into an existing folder, in a reader's order; all from one evaluation.
 
     `confusion_matrix`, `per_class_metrics` and `fairness_by_group` always; `roc_curves` and
     `pr_curves` where something can be ranked; `calibration_curve` where probabilities are known;
     `hard_cases` where a decision is wrong, with the images that `image_of` gives for names.
+    `other` are the predictions of the compared model for the same rows.
     """
-    curves = curves_of(predictions, evaluation)
+    curves = curves_of(predictions, evaluation, other)
     can_rank = any(can_be_ranked(curve) for curve in curves)
     tones = predictions.group_names
     bins = evaluation["calibration"]["positive"]["bins"]

@@ -1,4 +1,4 @@
-"""The files of an evaluation: numbers, predictions, figures, events, and the page to read."""
+"""The files of an evaluation, its summary for a terminal, the files of a training's splits."""
 
 from functools import partial
 from pathlib import Path
@@ -8,30 +8,27 @@ import numpy as np
 import pandas as pd
 from tensorboardX import SummaryWriter
 
-from ..core.files import write_text
+from ..core.files import to_strict_json, write_text
+from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.metrics import title_of
-from ..evaluation.subject import Subject
 from ..preprocess.image import ImageError, read_image
 from .figures import FIGURES, write_figures
+from .forest import plot_fairness
 from .page import report_page
-from .run_files import to_strict_json
 from .style import interval_text, printable
 
-OVERALL_METRICS = ("accuracy", "balanced_accuracy", "malignant_precision", "malignant_f1", "auprc")
-OVERALL_METRICS += ("f1_macro", "auroc_macro", "brier", "ece")
-SUMMARY_METRICS = {
-    "auroc": "AUROC",
-    "malignant_recall": "sensitivity",
-    "specificity": "specificity",
-}
-SUMMARY_GAPS = {
-    "demographic_parity_difference": "gap in selection rate (demographic parity)",
-    "equal_opportunity_difference": "gap in sensitivity (equal opportunity)",
-    "equalized_odds_difference": "gap in sensitivity or false alarms (equalized odds)",
+IN_LINES = ("auroc", "sensitivity", "specificity")
+OVERALL = ("accuracy", "balanced_accuracy", "precision", "f1", "auprc", "f1_macro", "auroc_macro")
+OVERALL += ("brier", "ece")
+GAPS = {
+    "demographic_parity_difference": "difference in selection rate (demographic parity)",
+    "equal_opportunity_difference": "difference in sensitivity (equal opportunity)",
+    "equalized_odds_difference": "larger difference in sensitivity or false-positive rate "
+    "(equalized odds)",
 }
 
 
-def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
+def write_evaluation(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
     """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files).
 
     The figures and events of an earlier one there are removed first.
@@ -43,34 +40,48 @@ def write_evaluation(folder: Path, subject: Subject, evaluation: dict) -> None:
     write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
     by_group = by_group_table(evaluation)
     write_text(folder / "metrics_by_group.csv", by_group.to_csv(index=False))
-    subject.predictions.to_csv(folder / "predictions.csv")
-    figures = write_figures(folder, subject.predictions, evaluation, partial(read_case, subject))
+    model.predictions.to_csv(folder / "predictions.csv")
+    other = model.other.predictions if model.other else None
+    image_of = partial(read_case, model)
+    figures = write_figures(folder, model.predictions, evaluation, image_of, other)
     write_events(folder / "logs", evaluation, by_group, figures)
     write_text(folder / "report.html", report_page(evaluation, figures))
+
+
+def write_split(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
+    """Write what a training leaves of a split into an existing folder.
+
+    `predictions_<split>.csv`, `metrics_by_group_<split>.csv` and `by_group_<split>.png`.
+    """
+    split = model.split
+    model.predictions.to_csv(folder / f"predictions_{split}.csv")
+    table = by_group_table(evaluation).to_csv(index=False)
+    write_text(folder / f"metrics_by_group_{split}.csv", table)
+    plot_fairness(evaluation, model.predictions.group_names, folder / f"by_group_{split}.png")
 
 
 def by_group_table(evaluation: dict) -> pd.DataFrame:
     """A line for all rows and for each group of each attribute, with every metric's interval.
 
-    Columns `attribute`, `group`, `n`, `n_malignant`, `n_units`, then `<metric>`, `<metric>_low`,
+    Columns `attribute`, `group`, `n`, `n_positive`, `n_clusters`, then `<metric>`, `<metric>_low`,
     `<metric>_high`.
     """
     parts = {("all", "all"): evaluation["overall"]} | {
-        (attribute, level): part
-        for attribute, levels in evaluation["groups"].items()
-        for level, part in levels.items()
+        (attribute, group): part
+        for attribute, groups in evaluation["groups"].items()
+        for group, part in groups.items()
     }
-    counts = ("n", "n_malignant", "n_units")
+    counts = ("n", "n_positive", "n_clusters")
     return pd.DataFrame(
         [
-            {"attribute": attribute, "group": level}
+            {"attribute": attribute, "group": group}
             | {name: part[name] for name in counts}
             | {
                 f"{name}{suffix}": figure[bound]
                 for name, figure in part["metrics"].items()
                 for bound, suffix in (("value", ""), ("low", "_low"), ("high", "_high"))
             }
-            for (attribute, level), part in parts.items()
+            for (attribute, group), part in parts.items()
         ]
     )
 
@@ -101,9 +112,9 @@ def _tag(text: str) -> str:
     return text
 
 
-def read_case(subject: Subject, name: str) -> np.ndarray | None:
-    """RGB uint8 [H, W, 3] of a judged image, None where its file is unknown or unreadable."""
-    path = subject.image(name)
+def read_case(model: EvaluatedModel, name: str) -> np.ndarray | None:
+    """RGB uint8 [H, W, 3] of an evaluated image, None where its file is unknown or unreadable."""
+    path = model.image(name)
     try:
         return read_image(path) if path else None
     except ImageError:
@@ -117,31 +128,44 @@ def evaluation_summary(evaluation: dict) -> str:
     """
     positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
     overall = evaluation["overall"]["metrics"]
-    told = [name for name in OVERALL_METRICS if name in overall]
-    lines = [_line("all", evaluation["overall"])]
-    lines += [f"  {title_of(name):<34} {interval_text(overall[name], 3)}" for name in told]
-    for attribute, levels in evaluation["groups"].items():
-        gaps = evaluation["gaps"][attribute][positive]
-        lines += [f"by {attribute}:", *(_line(f"  {name}", part) for name, part in levels.items())]
-        lines += [
-            f"  {label} {interval_text(gaps[name], 3)}" for name, label in SUMMARY_GAPS.items()
-        ]
+    lines = [_line("all", evaluation["overall"], positive)]
+    lines += [
+        f"  {title_of(name):<34} {interval_text(overall[name], 3)}"
+        for name in OVERALL
+        if name in overall
+    ]
+    for attribute, groups in evaluation["groups"].items():
+        lines.append(f"by {attribute}:")
+        lines += [_line(f"  {name}", part, positive) for name, part in groups.items()]
+        lines += _gap_lines(evaluation["gaps"][attribute][positive], evaluation["settings"])
     if evaluation["comparison"]:
         differences = evaluation["comparison"]["differences"]
-        lines.append(f"against {evaluation['comparison']['name']}:")
+        lines.append(f"difference from {evaluation['comparison']['name']}:")
         lines += [
-            f"  {label} {interval_text(differences[name], 3)}, p {differences[name]['p']:.3f}"
-            for name, label in SUMMARY_METRICS.items()
+            f"  {title_of(name)} {interval_text(differences[name], 3)}, "
+            f"p {differences[name]['p']:.3f}"
+            for name in IN_LINES
         ]
+    if not evaluation["groups"]:
+        lines.append("Groups are unknown: no results by group.")
     notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]
     return "\n".join(map(printable, [*lines, *(f"note: {note}" for note in notes)]))
 
 
-def _line(name: str, part: dict) -> str:
+def _line(name: str, part: dict, positive: str) -> str:
     """Counts and the main figures, in columns."""
     figures = "  ".join(
-        f"{label} {interval_text(part['metrics'][metric], 3):<22}"
-        for metric, label in SUMMARY_METRICS.items()
+        f"{title_of(metric)} {interval_text(part['metrics'][metric], 3):<22}" for metric in IN_LINES
     )
-    counts = f"n {part['n']:>6}  malignant {part['n_malignant']:>5}"
+    counts = f"n {part['n']:>7,}  {positive} {part['n_positive']:>6,}"
     return f"{name:<24} {counts}  {figures}".rstrip()
+
+
+def _gap_lines(gaps: dict, settings: dict) -> list[str]:
+    """The gaps between groups, and which groups are too small for that in sensitivity."""
+    lines = [f"  {title} {interval_text(gaps[name], 3)}" for name, title in GAPS.items()]
+    left_out = gaps["rates"]["sensitivity"]["left_out"]
+    if left_out:
+        least = f"fewer than {settings['min_group']} positive images"
+        lines.append(f"  not compared in sensitivity ({least}): {', '.join(left_out)}")
+    return lines

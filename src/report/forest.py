@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from .run_figure import UNKNOWN_COLOR
+from ..evaluation.metrics import METRICS, title_of
+from .numbers import is_known, too_few
 from .style import (
     BAND,
     INK,
@@ -16,6 +17,7 @@ from .style import (
     RULE,
     SMALL,
     SOFT_INK,
+    UNKNOWN_COLOR,
     save_figure,
     short,
     tone_color,
@@ -23,15 +25,15 @@ from .style import (
 
 _COLUMN_WIDTH, _COUNT_WIDTH, _ROW_HEIGHT = 2.0, 0.8, 0.25
 _DASHED = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3))}
-_RATES = {
-    "malignant_recall": "sensitivity",
-    "specificity": "specificity",
-    "selection_rate": "selection rate",
-}
+_BY_GROUP = ("sensitivity", "specificity", "auroc", "selection_rate")
+# of each class, and the metric that is their mean
+_OF_CLASSES = {"precision": "precision_macro", "sensitivity": "recall_macro", "f1": "f1_macro"}
+_FAINT = "#9aa3ad"
 
 
 class Line(NamedTuple):
-    """A line of a forest plot: name, counts, and for each column a figure and whether it counts.
+    """A line of a forest plot: name, counts, and for each column a figure and whether enough rows
+    count for it.
 
     A line without figures is a heading.
     """
@@ -39,7 +41,7 @@ class Line(NamedTuple):
     name: str
     counts: tuple[str, ...] = ()
     figures: tuple[dict, ...] = ()
-    is_judged: tuple[bool, ...] = ()
+    is_enough: tuple[bool, ...] = ()
     color: str = MAIN
 
 
@@ -51,51 +53,59 @@ class Middle(NamedTuple):
 
 
 def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
-    """Save a PNG: sensitivity, specificity and selection rate of every group, with intervals.
+    """Save a PNG: sensitivity, specificity, AUROC, selection rate of every group, with intervals.
 
-    `tones` are all skin tones, lightest first. Hollow dots are rates of fewer rows than
+    `tones` are all skin tones, lightest first. Hollow dots are figures of fewer rows than
     `min_group`; the dashed line is that of all rows.
     """
     least = evaluation["settings"]["min_group"]
     colors = {"unknown": UNKNOWN_COLOR} | {tone: tone_color(i) for i, tone in enumerate(tones)}
-    lines = [_part_line("All", evaluation["overall"], 1)]
+    overall = evaluation["overall"]
+    has_ranking = is_known(overall["metrics"]["auroc"]["value"])
+    rates = [name for name in _BY_GROUP if has_ranking or METRICS[name].needs == "decisions"]
+    lines = [_part_line("All", overall, rates, 1)]
     for attribute, levels in evaluation["groups"].items():
         lines.append(Line(attribute))
         for level, part in levels.items():
             color = colors.get(level, MAIN) if attribute == "skin tone" else MAIN
-            lines.append(_part_line(level, part, least, color))
+            lines.append(_part_line(level, part, rates, least, color))
     positive = short(evaluation["source"]["positive"], 10)
     middle = Middle("all images", lines[0].figures)
-    _plot_forest(lines, ("images", positive), tuple(_RATES.values()), middle, least, path)
+    _plot_forest(lines, ("images", positive), rates, middle, least, path)
 
 
-def _part_line(name: str, part: dict, least: int, color: str = MAIN) -> Line:
-    n, n_positive = part["n"], part["n_malignant"]
-    is_judged = tuple(count >= least for count in (n_positive, n - n_positive, n))
-    figures = tuple(part["metrics"][rate] for rate in _RATES)
-    return Line(name, (f"{n:,}", f"{n_positive:,}"), figures, is_judged, color)
+def _part_line(name: str, part: dict, rates: list[str], least: int, color: str = MAIN) -> Line:
+    counts = f"{part['n']:,}", f"{part['n_positive']:,}"
+    is_enough = tuple(not too_few(rate, part, least) for rate in rates)
+    return Line(name, counts, tuple(part["metrics"][rate] for rate in rates), is_enough, color)
 
 
 def plot_per_class(evaluation: dict, path: Path) -> None:
-    """Save a PNG: precision, recall and F1 of every class, with intervals and their means."""
+    """Save a PNG: precision, sensitivity and F1 of every class, with intervals and their means."""
     least, overall = evaluation["settings"]["min_group"], evaluation["overall"]
-    columns = ("precision", "recall", "f1")
     lines = [
         Line(
             name,
             (f"{values['n']:,}",),
-            tuple(values[column] for column in columns),
-            (values["n"] >= least,) * 3,
+            tuple(values[column] for column in _OF_CLASSES),
+            (values["n"] >= least,) * len(_OF_CLASSES),
         )
         for name, values in overall["per_class"].items()
     ]
     nothing = {"value": float("nan")}
-    means = tuple(overall["metrics"].get(f"{column}_macro", nothing) for column in columns)
+    means = tuple(overall["metrics"].get(mean, nothing) for mean in _OF_CLASSES.values())
     middle = Middle("mean of the classes", means)
-    _plot_forest(lines, ("images",), ("precision", "recall", "F1"), middle, least, path)
+    _plot_forest(lines, ("images",), [*_OF_CLASSES], middle, least, path)
 
 
-def _plot_forest(lines, counts, columns, middle, least: int, path: Path) -> None:
+def _plot_forest(
+    lines: list[Line],
+    counts: tuple[str, ...],
+    columns: list[str],
+    middle: Middle,
+    least: int,
+    path: Path,
+) -> None:
     """Dots with whiskers by [line][column], and dashed lines at the `middle`."""
 
     def draw(figure: Figure) -> None:
@@ -104,8 +114,8 @@ def _plot_forest(lines, counts, columns, middle, least: int, path: Path) -> None
         _names(names, lines, counts, widths[0])
         for place, (axes, column) in enumerate(zip(panels, columns, strict=True)):
             _panel(axes, lines, place, middle.figures[place]["value"])
-            axes.set_title(column, loc="center")
-            if column == "selection rate":  # rare: a scale of its own
+            axes.set_title(title_of(column), loc="center")
+            if column == "selection_rate":  # rare: a scale of its own
                 axes.set_xlim(0, _nice_end(lines, place))
                 axes.xaxis.set_major_locator(MaxNLocator(4))
                 axes.xaxis.set_major_formatter("{x:g}")
@@ -149,10 +159,10 @@ def _panel(axes, lines: list[Line], place: int, middle: float) -> None:
         if y % 2:
             axes.axhspan(y - 0.5, y + 0.5, color=BAND, zorder=0, linewidth=0)
         if line.figures:
-            _dot(axes, y, line.figures[place], line.is_judged[place], line.color)
+            _dot(axes, y, line.figures[place], line.is_enough[place], line.color)
 
 
-def _dot(axes, y: int, figure: dict, is_judged: bool, color: str) -> None:
+def _dot(axes, y: int, figure: dict, is_enough: bool, color: str) -> None:
     if figure["value"] != figure["value"]:
         place = axes.get_yaxis_transform()
         grey = {"color": SOFT_INK, "style": "italic", "fontsize": SMALL - 1}
@@ -161,10 +171,10 @@ def _dot(axes, y: int, figure: dict, is_judged: bool, color: str) -> None:
         text.set_bbox(back)
         return
     ends = [figure["low"], figure["high"]]
-    shade = INK if is_judged else "#9aa3ad"
+    shade = INK if is_enough else _FAINT
     axes.plot(ends, [y, y], color=shade, linewidth=1.3, solid_capstyle="butt", zorder=2)
     axes.plot(ends, [y, y], "|", color=shade, markersize=5, zorder=2)
-    face = color if is_judged else "white"
+    face = color if is_enough else "white"
     axes.plot(
         figure["value"], y, "o", markersize=6.5, mfc=face, mec=shade, mew=1, zorder=3, clip_on=False
     )
@@ -179,10 +189,10 @@ def _nice_end(lines: list[Line], place: int) -> float:
 
 def _legend(figure: Figure, lines: list[Line], middle: Middle, least: int) -> None:
     dot = {"marker": "o", "linestyle": "none", "markersize": 6.5}
-    keys = [Line2D([], [], mfc=MAIN, mec=INK, label="value and 95 % interval", **dot)]
-    if not all(all(line.is_judged) for line in lines):
-        text = f"fewer than {least} images to judge by"
-        keys.append(Line2D([], [], mfc="white", mec="#9aa3ad", label=text, **dot))
+    keys = [Line2D([], [], mfc=MAIN, mec=INK, label="estimate and 95 % CI", **dot)]
+    if not all(all(line.is_enough) for line in lines):
+        text = f"fewer than {least} images to estimate it from"
+        keys.append(Line2D([], [], mfc="white", mec=_FAINT, label=text, **dot))
     if any(value["value"] == value["value"] for value in middle.figures):
         keys.append(Line2D([], [], label=middle.name, **_DASHED))
     options = {"ncols": 3, "frameon": False, "fontsize": SMALL}

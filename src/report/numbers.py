@@ -3,15 +3,10 @@
 import math
 from typing import NamedTuple
 
-from ..evaluation.fairness import RATES
-from ..evaluation.metrics import METRICS, MULTICLASS_METRICS
+from ..evaluation.metrics import METRICS
 
 _NARROW = "\u202f"  # a space that does not break, before a percent sign
 NOT_DEFINED = "not defined"
-# what decisions alone do not give
-_OF_PROBABILITIES = ("auroc", "auprc", "brier", "log_loss", "ece", "ece_equal_mass")
-_OF_PROBABILITIES += ("ece_malignant", "sensitivity_at_specificity", "specificity_at_sensitivity")
-_OF_PROBABILITIES += ("auroc_macro",)
 
 
 class Named(NamedTuple):
@@ -24,19 +19,16 @@ class Named(NamedTuple):
 GAPS = {
     "demographic_parity": "demographic parity (selection rate)",
     "equal_opportunity": "equal opportunity (sensitivity)",
-    "equalized_odds": "equalized odds (sensitivity or false alarms)",
+    "equalized_odds": "equalized odds (sensitivity or false-positive rate)",
     "equal_opportunity_difference": "equal-opportunity difference",
     "equalized_odds_difference": "equalized-odds difference",
 }
 
 
 def metric(name: str) -> Named:
-    """What a metric, a rate or a gap is called; another is told under its name, as a number."""
-    metrics = METRICS | MULTICLASS_METRICS
-    if name in metrics:
-        label, _, unit = metrics[name]
-    elif name in RATES:
-        label, unit = RATES[name].label, "" if name == "f1" else "%"
+    """What a metric or a gap is called; another is told under its name, as a number."""
+    if name in METRICS:
+        label, unit = METRICS[name].label, METRICS[name].unit
     else:
         label, unit = GAPS.get(name, name.replace("_", " ")), "%" if name in GAPS else ""
     return Named(label[:1].upper() + label[1:], unit)
@@ -90,12 +82,19 @@ def value_of(figure: dict, unit: str) -> str:
 
 
 def interval_of(figure: dict, unit: str) -> str:
-    """`64–80 %`, in the digits of `value_of`; empty where it is not known."""
+    """`64–80 %`, `−3 to 12 points`, in the digits of `value_of`; empty where it is not known."""
     if not (is_known(figure["value"]) and _has_interval(figure)):
         return ""
     scale, digits = _precision(figure, unit)
     low, high = (_signed(scale * figure[end], digits) for end in ("low", "high"))
-    return f"{low}{' to ' if figure['low'] < 0 else '–'}{high}{_after(unit)}"
+    between = " to " if figure["low"] < 0 or unit == "points" else "–"
+    return f"{low}{between}{high}{_after(unit)}"
+
+
+def ci_of(figure: dict, unit: str, confidence: float) -> str:
+    """`95 % CI 64–80 %`; empty where it is not known."""
+    bounds = interval_of(figure, unit)
+    return f"{percent(confidence, 0)} CI {bounds}" if bounds else ""
 
 
 def difference_unit(unit: str) -> str:
@@ -126,21 +125,20 @@ def _signed(value: float, digits: int) -> str:
 
 def why_undefined(name: str, part: dict, positives: str) -> str:
     """Why a metric of these rows has no value, in a few words; `positives` as in "melanomas"."""
-    n, n_positive = part["n"], part["n_malignant"]
+    n, n_positive, row = part["n"], part["n_positive"], METRICS[name]
     if not n:
         return "no images"
-    if not n_positive and name not in ("specificity", "false_positive_rate", "selection_rate"):
+    if not n_positive and row.counts in ("positive", "both"):
         return f"no {positives}"
-    if n == n_positive and name in ("specificity", "false_positive_rate", "auroc"):
+    if name == "precision":
+        return "no positive decision"
+    if n == n_positive and row.counts in ("negative", "both"):
         return f"only {positives}"
-    if name in ("malignant_precision", "malignant_f1"):
-        return "no image was judged positive"
-    return "no probabilities are known" if name in _OF_PROBABILITIES else "too little varies"
+    return "no probabilities" if row.needs == "probabilities" else "no variation"
 
 
 def too_few(name: str, part: dict, least: int) -> bool:
-    """Whether fewer than `least` rows count for sensitivity, specificity or another rate."""
-    n, n_positive = part["n"], part["n_malignant"]
-    counts = {"malignant_recall": n_positive, "specificity": n - n_positive}
-    counts["auroc"] = min(n_positive, n - n_positive)
-    return counts.get(name, n) < least
+    """Whether there are fewer than `least` of the rows that a metric counts."""
+    n, n_positive = part["n"], part["n_positive"]
+    counts = {"all": n, "positive": n_positive, "negative": n - n_positive}
+    return counts.get(METRICS[name].counts, min(n_positive, n - n_positive)) < least

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .numbers import (
+    ci_of,
     count,
     decimal,
     difference_unit,
@@ -32,6 +33,7 @@ from .sentences import (
 # what the template calls by name
 _FUNCTIONS = (
     calibration_sentences,
+    ci_of,
     count,
     counted,
     decimal,
@@ -53,18 +55,15 @@ _FUNCTIONS = (
 
 # what each figure shows, for those who see it and for those who do not
 CAPTIONS = {
-    "confusion_matrix": "Images by their class and by the decision. Darker: a larger share of the "
-    "class.",
-    "roc_curves": "Sensitivity against false alarms at every threshold; dots are the decisions in "
-    "use.",
-    "pr_curves": "Precision against sensitivity at every threshold; dots are the decisions in use.",
-    "per_class_metrics": "Precision, recall and F1 of every class, with 95 % intervals.",
-    "calibration_curve": "How often it was right, by the probability that it stated. On the "
-    "diagonal the two agree.",
-    "fairness_by_group": "Sensitivity, specificity and selection rate of every group, with 95 % "
-    "intervals. Hollow: too few images to judge by.",
-    "hard_cases": "Images judged wrongly, the surest decisions first. Red frames: one to detect, "
-    "missed.",
+    "confusion_matrix": "Images by true class and decision. Darker: a larger share of the class.",
+    "roc_curves": "Sensitivity against false-positive rate at every threshold. Dots: decisions.",
+    "pr_curves": "Precision against sensitivity at every threshold. Dots: decisions.",
+    "per_class_metrics": "Precision, sensitivity and F1 of every class, with 95 % CIs.",
+    "calibration_curve": "Observed against predicted probability. On the diagonal the two agree.",
+    "fairness_by_group": "Sensitivity, specificity, AUROC and selection rate of every group, with "
+    "95 % CIs. Hollow: estimated from too few images.",
+    "hard_cases": "Wrong decisions: missed positive images first (red frames), then false alarms "
+    "by predicted probability.",
 }
 
 

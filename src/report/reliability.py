@@ -1,4 +1,4 @@
-"""Reliability diagrams: how often it is right when it says so."""
+"""Reliability diagrams: observed against predicted probabilities."""
 
 from pathlib import Path
 
@@ -22,18 +22,18 @@ _DIAGONAL = {"color": SOFT_INK, "linewidth": 1, "linestyle": (0, (2, 2)), "zorde
 
 
 def plot_calibration(evaluation: dict, path: Path) -> None:
-    """Save a PNG: reliability of the positive class and of the likeliest one, counts below.
+    """Save a PNG: reliability of the positive class and of the most probable one, counts below.
 
     Where a temperature was fitted and `temperature["before"]` has bins of the same two names
-    (`positive`, `equal_width`), these are drawn too. Whiskers are 95 % Wilson (1927) intervals of
+    (`positive`, `equal_width`), these are drawn too. Whiskers are 95 % Wilson (1927) CIs of
     a bin's share; bins with fewer than `min_group` images are hollow.
     """
     found, least = evaluation["calibration"], evaluation["settings"]["min_group"]
     before = (found["temperature"] or {}).get("before", {})
     positive = short(evaluation["source"]["positive"], 16)
     panels = {
-        "positive": (f"Probability of {positive}", f"share of {positive}"),
-        "equal_width": ("Probability of the likeliest class", "share that is right"),
+        "positive": (f"Probability of {positive}", f"observed share of {positive}"),
+        "equal_width": ("Probability of the most probable class", "observed accuracy"),
     }
 
     def draw(figure: Figure) -> None:
@@ -42,7 +42,7 @@ def plot_calibration(evaluation: dict, path: Path) -> None:
             curve.plot([0, 1], [0, 1], **_DIAGONAL)
             error = f"calibration error {found[key]['ece']:.3f}"
             if key in before:
-                error += f", before the temperature {before[key]['ece']:.3f}"
+                error += f", before scaling {before[key]['ece']:.3f}"
                 _dots(curve, _of_at_least(before[key], least), least, WRONG, "s")
             _dots(curve, found[key], least, MAIN, "o")
             curve.set(ylabel=share, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -77,13 +77,13 @@ def _dots(axes, reliability: dict, least: int, color: str, marker: str) -> None:
 
 def _legend(figure: Figure, temperature: dict | None, before: dict, least: int) -> None:
     look = {"linewidth": 1.2, "markersize": 6}
-    name = "with the temperature" if temperature else "as predicted"
+    name = "after temperature scaling" if temperature else "as predicted"
     keys = [Line2D([], [], color=MAIN, marker="o", label=name, **look)]
     hollow = {"marker": "o", "mfc": "white", "mec": MAIN, "linestyle": "none"}
     keys.append(Line2D([], [], label=f"fewer than {least} images", **hollow))
     if "positive" in before:
-        keys.append(Line2D([], [], color=WRONG, marker="s", label="without it", **look))
-    keys.append(Line2D([], [], label="perfect", **_DIAGONAL))
+        keys.append(Line2D([], [], color=WRONG, marker="s", label="before", **look))
+    keys.append(Line2D([], [], label="perfect calibration", **_DIAGONAL))
     figure.legend(handles=keys, loc="outside lower center", ncols=4, frameon=False, fontsize=SMALL)
 
 
@@ -93,7 +93,7 @@ def _counts(axes, bins: list[dict]) -> None:
     counts = np.array([b["n"] for b in bins])
     axes.bar(lefts, counts, widths, align="edge", color=RULE, edgecolor="white", linewidth=0.8)
     axes.set_yscale("log")
-    axes.set(ylim=(0.7, max(15, 4 * counts.max())), xlabel="probability stated")
+    axes.set(ylim=(0.7, max(15, 4 * counts.max())), xlabel="predicted probability")
     axes.set_ylabel("images")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()

@@ -1,17 +1,15 @@
 """Figures of skin tones: angles, skin colours, masks on images, the skin-former's pairs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..core.files import replacing
 from ..skin.tone import (
     GROUP_NAMES,
     TONE_CATEGORIES,
@@ -20,16 +18,15 @@ from ..skin.tone import (
     tone_category,
     tone_group,
 )
-from .run_figure import GROUP_COLORS
-from .style import short
+from .style import GROUP_COLORS, SMALL, SOFT_INK, WRONG, save_figure, short
 
 # Far from every skin colour, and apart for the colour-blind (Okabe & Ito 2008).
 LESION_COLOR, HAIR_COLOR = "#f0e442", "#0072b2"
 _HAIR_RGB = (0, 114, 178)
 _VEIL_GREY, _VEIL_SHARE = 120, 0.65
-_BOUND_COLOR, _NOT_VALID_COLOR = "#9a9a9a", "#b03a00"
-_ASIDE = {"fontsize": 9, "color": "#555555"}
-_CAPTION = {"fontsize": 7, "color": "#555555"}
+_BOUND_COLOR = "#9a9a9a"
+_ASIDE = {"fontsize": SMALL, "color": SOFT_INK}
+_CAPTION = {"fontsize": 7, "color": SOFT_INK}
 _LONGEST = 30  # letters of a name
 _MOST_REASONS = 4
 _MOST_COLUMNS = 4
@@ -65,21 +62,38 @@ def plot_histogram(ita: np.ndarray, left_out: dict[str, int], path: Path) -> Non
     """
 
     def draw(figure: Figure) -> None:
+        import seaborn  # takes a second, which no other figure has to wait for
+
         axes = figure.subplots()
         low, high = min(-45, np.floor(ita.min())), max(75, np.ceil(ita.max()))
-        parts = [ita[tone_group(ita) == group] for group in range(len(GROUP_NAMES))]
-        labels = [f"{name} (n={len(p):,})" for name, p in zip(_group_labels(), parts, strict=True)]
-        edges = np.arange(low, high + 1)
-        axes.hist(parts, edges, stacked=True, color=GROUP_COLORS, label=labels)
+        groups = tone_group(ita)
+        names = [
+            f"{name} (n={np.sum(groups == group):,})" for group, name in enumerate(_group_labels())
+        ]
+        seaborn.histplot(
+            x=ita,
+            hue=np.array(names)[groups],
+            hue_order=names[::-1],
+            palette=GROUP_COLORS[::-1],
+            multiple="stack",
+            binwidth=1,
+            binrange=(low, high),
+            alpha=1,
+            linewidth=0,
+            ax=axes,
+        )
         _mark_chardon(axes, low, high)
         axes.set(xlim=(low, high), xlabel="individual typology angle (ITA), degrees")
         axes.yaxis.get_major_locator().set_params(integer=True)
-        axes.set(ylabel="images per degree", ylim=(0, 1.15 * axes.dataLim.ymax))
-        axes.set_title(f"Skin tone of {len(ita):,} images", loc="left", pad=22)
+        axes.set(ylabel="images per degree", ylim=(0, 1.15 * axes.get_ylim()[1]))
+        axes.set_title(f"Skin tone of {len(ita):,} images", pad=22)
         axes.text(0, 1.02, _left_out_text(left_out), transform=axes.transAxes, **_ASIDE)
-        figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+        axes.get_legend().remove()
+        keys = [Patch(color=c, label=n) for c, n in zip(GROUP_COLORS, names, strict=True)]
+        look = {"ncols": 4, "fontsize": SMALL, "frameon": False}
+        figure.legend(handles=keys, loc="outside lower center", **look)
 
-    _save(draw, (10, 4.2), path)
+    save_figure(draw, (10, 4.2), path)
 
 
 def _group_labels() -> list[str]:
@@ -136,7 +150,7 @@ def plot_strips(ita: np.ndarray, colors: np.ndarray, path: Path) -> None:
         axes.set(xlim=(-0.32, 1.42), ylim=(len(TONE_CATEGORIES) - 0.5, -0.8))
         axes.axis("off")
 
-    _save(draw, (10, 5.6), path)
+    save_figure(draw, (10, 5.6), path)
 
 
 def _strip(axes, row: int, colors: np.ndarray) -> None:
@@ -172,7 +186,7 @@ def plot_overlays(panels: Sequence[MaskPanel], path: Path) -> None:
             known = f"{panel.ita:.0f}° ± {panel.ita_spread:.0f}°"
             angle = known if np.isfinite(panel.ita) else "no angle"
             verdict = short(f"not valid: {panel.reason}", _LONGEST) if panel.reason else "valid"
-            color = _NOT_VALID_COLOR if panel.reason else "black"
+            color = WRONG if panel.reason else "black"
             axes.set_title(f"{angle}\n{verdict}", fontsize=10, color=color)
             axes.set_xlabel(short(panel.name, _LONGEST), **_CAPTION)
         veil = [_VEIL_GREY / 255] * 3
@@ -184,7 +198,7 @@ def plot_overlays(panels: Sequence[MaskPanel], path: Path) -> None:
         figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
 
     n_columns, n_rows = _grid_shape(len(panels), _MOST_COLUMNS)
-    _save(draw, (max(5.5, 2.6 * n_columns), 0.5 + 2.6 * n_rows), path)
+    save_figure(draw, (max(5.5, 2.6 * n_columns), 0.5 + 2.6 * n_rows), path)
 
 
 def marked(image: np.ndarray, hair: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -212,7 +226,7 @@ def plot_pairs(pairs: Sequence[TonePair], target: float, path: Path) -> None:
         figure.get_layout_engine().set(wspace=0.04)
 
     n_columns, n_rows = _grid_shape(len(pairs), 2)
-    _save(draw, (4.8 * n_columns, 0.4 + 2.2 * n_rows), path)
+    save_figure(draw, (4.8 * n_columns, 0.4 + 2.2 * n_rows), path)
 
 
 def _grid_shape(n_panels: int, most_columns: int) -> tuple[int, int]:
@@ -230,13 +244,3 @@ def _grid(figure: Figure, n_panels: int, most_columns: int) -> list:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     return found
-
-
-def _save(draw: Callable[[Figure], None], size: tuple[float, float], path: Path) -> None:
-    """Save what `draw` puts on a figure of this size in inches."""
-    look = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
-    with matplotlib.rc_context({**look, "text.parse_math": False}):  # a name may hold $
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=130, format="png")

@@ -1,4 +1,4 @@
-"""The look that the figures of an evaluation share, and saving one."""
+"""The look that all figures share, and saving one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,12 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from ..core.files import replacing
-from .run_figure import GROUP_COLORS, UNKNOWN_COLOR
 
+# tone groups from very light to dark
+GROUP_COLORS = ("#e8b894", "#c98e62", "#9c6239", "#553018")
+UNKNOWN_COLOR = "#8a8f98"
 INK, SOFT_INK, RULE, BAND = "#1f2933", "#5b6673", "#c9d0d8", "#f4f6f8"
-MAIN, WRONG = "#1f4e79", "#b5403a"
+MAIN, WRONG, OTHER = "#1f4e79", "#b5403a", "#7b3294"
 # apart for the colour-blind (Okabe & Ito 2008), darkest first; then again with other dashes
 CLASS_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#4d4d4d")
 DASHES = ("solid", (0, (5, 1.5)), (0, (1.2, 1.2)))

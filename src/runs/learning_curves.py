@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..core.errors import UserError
-from ..core.files import replacing
 from ..evaluation.metrics import MONITORED, title_of
-from ..report.style import printable
+from ..report.style import RULE, SOFT_INK, printable, save_figure
 from .history import History
 from .run_folder import CONFIG, read_json
 
@@ -19,21 +17,12 @@ from .run_folder import CONFIG, read_json
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
 MARKERS = ("", "^")  # of the first runs, and of the next as many
 MOST_RUNS = len(COLORS) * len(MARKERS)
-SHOWN = ("auroc", "malignant_recall", "specificity")
+SHOWN = ("auroc", "sensitivity", "specificity")
 _FILLER = "auprc"  # takes the sixth place where the monitored metric is one of those
 _UNBOUNDED = ("loss", "log_loss")
 _TRAINING, _VALIDATION = {"linestyle": (0, (3, 1.5)), "linewidth": 1.4}, {"linewidth": 2.0}
 _RING = {"marker": "o", "markersize": 7, "markerfacecolor": "white", "markeredgewidth": 2}
 _N_COLUMNS, _LONGEST_NAME = 3, 40
-_STYLE = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.axisbelow": True,
-    "text.parse_math": False,  # a name may hold $
-}
 
 
 @dataclass(frozen=True)
@@ -59,9 +48,8 @@ def plot_training(runs: dict[str, History], monitored: list[str], path: Path) ->
     n_columns = min(_N_COLUMNS, len(panels))
     n_rows = -(-len(panels) // n_columns)
     n_abreast = 2 if len(runs) > 1 and n_columns == _N_COLUMNS else 1
-    with matplotlib.rc_context(_STYLE):
-        size = (3.7 * n_columns, 0.9 + 2.7 * n_rows + 0.22 * -(-len(runs) // n_abreast))
-        figure = Figure(figsize=size, layout="constrained")
+
+    def draw(figure: Figure) -> None:
         figure.get_layout_engine().set(hspace=0.05, wspace=0.06)
         grid = figure.subplots(n_rows, n_columns, squeeze=False).flat
         for axes in grid[len(panels) :]:
@@ -69,8 +57,9 @@ def plot_training(runs: dict[str, History], monitored: list[str], path: Path) ->
         for axes, panel in zip(grid[: len(panels)], panels, strict=True):
             _draw(axes, panel, list(runs.values()))
         _legend(figure, runs, n_abreast)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=130, format="png")
+
+    size = (3.7 * n_columns, 0.9 + 2.9 * n_rows + 0.22 * -(-len(runs) // n_abreast))
+    save_figure(draw, size, path)
 
 
 def panels_of(runs: list[History], monitored: list[str]) -> list[Panel]:
@@ -84,7 +73,7 @@ def panels_of(runs: list[History], monitored: list[str]) -> list[Panel]:
     for name in [*names, *([_FILLER] if len(names) == len(SHOWN) else [])]:
         values = of_valid(name)
         if np.isfinite(np.concatenate(values)).any():
-            title = title_of(name) + (" (picks the best epoch)" if name in monitored else "")
+            title = title_of(name) + (" (selects the epoch)" if name in monitored else "")
             panels.append(Panel(title, values, [], name not in _UNBOUNDED))
     return [*panels, Panel("learning rate", [run.learning_rate for run in runs], [], False)]
 
@@ -101,12 +90,11 @@ def _draw(axes, panel: Panel, runs: list[History]) -> None:
         color, _ = _look(index)
         axes.plot(run.best + 1, values[run.best], color=color, zorder=5, **_RING)
         if len(runs) == 1 and np.isfinite(values[run.best]):
-            at_best = f"{values[run.best]:.3g}"
-            axes.set_title(at_best, loc="right", color=color, fontweight="bold")
+            axes.set_title(f"{panel.title}: {values[run.best]:.3g}")
     if panel.is_share:
         axes.set(ylim=(-0.03, 1.03), yticks=np.linspace(0, 1, 6))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.grid(axis="y", color="#e6e8eb", linewidth=0.8)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
     longest = max(run.n_epochs for run in runs)
     axes.set_xlim(1 - 0.04 * longest, longest + 0.04 * longest)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
@@ -120,7 +108,7 @@ def _look(index: int) -> tuple[str, str]:
 
 def _legend(figure: Figure, runs: dict[str, History], n_abreast: int) -> None:
     """Which line is of which rows above, which colour is which run below, so many in a row."""
-    grey, best = "#5a5f66", "best epoch" + (", its values in bold" if len(runs) == 1 else "")
+    grey, best = SOFT_INK, "best epoch" + (", its values in the titles" if len(runs) == 1 else "")
     lines = [
         Line2D([], [], color=grey, label="training", **_TRAINING),
         Line2D([], [], color=grey, label="validation", **_VALIDATION),

@@ -17,12 +17,12 @@ MAX_DEPTH = 6
 MAX_GROUPS = 50
 TONE = "skin tone"
 SEEDS = ("seed", "split_seed")
-COUNTS = ("n", "n_malignant")
+COUNTS = ("n", "n_positive")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A run's figures, undefined is NaN; `groups` are recall and malignant rows of each group.
+    """A run's figures, undefined is NaN; `groups` are sensitivity and positive rows of each group.
 
     `name` is the folder below the one that was searched; `settings` are empty where unknown;
     `metrics` hold the `COUNTS` too.
@@ -122,8 +122,8 @@ def _of_folds(content: dict) -> tuple[str, str, dict, dict]:
 def _of_rows(found: dict) -> tuple[dict, dict]:
     metrics = {name: to_float(value) for name, value in found.items() if is_number(value)}
     groups = {
-        level: (to_float(own["malignant_recall"]), int(own["n_malignant"]))
-        for level, own in found["groups"].items()
+        group: (to_float(own["sensitivity"]), int(own["n_positive"]))
+        for group, own in found["groups"].items()
     }
     return metrics | {name: int(found[name]) for name in COUNTS}, groups
 
@@ -131,15 +131,15 @@ def _of_rows(found: dict) -> tuple[dict, dict]:
 def _of_evaluation(content: dict) -> tuple[str, str, dict, dict]:
     """Of `evaluation_metrics.json`: values without their intervals, gaps between tone groups.
 
-    A CSV tells no split: its name stands for the rows that were judged.
+    A CSV tells no split: its name stands for the rows that were evaluated.
     """
     source, overall = content["source"], content["overall"]
     gaps = content["gaps"].get(TONE, {}).get(source["positive"], {})
     figures = overall["metrics"] | {n: v for n, v in gaps.items() if n != "rates"}
     metrics = {name: to_float(figure["value"]) for name, figure in figures.items()}
     groups = {
-        level: (to_float(own["metrics"]["malignant_recall"]["value"]), int(own["n_malignant"]))
-        for level, own in content["groups"].get(TONE, {}).items()
+        group: (to_float(own["metrics"]["sensitivity"]["value"]), int(own["n_positive"]))
+        for group, own in content["groups"].get(TONE, {}).items()
     }
     metrics |= {name: int(overall[name]) for name in COUNTS}
     return str(source["model"]), str(source["split"] or source["name"]), metrics, groups

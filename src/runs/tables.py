@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..engine.folds import spread_of
 from ..evaluation.metrics import MONITORED, title_of
+from ..evaluation.spread import spread_of
 from .results import Result
 
-# whether a higher value is better, of the metrics of which that can be said
-IS_BETTER_HIGHER = MONITORED | {"equalized_odds_difference": False}
 UNDEFINED = "–"
-_TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_malignant")
+_TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_positive")
 _LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -54,10 +52,10 @@ def _line(result: Result, metrics: list[str], groups: list[str]) -> dict:
     settings = {key: result.setting(key) or None for key in ("objective", "seed")}
     line = {"run": result.name, "model": result.model, **settings, "split": result.split}
     line |= {"epochs": result.n_epochs, "best_epoch": result.best_epoch}
-    line |= {name: result.metrics.get(name) for name in ("n", "n_malignant", *metrics)}
+    line |= {name: result.metrics.get(name) for name in ("n", "n_positive", *metrics)}
     for group in groups:
-        recall, n_malignant = result.groups.get(group, (None, None))
-        line |= {f"recall {group}": recall, f"n_malignant {group}": n_malignant}
+        sensitivity, n_positive = result.groups.get(group, (None, None))
+        line |= {f"sensitivity {group}": sensitivity, f"n_positive {group}": n_positive}
     return line
 
 
@@ -68,19 +66,21 @@ def groups_of(results: list[Result]) -> list[str]:
 
 
 def results_table(results: list[Result], metrics: list[str]) -> Table:
-    """A row for each run; the best of those that were judged on the same split is marked."""
+    """A row for each run; the best of those evaluated on the same split is marked."""
     frame, groups = results_frame(results, metrics), groups_of(results)
     columns = {title_of(name): [Cell(_text(value)) for value in frame[name]] for name in _TEXTS}
     for name in metrics:
-        best = _best(frame, name, IS_BETTER_HIGHER.get(name))
+        best = _best(frame, name, MONITORED.get(name))
         columns[title_of(name)] = list(map(Cell, map(_number, frame[name]), best))
     for group in groups:
-        recall, counts = frame[f"recall {group}"], frame[f"n_malignant {group}"]
-        texts = [_recall_text(*pair) for pair in zip(recall, counts, strict=True)]
-        columns[f"recall {group}"] = list(map(Cell, texts, _best(frame, recall.name, True)))
+        sensitivity, counts = frame[f"sensitivity {group}"], frame[f"n_positive {group}"]
+        texts = [_sensitivity_text(*pair) for pair in zip(sensitivity, counts, strict=True)]
+        columns[f"sensitivity {group}"] = list(
+            map(Cell, texts, _best(frame, sensitivity.name, True))
+        )
     caption = (
-        "Runs; bold is the best of those judged on the same split, where they differ. Recall by "
-        "group with the number of malignant rows."
+        "Runs; bold is the best of those evaluated on the same split, where they differ. "
+        "Sensitivity by group with the number of positive images."
     )
     return Table(caption, [*columns], [list(row) for row in zip(*columns.values(), strict=True)])
 
@@ -135,7 +135,7 @@ def _alike(runs: list[Result]) -> dict:
 def _spread(runs: list[Result], metrics: list[str]) -> dict[str, dict]:
     values = [
         {name: run.metrics.get(name) for name in metrics}
-        | {f"recall {name}": run.groups.get(name, (None, 0))[0] for name in groups_of(runs)}
+        | {f"sensitivity {name}": run.groups.get(name, (None, 0))[0] for name in groups_of(runs)}
         for run in runs
     ]
     return spread_of(values)
@@ -153,8 +153,8 @@ def _number(value: float | None) -> str:
     return UNDEFINED if value is None or np.isnan(value) else f"{value:.3f}"
 
 
-def _recall_text(recall: float | None, n_malignant: int | None) -> str:
-    return _number(recall) + ("" if n_malignant is None else f" (n={n_malignant})")
+def _sensitivity_text(sensitivity: float | None, n_positive: int | None) -> str:
+    return _number(sensitivity) + ("" if n_positive is None else f" (n={n_positive})")
 
 
 def _text(value: object) -> str:

@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
-from ..core.files import replacing
+from ..report.style import MAIN, SMALL, WRONG, save_figure, short
 
-_STYLE = {"font.size": 10, "axes.spines.top": False, "axes.spines.right": False}
 _MOST_COLUMNS = 4
 _LONGEST_TEXT = 24
-_PRUNED_COLOR, _COMPLETE_COLOR = "#b9bec6", "#46698c"
+_PRUNED_COLOR = "#b9bec6"
 
 
 def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path: Path) -> None:
@@ -20,8 +19,8 @@ def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path
 
     `trials` has the columns number, state (complete, pruned, fail) and value.
     """
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(8, 4.2), layout="constrained")
+
+    def draw(figure: Figure) -> None:
         axes = figure.subplots()
         complete = trials[trials["state"] == "complete"]
         pruned = trials[(trials["state"] == "pruned") & trials["value"].notna()]
@@ -30,19 +29,20 @@ def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path
         best = values.cummax() if is_better_higher else values.cummin()
         _points(axes, complete["number"], values, "complete")
         _points(axes, pruned["number"], pruned["value"], "pruned")
-        axes.step(complete["number"], best, where="post", color="#b5403a", label="best so far")
+        axes.step(complete["number"], best, where="post", color=WRONG, label="best so far")
         for number in failed["number"]:
-            axes.axvline(number, color="#b5403a", linewidth=0.8, linestyle=":")
+            axes.axvline(number, color=WRONG, linewidth=0.8, linestyle=":")
         better = "higher" if is_better_higher else "lower"
         axes.set(
             xlabel="trial",
-            ylabel=f"{metric} of the validation rows ({better} is better)",
+            ylabel=f"validation {metric} ({better} is better)",
             title=f"{len(complete)} trials complete, {(trials['state'] == 'pruned').sum()} pruned"
             + (f", {len(failed)} failed (dotted)" if len(failed) else ""),
         )
         axes.xaxis.get_major_locator().set_params(integer=True)
-        figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-        _save(figure, path)
+        figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+
+    save_figure(draw, (8, 4.2), path)
 
 
 def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path: Path) -> None:
@@ -53,9 +53,8 @@ def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path:
     n_columns = min(_MOST_COLUMNS, len(scales))
     n_rows = -(-len(scales) // n_columns)
     shown = trials[trials["value"].notna()]
-    with matplotlib.rc_context(_STYLE):
-        size = (max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows)
-        figure = Figure(figsize=size, layout="constrained")
+
+    def draw(figure: Figure) -> None:
         panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
         for axes in panels.flat[len(scales) :]:
             axes.set_visible(False)
@@ -68,21 +67,23 @@ def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path:
         for axes in panels[:, 0]:
             axes.set_ylabel(metric)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles, labels, loc="outside upper right", ncols=2, fontsize=8, frameon=False
-        )
-        _save(figure, path)
+        look = {"ncols": 2, "fontsize": SMALL, "frameon": False}
+        figure.legend(handles, labels, loc="outside upper right", **look)
+
+    save_figure(draw, (max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows), path)
 
 
 def _places(axes, values: pd.Series, scale: str) -> np.ndarray:
     """Where values lie along x: themselves, or the index of a choice, whose axis is labelled."""
     if scale != "choices":
         axes.set_xscale(scale)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         return values.to_numpy(float)
     texts = values.map(str)
     choices = [str(value) for value in sorted(set(values), key=_order)]
-    short = [t if len(t) <= _LONGEST_TEXT else t[: _LONGEST_TEXT - 1] + "…" for t in choices]
-    axes.set_xticks(range(len(choices)), short, rotation=30, ha="right", fontsize=8)
+    names = [short(text, _LONGEST_TEXT) for text in choices]
+    axes.set_xticks(range(len(choices)), names, rotation=30, ha="right", fontsize=8)
     axes.set_xlim(-0.5, max(len(choices), 1) - 0.5)
     return texts.map(choices.index).to_numpy(float)
 
@@ -94,10 +95,5 @@ def _order(value) -> tuple:
 
 
 def _points(axes, x, y, state: str) -> None:
-    color = _COMPLETE_COLOR if state == "complete" else _PRUNED_COLOR
+    color = MAIN if state == "complete" else _PRUNED_COLOR
     axes.scatter(x, y, s=26, color=color, alpha=0.85, linewidths=0, label=state)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=130, format="png")

@@ -18,8 +18,8 @@ from ..engine.run import train
 from ..evaluation.thresholds import threshold_at_specificity
 from ..evaluator.predictions_csv import read_predictions
 from ..objectives.catalog import OBJECTIVES
-from ..report.run_figure import plot_gain_against_gap
 from ..runs.comparison import FIGURES, Scores, compare
+from ..runs.comparison_figure import plot_gain_against_gap
 from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
 
@@ -93,7 +93,7 @@ def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scor
     images = _test_rows(folder)["image"].to_numpy()  # in the same order; file names may repeat
     return Scores(
         images=images,
-        units=np.array([units[image] for image in images]),
+        clusters=np.array([units[image] for image in images]),
         target=test.labels == test.positive,
         score=scores[1],
         decision=scores[1] >= threshold,
@@ -109,12 +109,12 @@ def to_markdown(rows: pd.DataFrame) -> str:
     """The main figures as a table, each with its interval, under a line of counts."""
     first = rows.iloc[0]
     groups = ", ".join(
-        f"{first[column]} {column.removeprefix('n_malignant ').lower()}"
+        f"{first[column]} {column.removeprefix('n_positive ').lower()}"
         for column in rows
-        if column.startswith("n_malignant ")
+        if column.startswith("n_positive ")
     )
     lines = [
-        f"{first['n']} test images, {first['n_malignant']} malignant ({groups}), in the test rows "
+        f"{first['n']} test images, {first['n_positive']} malignant ({groups}), in the test rows "
         f"of {first['n_runs']} runs.",
         "",
         f"| objective | {' | '.join(FIGURES.values())} |",

@@ -1,8 +1,10 @@
 """A file is the old one or the new one, whole."""
 
+import json
+
 import pytest
 
-from src.core.files import replacing
+from src.core.files import replacing, to_strict_json
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path):
@@ -23,3 +25,24 @@ def test_a_block_that_fails_leaves_the_old_file_alone(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
+
+
+def refuse(text: str):
+    raise ValueError(f"{text} is no JSON")
+
+
+def test_undefined_numbers_are_null_at_any_depth():
+    value = {"a": float("nan"), "b": [float("inf"), {"c": (-float("inf"), 1.5)}], "d": 0}
+    text = to_strict_json(value, indent=2)
+    assert json.loads(text, parse_constant=refuse) == {
+        "a": None,
+        "b": [None, {"c": [None, 1.5]}],
+        "d": 0,
+    }
+
+
+def test_json_keeps_every_digit_and_letter():
+    value = {"naïve": 0.1 + 0.2, "n": 10**12, "flag": True, "none": None}
+    text = to_strict_json(value)
+    assert "naïve" in text
+    assert json.loads(text) == value

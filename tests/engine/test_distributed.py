@@ -11,11 +11,11 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import to_strict_json
 from src.core.flags import load_config
 from src.engine.distributed import ALONE, joined_processes
-from src.engine.evaluate import test as judge_checkpoint
+from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.run import train
-from src.report.run_files import to_strict_json
 from tests.engine.processes import finish, free_port, start
 
 # without batch statistics, which are of each process's own rows
@@ -55,7 +55,7 @@ def test_logged_is_saved_with_batch_statistics_on_two_processes(two, tmp_path):
         ["--test", "--checkpoint", str(folder / "best_checkpoint.pth")],
         content["contract"]["provenance"]["config"] | {"output_dir": str(tmp_path)},
     )
-    alone = judge_checkpoint(cfg)  # one process, from the saved file
+    alone = evaluate_checkpoint(cfg)  # one process, from the saved file
     assert json.loads(to_strict_json(alone["test"])) == metrics["test"]
 
 

@@ -11,10 +11,11 @@ import src.engine.folds as folds_module
 from src.artifact.network import load_contract
 from src.core.config import Config
 from src.core.errors import UserError
-from src.engine.folds import spread_csv, spread_lines, spread_of, train_folds
-from src.evaluation.fairness import evaluate
+from src.core.files import to_strict_json
+from src.engine.folds import spread_csv, spread_lines, train_folds
+from src.evaluation.results import point_estimates
+from src.evaluation.spread import spread_of
 from src.evaluator.predictions_csv import read_predictions
-from src.report.run_files import to_strict_json
 from src.scripts import melanoma_train
 
 
@@ -55,7 +56,7 @@ def test_out_of_fold_predictions_are_every_row_once_from_the_fold_that_left_it_o
 
 
 def test_pooled_metrics_are_those_of_the_pooled_predictions(folds):
-    found = evaluate(read_predictions(folds / "predictions_oof.csv", None))
+    found = point_estimates(read_predictions(folds / "predictions_oof.csv", None))
     assert read(folds / "kfold.json")["oof"] == json.loads(to_strict_json(found))
     assert (folds / "metrics_by_group_oof.csv").is_file()
     assert (folds / "by_group_oof.png").is_file()
@@ -97,11 +98,11 @@ def test_undefined_values_are_counted_and_left_out():
 
 
 def test_summary_says_where_folds_are_missing(monkeypatch):
-    monkeypatch.setattr(folds_module, "SHOWN", ("auroc", "malignant_f1"))
-    folds = [{"auroc": 0.5, "malignant_f1": 0.1}, {"auroc": 0.7, "malignant_f1": None}]
+    monkeypatch.setattr(folds_module, "SHOWN", ("auroc", "f1"))
+    folds = [{"auroc": 0.5, "f1": 0.1}, {"auroc": 0.7, "f1": None}]
     spread = {"test": spread_of(folds)}
-    assert spread_lines(spread) == "test  auroc 0.600 ± 0.141  f1 0.100 ± nan (1 of 2 folds)"
-    assert spread_csv(spread).splitlines()[2] == "test,malignant_f1,0.1,,0.1,,1"
+    assert spread_lines(spread) == "test  AUROC 0.600 ± 0.141  F1 0.100 ± nan (1 of 2 folds)"
+    assert spread_csv(spread).splitlines()[2] == "test,f1,0.1,,0.1,,1"
 
 
 def test_stopped_folds_continue_and_finished_ones_are_kept(

@@ -16,7 +16,7 @@ from src.core.flags import load_config
 from src.datasets.load import load_table
 from src.datasets.loaders import LocalISICDataset
 from src.engine.checks import check_table
-from src.engine.evaluate import test as judge_checkpoint
+from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
 from src.objectives.catalog import OBJECTIVES
@@ -44,7 +44,7 @@ WITH_STATE = [call for call in CALLS if remembers(call)]
 def no_figures():
     """Drawing them takes longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.report.run_files.plot_by_group", lambda *_: None)
+        patch.setattr("src.report.files.plot_fairness", lambda *_: None)
         patch.setattr("src.report.files.write_figures", lambda *_: [])
         yield
 
@@ -92,7 +92,7 @@ def own_model(settings):
 def judge(tmp_path, *flags):
     """(predictions, metrics by group) that melanoma_eval.py writes."""
     name = str(len(list(tmp_path.iterdir())))
-    few = ["--n_draws", "100", "--output_dir", str(tmp_path), "--run_name", name]
+    few = ["--n_resamples", "100", "--output_dir", str(tmp_path), "--run_name", name]
     melanoma_eval.main([*map(str, flags), *few])
     evaluation = read(tmp_path / name / "evaluation_metrics.json")
     parts = {"all": evaluation["overall"], **evaluation["groups"]["skin tone"]}
@@ -205,7 +205,7 @@ def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
     of_onnx, _ = judge(tmp_path, "--onnx_model_path", onnx, *flags)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
     flags += ["--test", "--checkpoint", str(checkpoint), "--output_dir", str(tmp_path)]
-    assert np.isfinite(judge_checkpoint(load_config(flags, cfg.flat()))["test"]["loss"])
+    assert np.isfinite(evaluate_checkpoint(load_config(flags, cfg.flat()))["test"]["loss"])
     argv = ["--onnx_model_path", onnx, "--output_csv", tmp_path / "p.csv", "--probabilities"]
     argv += ["--input_folder", Path(cfg.data.data_path) / "test" / "benign"]
     assert predict.main(list(map(str, argv))) == 0
@@ -242,10 +242,10 @@ def test_judging_a_run_changes_nothing_that_the_objective_remembers(settings, ca
     table = load_table(cfg.data)
     check_table(table, cfg)
     parts = make_parts(cfg, table, CPU)
-    objective = parts.judge.objective
+    objective = parts.evaluator.objective
     objective(*batch(objective, classes=2))
     before = state_of(objective)
-    _, metrics = parts.judge(parts.network, "valid")
+    _, metrics = parts.evaluator(parts.network, "valid")
     torch.testing.assert_close(state_of(objective), before, rtol=0, atol=0, equal_nan=True)
     assert np.isfinite(metrics["loss"])
 

@@ -10,13 +10,13 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import to_strict_json
 from src.core.flags import load_config
 from src.engine.checkpoint import Progress
-from src.engine.evaluate import test as judge_checkpoint
+from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.run import train
-from src.evaluation.fairness import evaluate
+from src.evaluation.results import point_estimates
 from src.evaluator.predictions_csv import read_predictions
-from src.report.run_files import to_strict_json
 
 FILES = (
     "config.yaml",
@@ -86,7 +86,7 @@ def test_metrics_logged_in_training_are_those_of_the_saved_file(tiny_run):
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_metrics_of_the_predictions_file_are_those_logged(tiny_run, split):
     logged = read(tiny_run / "metrics.json")[split]
-    found = strict(evaluate(read_predictions(tiny_run / f"predictions_{split}.csv", None)))
+    found = strict(point_estimates(read_predictions(tiny_run / f"predictions_{split}.csv", None)))
     assert found == {key: value for key, value in logged.items() if key != "loss"}
 
 
@@ -94,7 +94,7 @@ def test_testing_the_checkpoint_repeats_the_logged_metrics(tiny_run, tmp_path):
     checkpoint = str(tiny_run / "best_checkpoint.pth")
     trained_with = load_checkpoint(checkpoint)["contract"]["provenance"]["config"]
     flags = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
-    found = judge_checkpoint(load_config(flags, trained_with))
+    found = evaluate_checkpoint(load_config(flags, trained_with))
     assert strict(found)["test"] == read(tiny_run / "metrics.json")["test"]
 
 
@@ -108,7 +108,7 @@ def test_testing_on_other_rows_warns(tiny_run, tiny_settings, demo, tmp_path, ca
         (image,) = (demo / "isic2020" / "valid").glob(f"*/{name}")
         (tmp_path / name).symlink_to(image)
     base["dataset"] = f"siim(csv='{tmp_path / 'rows.csv'}', images='{tmp_path}')"
-    found = judge_checkpoint(load_config(flags, base))
+    found = evaluate_checkpoint(load_config(flags, base))
     assert found["valid"]["n"] == len(rows)
     assert "its training rows may be among these" in capsys.readouterr().out
 
@@ -237,11 +237,9 @@ def test_a_monitor_without_a_value_is_refused(tiny_settings, tmp_path):
 def test_ties_of_the_monitor_are_broken_by_auroc():
     progress = Progress()
     for epoch, auroc in enumerate((0.6, 0.8, 0.7)):
-        progress.add(
-            {"epoch": epoch, "valid": {"malignant_f1": 0.0, "auroc": auroc}}, "malignant_f1"
-        )
+        progress.add({"epoch": epoch, "valid": {"f1": 0.0, "auroc": auroc}}, "f1")
     assert progress.best_epoch == 1
-    progress.add({"epoch": 3, "valid": {"malignant_f1": 0.1, "auroc": 0.5}}, "malignant_f1")
+    progress.add({"epoch": 3, "valid": {"f1": 0.1, "auroc": 0.5}}, "f1")
     assert progress.best_epoch == 3
 
 

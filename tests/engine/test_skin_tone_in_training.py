@@ -193,7 +193,7 @@ def test_the_objective_sees_the_new_groups(tiny_settings, table):
     flags = ["--domain_discriminative_loss", "--augment", "skin_former(probability=(1, 1, 0.5, 0))"]
     parts = make_parts(load_config(flags, tiny_settings), table, torch.device("cpu"))
     seen = []
-    parts.judge.objective.register_forward_pre_hook(lambda _, given: seen.append(given[2]))
+    parts.evaluator.objective.register_forward_pre_hook(lambda _, given: seen.append(given[2]))
     for _ in parts.trainer.epoch(parts.loader, Position(), []):
         pass
     draws = [draw for batch in parts.batches for draw in batch]

@@ -7,13 +7,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, recall_score
 
 from src.core.errors import UserError
+from src.core.files import to_strict_json
 from src.evaluation.calibration import fit_temperature, reliability, scaled, top_label
-from src.evaluation.evaluation import Fits, fitted
+from src.evaluation.evaluate import EvaluatedModel, Fits, fitted
 from src.evaluation.post_processing import calibrate, decide_by_group, decide_by_rule
-from src.evaluation.sample import Settings
-from src.evaluation.subject import Subject
+from src.evaluation.results import Settings
 from src.evaluation.thresholds import THRESHOLDS, choose_threshold
-from src.report.run_files import to_strict_json
 
 BY_GROUP = "temperature(by='group')"
 RULES = {"fixed": "fixed(value=0.3)", "sensitivity": "sensitivity(least=0.8)"}
@@ -33,7 +32,7 @@ def draw(table, n_classes=2, n_rows=300, seed=0, positive=1):
 
 @pytest.fixture(params=[(2, 1), (2, 0), (7, 4)], ids=["two", "positive first", "seven"])
 def pair(request, table):
-    """(rows to judge, validation rows)"""
+    """(rows to evaluate, validation rows)"""
     n_classes, positive = request.param
     return tuple(draw(table, n_classes, seed=seed, positive=positive) for seed in (1, 2))
 
@@ -51,25 +50,25 @@ def case(predictions, rows=slice(None)):
 
 
 @pytest.mark.parametrize("rule", ["temperature", BY_GROUP])
-def test_temperatures_know_nothing_of_the_judged_labels(pair, rule):
-    judged, valid = pair
-    one, _, found = calibrate(judged, valid, rule, 10, 15)
-    other, _, blind = calibrate(spoiled(judged), valid, rule, 10, 15)
+def test_temperatures_know_nothing_of_the_evaluated_labels(pair, rule):
+    evaluated, valid = pair
+    one, _, found = calibrate(evaluated, valid, rule, 10, 15)
+    other, _, blind = calibrate(spoiled(evaluated), valid, rule, 10, 15)
     np.testing.assert_array_equal(one.probabilities, other.probabilities)
     for key in ("rule", "n_fitted", "value", "groups"):
         assert found[key] == blind[key]
-    assert found["before"] != blind["before"], "these are of the judged rows"
-    _, _, moved = calibrate(judged, spoiled(valid), rule, 10, 15)
+    assert found["before"] != blind["before"], "these are of the evaluated rows"
+    _, _, moved = calibrate(evaluated, spoiled(valid), rule, 10, 15)
     assert moved["value"] != found["value"]
 
 
 @pytest.mark.parametrize("name", THRESHOLDS.names())
-def test_thresholds_know_nothing_of_the_judged_labels(pair, name):
-    judged, valid = pair
+def test_thresholds_know_nothing_of_the_evaluated_labels(pair, name):
+    evaluated, valid = pair
     rule = RULES.get(name, name)
     for decide in (decide_by_rule, lambda *given: decide_by_group(*given, 10)):
-        one, found = decide(judged, valid, rule)
-        other, blind = decide(spoiled(judged), valid, rule)
+        one, found = decide(evaluated, valid, rule)
+        other, blind = decide(spoiled(evaluated), valid, rule)
         np.testing.assert_array_equal(one.decisions, other.decisions)
         assert {**found, "cost": 0} == {**blind, "cost": 0}
         assert found["n_fitted"] == len(valid.labels)
@@ -77,20 +76,20 @@ def test_thresholds_know_nothing_of_the_judged_labels(pair, name):
 
 
 def test_one_temperature_is_that_of_all_validation_rows(pair):
-    judged, valid = pair
-    cooled, cooled_valid, found = calibrate(judged, valid, "temperature", 10, 15)
+    evaluated, valid = pair
+    cooled, cooled_valid, found = calibrate(evaluated, valid, "temperature", 10, 15)
     value = fit_temperature(valid.labels, valid.probabilities)
     assert found["value"] == value > 1.5
     assert found["groups"] == {}
-    np.testing.assert_array_equal(cooled.probabilities, scaled(judged.probabilities, value))
+    np.testing.assert_array_equal(cooled.probabilities, scaled(evaluated.probabilities, value))
     np.testing.assert_array_equal(cooled_valid.probabilities, scaled(valid.probabilities, value))
-    np.testing.assert_array_equal(cooled.decisions, judged.decisions)
+    np.testing.assert_array_equal(cooled.decisions, evaluated.decisions)
 
 
-def test_what_a_temperature_did_is_measured_on_the_judged_rows(pair):
-    judged, valid = pair
-    cooled, _, found = calibrate(judged, valid, "temperature", 10, 7)
-    for table, said in ((judged, found["before"]), (cooled, found["after"])):
+def test_what_a_temperature_did_is_measured_on_the_evaluated_rows(pair):
+    evaluated, valid = pair
+    cooled, _, found = calibrate(evaluated, valid, "temperature", 10, 7)
+    for table, said in ((evaluated, found["before"]), (cooled, found["after"])):
         case = top_label(table.labels, table.probabilities)
         assert said["ece"] == reliability(*case, np.linspace(0, 1, 8)).ece
         indices = range(len(table.classes))
@@ -100,42 +99,42 @@ def test_what_a_temperature_did_is_measured_on_the_judged_rows(pair):
 
 
 def test_each_group_has_its_temperature_small_and_unknown_ones_that_of_all(pair):
-    judged, valid = pair
-    cooled, _, found = calibrate(judged, valid, BY_GROUP, 20, 15)
+    evaluated, valid = pair
+    cooled, _, found = calibrate(evaluated, valid, BY_GROUP, 20, 15)
     whole = fit_temperature(valid.labels, valid.probabilities)
     for group, name in enumerate(valid.group_names):
         rows = valid.groups == group
         own = fit_temperature(valid.labels[rows], valid.probabilities[rows])
         assert found["groups"][name] == (own if rows.sum() >= 20 else whole)
-        mine = judged.groups == group
-        expected = scaled(judged.probabilities[mine], found["groups"][name])
+        mine = evaluated.groups == group
+        expected = scaled(evaluated.probabilities[mine], found["groups"][name])
         np.testing.assert_allclose(cooled.probabilities[mine], expected, rtol=1e-12)
     assert found["groups"]["Tan"] == whole, "fewer than 20 rows"
     assert len({*found["groups"].values()}) == 4
-    unknown = judged.groups == -1
-    expected = scaled(judged.probabilities[unknown], whole)
+    unknown = evaluated.groups == -1
+    expected = scaled(evaluated.probabilities[unknown], whole)
     np.testing.assert_allclose(cooled.probabilities[unknown], expected, rtol=1e-12)
 
 
 def test_one_threshold_decides_all_rows(pair):
-    judged, valid = pair
-    decided, found = decide_by_rule(judged, valid, "youden")
-    positive = judged.positive
-    for probabilities, decision in zip(judged.probabilities, decided.decisions, strict=True):
+    evaluated, valid = pair
+    decided, found = decide_by_rule(evaluated, valid, "youden")
+    positive = evaluated.positive
+    for probabilities, decision in zip(evaluated.probabilities, decided.decisions, strict=True):
         others = [c for c in range(len(probabilities)) if c != positive]
         likeliest = max(others, key=lambda c: probabilities[c])
         said = positive if probabilities[positive] >= found["value"] else likeliest
         assert decision == said
     assert found["groups"] == found["cost"] == {}
-    np.testing.assert_array_equal(decided.probabilities, judged.probabilities)
+    np.testing.assert_array_equal(decided.probabilities, evaluated.probabilities)
 
 
 def test_each_group_has_its_threshold_small_and_unknown_ones_that_of_all(pair):
-    judged, valid = pair
+    evaluated, valid = pair
     n_positive = [((valid.labels == valid.positive) & (valid.groups == g)).sum() for g in range(4)]
     least = int(max(n_positive[3], 1)) + 1
-    decided, found = decide_by_group(judged, valid, "youden", least)
-    whole, positive = choose_threshold("youden", *case(valid)), judged.positive
+    decided, found = decide_by_group(evaluated, valid, "youden", least)
+    whole, positive = choose_threshold("youden", *case(valid)), evaluated.positive
     assert found["groups"]["Tan"] == found["value"] == whole
     for group, name in [*enumerate(valid.group_names), (-1, "unknown")]:
         rows = valid.groups == group
@@ -143,15 +142,15 @@ def test_each_group_has_its_threshold_small_and_unknown_ones_that_of_all(pair):
         enough = group >= 0 and counts.min() >= least
         threshold = choose_threshold("youden", *case(valid, rows)) if enough else whole
         assert found["groups"].get(name, whole) == threshold
-        mine = judged.groups == group
-        above = judged.probabilities[mine, positive] >= threshold
+        mine = evaluated.groups == group
+        above = evaluated.probabilities[mine, positive] >= threshold
         np.testing.assert_array_equal(decided.decisions[mine] == positive, above)
 
 
-def test_the_cost_is_that_of_the_judged_rows_at_both_kinds_of_threshold(pair):
-    judged, valid = pair
-    decided, found = decide_by_group(judged, valid, "sensitivity(least=0.95)", 5)
-    single, _ = decide_by_rule(judged, valid, "sensitivity(least=0.95)")
+def test_the_cost_is_that_of_the_evaluated_rows_at_both_kinds_of_threshold(pair):
+    evaluated, valid = pair
+    decided, found = decide_by_group(evaluated, valid, "sensitivity(least=0.95)", 5)
+    single, _ = decide_by_rule(evaluated, valid, "sensitivity(least=0.95)")
     assert found["cost"]["one_threshold"] != found["cost"]["by_group"]
     for table, cost in ((single, "one_threshold"), (decided, "by_group")):
         assert found["cost"][cost] == pytest.approx(cost_by_hand(table, 5), abs=1e-12)
@@ -170,10 +169,10 @@ def cost_by_hand(predictions, least):
         assert len(rates) > 1
         gaps.append(max(rates) - min(rates))
     return {
-        "malignant_recall": recall_score(target, decision),
+        "sensitivity": recall_score(target, decision),
         "specificity": recall_score(~target, ~decision),
         "balanced_accuracy": balanced_accuracy_score(predictions.labels, predictions.decisions),
-        "malignant_f1": f1_score(target, decision),
+        "f1": f1_score(target, decision),
         "selection_rate": decision.mean(),
         "equal_opportunity_difference": gaps[0],
         "equalized_odds_difference": max(gaps),
@@ -181,18 +180,18 @@ def cost_by_hand(predictions, least):
 
 
 def test_gaps_of_one_group_cost_nothing_that_could_be_known(table):
-    judged = replace(draw(table), groups=np.zeros(300, int))
-    _, found = decide_by_group(judged, draw(table, seed=3), "max_f1", 10)
+    evaluated = replace(draw(table), groups=np.zeros(300, int))
+    _, found = decide_by_group(evaluated, draw(table, seed=3), "max_f1", 10)
     for figures in found["cost"].values():
         assert np.isnan(figures["equal_opportunity_difference"])
         assert np.isnan(figures["equalized_odds_difference"])
-        assert 0 <= figures["malignant_recall"] <= 1
+        assert 0 <= figures["sensitivity"] <= 1
 
 
 def test_decisions_alone_are_refused(table):
     known = draw(table)
     blind = replace(known, probabilities=np.full((300, 2), np.nan))
-    for judged, valid in ((blind, known), (known, blind), (blind, blind)):
+    for evaluated, valid in ((blind, known), (known, blind), (blind, blind)):
         for fit in (
             lambda *given: calibrate(*given, "temperature", 10, 15),
             lambda *given: calibrate(*given, BY_GROUP, 10, 15),
@@ -200,20 +199,20 @@ def test_decisions_alone_are_refused(table):
             lambda *given: decide_by_group(*given, "youden", 10),
         ):
             with pytest.raises(UserError, match="probabilit") as error:
-                fit(judged, valid)
+                fit(evaluated, valid)
             assert "\n" not in str(error.value)
 
 
-def subject(predictions, valid):
-    units = np.arange(len(predictions.labels))
-    return Subject("predictions CSV", "a.csv", "a", "a", predictions, units, "image", valid)
+def model(predictions, valid):
+    images = np.arange(len(predictions.labels))
+    return EvaluatedModel("predictions CSV", "a.csv", "a", "a", predictions, images, "image", valid)
 
 
 def test_the_threshold_is_found_at_the_temperature(pair):
-    judged, valid = pair
+    evaluated, valid = pair
     fits = Fits("temperature", "youden")
-    after, found = fitted(subject(judged, valid), fits, Settings())
-    cooled, cooled_valid, temperature = calibrate(judged, valid, "temperature", 10, 15)
+    after, found = fitted(model(evaluated, valid), fits, Settings())
+    cooled, cooled_valid, temperature = calibrate(evaluated, valid, "temperature", 10, 15)
     decided, threshold = decide_by_rule(cooled, cooled_valid, "youden")
     wanted = {"temperature": temperature, "threshold": threshold}
     assert to_strict_json(found) == to_strict_json(wanted)  # empty bins hold NaN
@@ -221,19 +220,16 @@ def test_the_threshold_is_found_at_the_temperature(pair):
     np.testing.assert_array_equal(after.predictions.decisions, decided.decisions)
 
 
-@pytest.mark.parametrize(
-    "fits", [Fits("temperature"), Fits("", "youden"), Fits("", "max_f1", True)]
-)
-@pytest.mark.parametrize("n_valid", [None, 0])
-def test_fits_need_validation_rows(table, fits, n_valid):
-    valid = None if n_valid is None else table([], scores=np.zeros((0, 2)))
-    flag = "--calibration" if fits.calibration else "--threshold"
-    with pytest.raises(UserError, match=f"{flag}: expected validation rows"):
-        fitted(subject(draw(table), valid), fits, Settings())
+def test_fits_need_validation_rows(table):
+    for fits in (Fits("temperature"), Fits("", "youden"), Fits("", "max_f1", True)):
+        for valid in (None, table([], scores=np.zeros((0, 2)))):
+            flag = "--calibration" if fits.calibration else "--threshold"
+            with pytest.raises(UserError, match=f"^{flag}: "):
+                fitted(model(draw(table), valid), fits, Settings())
 
 
 def test_nothing_is_fitted_unless_it_is_asked_for(table):
-    judged = draw(table)
-    same, found = fitted(subject(judged, draw(table, seed=3)), Fits(), Settings())
-    assert same.predictions is judged
+    evaluated = draw(table)
+    same, found = fitted(model(evaluated, draw(table, seed=3)), Fits(), Settings())
+    assert same.predictions is evaluated
     assert found == {"temperature": None, "threshold": None}

@@ -1,5 +1,6 @@
 """What a group's size allows to say: power by every outcome there is, intervals, sentences."""
 
+import itertools
 import math
 import re
 
@@ -12,24 +13,26 @@ from src.evaluation.power import detectable_rates, exact_interval, power_notes
 NAN = float("nan")
 
 
-def power_of_the_test(n: tuple[int, int], rates: tuple[float, float], level: float) -> float:
+def power_of_the_test(n: tuple[int, int], rates: tuple[float, float], confidence: float) -> float:
     """Chance that two rates of `n` rows are found different, summed over all numbers of hits."""
     angles = [2 * np.arcsin(np.sqrt(np.arange(k + 1) / k)) for k in n]
     chances = [binom.pmf(np.arange(k + 1), k, rate) for k, rate in zip(n, rates, strict=True)]
     distance = np.abs(np.subtract.outer(*angles)) / math.sqrt(1 / n[0] + 1 / n[1])
-    return float(np.outer(*chances)[distance > norm.ppf((1 + level) / 2)].sum())
+    return float(np.outer(*chances)[distance > norm.ppf((1 + confidence) / 2)].sum())
 
 
-@pytest.mark.parametrize("n", [(40, 400), (100, 100), (60, 1000), (300, 700)], ids=str)
-@pytest.mark.parametrize("rate_rest", [0.5, 0.7, 0.9])
-@pytest.mark.parametrize(("power", "level"), [(0.8, 0.95), (0.5, 0.95), (0.9, 0.99)])
-def test_the_difference_is_found_with_this_power(n, rate_rest, power, level):
-    difference = rate_rest - detectable_rates(*n, rate_rest, power, level)[0]
-    rates = rate_rest - difference, rate_rest
-    assert power_of_the_test(n, rates, level) == pytest.approx(power, abs=0.04)
-    less, more = ((rate_rest - f * difference, rate_rest) for f in (0.8, 1.2))
-    assert power_of_the_test(n, less, level) < power - 0.04
-    assert power_of_the_test(n, more, level) > power + 0.025
+def test_the_difference_is_found_with_this_power():
+    sizes, powers = (
+        [(40, 400), (100, 100), (60, 1000), (300, 700)],
+        [(0.8, 0.95), (0.5, 0.95), (0.9, 0.99)],
+    )
+    for n, rest, (power, confidence) in itertools.product(sizes, (0.5, 0.7, 0.9), powers):
+        difference = rest - detectable_rates(*n, rest, power, confidence)[0]
+        found = power_of_the_test(n, (rest - difference, rest), confidence)
+        assert found == pytest.approx(power, abs=0.04)
+        less, more = ((rest - f * difference, rest) for f in (0.8, 1.2))
+        assert power_of_the_test(n, less, confidence) < power - 0.04
+        assert power_of_the_test(n, more, confidence) > power + 0.025
 
 
 @pytest.mark.simulation
@@ -82,14 +85,14 @@ def test_a_rate_of_nothing_is_the_last_that_is_found():
     assert math.isnan(detectable_rates(20, 80, rate - 1e-9)[0])
 
 
-@pytest.mark.parametrize(("n", "n_hits"), [(6, 1), (17, 15), (40, 20), (5, 0), (5, 5), (1, 1)])
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_beyond_the_interval_the_hits_are_too_unlikely(n, n_hits, level):
+def test_beyond_the_interval_the_hits_are_too_unlikely():
     """Each end is the rate at which so many hits or more, or fewer, have half of what is left."""
-    low, high = exact_interval(n_hits, n, level)
-    left = (1 - level) / 2
-    assert low == 0 if n_hits == 0 else binom.sf(n_hits - 1, n, low) == pytest.approx(left)
-    assert high == 1 if n_hits == n else binom.cdf(n_hits, n, high) == pytest.approx(left)
+    counts = [(6, 1), (17, 15), (40, 20), (5, 0), (5, 5), (1, 1)]
+    for (n, n_hits), confidence in itertools.product(counts, (0.9, 0.95)):
+        low, high = exact_interval(n_hits, n, confidence)
+        left = (1 - confidence) / 2
+        assert low == 0 if n_hits == 0 else binom.sf(n_hits - 1, n, low) == pytest.approx(left)
+        assert high == 1 if n_hits == n else binom.cdf(n_hits, n, high) == pytest.approx(left)
 
 
 def test_exact_interval_by_hand():
@@ -99,68 +102,57 @@ def test_exact_interval_by_hand():
     assert all(map(math.isnan, exact_interval(0, 0)))
 
 
-def test_a_small_level_is_told_what_it_allows_to_say():
-    notes = power_notes(["Light", "Tan"], np.array([120, 6]), np.array([95, 1]), 10)
+def notes_of(n_positive, n_hits, least=10):
+    counts = zip(n_positive, n_hits, strict=True)
+    return power_notes(dict(zip("ABCD", counts, strict=False)), "mel", least)
+
+
+def numbers_of(note: str) -> list[str]:
+    return re.findall(r"\d+\.\d\d|\d+", note.split(":", 1)[1])
+
+
+def test_a_small_group_is_told_what_it_allows_to_say():
+    (note,) = notes_of([120, 6], [95, 1])
     low, _ = detectable_rates(6, 120, 95 / 120)
-    assert notes == [
-        "Tan: 6 malignant images. Too few to judge: with 1 of 6 found the sensitivity may be "
-        "anywhere from 0.00 to 0.64 (95 % exact interval), and only a sensitivity of "
-        f"{low:.2f} or less would stand out from the others' 0.79."
-    ]
+    assert note.startswith("B: 6 mel images.")
+    ends = [f"{end:.2f}" for end in exact_interval(1, 6)]
+    assert numbers_of(note) == ["6", "1", "6", *ends, "95", f"{low:.2f}", "0.79", "80"]
 
 
-@pytest.mark.parametrize(
-    ("n_positive", "n_hits", "notes"),
-    [
-        (
-            [1, 60],
-            [1, 20],
-            "A: 1 malignant image. Too few to judge: with 1 of 1 found the sensitivity may be "
-            "anywhere from 0.03 to 1.00 (95 % exact interval), and no sensitivity would stand out "
-            "from the others' 0.33.",
-        ),
-        ([0, 60], [0, 20], "A: no malignant image. Nothing can be said of the sensitivity."),
-        (
-            [2],
-            [0],
-            "A: 2 malignant images. Too few to judge: with 0 of 2 found the sensitivity may be "
-            "anywhere from 0.00 to 0.84 (95 % exact interval).",
-        ),
-    ],
-    ids=["one image", "no image", "no others"],
-)
-def test_sentences_of_very_small_levels(n_positive, n_hits, notes):
-    assert power_notes("AB"[: len(n_positive)], n_positive, n_hits, 10) == [notes]
+def test_sentences_of_very_small_groups():
+    (note,) = notes_of([1, 60], [1, 20])  # no rate could be told from that of the others
+    assert numbers_of(note) == ["1", "1", "1", "0.03", "1.00", "95", "0.33"]
+    (note,) = notes_of([0, 60], [0, 20])
+    assert note.startswith("A: no mel image.")
+    (note,) = notes_of([2], [0])  # no others
+    assert numbers_of(note) == ["2", "0", "2", "0.00", "0.84", "95"]
 
 
-def test_of_two_levels_that_have_enough_it_tells_the_gap_that_would_stand_out():
-    (note,) = power_notes("ABC", [46, 17, 10], [34, 15, 8], 10)
+def test_of_two_groups_that_have_enough_it_tells_the_difference_that_could_be_detected():
+    (note,) = notes_of([46, 17, 10], [34, 15, 8])
     below, above = detectable_rates(10, 17, 23 / 27)
     assert math.isnan(above)
-    gap = 23 / 27 - below
-    assert note == (
-        "Between C (10 malignant images) and B (17), the smallest with enough, only a gap of "
-        f"{gap:.2f} or more in sensitivity would stand out."
-    )
-    (note,) = power_notes("AB", [10, 12], [1, 1], 10)  # only a higher rate would
+    assert note.startswith("C and B") and f" {23 / 27 - below:.2f} or more" in note
+    assert " 10 and 17 mel images" in note
+    (note,) = notes_of([10, 12], [1, 1])  # only a higher rate could
     gap = detectable_rates(10, 12, 2 / 22)[1] - 2 / 22
-    assert f"the smallest with enough, only a gap of {gap:.2f} or more in" in note
-    (note,) = power_notes("AB", [2, 2], [1, 1], 1)
-    assert "B (2), the smallest with enough, no gap in sensitivity would stand out." in note
+    assert f" {gap:.2f} or more" in note
+    (note,) = notes_of([2, 2], [1, 1], least=1)
+    assert "no difference" in note
 
 
-def test_what_was_found_far_above_the_others_would_stand_out():
+def test_what_was_found_far_above_the_others_could_be_told_from_them():
     """5 of 5 against 10 of 66: no lower rate would, but this one does."""
-    note, _ = power_notes(["Tan", "Light", "Dark"], [5, 66, 20], [5, 10, 3], 10)
+    note, _ = notes_of([5, 66, 20], [5, 10, 3])
     below, above = detectable_rates(5, 86, 13 / 86)
     assert math.isnan(below) and above < 1
-    assert f"only a sensitivity of {above:.2f} or more would stand out" in note
-    note, _ = power_notes(["Tan", "Light", "Dark"], [8, 200, 100], [4, 100, 50], 10)
-    assert re.search(r"of 0\.0\d or less or of 0\.9\d or more would stand out", note)
+    assert f" {above:.2f} or more" in note and "or less" not in note
+    note, _ = notes_of([8, 200, 100], [4, 100, 50])
+    assert re.search(r"0\.0\d or less or of 0\.9\d or more", note)
 
 
-def test_notes_come_in_the_order_of_the_levels():
-    notes = power_notes("BADC", [0, 50, 9, 10], [0, 40, 3, 9], 10)
-    assert [note[:2] for note in notes] == ["B:", "D:", "Be"]
-    assert power_notes([], [], [], 10) == []
-    assert len(power_notes("AB", [0, 1], [0, 1], 0)) == 0
+def test_notes_come_in_the_order_of_the_groups():
+    notes = notes_of([0, 50, 9, 10], [0, 40, 3, 9])
+    assert [note[:2] for note in notes] == ["A:", "C:", "D "]
+    assert notes_of([], []) == []
+    assert notes_of([0, 1], [0, 1], least=0) == []

@@ -8,9 +8,9 @@ import pytest
 
 from src.artifact.contract import Contract
 from src.core.errors import UserError
-from src.evaluation.fairness import evaluate
+from src.core.files import to_strict_json
 from src.evaluation.predictions import Predictions, from_frame, probability_columns
-from src.report.run_files import to_strict_json
+from src.evaluation.results import point_estimates
 
 GROUPS = ("Very light", "Light", "Intermediate", "Tan")
 
@@ -45,7 +45,7 @@ def test_csv_and_back_is_exact(n_classes, dtype, random_table, tmp_path):
     assert np.array_equal(found.probabilities, noisy.astype(np.float64))
     assert np.array_equal(found.decisions, predictions.decisions)
     assert (found.names, found.classes) == (predictions.names, predictions.classes)
-    assert to_strict_json(evaluate(found)) == to_strict_json(evaluate(predictions))
+    assert to_strict_json(point_estimates(found)) == to_strict_json(point_estimates(predictions))
 
 
 def test_csv_columns_are_those_of_the_predictor(table, tmp_path):
@@ -110,7 +110,7 @@ def test_without_probabilities_what_ranks_is_undefined(target, labels, n_classes
     numbered = ("benign", "malignant") if n_classes == 2 else tuple(map(str, range(n_classes)))
     assert found.classes == numbered
     assert found.probabilities.shape == (2, n_classes)
-    metrics = evaluate(found)
+    metrics = point_estimates(found)
     assert metrics["accuracy"] == (np.array(target) == labels).mean()
     assert np.isnan([metrics[name] for name in ("auroc", "auprc", "log_loss")]).all()
 
@@ -147,5 +147,17 @@ def test_group_without_a_name_is_refused(group):
 
 
 def test_empty_table_reads_and_evaluates():
-    found = evaluate(read(frame_of().iloc[:0], labels=np.array([], int), groups=np.array([], int)))
+    found = point_estimates(
+        read(frame_of().iloc[:0], labels=np.array([], int), groups=np.array([], int))
+    )
     assert (found["n"], found["groups"]) == (0, {})
+
+
+def test_rows_where_something_holds_are_kept_together(random_table):
+    predictions = random_table()
+    keep = predictions.groups == 2
+    part, rows = predictions.where(keep), np.flatnonzero(keep)
+    assert part.names == [predictions.names[row] for row in rows]
+    for column in ("labels", "groups", "probabilities", "decisions"):
+        assert np.array_equal(getattr(part, column), getattr(predictions, column)[rows])
+    assert (part.classes, part.positive) == (predictions.classes, predictions.positive)

@@ -6,8 +6,8 @@ import cv2
 import pandas as pd
 import pytest
 
-from src.evaluation.fairness import evaluate
-from src.evaluation.metrics import compute_metrics
+from src.evaluation.measure import compute_metrics
+from src.evaluation.results import point_estimates
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
 from tests.evaluator.readings import read_events, same, values
@@ -38,8 +38,8 @@ def test_the_table_by_group_says_what_the_json_says(full):
     assert lines.index.tolist() == [*parts]
     for place, part in parts.items():
         line = lines.loc[place]
-        assert [line["n"], line["n_malignant"], line["n_units"]] == [
-            part[name] for name in ("n", "n_malignant", "n_units")
+        assert [line["n"], line["n_positive"], line["n_clusters"]] == [
+            part[name] for name in ("n", "n_positive", "n_clusters")
         ]
         for name, figure in part["metrics"].items():
             for key, column in (("value", ""), ("low", "_low"), ("high", "_high")):
@@ -97,7 +97,7 @@ def test_nothing_of_an_earlier_evaluation_stays(drawn, base, tmp_path):
 
 def test_an_evaluation_is_what_fairness_measures(judge, base):
     folder, evaluation = judge(*base, "--min_group", "1")
-    wanted = evaluate(read_predictions(folder / "predictions.csv", None))
+    wanted = point_estimates(read_predictions(folder / "predictions.csv", None))
     assert evaluation["overall"]["n"] == wanted["n"] == 150
     parts = {"all": (evaluation["overall"], wanted)}
     tones = evaluation["groups"]["skin tone"]
@@ -110,5 +110,5 @@ def test_an_evaluation_is_what_fairness_measures(judge, base):
     gaps = evaluation["gaps"]["skin tone"]["malignant"]
     for name in ("demographic_parity_difference", "equal_opportunity_difference"):
         assert gaps[name]["value"] == pytest.approx(wanted[name]) and gaps[name]["value"] > 0
-    judged = gaps["rates"]["true_positive_rate"]["groups"]
+    judged = gaps["rates"]["sensitivity"]["groups"]
     assert judged == wanted["equal_opportunity_groups"]

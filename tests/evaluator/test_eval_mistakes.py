@@ -112,8 +112,8 @@ def test_validation_rows_of_patients_that_are_judged_are_refused(
     line = refuse(*flags)
     assert "--valid_predictions_csv: 10 of its 50 units (patient_id) are judged too" in line
     _, found = judge(*flags, "--allow_leakage")
-    assert found["source"]["unit"] == "patient_id"
-    assert found["overall"]["n_units"] == 50
+    assert found["source"]["cluster"] == "patient_id"
+    assert found["overall"]["n_clusters"] == 50
 
 
 def test_one_source_is_judged(refuse, drawn, checkpoint, tiny_onnx):

@@ -16,7 +16,7 @@ def test_a_checkpoint_and_the_csv_of_its_run_are_judged_alike(judge, checkpoint,
     _, one = judge("--checkpoint", checkpoint)
     csv = checkpoint.parent / "predictions_test.csv"
     _, two = judge("--predictions_csv", csv, "--metadata_csv", isic_csv)
-    assert one["source"]["unit"] == two["source"]["unit"] == "patient_id"
+    assert one["source"]["cluster"] == two["source"]["cluster"] == "patient_id"
     assert one["source"]["split"] == "test"
     assert leaves(measured(one)) == pytest.approx(leaves(measured(two)), abs=1e-6)
     logged = strict_json(checkpoint.parent / "metrics.json")["test"]

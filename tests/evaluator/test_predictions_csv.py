@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.evaluation.fairness import evaluate
 from src.evaluation.predictions import Predictions
+from src.evaluation.results import point_estimates
 from src.evaluator.metadata import read_metadata
 from src.evaluator.predictions_csv import CsvColumns, read_predictions
 
@@ -272,15 +272,15 @@ def test_published_decisions_of_isic(real_data, write):
         decisions[melanomas[:n_found]] = 1
     decisions[rows.index[rows["target"] == 0][:632]] = 1
     csv = write({"image_name": rows["image_name"].str.removesuffix(".jpg"), "target": decisions})
-    found = evaluate(read_predictions(csv, read_metadata(path)))
-    assert (found["n"], found["n_malignant"]) == (6562, 137)
-    assert found["malignant_recall"] == pytest.approx(float(Fraction(99, 137)), abs=1e-15)
-    assert round(found["malignant_recall"], 4) == 0.7226
+    found = point_estimates(read_predictions(csv, read_metadata(path)))
+    assert (found["n"], found["n_positive"]) == (6562, 137)
+    assert found["sensitivity"] == pytest.approx(float(Fraction(99, 137)), abs=1e-15)
+    assert round(found["sensitivity"], 4) == 0.7226
     gap = Fraction(15, 17) - Fraction(36, 58)
     assert found["equal_opportunity_difference"] == pytest.approx(float(gap), abs=1e-15)
     assert round(found["equal_opportunity_difference"], 4) == 0.2617
     names = ("Very light", "Light", "Intermediate", "Tan")
-    recalls = {name: found["groups"][name]["malignant_recall"] for name in names}
+    recalls = {name: found["groups"][name]["sensitivity"] for name in names}
     assert recalls == {n: a / b for n, (a, b) in zip(names, found_of.values(), strict=True)}
     assert found["specificity"] == (6425 - 632) / 6425
     assert np.isnan(found["auroc"])

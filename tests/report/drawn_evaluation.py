@@ -5,11 +5,10 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from src.core.classes import NOTICE
-from src.evaluation.evaluation import SCHEMA
+from src.evaluation.evaluate import SCHEMA
 from src.evaluation.groupings import Grouping, crossed, tone_groups
-from src.evaluation.judge import calibration_bins, judge
 from src.evaluation.predictions import Predictions
-from src.evaluation.sample import Settings, draw
+from src.evaluation.results import Settings, all_results, bootstrapped, calibration_bins
 from src.skin.tone import GROUP_NAMES
 
 NAN = float("nan")
@@ -18,16 +17,17 @@ AGES = ("<30", "30–49", "50–69", "≥70")
 
 
 def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) -> dict:
-    """What `judge` finds of the predictions; temperature, threshold and comparison are made up."""
+    """What is found of the predictions; temperature, threshold and comparison are made up."""
     rng = np.random.default_rng(seed)
     n_rows = len(predictions.labels)
-    settings = Settings(n_draws=100, min_group=min_group)
+    settings = Settings(n_resamples=100, min_group=min_group)
     tones = tone_groups(predictions)
     sex = Grouping("sex", rng.integers(2, size=n_rows), ("female", "male"))
     ages = rng.choice(len(AGES), n_rows, p=[0.05, 0.4, 0.4, 0.15])
     groupings = [tones, sex, Grouping("age_approx", ages, AGES), crossed(tones, sex)]
-    judged = judge(draw(predictions, np.arange(n_rows) // 3, settings), groupings, settings)
-    judged["calibration"]["temperature"] = temperature_of(predictions, settings)
+    w = bootstrapped(predictions, np.arange(n_rows) // 3, settings)
+    results = all_results(w, groupings, np.arange(n_rows), settings)
+    results["calibration"]["temperature"] = temperature_of(predictions, settings)
     return {
         "schema": SCHEMA,
         "notice": NOTICE,
@@ -38,12 +38,12 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
             "model": "convnext_tiny",
             "classes": list(predictions.classes),
             "positive": predictions.classes[predictions.positive],
-            "unit": "patient_id",
+            "cluster": "patient_id",
         },
         "settings": asdict(settings),
-        **judged,
+        **results,
         "threshold": threshold_of(),
-        "comparison": comparison_of(predictions, judged["groups"]),
+        "comparison": comparison_of(predictions, results["groups"]),
         "provenance": {
             "command": "python melanoma_eval.py --checkpoint runs/isic/best_checkpoint.pth",
             "commit": "e33558b",
@@ -69,7 +69,7 @@ def temperature_of(predictions: Predictions, settings: Settings) -> dict:
 
 
 def threshold_of() -> dict:
-    names = "malignant_recall specificity balanced_accuracy malignant_f1 selection_rate "
+    names = "sensitivity specificity balanced_accuracy f1 selection_rate "
     names += "equal_opportunity_difference equalized_odds_difference"
     one = (0.723, 0.902, 0.812, 0.229, 0.111, 0.262, 0.262)
     own = (0.745, 0.871, 0.808, 0.193, 0.142, 0.118, 0.134)
@@ -83,30 +83,30 @@ def threshold_of() -> dict:
     }
 
 
-def comparison_of(rows: Predictions, groups: dict) -> dict:
+def comparison_of(rows: Predictions, by_attribute: dict) -> dict:
     def difference(value, half, p):
         return {"value": value, "low": value - half, "high": value + half, "p": p}
 
     some = {
-        "malignant_recall": difference(0.051, 0.06, 0.11),
+        "sensitivity": difference(0.051, 0.06, 0.11),
         "auroc": difference(0.021, 0.015, 0.004),
     }
     some["specificity"] = difference(-0.012, 0.006, 0.0004)
     by_group = {
-        attribute: {level: some | {"auroc": difference(NAN, NAN, NAN)} for level in levels}
-        for attribute, levels in groups.items()
+        attribute: {group: some | {"auroc": difference(NAN, NAN, NAN)} for group in groups}
+        for attribute, groups in by_attribute.items()
     }
     counts = {"only_this_right": 31, "only_other_right": 24, "p": 0.42}
     return {
         "name": "baseline.csv",
         "n": len(rows.labels),
-        "n_malignant": int((rows.labels == rows.positive).sum()),
+        "n_positive": int((rows.labels == rows.positive).sum()),
         "differences": some,
         "by_group": by_group,
         "delong": {"value": 0.021, "low": 0.006, "high": 0.036, "p": 0.006},
         "mcnemar": {
             "all": {"only_this_right": 214, "only_other_right": 287, "p": 0.0012},
-            "malignant": counts,
-            "benign": {"only_this_right": 183, "only_other_right": 263, "p": 0.0002},
+            "positive": counts,
+            "negative": {"only_this_right": 183, "only_other_right": 263, "p": 0.0002},
         },
     }

@@ -61,30 +61,30 @@ def test_single_numbers():
 
 def test_an_unknown_metric_goes_by_its_own_name():
     assert metric("new_score") == ("New score", "")
-    assert metric("malignant_recall") == ("Sensitivity", "%")
+    assert metric("sensitivity") == ("Sensitivity", "%")
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "n_malignant", "reason"),
+    ("name", "n", "n_positive", "reason"),
     [
         ("auroc", 0, 0, "no images"),
-        ("malignant_recall", 9, 0, "no melanomas"),
+        ("sensitivity", 9, 0, "no melanomas"),
         ("auroc", 9, 9, "only melanomas"),
         ("specificity", 9, 9, "only melanomas"),
-        ("malignant_precision", 9, 3, "no image was judged positive"),
-        ("auroc", 9, 3, "no probabilities are known"),
-        ("matthews", 9, 3, "too little varies"),
+        ("precision", 9, 3, "no positive decision"),
+        ("auroc", 9, 3, "no probabilities"),
+        ("matthews", 9, 3, "no variation"),
     ],
 )
-def test_why_a_metric_is_undefined(name, n, n_malignant, reason):
-    part = {"n": n, "n_malignant": n_malignant}
+def test_why_a_metric_is_undefined(name, n, n_positive, reason):
+    part = {"n": n, "n_positive": n_positive}
     assert why_undefined(name, part, "melanomas") == reason
 
 
 def test_too_few_counts_the_rows_of_the_rate():
-    part = {"n": 30, "n_malignant": 9}
-    found = {name: too_few(name, part, 10) for name in ("malignant_recall", "specificity", "auroc")}
-    assert found == {"malignant_recall": True, "specificity": False, "auroc": True}
+    part = {"n": 30, "n_positive": 9}
+    found = {name: too_few(name, part, 10) for name in ("sensitivity", "specificity", "auroc")}
+    assert found == {"sensitivity": True, "specificity": False, "auroc": True}
     assert not too_few("selection_rate", part, 30) and too_few("selection_rate", part, 31)
 
 

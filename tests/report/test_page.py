@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -10,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from src.evaluation.fairness import subset
+from src.core.files import to_strict_json
+from src.evaluation.metrics import METRICS
 from src.report.page import CAPTIONS, report_page
-from src.report.run_files import to_strict_json
+from src.report.sentences import calibration_sentences, differences, in_short, worst_group
 from tests.evaluation.drawn_predictions import (
     all_right,
     draw_binary,
@@ -140,8 +142,8 @@ def renamed(evaluation, name):
     """The evaluation with every text of a stranger's file replaced by `name`."""
     positive, cases = evaluation["source"]["positive"], evaluation["hard_cases"]
     text = json.dumps(evaluation)
-    levels = {level for levels in evaluation["groups"].values() for level in levels}
-    texts = {*evaluation["source"]["classes"], *levels, *evaluation["groups"], *evaluation["notes"]}
+    groups = {group for groups in evaluation["groups"].values() for group in groups}
+    texts = {*evaluation["source"]["classes"], *groups, *evaluation["groups"], *evaluation["notes"]}
     texts |= {case["name"] for case in cases} | set(evaluation["provenance"]) | {"baseline.csv"}
     texts |= {"best_checkpoint.pth", "convnext_tiny", "youden", "temperature(by='all')", "test"}
     texts -= {positive, "all", "malignant", "benign", "model"}
@@ -169,52 +171,54 @@ def test_a_hostile_positive_class_is_text(binary, positive):
     assert "<script" not in html and Page(html).sections[0] == "short"
 
 
+def numbers(sentence):
+    """The numbers of a sentence, in order."""
+    return re.findall(r"\d[\d,.]*\d|\d", sentence)
+
+
 def test_in_short_says_it_in_natural_frequencies(binary):
+    found, alarms, correct, worst, other = in_short(binary)
+    sensitivity = binary["overall"]["metrics"]["sensitivity"]
+    ends = [f"{100 * sensitivity[end]:.0f}" for end in ("low", "high")]
+    assert numbers(found) == ["99", "137", "72", "95", *ends]
+    assert numbers(alarms)[:3] == ["632", "6,425", "9.8"]
+    assert numbers(correct)[:3] == ["731", "99", "14"]
+    assert "“Light” skin (36 of 58, 62" in worst and "“Very light” skin (15 of 17, 88" in worst
+    assert "baseline.csv" in other
     text = words_of(binary)
-    recall = binary["overall"]["metrics"]["malignant_recall"]
-    interval = f"{100 * recall['low']:.0f}–{100 * recall['high']:.0f} %"
-    expected = (
-        f"Of 137 malignant lesions it found 99 (72 %, 95 % interval {interval}) and missed 38."
-    )
-    assert expected in text
-    assert "Of 6,425 harmless lesions it raised a false alarm for 632 (9.8 %, 95 %" in text
-    assert "Of 731 alarms 99 were right (14 %" in text
-    assert "found least often on “Light” skin (36 of 58, 62 %)" in text
-    assert "most often on “Very light” skin (15 of 17, 88 %)" in text
-    assert "For research and education. Not a medical device" in text
+    assert binary["notice"] in text
     assert "6,562 images of 2,188 patients, 137 malignant lesions." in text
 
 
 def test_melanoma_is_named_where_it_is_the_class(figures):
     text = words_of(evaluation_of(draw_classes(400)), figures)
-    assert "How well are melanomas found?" in text and "malignant lesion" not in text
-    assert re.search(r"Of \d+ other images it raised a false alarm", text)
+    assert "melanomas" in text and "malignant lesion" not in text
 
 
 def with_gap(evaluation, difference, low, high, left_out=()):
     """The evaluation with another gap in sensitivity between skin tones."""
     changed = copy.deepcopy(evaluation)
-    rate = changed["gaps"]["skin tone"]["malignant"]["rates"]["true_positive_rate"]
+    rate = changed["gaps"]["skin tone"]["malignant"]["rates"]["sensitivity"]
     rate["left_out"] = list(left_out)
     rate["difference"] |= {"value": difference, "low": low, "high": high}
     return changed
 
 
 def test_a_gap_may_be_chance_where_its_interval_holds_none(binary):
-    text = words_of(with_gap(binary, 0.26, 0.0, 0.51))
-    assert "The gap of 26 points has the 95 % interval 0–51 points, so it may be chance." in text
-    text = words_of(with_gap(binary, 0.26, 0.01, 0.51))
-    assert "has the 95 % interval 1–51 points: chance alone hardly explains it." in text
-    text = words_of(with_gap(binary, 0.26, float("nan"), float("nan")))
-    assert "There is no interval to say whether that is chance." in text
+    maybe, clear, nothing = (
+        worst_group(with_gap(binary, 0.26, low, high), "skin tone")
+        for low, high in ((0.0, 0.51), (0.01, 0.51), (math.nan, math.nan))
+    )
+    assert "26 points (95\u202f% CI 0 to 51 points) may be due to chance" in maybe
+    assert "26 points (95\u202f% CI 1 to 51 points) is unlikely" in clear
+    assert "26 points" in nothing and "CI" not in nothing
 
 
 def test_groups_that_cannot_be_compared_are_said_to_be_so(binary):
-    text = words_of(with_gap(binary, *[float("nan")] * 3, ["Tan"]))
-    assert "By skin tone, sensitivity cannot be compared: fewer than two groups have 10" in text
-    assert "Fewer than 10 malignant lesions, so not judged: “Tan” (16)." in text
-    text = words_of(with_gap(binary, 0.0, 0.0, 0.1))
-    assert "By skin tone, malignant lesions were found equally often." in text
+    gap = with_gap(binary, *[float("nan")] * 3, ["Tan"])
+    assert "“Tan” (16)" in worst_group(gap, "skin tone")
+    assert "chance" not in worst_group(gap, "skin tone")
+    assert "equal" in worst_group(with_gap(binary, 0.0, 0.0, 0.1), "skin tone")
 
 
 def test_small_groups_are_marked_and_undefined_ones_say_why(binary):
@@ -222,22 +226,22 @@ def test_small_groups_are_marked_and_undefined_ones_say_why(binary):
     few = [values for values in page.of("tr") if values.get("class") == "few"]
     small = [
         part
-        for levels in binary["groups"].values()
-        for part in levels.values()
-        if part["n_malignant"] < 10
+        for groups in binary["groups"].values()
+        for part in groups.values()
+        if part["n_positive"] < 10
     ]
     assert len(few) == len(small) > 3
-    n_some = sum(part["n_malignant"] > 0 for part in small)
-    assert page.text.count("too few malignant lesions to judge") == n_some < len(small)
+    n_some = sum(part["n_positive"] > 0 for part in small)
+    assert page.text.count("too few malignant lesions") == n_some < len(small)
     assert "not defined" in page.text and "no malignant lesions" in page.text
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda rows: subset(rows, rows.labels == 0),
-        lambda rows: subset(rows, rows.labels == 1),
-        lambda rows: subset(rows, rows.labels < 0),
+        lambda rows: rows.where(rows.labels == 0),
+        lambda rows: rows.where(rows.labels == 1),
+        lambda rows: rows.where(rows.labels < 0),
         unknown_only,
         without_probabilities,
         all_right,
@@ -257,15 +261,15 @@ def test_what_is_undefined_is_named_and_never_a_number(change, figures):
 
 def test_no_melanoma_is_said_and_not_called_zero():
     rows = draw_binary()
-    text = words_of(evaluation_of(subset(rows, rows.labels == 0)))
-    assert "How many malignant lesions it finds cannot be told: there are none" in text
-    assert "Sensitivity not defined no malignant lesions" in text
-    text = words_of(evaluation_of(subset(rows, rows.labels == 1)))
-    assert "How often it raises a false alarm cannot be told" in text
+    evaluation = evaluation_of(rows.where(rows.labels == 0))
+    assert numbers(in_short(evaluation)[0]) == []
+    assert "Sensitivity not defined no malignant lesions" in words_of(evaluation)
+    evaluation = evaluation_of(rows.where(rows.labels == 1))
+    assert numbers(in_short(evaluation)[1]) == []
 
 
 def test_an_evaluation_read_from_json_gives_the_same_page(figures):
-    evaluation = evaluation_of(subset(draw_binary(), draw_binary().groups < 1))
+    evaluation = evaluation_of(draw_binary().where(draw_binary().groups < 1))
     read = json.loads(to_strict_json(evaluation))
     assert report_page(read, figures) == report_page(evaluation, figures)
 
@@ -276,22 +280,28 @@ def test_calibration_is_told_by_bins_with_enough_images(binary):
     rows = [(0, 0.2, 900, 0.1, 0.05), (0.2, 0.4, 50, 0.3, 0.24), (0.4, 1, 9, 0.6, 1.0)]
     bins = [dict(zip(named, row, strict=True)) for row in rows]
     changed["calibration"]["positive"] = {"ece": 0.0479, "bins": bins}
-    text = words_of(changed)
-    assert "When it said about 10 % for “malignant” (900 images), that was right for 5 %." in text
-    assert "When it said about 30 % for “malignant” (50 images), that was right for 24 %." in text
-    assert "about 60 %" not in text and "4.8 percentage points apart" in text
+    found = [numbers(sentence) for sentence in calibration_sentences(changed)]
+    assert found == [["900", "10", "5"], ["50", "30", "24"], ["4.8"]]
 
 
 def test_thresholds_and_the_other_model_are_told(binary):
     text = words_of(binary)
-    assert "from a probability of 0.0312, or of that of its group below. The rule is youden" in text
+    assert "0.0312" in text and "youden" in text
     assert "Equal-opportunity difference 26.2 % 11.8 % −14.4 points" in text
-    assert "AUROC 0.021 higher (0.006–0.036, p = 0.004), more than chance explains" in text
-    assert "sensitivity 5 points higher (−1 to 11 points, p = 0.11), which may be chance" in text
-    assert "specificity 1.2 points lower (−1.8 to −0.6 points, p < 0.001), more than" in text
+    told = [re.sub(r"\s", " ", sentence) for sentence in differences(binary)]
+    assert "AUROC was 0.021 higher (95 % CI 0.006–0.036, p = 0.004)." in told
+    assert "Sensitivity was 5 points higher (95 % CI −1 to 11 points, p = 0.11)." in told
+    assert "Specificity was 1.2 points lower (95 % CI 0.6 to 1.8 points, p < 0.001)." in told
 
 
-def test_methods_name_unit_draws_and_least_group(binary):
+def test_every_metric_is_on_the_page(binary):
     text = words_of(binary)
-    assert "100 bootstrap draws (seed 0) that resample by “patient_id” (2,188 of them)" in text
-    assert "Groups with fewer than 10 images" in text and "versions.numpy 2.4.6" in text
+    for name in binary["overall"]["metrics"]:
+        assert METRICS[name].label.casefold() in text.casefold(), name
+
+
+def test_methods_name_resamples_clusters_and_the_least_group(binary):
+    methods = words_of(binary).rsplit("Methods and provenance", 1)[1]
+    assert numbers(methods)[:4] == ["95", "100", "0", "2,188"]
+    assert "“patient_id”" in methods and "fewer than 10 images" in methods
+    assert "versions.numpy 2.4.6" in methods

@@ -10,8 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from src.report import skin_tone_figures as tone_plots
-from src.report.run_figure import GROUP_COLORS
+from src.report import style
 from src.report.skin_tone_figures import (
     HAIR_COLOR,
     LESION_COLOR,
@@ -23,6 +22,7 @@ from src.report.skin_tone_figures import (
     plot_pairs,
     plot_strips,
 )
+from src.report.style import GROUP_COLORS
 from src.skin.tone import lab_from_rgb
 
 # angles at and just above the bounds, by tone group
@@ -53,13 +53,13 @@ def draw(monkeypatch, tmp_path):
             super().__init__(*args, **options)
             figures.append(self)
 
-    monkeypatch.setattr(tone_plots, "Figure", RememberedFigure)
+    monkeypatch.setattr(style, "Figure", RememberedFigure)
 
     def run(plot, *values):
         plot(*values, tmp_path / "figure.png")
         assert [file.name for file in tmp_path.iterdir()] == ["figure.png"]
         figure = figures.pop()
-        inches = np.divide(cv2.imread(str(tmp_path / "figure.png")).shape[1::-1], 130)
+        inches = np.divide(cv2.imread(str(tmp_path / "figure.png")).shape[1::-1], 150)
         assert inches == pytest.approx(figure.get_size_inches(), abs=0.01)
         assert_texts_are_clear(figure)
         return figure

@@ -11,19 +11,19 @@ from sklearn.metrics import roc_auc_score
 
 import src.runs.comparison as module
 from src.core.errors import UserError
-from src.evaluation.bootstrap import unit_draws
-from src.report.run_figure import plot_gain_against_gap
+from src.evaluation.bootstrap import resample_weights
 from src.runs.comparison import FIGURES, Scores, compare
+from src.runs.comparison_figure import plot_gain_against_gap
 
 GROUPS = ("pale", "brown", "dark")
 
 
 def scores_of(rows, images=None):
     """`Scores` of (unit, target, score, decision, group) rows."""
-    units, target, score, decision, groups = map(np.array, zip(*rows, strict=True))
+    clusters, target, score, decision, groups = map(np.array, zip(*rows, strict=True))
     return Scores(
         images=np.array(images or [f"{row}.jpg" for row in range(len(rows))]),
-        units=units,
+        clusters=clusters,
         target=target.astype(bool),
         score=score.astype(float),
         decision=decision.astype(bool),
@@ -31,18 +31,18 @@ def scores_of(rows, images=None):
     )
 
 
-def random_runs(seed, n_runs=3, n_units=14, n_rows=40, names=("a", "b", "c")):
+def random_runs(seed, n_runs=3, n_clusters=14, n_rows=40, names=("a", "b", "c")):
     """Runs of several names, those of a seed on the same rows; few scores, so that some tie."""
     rng = np.random.default_rng(seed)
     runs = {name: [] for name in names}
     for _ in range(n_runs):
         taken = np.sort(rng.choice(60, n_rows, replace=False))
-        units, target, groups = taken % n_units, taken % 3 == 0, taken // 3 % 4 - 1
+        clusters, target, groups = taken % n_clusters, taken % 3 == 0, taken // 3 % 4 - 1
         for name in names:
             score = np.round(rng.random(n_rows) + 0.3 * target, 1)
             decision = score >= 0.6
             images = [f"{row}.jpg" for row in taken]
-            rows = zip(units, target, score, decision, groups, strict=True)
+            rows = zip(clusters, target, score, decision, groups, strict=True)
             runs[name].append(scores_of(list(rows), images))
     return runs
 
@@ -62,7 +62,7 @@ IMAGES = (["a", "b", "c", "d", "e", "f"], ["f", "e", "g", "h"])
 
 def by_hand(**options):
     runs = [scores_of(rows, names) for rows, names in zip((ONE, TWO), IMAGES, strict=True)]
-    options = {"min_positives": 2, "n_draws": 100, **options}
+    options = {"min_positives": 2, "n_resamples": 100, **options}
     (line,) = compare({"only": runs}, GROUPS, **options).to_dict("records")
     return line
 
@@ -72,19 +72,19 @@ def test_figures_of_two_small_runs_are_those_by_hand():
     # pairs: of 4 x 2 are 3 + 2 x 1 + 1 + 1/2 in order; of 3 x 1 all
     assert line["auroc"] == pytest.approx(((2 + 1 + 2 + 1.5) / 8 + 1) / 2)
     assert line["auroc_gain"] == line["auroc_gain_low"] == line["auroc_gain_high"] == 0
-    assert line["recall"] == pytest.approx((3 + 1) / (4 + 3))
+    assert line["sensitivity"] == pytest.approx((3 + 1) / (4 + 3))
     assert line["specificity"] == pytest.approx((1 + 1) / (2 + 1))
-    assert line["recall pale"] == 1
-    assert line["recall brown"] == pytest.approx(1 / 3)
-    assert np.isnan(line["recall dark"])
-    assert line["worst_group_recall"] == pytest.approx(1 / 3)
+    assert line["sensitivity pale"] == 1
+    assert line["sensitivity brown"] == pytest.approx(1 / 3)
+    assert np.isnan(line["sensitivity dark"])
+    assert line["worst_group_sensitivity"] == pytest.approx(1 / 3)
     assert line["equal_opportunity_difference"] == pytest.approx(2 / 3)
 
 
 def test_images_are_counted_once_however_many_runs_test_them():
     line = by_hand()
-    assert (line["objective"], line["n_runs"], line["n"], line["n_malignant"]) == ("only", 2, 8, 6)
-    assert [line[f"n_malignant {name}"] for name in GROUPS] == [2, 3, 0]
+    assert (line["objective"], line["n_runs"], line["n"], line["n_positive"]) == ("only", 2, 8, 6)
+    assert [line[f"n_positive {name}"] for name in GROUPS] == [2, 3, 0]
 
 
 def test_rows_of_unknown_group_are_in_totals_and_in_no_group():
@@ -92,19 +92,19 @@ def test_rows_of_unknown_group_are_in_totals_and_in_no_group():
     line, without = by_hand(), [rows[:4] for rows in (ONE, TWO[1:])]
     runs = [scores_of(rows) for rows in without]
     (other,) = compare({"only": runs}, GROUPS, 1, 100).to_dict("records")
-    assert other["n_malignant"] < line["n_malignant"]
-    assert other["recall"] != line["recall"]
-    for name in ("worst_group_recall", "equal_opportunity_difference", "recall brown"):
+    assert other["n_positive"] < line["n_positive"]
+    assert other["sensitivity"] != line["sensitivity"]
+    for name in ("worst_group_sensitivity", "equal_opportunity_difference", "sensitivity brown"):
         assert other[name] == line[name]
 
 
-def loop_of_draws(runs, n_draws, judged):
-    """Figure -> values [names, n_draws], of rows repeated and concatenated as each draw says."""
+def loop_of_resamples(runs, n_resamples, judged):
+    """Figure -> values [names, n_resamples], of rows repeated and concatenated."""
     rng = np.random.default_rng(0)
     first, *_ = runs.values()
-    n_units = max(run.units.max() for run in first) + 1
-    draws = unit_draws(n_units, n_draws, rng).astype(int)
-    picks = rng.integers(len(first), size=(n_draws, len(first)))
+    n_clusters = max(run.clusters.max() for run in first) + 1
+    draws = resample_weights(n_clusters, n_resamples, rng).astype(int)
+    picks = rng.integers(len(first), size=(n_resamples, len(first)))
     pairs = list(zip(draws, picks, strict=True))
     lines = [
         [figures_of_a_draw(scores, counts, pick, judged) for counts, pick in pairs]
@@ -118,7 +118,7 @@ def figures_of_a_draw(scores, counts, pick, judged):
     parts, auroc = [], []
     for number in pick:
         run = scores[number]
-        rows = np.repeat(np.arange(len(run.units)), counts[run.units])
+        rows = np.repeat(np.arange(len(run.clusters)), counts[run.clusters])
         target = run.target[rows]
         both = target.any() and not target.all()
         auroc.append(roc_auc_score(target, run.score[rows]) if both else np.nan)
@@ -128,11 +128,11 @@ def figures_of_a_draw(scores, counts, pick, judged):
     known = np.array(recalls)[list(judged)]
     return {
         "auroc": np.mean(auroc),
-        "recall": mean(decision[target]),
+        "sensitivity": mean(decision[target]),
         "specificity": mean(~decision[~target]),
-        "worst_group_recall": known.min(),
+        "worst_group_sensitivity": known.min(),
         "equal_opportunity_difference": known.max() - known.min(),
-        **{f"recall {name}": recall for name, recall in zip(GROUPS, recalls, strict=True)},
+        **{f"sensitivity {name}": recall for name, recall in zip(GROUPS, recalls, strict=True)},
     }
 
 
@@ -140,10 +140,10 @@ def mean(values):
     return values.mean() if len(values) else np.nan
 
 
-@pytest.mark.parametrize(("seed", "n_runs", "n_units"), [(0, 3, 14), (1, 1, 5), (2, 2, 60)])
-def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n_units):
+@pytest.mark.parametrize(("seed", "n_runs", "n_clusters"), [(0, 3, 14), (1, 1, 5), (2, 2, 60)])
+def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n_clusters):
     """And the interval is the middle 95 % of those draws in which the figure is defined."""
-    runs = random_runs(seed, n_runs, n_units)
+    runs = random_runs(seed, n_runs, n_clusters)
     seen, real = [], module.percentile_interval
     monkeypatch.setattr(
         module, "percentile_interval", lambda values: (seen.append(values), real(values))[1]
@@ -151,7 +151,7 @@ def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n
     found = compare(runs, GROUPS, 1, 100)
     names = [c.removesuffix("_low") for c in found if c.endswith("_low")]
     draws = np.reshape(seen, (len(runs), len(names), 100))
-    wanted = loop_of_draws(runs, 100, judged=(0, 1, 2))
+    wanted = loop_of_resamples(runs, 100, judged=(0, 1, 2))
     assert set(names) == set(wanted) >= set(FIGURES)
     for place, name in enumerate(names):
         np.testing.assert_allclose(draws[:, place], wanted[name], rtol=1e-9, atol=1e-12)
@@ -170,9 +170,9 @@ def test_groups_of_few_positive_images_are_not_judged(min_positives, judged):
     rows += [(90, 0, 0.1, 0, 0), (91, 0, 0.9, 1, 2)]
     (line,) = compare({"x": [scores_of(rows)]}, GROUPS, min_positives, 100).to_dict("records")
     recalls = [rates[g][1] / rates[g][0] for g in judged]
-    assert line["worst_group_recall"] == pytest.approx(min(recalls))
+    assert line["worst_group_sensitivity"] == pytest.approx(min(recalls))
     assert line["equal_opportunity_difference"] == pytest.approx(max(recalls) - min(recalls))
-    assert line["recall dark"] == 0.2
+    assert line["sensitivity dark"] == 0.2
     with pytest.raises(UserError, match=r"groups with 8 or more .* expected two, found 1"):
         compare({"x": [scores_of(rows)]}, GROUPS, 8, 100)
 
@@ -193,7 +193,7 @@ def test_the_same_scores_gain_nothing_in_any_draw():
 
 
 def test_a_gain_that_every_draw_has_is_sure_although_both_aurocs_are_not():
-    runs = random_runs(4, names=("first",), n_units=60)
+    runs = random_runs(4, names=("first",), n_clusters=60)
     better = [replace(run, score=run.score + 0.2 * run.target) for run in runs["first"]]
     first, other = compare(runs | {"better": better}, GROUPS, 1, 200).to_dict("records")
     assert 0 < other["auroc_gain_low"] <= other["auroc_gain"] <= other["auroc_gain_high"]
@@ -209,7 +209,7 @@ def test_repeating_a_comparison_gives_the_same_and_changes_no_scores():
     assert all(map(np.array_equal, before, after))
 
 
-@pytest.mark.parametrize("what", ["images", "units", "target", "groups"])
+@pytest.mark.parametrize("what", ["images", "clusters", "target", "groups"])
 def test_runs_of_a_seed_on_other_rows_are_refused(what):
     runs = random_runs(6)
     changed = replace(runs["b"][1], **{what: np.roll(getattr(runs["b"][1], what), 1)})

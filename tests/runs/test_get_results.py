@@ -17,8 +17,8 @@ from src.scripts.get_results import METRICS, main
 
 def rows(recall=0.5, **changes):
     """What `metrics.json` says of a split."""
-    group = {"malignant_recall": recall, "n_malignant": 4, "n": 9}
-    found = dict.fromkeys(METRICS, 0.5) | {"malignant_recall": recall, "n": 20, "n_malignant": 8}
+    group = {"sensitivity": recall, "n_positive": 4, "n": 9}
+    found = dict.fromkeys(METRICS, 0.5) | {"sensitivity": recall, "n": 20, "n_positive": 8}
     nested = {"confusion_matrix": [[1]], "groups": {"unknown": group, "Tan": group}}
     return found | nested | changes
 
@@ -26,7 +26,7 @@ def rows(recall=0.5, **changes):
 def evaluation(value):
     """What `evaluation_metrics.json` says, of the parts that are read."""
     figure = {"value": value, "low": 0.1, "high": 0.9}
-    part = {"n": 30, "n_malignant": 6, "metrics": {"auroc": figure, "malignant_recall": figure}}
+    part = {"n": 30, "n_positive": 6, "metrics": {"auroc": figure, "sensitivity": figure}}
     gaps = {"equal_opportunity_difference": figure, "rates": {"accuracy": {"difference": figure}}}
     return {
         "schema": 1,
@@ -68,11 +68,12 @@ def test_a_run_of_the_trainer_is_a_line(tiny_run, tmp_path, capsys):
     assert (line["objective"], line["seed"], line["epochs"]) == ("cross_entropy", 0, 3)
     history = json.loads((tiny_run / "training_history.json").read_text())
     assert line["best_epoch"] == max(e["epoch"] + 1 for e in history if e["is_best"])
-    for name in ("n", "n_malignant", *METRICS):
-        assert line[name] == pytest.approx(found[name], nan_ok=True)
+    for name in ("n", "n_positive", *METRICS):
+        wanted = np.nan if found[name] is None else found[name]
+        assert line[name] == pytest.approx(wanted, nan_ok=True)
     for name, group in found["groups"].items():
-        assert line[f"recall {name}"] == group["malignant_recall"]
-        assert line[f"n_malignant {name}"] == group["n_malignant"]
+        assert line[f"sensitivity {name}"] == group["sensitivity"]
+        assert line[f"n_positive {name}"] == group["n_positive"]
     printed = capsys.readouterr().out
     assert printed.startswith((tmp_path / "results.md").read_text())
     assert "**" not in printed  # one run is the best of nothing
@@ -89,7 +90,7 @@ def test_each_kind_of_file_is_read(tmp_path):
     write(tmp_path / "no_rows", metrics_json={})
     results, problems = find_results(tmp_path)
     assert not problems
-    found = {r.name: (r.split, r.model, r.metrics.get("malignant_recall")) for r in results}
+    found = {r.name: (r.split, r.model, r.metrics.get("sensitivity")) for r in results}
     assert found == {
         "both": ("test", "net", 0.7),
         "folds": ("oof", "net", 0.3),
@@ -99,13 +100,13 @@ def test_each_kind_of_file_is_read(tmp_path):
     }
     assert results[0].metrics["equal_opportunity_difference"] == 0.7
     assert results[0].groups == {"Light": (0.7, 6)}
-    assert (results[0].metrics["n"], results[0].metrics["n_malignant"]) == (30, 6)
+    assert (results[0].metrics["n"], results[0].metrics["n_positive"]) == (30, 6)
 
 
 def test_test_rows_come_before_validation_rows(tmp_path):
     write(tmp_path / "a", metrics_json={"valid": rows(0.9), "test": rows(0.1)})
     (result,) = find_results(tmp_path)[0]
-    assert (result.split, result.metrics["malignant_recall"]) == ("test", 0.1)
+    assert (result.split, result.metrics["sensitivity"]) == ("test", 0.1)
 
 
 def test_undefined_is_empty_and_a_dash_and_never_zero(tmp_path):
@@ -115,12 +116,16 @@ def test_undefined_is_empty_and_a_dash_and_never_zero(tmp_path):
     assert main([str(tmp_path)]) == 0
     frame = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     assert frame["auroc"].tolist() == ["", "0.5", ""]
-    assert frame["recall Tan"].tolist() == ["", "0.25", ""]
-    assert frame["n_malignant Tan"].tolist() == ["4", "4", ""]
+    assert frame["sensitivity Tan"].tolist() == ["", "0.25", ""]
+    assert frame["n_positive Tan"].tolist() == ["4", "4", ""]
     a, b, c = table_rows(tmp_path)
     assert (a["AUROC"], b["AUROC"], c["AUROC"]) == ("–", "0.500", "–")
-    assert (a["recall Tan"], b["recall Tan"], c["recall Tan"]) == ("– (n=4)", "0.250 (n=4)", "–")
-    assert [*a][-1] == "recall unknown"
+    assert (a["sensitivity Tan"], b["sensitivity Tan"], c["sensitivity Tan"]) == (
+        "– (n=4)",
+        "0.250 (n=4)",
+        "–",
+    )
+    assert [*a][-1] == "sensitivity unknown"
     assert "&  &" not in (tmp_path / "results.tex").read_text()
 
 
@@ -163,7 +168,7 @@ def test_runs_that_differ_in_seeds_alone_are_averaged(tmp_path, capsys):
     assert line["AUROC"] == "0.650 ± 0.071 (2 of 3)"
     assert line["AUPRC"] == "0.700 (1 of 3)"
     assert line["F1"] == "0.500 ± 0.000"
-    assert line["recall Tan"] == "0.500 ± 0.000"
+    assert line["sensitivity Tan"] == "0.500 ± 0.000"
     (line,) = pd.read_csv(tmp_path / "results_over_seeds.csv").to_dict("records")
     assert line["auroc_mean"] == pytest.approx(0.65)
     assert line["auroc_sd"] == pytest.approx(np.std([0.6, 0.7], ddof=1))
@@ -187,7 +192,7 @@ def test_runs_that_differ_in_seeds_alone_are_averaged(tmp_path, capsys):
         '{"test": {"n": 3}}',
         '{"test": []}',
         {"test": rows(n=None)},
-        {"test": rows(groups={"a": {"malignant_recall": "x", "n_malignant": 1}})},
+        {"test": rows(groups={"a": {"sensitivity": "x", "n_positive": 1}})},
         {"test": rows(groups={str(i): rows()["groups"]["Tan"] for i in range(60)})},
         {"test": rows(auroc=10**400)},
     ],
@@ -235,7 +240,7 @@ def test_linked_files_are_not_read(tmp_path):
     (linked / "metrics.json").symlink_to(away / "metrics.json")
     (found,) = find_results(tmp_path / "root")[0]
     assert (found.name, found.settings) == ("run", {})
-    assert found.metrics["malignant_recall"] == 0.1
+    assert found.metrics["sensitivity"] == 0.1
 
 
 def test_the_name_of_a_csv_stands_for_its_rows(tmp_path):

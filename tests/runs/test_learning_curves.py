@@ -14,8 +14,8 @@ NAN = float("nan")
 
 def run(n_epochs=4, best=2, **metrics):
     steps = np.arange(n_epochs) / 10
-    valid = {"loss": 0.8 - steps, "auroc": 0.5 + steps, "malignant_recall": steps}
-    valid |= {"specificity": 1 - steps, "auprc": steps / 2, "malignant_f1": steps / 3}
+    valid = {"loss": 0.8 - steps, "auroc": 0.5 + steps, "sensitivity": steps}
+    valid |= {"specificity": 1 - steps, "auprc": steps / 2, "f1": steps / 3}
     valid = {name: values for name, values in (valid | metrics).items() if values is not None}
     return History(0.7 - steps, np.full(n_epochs, 1e-3), valid, best)
 
@@ -34,7 +34,8 @@ def drawn(monkeypatch) -> list[Figure]:
 
 
 def titles(figure):
-    return [axes.get_title(loc="left") for axes in figure.axes]
+    """The panels' titles, without the values at the best epoch."""
+    return [axes.get_title(loc="left").split(": ")[0] for axes in figure.axes]
 
 
 def texts(figure):
@@ -42,10 +43,10 @@ def texts(figure):
 
 
 def test_a_run_has_a_panel_for_each_figure(tmp_path, drawn):
-    plot_training({"one": run()}, ["malignant_f1"], tmp_path / "x.png")
+    plot_training({"one": run()}, ["f1"], tmp_path / "x.png")
     assert titles(drawn[0]) == [
         "loss",
-        "F1 (picks the best epoch)",
+        "F1 (selects the epoch)",
         "AUROC",
         "sensitivity",
         "specificity",
@@ -60,12 +61,12 @@ def test_a_run_has_a_panel_for_each_figure(tmp_path, drawn):
     for axes, value in ((loss, 0.6), (f1, 0.2 / 3), (auroc, 0.7)):
         assert axes.lines[-1].get_xdata().tolist() == [3]
         assert axes.lines[-1].get_ydata()[0] == pytest.approx(value)
-        assert axes.get_title(loc="right") == f"{value:.3g}"
+        assert axes.get_title(loc="left").endswith(f": {value:.3g}")
     assert texts(drawn[0])[-1] == "one: best epoch 3 of 4"
     assert (tmp_path / "x.png").stat().st_size > 20_000
 
 
-@pytest.mark.parametrize("monitor", ["auroc", "malignant_recall", "specificity", "loss"])
+@pytest.mark.parametrize("monitor", ["auroc", "sensitivity", "specificity", "loss"])
 def test_auprc_takes_the_place_of_a_metric_that_is_shown_anyway(monitor):
     shown = [panel.title for panel in panels_of([run()], [monitor])]
     assert len(shown) == 6
@@ -83,7 +84,7 @@ def test_several_runs_share_the_panels(tmp_path, drawn):
     assert [ring.get_color() for ring in rings] == [*COLORS[:3]]
     assert [ring.get_xdata()[0] for ring in rings] == [3, 6, 1]
     assert lines[2].get_marker() == "o"  # a single epoch is a point
-    assert {axes.get_title(loc="right") for axes in drawn[0].axes} == {""}
+    assert not any(":" in axes.get_title(loc="left") for axes in drawn[0].axes)
     assert texts(drawn[0])[-3:] == [
         f"{n}: best epoch {e}" for n, e in zip("abc", ("3 of 4", "6 of 7", "1 of 1"), strict=True)
     ]
@@ -104,7 +105,7 @@ def test_undefined_values_are_gaps_and_never_zero(tmp_path, drawn):
     plot_training({"a": run(auroc=undefined, loss=undefined)}, [], tmp_path / "x.png")
     auroc = drawn[0].axes[1]
     np.testing.assert_array_equal(auroc.lines[0].get_ydata(), undefined)
-    assert auroc.get_title(loc="right") == ""  # the best epoch's is undefined
+    assert auroc.get_title(loc="left") == "AUROC"  # the best epoch's is undefined
 
 
 def test_a_strangers_name_stays_one_short_line(tmp_path, drawn):

@@ -7,13 +7,17 @@ import pytest
 
 from src.core.errors import UserError
 from src.evaluation.benchmark import random_predictions
+from src.evaluation.metrics import METRICS
 from src.scripts.benchmark_evaluation import main
+
+OF_TWO = [name for name, row in METRICS.items() if not row.of_classes]
 
 
 def test_what_was_measured_is_printed(capsys):
     main(["--rows", "400", "--n_resamples", "50", "--groups", "3", "--runs", "2"])
     text = capsys.readouterr().out
-    assert text.startswith("400 predictions of 25 patients x 50 resamples x 20 metrics x 3 groups")
+    counts = f"x 50 resamples x {len(OF_TWO)} metrics x 3 groups"
+    assert text.startswith(f"400 predictions of 25 patients {counts}")
     assert re.search(r"median \d+\.\d s \(\d+\.\d to \d+\.\d\) of 2 runs$", text.strip())
 
 

@@ -21,14 +21,14 @@ def test_defaults_compare_every_objective_with_cross_entropy():
 def test_flags_are_taken_with_hyphens_too_and_the_others_are_left():
     argv = ["--n-resamples", "100", "--min-malignant", "3", "--specificity", "0"]
     given, found = parse([*argv, "--seeds", "4", "2", "--epochs", "2"])
-    wanted = {"n_resamples": 100, "min_malignant": 3, "specificity": 0, "seeds": (4, 2)}
+    wanted = {"n_resamples": 100, "min_positive": 3, "specificity": 0, "seeds": (4, 2)}
     assert found == ComparisonOptions(**wanted)
     assert given == {"epochs": "2"}
 
 
 WRONG = (
     *("--specificity 1", "--specificity -0.1", "--specificity nan", "--specificity high"),
-    *("--min_malignant 0", "--min_malignant 1.5", "--n_resamples 99", "--n_resamples 1e3"),
+    *("--min_positive 0", "--min_positive 1.5", "--n_resamples 99", "--n_resamples 1e3"),
     *("--seeds 0 1 0", "--seeds 1 01", "--seeds one", "--seeds 0 -1", "--seeds 4294967296"),
     *("--seeds", "--objectives", "--objectives focal focal", "--objectives focal focal(gamma=2)"),
     "--objectives cross_entropy cross_entropy()",
@@ -90,7 +90,7 @@ def test_patients_are_numbered_alike_in_all_runs(tmp_path):
     assert sorted({units[name] for name in "abc"}) == [0, 1, 2]
     for folder, images in ((one, "abc"), (two, "dca")):
         scores = read_scores(folder, units, 0.5)
-        assert scores.units.tolist() == [units[name] for name in images]
+        assert scores.clusters.tolist() == [units[name] for name in images]
         assert scores.images.tolist() == list(images)
 
 
@@ -99,7 +99,7 @@ def test_images_of_one_file_name_in_two_folders_are_two(tmp_path):
     folder = write_run(tmp_path / "r", images, ["p", "q", "p"], [0, 1, 0], [0.1, 0.9, 0.2])
     found = read_scores(folder, units_of([folder]), 0.5)
     assert found.images.tolist() == images
-    assert found.units[0] == found.units[2] != found.units[1]
+    assert found.clusters[0] == found.clusters[2] != found.clusters[1]
 
 
 def test_the_threshold_is_that_of_the_validation_rows(tmp_path):

@@ -25,7 +25,7 @@ OUTPUTS = ("objectives.csv", "objectives.md", "objectives.png")
 def no_figures_of_runs():
     """Drawing them takes longer than all else."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("src.report.run_files.plot_by_group", lambda *_: None)
+        patch.setattr("src.report.files.plot_fairness", lambda *_: None)
         yield
 
 
@@ -55,7 +55,7 @@ def flags(tiny_settings, demo, tones):
     }
 
     def flags(folder, objectives=CALLS, seeds=(0, 1), **more):
-        given = {**settings, "min_malignant": 1, "n_resamples": 100, "output_dir": folder, **more}
+        given = {**settings, "min_positive": 1, "n_resamples": 100, "output_dir": folder, **more}
         argv = [word for key, value in given.items() for word in (f"--{key}", str(value))]
         return [*argv, "--objectives", *objectives, "--seeds", *map(str, seeds)]
 
@@ -112,13 +112,13 @@ def test_rows_of_unknown_group_are_in_no_split(compared, tones):
 def test_csv_has_a_line_for_each_objective_and_a_column_for_each_figure(compared):
     rows = pd.read_csv(compared / "objectives.csv")
     assert rows["objective"].tolist() == CALLS
-    figures = [*FIGURES, *(f"recall {name}" for name in GROUP_NAMES)]
-    counts = ["n", "n_malignant", *(f"n_malignant {name}" for name in GROUP_NAMES)]
+    figures = [*FIGURES, *(f"sensitivity {name}" for name in GROUP_NAMES)]
+    counts = ["n", "n_positive", *(f"n_positive {name}" for name in GROUP_NAMES)]
     columns = [f"{name}{end}" for name in figures for end in ("", "_low", "_high")]
     assert sorted(rows) == sorted(["objective", "n_runs", *counts, *columns])
     assert rows["n_runs"].tolist() == [2, 2]
-    assert (rows[[f"n_malignant {name}" for name in GROUP_NAMES]].sum(axis=1) > 0).all()
-    for name in ("auroc", "recall", "specificity"):
+    assert (rows[[f"n_positive {name}" for name in GROUP_NAMES]].sum(axis=1) > 0).all()
+    for name in ("auroc", "sensitivity", "specificity"):
         assert (rows[f"{name}_low"] <= rows[f"{name}_high"]).all()
 
 
@@ -137,14 +137,14 @@ def test_figures_are_those_of_the_predictions_of_the_runs(compared, number):
     rows = pd.concat(tests)
     positive = rows[rows["label"] == 1]
     assert row["auroc"] == pytest.approx(np.mean(aurocs))
-    assert row["recall"] == pytest.approx(positive["found"].mean())
+    assert row["sensitivity"] == pytest.approx(positive["found"].mean())
     assert row["specificity"] == pytest.approx(1 - rows["found"][rows["label"] == 0].mean())
     assert row["n"] == rows["image_name"].nunique()
-    assert row["n_malignant"] == positive["image_name"].nunique()
+    assert row["n_positive"] == positive["image_name"].nunique()
     recalls = positive.groupby("group")["found"].mean()
     for group, recall in recalls.items():
-        assert row[f"recall {GROUP_NAMES[group]}"] == pytest.approx(recall)
-    assert row["worst_group_recall"] == pytest.approx(recalls.min())
+        assert row[f"sensitivity {GROUP_NAMES[group]}"] == pytest.approx(recall)
+    assert row["worst_group_sensitivity"] == pytest.approx(recalls.min())
     assert row["equal_opportunity_difference"] == pytest.approx(np.ptp(recalls))
 
 
@@ -153,14 +153,14 @@ def test_markdown_is_the_table_of_the_csv(compared):
     text = (compared / "objectives.md").read_text()
     assert text == to_markdown(rows)
     counts, _, header, rule, *lines = text.splitlines()
-    assert counts.startswith(f"{rows['n'][0]} test images, {rows['n_malignant'][0]} malignant (")
+    assert counts.startswith(f"{rows['n'][0]} test images, {rows['n_positive'][0]} malignant (")
     assert counts.endswith("in the test rows of 2 runs.")
     assert [header.count("|"), rule.count("|"), *(line.count("|") for line in lines)] == [8] * 4
     assert "| 0.000 (0.000–0.000) |" in lines[0]
     for line, (_, row) in zip(lines, rows.iterrows(), strict=True):
         assert line.startswith(f"| `{row['objective']}` | {row['auroc']:.3f} (")
-        low, high = row["worst_group_recall_low"], row["worst_group_recall_high"]
-        assert f"| {row['worst_group_recall']:.3f} ({low:.3f}–{high:.3f}) |" in line
+        low, high = row["worst_group_sensitivity_low"], row["worst_group_sensitivity_high"]
+        assert f"| {row['worst_group_sensitivity']:.3f} ({low:.3f}–{high:.3f}) |" in line
 
 
 def test_the_figure_is_an_image(compared):
@@ -200,13 +200,13 @@ def test_other_questions_of_the_same_runs_train_nothing(copy, flags, trained):
     assert trained == []
     assert found["objective"].tolist() == CALLS[::-1]
     assert found["n_runs"].tolist() == [1, 1]
-    assert (found["recall"] > before["recall"][::-1].to_numpy()).all()
+    assert (found["sensitivity"] > before["sensitivity"][::-1].to_numpy()).all()
     assert found["auroc_gain"][0] == 0
 
 
 def test_groups_of_too_few_malignant_test_images_are_refused_in_numbers(compared, flags, trained):
     with pytest.raises(UserError, match=r"groups with 99 or more .* found 0 \(there are \d+, "):
-        main(flags(compared, min_malignant=99))
+        main(flags(compared, min_positive=99))
     assert trained == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm, rankdata
 from sklearn.metrics import roc_auc_score
 
-from src.evaluation.significance import Difference, delong, mcnemar
+from src.evaluation.paired_comparison import Difference, delong, mcnemar
 
 NAN = float("nan")
 
@@ -108,7 +108,7 @@ def test_intervals_cover_the_difference(at_size):
     found = [delong(*draw_models(200, seed, 1.5, 0.5)) for seed in range(n)]
     low, high = binom.interval(0.998, n, 0.95)
     assert low <= sum(f.low <= truth <= f.high for f in found) <= high
-    wide = delong(*draw_models(200, 0, 1.5, 0.5), level=0.99)
+    wide = delong(*draw_models(200, 0, 1.5, 0.5), confidence=0.99)
     ratio = norm.ppf(0.995) / norm.ppf(0.975)
     assert (wide.high - wide.low) / (found[0].high - found[0].low) == pytest.approx(ratio)
 

@@ -1,0 +1,148 @@
+"""The whole evaluation of a model: the content of `evaluation_metrics.json`, in JSON types."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.classes import NOTICE
+from ..core.errors import UserError
+from ..core.image_files import image_stem
+from .groupings import Grouping
+from .paired_comparison import compare_pair, in_order_of
+from .post_processing import calibrate, decide_by_group, decide_by_rule
+from .predictions import Predictions
+from .results import Settings, all_results, bootstrapped
+from .thresholds import THRESHOLDS
+
+SCHEMA = 2
+LESION = "lesion_id"
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A model's predictions of a split, and of the validation rows where something is fitted.
+
+    `kind`, `name`, `split` and `model` say what is evaluated, blank where a CSV does not tell;
+    `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
+    `images` are files by the stem of their names, where they are known; `provenance` is what the
+    model states of itself; `other` is the model that it was compared with, on the same rows.
+    """
+
+    kind: str
+    name: str
+    split: str
+    model: str
+    predictions: Predictions
+    clusters: np.ndarray
+    cluster: str
+    valid: Predictions | None = None
+    images: dict[str, Path] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    other: "EvaluatedModel | None" = None
+
+    def source(self) -> dict:
+        """What is evaluated, in JSON types."""
+        predictions = self.predictions
+        own = {key: getattr(self, key) for key in ("kind", "name", "split", "model", "cluster")}
+        positive = predictions.classes[predictions.positive]
+        return own | {"classes": list(predictions.classes), "positive": positive}
+
+    @property
+    def lesions(self) -> np.ndarray:
+        """int [N]: equal for images of one lesion, where lesions are known."""
+        is_lesion = self.cluster == LESION
+        return self.clusters if is_lesion else np.arange(len(self.clusters))
+
+    def image(self, name: str) -> Path | None:
+        """The file of an evaluated image, by its name with or without folders and suffix."""
+        return self.images.get(image_stem(name))
+
+    def with_predictions(self, predictions: Predictions) -> "EvaluatedModel":
+        """The same model with its rows predicted or decided in another way."""
+        return replace(self, predictions=predictions)
+
+    def validation(self, what: str) -> Predictions:
+        """The rows to fit on. Raises `UserError` that begins with `what` where there are none."""
+        if self.valid is None or not len(self.valid.labels):
+            raise UserError(
+                f"{what}: expected validation rows to fit on, apart from the evaluated ones; give "
+                "--valid_predictions_csv FILE beside --predictions_csv, or data with a test split"
+            )
+        return self.valid
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What is fitted on validation rows, as call strings, blank for nothing."""
+
+    calibration: str = ""
+    threshold: str = ""
+    group_thresholds: bool = False
+
+    @property
+    def flag(self) -> str:
+        """The flag that needs validation rows, blank where none does, as a fixed threshold."""
+        if self.calibration:
+            return "--calibration"
+        finds = self.threshold and THRESHOLDS.context_names(self.threshold)
+        return "--threshold" if finds or self.group_thresholds else ""
+
+
+NOTHING_FITTED = Fits()
+
+
+def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[EvaluatedModel, dict]:
+    """The model at the temperature and threshold of its validation rows, and what they are.
+
+    Raises `UserError` where there are no such rows and some are needed.
+    """
+    predictions, found = model.predictions, {"temperature": None, "threshold": None}
+    no_rows = predictions.at(np.zeros(0, int))
+    valid = model.validation(fits.flag) if fits.flag else no_rows
+    least = settings.min_group
+    if fits.calibration:
+        predictions, valid, found["temperature"] = calibrate(
+            predictions, valid, fits.calibration, least, settings.n_bins
+        )
+    if fits.group_thresholds:
+        predictions, found["threshold"] = decide_by_group(predictions, valid, fits.threshold, least)
+    elif fits.threshold:
+        predictions, found["threshold"] = decide_by_rule(predictions, valid, fits.threshold)
+    return model.with_predictions(predictions), found
+
+
+def evaluate_model(
+    model: EvaluatedModel,
+    groupings: Sequence[Grouping],
+    settings: Settings,
+    fits: Fits = NOTHING_FITTED,
+    other: EvaluatedModel | None = None,
+) -> tuple[EvaluatedModel, dict]:
+    """(the model as it was evaluated, its evaluation), beside that of `other` where it is given.
+
+    Both are fitted in the same way, each on its own validation rows.
+    """
+    model, found = fitted(model, fits, settings)
+    if other is not None:  # what is wrong with it shows before the resamples take their time
+        other, _ = fitted(other, fits, settings)
+        other = other.with_predictions(in_order_of(other.predictions, model.predictions))
+    w = bootstrapped(model.predictions, model.clusters, settings)
+    results = all_results(w, groupings, model.lesions, settings)
+    results["calibration"]["temperature"] = found["temperature"]
+    comparison = None
+    if other is not None:
+        pair = compare_pair(w, other.predictions, groupings, settings)
+        comparison = {"name": other.name} | pair
+    return replace(model, other=other), {
+        "schema": SCHEMA,
+        "notice": NOTICE,
+        "source": model.source(),
+        "settings": asdict(settings),
+        **results,
+        "threshold": found["threshold"],
+        "comparison": comparison,
+        "provenance": model.provenance,
+    }

@@ -1,0 +1,61 @@
+"""Measuring rows by the metrics: estimates, and all bootstrap resamples at once."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .metrics import METRICS
+from .predictions import Predictions
+from .weighted import N_BINS, Rows, Weighted, rows_of
+
+_CELLS_AT_A_TIME = 4_000_000  # resamples by rows that a thread holds: some tens of megabytes
+
+
+def names_for(predictions: Predictions) -> list[str]:
+    """The metrics of predictions of so many classes."""
+    has_averages = len(predictions.classes) > 2
+    return [name for name, row in METRICS.items() if has_averages or not row.of_classes]
+
+
+def estimates(rows: Rows, names: Iterable[str]) -> dict[str, float]:
+    """The metrics of the data as they are."""
+    w = rows.as_they_are()
+    return {name: float(METRICS[name].measure(w)[0]) for name in names}
+
+
+def resampled(w: Weighted, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Those of the metrics that have intervals, float64 [n_resamples]; threads share the work."""
+    names = [name for name in names if METRICS[name].has_interval]
+    cells = max(1, len(w.rows.clusters), len(w.rows.predictions.classes) ** 2)
+    step = max(1, _CELLS_AT_A_TIME // cells)
+    parts = [Weighted(w.rows, w.weights[i : i + step]) for i in range(0, len(w.weights), step)]
+
+    def measure(part: Weighted) -> list[np.ndarray]:
+        return [METRICS[name].measure(part) for name in names]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(measure, parts))
+    return {n: np.concatenate([part[i] for part in found]) for i, n in enumerate(names)}
+
+
+def compute_metrics(predictions: Predictions, n_bins: int = N_BINS) -> dict:
+    """Every metric of a table without regard to groups, and its counts (`counts_of`)."""
+    rows = rows_of(predictions, n_bins)
+    return estimates(rows, names_for(predictions)) | counts_of(rows)
+
+
+def counts_of(rows: Rows) -> dict:
+    """`n`, `n_positive` and `confusion_matrix`, rows by [label][decision]."""
+    confusion = rows.as_they_are().confusion[0].astype(int).tolist()
+    return {
+        "n": rows.count("all"),
+        "n_positive": rows.count("positive"),
+        "confusion_matrix": confusion,
+    }
+
+
+def scalars(metrics: dict) -> dict[str, float]:
+    """The single numbers among metrics."""
+    return {key: value for key, value in metrics.items() if isinstance(value, (int, float))}
