@@ -22,7 +22,7 @@ from ..evaluation.fairness import evaluate
 from ..evaluation.predictions import Predictions
 from ..objectives.catalog import Objective
 from ..report.run_files import summary, to_strict_json, write_report
-from .distributed import ALONE, Processes, joined_processes
+from .distributed import SINGLE_PROCESS, Processes, joined_processes
 from .log import log_to_console
 from .loop import predict
 from .objective import groups_needed, objective_of, trained_counts
@@ -41,7 +41,7 @@ class Judge:
         contract: Contract,
         objective: Objective,
         device: torch.device,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)

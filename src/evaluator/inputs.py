@@ -136,6 +136,8 @@ class Inputs:
 
     def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
+        if self.judging.write_model and predictors[0].is_foreign:
+            raise UserError(f"--write_model: {path} has no contract; expected an exported model")
         contracts = [predictor.contract for predictor in predictors]
         load, tables, splits = tables_read_once(), [], []
         for contract in contracts:

@@ -255,7 +255,7 @@ def test_counts_weights_and_priors_of_a_run_are_those_of_the_copies(train):
     settings |= {"augment": "none", "batch_size": 8, "class_weights": "inverse_frequency"}
     settings |= {"objective": "domain_discriminative", "device": "cpu"}
     cfg = Config().with_settings(**settings, malignant_copies=ALL)
-    parts = make_parts(cfg, train, torch.device("cpu"))
+    parts = make_parts(cfg, check_settings(cfg), train, torch.device("cpu"))
     counts = np.zeros((4, 2))
     for row in train.rows[train.rows["split"] == "train"].itertuples():
         counts[row.group, row.label] += 5 if row.label == 1 else 1
