@@ -107,7 +107,7 @@ LEGACY_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Igno
     "domain_discriminative_loss": Choice("objective", "domain_discriminative"),
     "ifw": Choice("class_weights", "inverse_frequency"),
     "smoothing": Option("objective", "smoothing", float, 0.0),
-    "conditional_accuracy": OptionSwitch("objective", "reduction", "own"),
+    "conditional_accuracy": OptionSwitch("objective", "decide", "own"),
     # optimizer and schedule
     "opt_eps": Option("opt", "eps", float),
     "opt_betas": Option("opt", "betas", tuple[float, ...] | None),

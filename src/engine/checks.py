@@ -16,13 +16,16 @@ from ..models.backbones import check_name
 from ..models.heads import HEADS
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
-from ..preprocess.spec import parse_preprocessing
-from .optim import make_optimizer
+from ..preprocess.spec import Preprocessing, parse_preprocessing
+from .optim import check_optimizer
 from .schedules import SCHEDULERS
 
 
-def check_settings(cfg: Config) -> None:
-    """Raise `UserError` for any name or option that is unknown, before data are read."""
+def check_settings(cfg: Config) -> Preprocessing:
+    """The parsed preprocessing of settings that hold together.
+
+    Raises `UserError` for any name or option that is unknown, before data are read.
+    """
     DATASETS.resolve(cfg.data.dataset)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     augmentation = Augmentation(cfg.data.augment)
@@ -41,15 +44,13 @@ def check_settings(cfg: Config) -> None:
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
-    make_optimizer(cfg.learning.opt, torch.nn.Linear(1, 1), cfg.learning.lr, 0.0, 1.0)
-    # a long run: warm-up is held against the real number of steps when that is known
-    SCHEDULERS.build(
-        cfg.learning.scheduler, lr=cfg.learning.lr, n_steps=10**9, steps_per_epoch=1000
-    )
+    check_optimizer(cfg.learning.opt)
+    SCHEDULERS.build(cfg.learning.scheduler, lr=cfg.learning.lr, epochs=cfg.learning.epochs)
     if cfg.run.monitor not in MONITORED:
         hint = nearest(cfg.run.monitor, MONITORED)
         known = ", ".join(MONITORED)
         raise UserError(f"--monitor {cfg.run.monitor}: no such metric{hint} (known: {known})")
+    return spec
 
 
 def check_table(table: Table, cfg: Config) -> None:

@@ -28,7 +28,7 @@ class Processes:
     rank: int = 0
     count: int = 1
     local_rank: int = 0
-    patient: Any = None  # the group that waits as long as reading all images may take
+    slow_group: Any = None  # the group that waits as long as reading all images may take
 
     @property
     def is_main(self) -> bool:
@@ -56,7 +56,7 @@ class Processes:
                 outcome = [make(), False]
             except UserError as caught:
                 outcome, error = [None, True], caught
-        distributed.broadcast_object_list(outcome, group=self.patient)
+        distributed.broadcast_object_list(outcome, group=self.slow_group)
         if error:
             raise error
         if outcome[1]:
@@ -90,8 +90,8 @@ class Processes:
                 distributed.broadcast(buffer, 0)
 
 
-ALONE = Processes()
-_joined = ALONE
+SINGLE_PROCESS = Processes()
+_joined = SINGLE_PROCESS
 
 
 @contextmanager
@@ -113,8 +113,8 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     on_gpus = device != "cpu" and torch.cuda.is_available()
     _connect("cpu:gloo,cuda:nccl" if on_gpus else "gloo", f"process {rank} of {count}", timeout_s)
     try:
-        patient = distributed.new_group(backend="gloo", timeout=timedelta(days=1))
-        _joined = Processes(rank, count, local_rank, patient)
+        slow_group = distributed.new_group(backend="gloo", timeout=timedelta(days=1))
+        _joined = Processes(rank, count, local_rank, slow_group)
         yield _joined
     except RuntimeError as error:
         if not any(word in str(error) for word in _LOST):
@@ -125,7 +125,7 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
             f"tells why ({reason}): continue with --resume auto"
         ) from None
     finally:
-        _joined = ALONE
+        _joined = SINGLE_PROCESS
         distributed.destroy_process_group()
 
 

@@ -25,7 +25,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates
 from ..objectives.catalog import Objective
 from ..report.files import evaluation_summary, write_split
-from .distributed import ALONE, Processes, joined_processes
+from .distributed import SINGLE_PROCESS, Processes, joined_processes
 from .log import log_to_console
 from .loop import predict
 from .objective import groups_needed, objective_of, trained_counts
@@ -44,7 +44,7 @@ class Evaluator:
         contract: Contract,
         objective: Objective,
         device: torch.device,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)

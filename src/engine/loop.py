@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..core.errors import UserError
-from .distributed import ALONE, Processes
+from .distributed import SINGLE_PROCESS, Processes
 from .mixing import Mixing, mixed_loss
 from .precision import autocast, make_scaler
 
@@ -60,7 +60,7 @@ class Trainer:
         optimizer: torch.optim.Optimizer,
         settings: StepSettings,
         device: torch.device,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE_PROCESS,
         average: AveragedModel | None = None,
         compiled: bool = False,
     ):

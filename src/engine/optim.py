@@ -17,8 +17,9 @@ def make_optimizer(
 
     Each group says whether its weights decay ('decays': vectors, which are biases and norms, do
     not) and by what the learning rate is multiplied in it ('lr_scale': see `layer_scales`).
-    Raises `UserError` for options that the optimizer refuses.
+    Raises `UserError` for options out of range.
     """
+    check_optimizer(call)
     scales = {} if layer_decay == 1 else layer_scales(model, layer_decay)
     alike: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -35,11 +36,7 @@ def make_optimizer(
         }
         for (scale, decays), parameters in alike.items()
     ]
-    _check_betas(call)
-    try:
-        return OPTIMIZERS.build(call, parameters=groups, lr=lr)
-    except ValueError as error:
-        raise UserError(f"--opt {call}: {error}") from None
+    return OPTIMIZERS.build(call, parameters=groups, lr=lr)
 
 
 def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]:
@@ -62,14 +59,23 @@ def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]
     return {name: layer_decay ** (top - layer) for layer in layers for name in layers[layer]}
 
 
-def _check_betas(call: str) -> None:
-    """Refuse betas of another number or range than the optimizer's; not all of them do so."""
+def check_optimizer(call: str) -> None:
+    """Raise `UserError` for an unknown optimizer, and for options out of range.
+
+    Not all optimizers look at their options, and those that do need parameters for it.
+    """
     given = OPTIMIZERS.resolve(call)
-    betas = given.options.get("betas", ())
-    defaults = OPTIMIZERS.resolve(given.name).options.get("betas", ())
-    in_range = all(isinstance(beta, int | float) and 0 <= beta < 1 for beta in betas)
-    if not in_range or len(betas) != len(defaults):
-        raise UserError(f"--opt {call}: expected betas like {defaults}, each 0 <= beta < 1")
+    usual = OPTIMIZERS.resolve(given.name).options
+    for name, value in given.options.items():
+        parts = value if isinstance(value, tuple) else (value,)
+        n_parts = len(usual[name]) if name == "betas" else 1
+        in_range = all(type(part) in (int, float) and 0 <= part < 1 for part in parts)
+        if not in_range or len(parts) != n_parts:
+            each = ", each" if n_parts > 1 else ","
+            raise UserError(
+                f"--opt {call}: {name} is {value}: expected values like {usual[name]}{each} at "
+                "least 0 and less than 1"
+            )
 
 
 @OPTIMIZERS.register

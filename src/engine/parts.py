@@ -24,9 +24,9 @@ from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import Objective
 from ..preprocess.image import read_image
-from ..preprocess.spec import Preprocessing, parse_preprocessing
+from ..preprocess.spec import Preprocessing
 from .checks import count_groups
-from .distributed import ALONE, Processes
+from .distributed import SINGLE_PROCESS, Processes
 from .evaluate import Evaluator
 from .log import environment
 from .loop import StepSettings, Trainer
@@ -62,13 +62,17 @@ class Parts:
 
 
 def make_parts(
-    cfg: Config, table: Table, device: torch.device, processes: Processes = ALONE
+    cfg: Config,
+    spec: Preprocessing,
+    table: Table,
+    device: torch.device,
+    processes: Processes = SINGLE_PROCESS,
 ) -> Parts:
-    """The parts of a run on `device`, at their starting state."""
+    """The parts of a run on `device`, at their starting state; `spec` is as it was parsed."""
     rows = with_copies(table.split("train"), cfg.data.malignant_copies)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
-    spec = make_preprocessing(cfg, rows)
+    spec = with_statistics(spec, rows)
     classifier = make_classifier(cfg, objective.n_outputs, spec.output_size, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     contract = make_contract(cfg, table, objective, spec, counts)
@@ -136,9 +140,8 @@ def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel |
     )
 
 
-def make_preprocessing(cfg: Config, train: Table) -> Preprocessing:
+def with_statistics(spec: Preprocessing, train: Table) -> Preprocessing:
     """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
-    spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     if not spec.needs_statistics:
         return spec
     step = max(1, len(train) // STATISTICS_ROWS)
@@ -146,10 +149,10 @@ def make_preprocessing(cfg: Config, train: Table) -> Preprocessing:
     return spec.with_statistics(spec.prepare(read_image(path)) for path in paths)
 
 
-def fetch_weights(cfg: Config) -> None:
-    """Raise `UserError` for weights that are not to be had, before images are read.
+def fetch_weights(cfg: Config, size: tuple[int, int]) -> None:
+    """Raise `UserError` for weights that cannot be obtained, before images are read.
 
-    And for layers that the backbone does not have.
+    And for layers that the backbone does not have. `size` is that of the network's input.
     """
     model, learning = cfg.model, cfg.learning
     if model.freeze or learning.layer_decay != 1:
@@ -161,7 +164,6 @@ def fetch_weights(cfg: Config) -> None:
     if model.weights:
         load_tensors(model.weights, "state dict")
     elif model.pretrained:
-        size = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size).output_size
         create_backbone(model.model, size, pretrained=True, in_22k=model.in_22k)
 
 
@@ -223,14 +225,12 @@ def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | Non
     n_steps = steps_per_epoch * learning.epochs
     start, end = learning.weight_decay, learning.weight_decay_end
     end = start if end is None else end
-    rate = SCHEDULERS.build(
-        learning.scheduler, lr=learning.lr, n_steps=n_steps, steps_per_epoch=steps_per_epoch
-    )
+    plan = SCHEDULERS.build(learning.scheduler, lr=learning.lr, epochs=learning.epochs)
     return StepSettings(
         learning.update_freq,
         steps_per_epoch,
         learning.clip_grad,
-        learning_rate=rate,
+        learning_rate=plan(steps_per_epoch),
         weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
         mixing=Mixing(
             learning.mixup,

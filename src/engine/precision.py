@@ -8,10 +8,10 @@ import torch
 
 from ..core.config import Config, Run
 from ..core.errors import UserError
-from .distributed import ALONE, Processes
+from .distributed import SINGLE_PROCESS, Processes
 
 
-def pick_device(name: str, processes: Processes = ALONE) -> torch.device:
+def pick_device(name: str, processes: Processes = SINGLE_PROCESS) -> torch.device:
     """The device to run on; `auto` is a GPU where there is one, and each process has its own."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

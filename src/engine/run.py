@@ -34,17 +34,17 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     """
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
-        processes.from_main(lambda: check_settings(cfg))
+        spec = processes.from_main(lambda: check_settings(cfg))
         device = pick_device(cfg.run.device, processes)
         processes.from_main(lambda: check_device(cfg, device))
         set_kernels(cfg.run)
-        folder, table = processes.from_main(lambda: open_run(cfg))
+        folder, table = processes.from_main(lambda: open_run(cfg, spec.output_size))
         with RunLog(folder, cfg) if processes.is_main else nullcontext() as run_log:
             log.info("run folder %s on %s", folder, device)
             log.info(row_counts(table))
             if processes.is_main:
                 write_splits(folder, table, cfg.data.data_path)
-            parts = make_parts(cfg, table, device, processes)
+            parts = make_parts(cfg, spec, table, device, processes)
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
             best, _ = network_from(content, str(folder / BEST))
@@ -54,12 +54,15 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     return folder
 
 
-def open_run(cfg: Config) -> tuple[Path, Table]:
-    """(folder, table) of a new run or of the one to resume, both checked."""
+def open_run(cfg: Config, size: tuple[int, int]) -> tuple[Path, Table]:
+    """(folder, table) of a new run or of the one to resume, both checked.
+
+    `size` is that of the network's input.
+    """
     folder = find_run(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
     if not cfg.run.resume and has_state(folder):
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
-    fetch_weights(cfg)
+    fetch_weights(cfg, size)
     table = load_table(cfg.data)
     check_table(table, cfg)
     make_folder(folder)

@@ -1,7 +1,9 @@
 """Learning-rate schedules by name.
 
-Each is a pure function of the optimizer step and of the monitored validation values of the epochs
-finished so far (signed: higher is better), so that a run continues without a saved schedule.
+A factory takes what is known before any data are read, and refuses options that cannot work; what
+it makes is given the steps of an epoch and is the schedule: a pure function of the optimizer step
+and of the monitored validation values of the epochs finished so far (signed: higher is better), so
+that a run continues without a saved schedule.
 """
 
 import math
@@ -12,64 +14,74 @@ from ..core.registry import Registry
 
 SCHEDULERS = Registry("scheduler")
 Schedule = Callable[[int, Sequence[float]], float]
+Plan = Callable[[int], Schedule]
 
 
 @SCHEDULERS.register
 def cosine(
     lr: float,
-    n_steps: int,
-    steps_per_epoch: int,
+    epochs: int,
     *,
     warmup_epochs: float = 0.0,
     warmup_steps: int = -1,
     min_lr: float = 1e-6,
-) -> Schedule:
+) -> Plan:
     """Learning rate of a step: linear warm-up to `lr`, then half a cosine down to `min_lr`.
 
     `warmup_steps` of 0 or more goes before `warmup_epochs`.
     """
-    _require(warmup_epochs >= 0, f"cosine(warmup_epochs={warmup_epochs})", "0 or more")
+    _require_warmup("cosine", 0 if warmup_steps >= 0 else warmup_epochs, epochs)
     _require_below(lr, "cosine", min_lr)
-    warmup = warmup_steps if warmup_steps >= 0 else round(warmup_epochs * steps_per_epoch)
 
-    def after_warmup(step: int) -> float:
-        progress = step / max(1, n_steps - warmup - 1)
-        return min_lr + (lr - min_lr) * half_cosine(progress)
+    def plan(steps_per_epoch: int) -> Schedule:
+        n_steps = epochs * steps_per_epoch
+        warmup = warmup_steps if warmup_steps >= 0 else round(warmup_epochs * steps_per_epoch)
 
-    return _with_warmup("cosine", lr, n_steps, warmup, after_warmup)
+        def after_warmup(step: int) -> float:
+            progress = step / max(1, n_steps - warmup - 1)
+            return min_lr + (lr - min_lr) * half_cosine(progress)
+
+        return _with_warmup(lr, n_steps, warmup, after_warmup)
+
+    return plan
 
 
 @SCHEDULERS.register
 def cosine_restarts(
     lr: float,
-    n_steps: int,
-    steps_per_epoch: int,
+    epochs: int,
     *,
     first_epochs: float = 10.0,
     factor: int = 2,
     warmup_epochs: float = 0.0,
     min_lr: float = 1e-6,
-) -> Schedule:
+) -> Plan:
     """Learning rate of a step: half cosines from `lr` to `min_lr`, again and again.
 
     The first takes `first_epochs`, each next one `factor` times as long; a linear warm-up comes
     before all of them. Loshchilov & Hutter 2017 (SGDR).
     """
     name = "cosine_restarts"
-    first = round(first_epochs * steps_per_epoch)
-    _require(first >= 1, f"{name}(first_epochs={first_epochs})", "at least one step")
+    _require(first_epochs > 0, f"{name}(first_epochs={first_epochs})", "more than 0")
     _require(factor >= 1, f"{name}(factor={factor})", "1 or more")
-    _require(warmup_epochs >= 0, f"{name}(warmup_epochs={warmup_epochs})", "0 or more")
+    _require_warmup(name, warmup_epochs, epochs)
     _require_below(lr, name, min_lr)
 
-    def after_warmup(step: int) -> float:
-        length = first
-        while step >= length:
-            step -= length
-            length *= factor
-        return min_lr + (lr - min_lr) * half_cosine(step / length)
+    def plan(steps_per_epoch: int) -> Schedule:
+        first = round(first_epochs * steps_per_epoch)
+        _require(first >= 1, f"{name}(first_epochs={first_epochs})", "at least one step")
 
-    return _with_warmup(name, lr, n_steps, round(warmup_epochs * steps_per_epoch), after_warmup)
+        def after_warmup(step: int) -> float:
+            length = first
+            while step >= length:
+                step -= length
+                length *= factor
+            return min_lr + (lr - min_lr) * half_cosine(step / length)
+
+        warmup = round(warmup_epochs * steps_per_epoch)
+        return _with_warmup(lr, epochs * steps_per_epoch, warmup, after_warmup)
+
+    return plan
 
 
 @SCHEDULERS.register
@@ -80,7 +92,7 @@ def plateau(
     patience: int = 5,
     min_lr: float = 1e-6,
     threshold: float = 0.0,
-) -> Schedule:
+) -> Plan:
     """Learning rate after the validation values so far: `lr`, lowered wherever they stand still.
 
     It is multiplied by `factor`, down to `min_lr`, at each `patience + 1` epochs in a row that do
@@ -100,17 +112,17 @@ def plateau(
                 current, n_bad = max(min_lr, current * factor), 0
         return current
 
-    return rate
+    return lambda steps_per_epoch: rate
 
 
 @SCHEDULERS.register
-def constant(lr: float) -> Schedule:
+def constant(lr: float) -> Plan:
     """The same learning rate at every step."""
-    return lambda step, values: lr
+    return lambda steps_per_epoch: lambda step, values: lr
 
 
 @SCHEDULERS.register
-def none(lr: float) -> Schedule:
+def none(lr: float) -> Plan:
     """`constant` by its other name."""
     return constant(lr)
 
@@ -121,16 +133,30 @@ def half_cosine(progress: float) -> float:
 
 
 def _with_warmup(
-    name: str, lr: float, n_steps: int, warmup: int, after_warmup: Callable[[int], float]
+    lr: float, n_steps: int, warmup: int, after_warmup: Callable[[int], float]
 ) -> Schedule:
     """`after_warmup`, which counts its own steps, behind `warmup` steps of a line up to `lr`."""
-    if warmup >= n_steps > 0 and warmup > 0:
-        raise UserError(f"{name}: {warmup} warm-up steps, expected fewer than all {n_steps}")
+    if warmup >= n_steps > 0:
+        raise _too_long(f"{warmup} steps", f"{n_steps} steps", "the warm-up")
 
     def rate(step: int, values: Sequence[float]) -> float:
         return lr * (step + 1) / warmup if step < warmup else after_warmup(step - warmup)
 
     return rate
+
+
+def _require_warmup(name: str, warmup_epochs: float, epochs: int) -> None:
+    _require(warmup_epochs >= 0, f"{name}(warmup_epochs={warmup_epochs})", "0 or more")
+    if warmup_epochs >= epochs:
+        lasts = [f"{n:g} epoch{'s' * (n != 1)}" for n in (warmup_epochs, epochs)]
+        raise _too_long(*lasts, "warmup_epochs")
+
+
+def _too_long(warmup: str, training: str, what: str) -> UserError:
+    return UserError(
+        f"Warm-up ({warmup}) must be shorter than training ({training}): lower {what} or raise "
+        "--epochs."
+    )
 
 
 def _require(fits: bool, option: str, expected: str) -> None:

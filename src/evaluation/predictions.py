@@ -73,39 +73,55 @@ def probability_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def from_frame(
-    frame: pd.DataFrame,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    group_names: tuple[str, ...],
-    classes: tuple[str, ...] = (),
-    positive: str = "",
+    frame: pd.DataFrame, labels: np.ndarray, groups: np.ndarray, group_names: tuple[str, ...]
 ) -> Predictions:
-    """Predictions of the lines of a CSV (`image_name,target[,probability_<class>...]`).
+    """Predictions of the lines of a run's CSV (`image_name,target[,probability_<class>...]`).
 
-    Without such columns the probabilities are NaN, and so is what is measured on them; the classes
-    are then `classes`, else benign and malignant where there are two, else numbered. `positive` is
-    as in `positive_index`. Raises `UserError` for decisions and probabilities that are none, and
-    for labels and groups beyond the classes and `group_names`.
+    Raises `UserError` for decisions and probabilities that are invalid, as `from_columns` does.
     """
     columns = probability_columns(frame)
-    decisions = pd.to_numeric(frame["target"], errors="coerce").to_numpy()
+    return from_columns(
+        names=frame["image_name"].astype(str).tolist(),
+        labels=labels,
+        groups=groups,
+        decisions=pd.to_numeric(frame["target"], errors="coerce").to_numpy(),
+        probabilities=_read_probabilities(frame[columns]) if columns else None,
+        classes=tuple(column.removeprefix("probability_") for column in columns),
+        group_names=group_names,
+    )
+
+
+def from_columns(
+    names: list[str],
+    labels: np.ndarray,
+    groups: np.ndarray,
+    decisions: np.ndarray,
+    probabilities: np.ndarray | None,
+    classes: tuple[str, ...],
+    group_names: tuple[str, ...],
+    positive: str = "",
+) -> Predictions:
+    """Predictions of these columns; without `probabilities` they are NaN.
+
+    Without `classes` they are benign and malignant where there are two, else numbered. `positive`
+    is as in `positive_index`. Raises `UserError` for decisions, labels and groups beyond the
+    classes and `group_names`.
+    """
     highest = np.nanmax([*labels, *decisions, 1])
-    classes = tuple(c.removeprefix("probability_") for c in columns) or classes
     n_classes = len(classes) or int(min(highest + 1, MAX_CLASSES))
     _require_indices("column 'target'", decisions, 0, n_classes)
     _require_indices("column 'label'", labels, 0, n_classes)
     _require_indices("column 'group'", groups, -1, len(group_names))
-    decisions = decisions.astype(np.int64)
-    unknown = np.full((len(frame), n_classes), np.nan)
-    probabilities = _read_probabilities(frame[columns]) if columns else unknown
+    if probabilities is None:
+        probabilities = np.full((len(names), n_classes), np.nan)
     numbered = BINARY_CLASSES if n_classes == 2 else tuple(map(str, range(n_classes)))
     classes = classes or numbered
     return Predictions(
-        names=frame["image_name"].astype(str).tolist(),
+        names=names,
         labels=labels,
         groups=groups,
         probabilities=probabilities,
-        decisions=decisions,
+        decisions=decisions.astype(np.int64),
         classes=classes,
         positive=positive_index(classes, positive),
         group_names=group_names,

@@ -1,6 +1,7 @@
 """The flags of `melanoma_eval.py`: what is evaluated, how, and the columns of a CSV."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UserError
@@ -80,6 +81,11 @@ class EvaluationOptions:
     compare: str = flag("", "second checkpoint, ONNX model or CSV, tested on the same images")
     voting: Literal["soft", "majority"] = flag("soft", "how the models of an ensemble decide")
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
+    write_model: str = flag(
+        "",
+        "write the model with the fitted temperature and threshold to this file (.onnx or .pth), "
+        "for predict.py to decide by them",
+    )
 
     def __post_init__(self):
         for name, (least, most) in LIMITS.items():
@@ -141,3 +147,27 @@ class CsvColumns:
 
 
 USUAL_COLUMNS = CsvColumns()
+
+
+def check_written_model(source: Source, options: EvaluationOptions) -> None:
+    """Raise `UserError` where `--write_model` cannot hold the evaluated model, or has no reason."""
+    target = options.write_model
+    if not target:
+        return
+    is_onnx = source.kind == "onnx_model_path"
+    suffixes = (".onnx",) if is_onnx else (".onnx", ".pth")
+    problem = ""
+    if source.kind == "predictions_csv":
+        problem = "a predictions CSV holds no model; expected --checkpoint or --onnx_model_path"
+    elif Path(source.path).is_dir():
+        problem = f"{source.path} is an ensemble; expected a single model"
+    elif Path(target).suffix.lower() not in suffixes:
+        problem = f"expected a file name that ends in {' or '.join(suffixes)}"
+    elif Path(target).is_dir() or Path(target).resolve() == Path(source.path).resolve():
+        problem = "expected another file than the evaluated model"
+    elif not (options.calibration or options.threshold):
+        problem = "nothing is fitted; expected --calibration or --threshold"
+    elif options.calibration and parse_call(options.calibration).options.get("by") == "group":
+        problem = "a model holds one temperature; expected --calibration temperature"
+    if problem:
+        raise UserError(f"--write_model {target}: {problem}")

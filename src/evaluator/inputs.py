@@ -135,6 +135,8 @@ class Inputs:
 
     def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
+        if self.judging.write_model and predictors[0].is_foreign:
+            raise UserError(f"--write_model: {path} has no contract; expected an exported model")
         contracts = [predictor.contract for predictor in predictors]
         load, tables, splits = tables_read_once(), [], []
         for contract in contracts:
@@ -187,7 +189,7 @@ class Inputs:
         return valid
 
     def _splits(self, split: str, table: Table) -> list[str]:
-        """The split to judge, and that to fit on where one is needed and there is another."""
+        """The split to evaluate, and that to fit on where one is needed and there is another."""
         fits = self.judging.needs_valid and split != "valid" and len(table.split("valid"))
         return [split, "valid"] if fits else [split]
 

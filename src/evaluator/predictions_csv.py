@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
 from ..datasets.table import numbers, read_csv
-from ..evaluation.predictions import Predictions, from_frame, probability_columns
+from ..evaluation.predictions import Predictions, from_columns, probability_columns
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP
 from .csv_cells import class_indices, exact_probabilities, listed, one_hot_places
 from .flags import USUAL_COLUMNS, CsvColumns
@@ -42,20 +41,22 @@ def read_predictions(
     require_columns(rows, scores, path, "--probability_columns")
     decision = source.decision_column(scores)
     classes = _class_names(scores, columns)
-    columns_read: dict[str, Any] = {"image_name": images}
-    if scores:
-        probabilities = source.probabilities(scores, classes)
-        columns_read |= {
-            f"probability_{n}": p for n, p in zip(classes, probabilities.T, strict=True)
-        }
-        columns_read["target"] = source.most_probable(scores, classes, probabilities)
+    probabilities = source.probabilities(scores, classes) if scores else None
     if decision:
         title = f"{path}: column '{decision}'"
-        found = class_indices(rows[decision], (), classes, images, "decision", title)
-        columns_read["target"] = found
-    labels, groups = source.labels(classes), source.tone_groups()
-    frame = pd.DataFrame(columns_read)
-    return from_frame(frame, labels, groups, GROUP_NAMES, classes, columns.positive_class)
+        decisions = class_indices(rows[decision], (), classes, images, "decision", title)
+    else:
+        decisions = source.most_probable(scores, classes, probabilities)
+    return from_columns(
+        names=images,
+        labels=source.labels(classes),
+        groups=source.tone_groups(),
+        decisions=decisions,
+        probabilities=probabilities,
+        classes=classes,
+        group_names=GROUP_NAMES,
+        positive=columns.positive_class,
+    )
 
 
 def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from ..evaluation.evaluate import Fits, evaluate_model
 from ..report.files import evaluation_summary, write_evaluation
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
+from .model_writer import write_model
 
 
 def run_evaluation(
@@ -35,4 +36,10 @@ def run_evaluation(
     )
     folder = report_folder(opened.cfg, Path(source.path), "eval")
     write_evaluation(folder, model, evaluation)
-    return f"{evaluation_summary(evaluation)}\nwritten to {folder}"
+    summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
+    if options.write_model:
+        target = Path(options.write_model)
+        contract = write_model(source.kind, source.path, target, model, evaluation)
+        told = f"temperature {contract.temperature:.4g}, decision rule {contract.rule}"
+        summary += f"\n{target}: {told}"
+    return summary

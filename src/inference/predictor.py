@@ -50,7 +50,7 @@ class OnnxPredictor:
     ):
         self._session = _open(path)
         written = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT_KEY)
-        self._is_foreign = written is None
+        self.is_foreign = written is None
         if written is None:
             self.contract = _describe(self._session, path, image_size, classes or BINARY_CLASSES)
         else:
@@ -74,13 +74,13 @@ class OnnxPredictor:
     def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(logits [N, n_outputs], probabilities [N, classes]) of a batch."""
         name = self._session.get_inputs()[0].name
-        outputs = None if self._is_foreign else ["output", "probabilities"]
+        outputs = None if self.is_foreign else ["output", "probabilities"]
         try:
             logits, *others = self._session.run(outputs, {name: images})
         except Exception as error:  # onnxruntime raises kinds of its own
             reason = str(error).strip().splitlines()[0][:120]
             raise UserError(f"the ONNX model failed on a batch of images ({reason})") from None
-        probabilities = _softmax(logits) if self._is_foreign else others[0]
+        probabilities = _softmax(logits) if self.is_foreign else others[0]
         shapes = [(len(images), n) for n in (self.contract.n_outputs, len(self.contract.classes))]
         if [logits.shape, probabilities.shape] != shapes:
             raise UserError(

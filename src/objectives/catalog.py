@@ -94,11 +94,11 @@ def group_dro(num_classes: int, num_groups: int, weight, *, step: float = 0.01) 
 
 @OBJECTIVES.register
 def domain_discriminative(
-    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, reduction: str = "sum"
+    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, decide: str = "sum"
 ) -> Objective:
     """Cross-entropy over group x class (Wang et al. 2020).
 
-    `reduction` decides: `sum` over groups, `prior_shift` (the sum under equal priors), or the
+    The rule `decide` is `sum` over groups, `prior_shift` (the sum under equal priors), or the
     `own` group's outputs where the group is known.
     """
     _require_share("smoothing", smoothing)
@@ -108,16 +108,16 @@ def domain_discriminative(
         joint = groups * num_classes + targets
         return losses.cross_entropy(logits, joint, groups, weights, smoothing)
 
-    return _group_aware(num_classes * num_groups, loss, rules, reduction, weight)
+    return _group_aware(num_classes * num_groups, loss, rules, decide, weight)
 
 
 @OBJECTIVES.register
 def domain_independent(
-    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, reduction: str = "mean"
+    num_classes: int, num_groups: int, weight, *, smoothing: float = 0.0, decide: str = "mean"
 ) -> Objective:
     """Cross-entropy in the head of the row's own group (Wang et al. 2020).
 
-    `reduction` decides: `mean` over heads, `prior_shift` (that under equal priors of the classes),
+    The rule `decide` is `mean` over heads, `prior_shift` (that under equal priors of the classes),
     or the `own` group's head where the group is known.
     """
     _require_share("smoothing", smoothing)
@@ -127,7 +127,7 @@ def domain_independent(
         own = losses.of_own_group(logits, groups, num_classes)
         return losses.cross_entropy(own, targets, groups, weights, smoothing)
 
-    return _group_aware(num_classes * num_groups, loss, rules, reduction, weight)
+    return _group_aware(num_classes * num_groups, loss, rules, decide, weight)
 
 
 def needs_groups(call: str) -> bool:
@@ -138,16 +138,16 @@ def needs_groups(call: str) -> bool:
 def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:
     """The decision rule `name` as a module. Raises `UserError` for an unknown one."""
     if name not in REDUCTIONS:
-        raise UserError(f"unknown reduction '{name}': expected one of {', '.join(REDUCTIONS)}")
+        raise UserError(f"unknown decision rule '{name}': expected one of {', '.join(REDUCTIONS)}")
     return REDUCTIONS[name](priors)
 
 
-def _group_aware(n_outputs: int, loss, rules: dict, reduction: str, weight) -> Objective:
+def _group_aware(n_outputs: int, loss, rules: dict, decide: str, weight) -> Objective:
     """An objective whose rule is chosen by name; `own` falls back to the first of `rules`."""
     known = [*rules, "own"]
-    _require(reduction in known, f"reduction='{reduction}': expected one of {', '.join(known)}")
-    rule = rules.get(reduction, next(iter(rules.values())))
-    return Objective(n_outputs, loss, rule, weight, own_head=reduction == "own")
+    _require(decide in known, f"decide='{decide}': expected one of {', '.join(known)}")
+    rule = rules.get(decide, next(iter(rules.values())))
+    return Objective(n_outputs, loss, rule, weight, own_head=decide == "own")
 
 
 def _require(condition: bool, message: str) -> None:

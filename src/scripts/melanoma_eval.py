@@ -10,7 +10,7 @@ from ..core.flags import parse_settings, resolve
 from ..core.legacy_flags import LEGACY_FLAGS
 from ..core.options import Role
 from ..core.paths import expect_output_folder
-from ..evaluator.flags import CsvColumns, EvaluationOptions, Source
+from ..evaluator.flags import CsvColumns, EvaluationOptions, Source, check_written_model
 
 
 def parse(argv: list[str] | None) -> list[Any]:
@@ -40,6 +40,7 @@ def main(argv: list[str] | None) -> None:
 
 def check_paths(given: dict[str, Any], source: Source, options: EvaluationOptions) -> None:
     """Raise `UserError` for a path on the command line that is not what it should be."""
+    check_written_model(source, options)
     for name, path in ((source.kind, source.path), ("compare", options.compare)):
         if path and not Path(path).exists():
             raise UserError(f"--{name} {path}: no such file")

@@ -60,6 +60,7 @@ def main(argv: list[str] | None) -> int:
     n_predicted = len(paths) - len(failed)
     print(f"{n_predicted} of {len(paths)} images predicted, written to {options.output_csv}")
     print(f"target: {', '.join(f'{i} {name}' for i, name in enumerate(contract.classes))}")
+    print(f"decision rule: {contract.rule}")
     print(contract.notice)
     for prediction in failed:
         name = prediction.path.name.encode(errors="backslashreplace").decode()

@@ -519,7 +519,7 @@ def test_null_betas_change_nothing(load):
 @pytest.mark.parametrize("loss", ["domain_independent", "domain_discriminative"])
 @pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
 def test_conditional_accuracy_is_the_own_heads_rule(load, loss, form):
-    expected = f"{loss}(reduction='own')"
+    expected = f"{loss}(decide='own')"
     for name in ("conditional_accuracy", "conditional-accuracy"):
         cfg = load_config([f"--{loss}_loss", *form.format(name).split()])
         assert changed(cfg) == {"objective": expected}
@@ -528,7 +528,7 @@ def test_conditional_accuracy_is_the_own_heads_rule(load, loss, form):
         in_yaml = load(f"conditional_accuracy: true\n{first}")
         assert changed(in_yaml) == {"objective": expected}
     smoothed = load(f"{loss}_loss: true\nsmoothing: 0.1", "--conditional_accuracy")
-    assert smoothed.learning.objective == f"{loss}(smoothing=0.1, reduction='own')"
+    assert smoothed.learning.objective == f"{loss}(smoothing=0.1, decide='own')"
 
 
 @pytest.mark.parametrize("text", ["null", "false", "no"])
@@ -536,12 +536,12 @@ def test_conditional_accuracy_of_null_or_false_asks_for_nothing(load, text):
     assert load(f"conditional_accuracy: {text}") == Config()
     for objective in (
         "focal",
-        "domain_independent(reduction='prior_shift')",
-        "domain_independent(reduction='own')",
+        "domain_independent(decide='prior_shift')",
+        "domain_independent(decide='own')",
     ):
         cfg = load(f"conditional_accuracy: {text}\nobjective: {objective}")
         assert cfg.learning.objective == objective
-    shifted = "objective: domain_independent(reduction='prior_shift')"
+    shifted = "objective: domain_independent(decide='prior_shift')"
     for flags in (["--no_conditional_accuracy"], ["--conditional_accuracy", "false"]):
         assert load(shifted, *flags) == load(shifted)
 
@@ -550,29 +550,29 @@ def test_conditional_accuracy_of_null_or_false_asks_for_nothing(load, text):
 def test_conditional_accuracy_is_taken_back_by_a_later_layer(load, flags):
     text = "domain_independent_loss: true\nconditional_accuracy: true"
     assert load(text, *flags.split()).learning.objective == "domain_independent"
-    text = "objective: domain_independent(reduction='own', smoothing=0.1)"
+    text = "objective: domain_independent(decide='own', smoothing=0.1)"
     cfg = load(text, *flags.split())
     assert cfg.learning.objective == "domain_independent(smoothing=0.1)"
 
 
 def test_conditional_accuracy_wins_over_an_earlier_rule_and_contradicts_one_beside_it(load):
-    text = "objective: domain_independent(reduction='prior_shift')"
+    text = "objective: domain_independent(decide='prior_shift')"
     cfg = load(text, "--conditional_accuracy")
-    assert cfg.learning.objective == "domain_independent(reduction='own')"
-    message = "--objective and --conditional_accuracy both set 'reduction': give one of them"
+    assert cfg.learning.objective == "domain_independent(decide='own')"
+    message = "--objective and --conditional_accuracy both set 'decide': give one of them"
     with pytest.raises(UserError, match=message):
         load(text + "\nconditional_accuracy: true")
 
 
 WITHOUT_RULES = [
-    name for name in OBJECTIVES.names() if "reduction" not in OBJECTIVES.resolve(name).options
+    name for name in OBJECTIVES.names() if "decide" not in OBJECTIVES.resolve(name).options
 ]
 
 
 @pytest.mark.parametrize("objective", WITHOUT_RULES)
 def test_conditional_accuracy_needs_an_objective_with_heads_of_groups(objective):
     cfg = load_config(["--conditional_accuracy", "--objective", objective])
-    with pytest.raises(UserError, match=f"'{objective}' has no option 'reduction'") as error:
+    with pytest.raises(UserError, match=f"'{objective}' has no option 'decide'") as error:
         check_settings(cfg)
     assert "\n" not in str(error.value)
 

@@ -255,7 +255,7 @@ def test_counts_weights_and_priors_of_a_run_are_those_of_the_copies(train):
     settings |= {"augment": "none", "batch_size": 8, "class_weights": "inverse_frequency"}
     settings |= {"objective": "domain_discriminative", "device": "cpu"}
     cfg = Config().with_settings(**settings, malignant_copies=ALL)
-    parts = make_parts(cfg, train, torch.device("cpu"))
+    parts = make_parts(cfg, check_settings(cfg), train, torch.device("cpu"))
     counts = np.zeros((4, 2))
     for row in train.rows[train.rows["split"] == "train"].itertuples():
         counts[row.group, row.label] += 5 if row.label == 1 else 1
@@ -263,10 +263,10 @@ def test_counts_weights_and_priors_of_a_run_are_those_of_the_copies(train):
     assert parts.contract.provenance["label_counts"] == [4, 20]
     assert parts.contract.provenance["group_counts"] == counts.tolist()
     np.testing.assert_allclose(parts.contract.priors, counts / 24)
-    np.testing.assert_allclose(parts.judge.objective.weight, [[24 / 8, 24 / 40]])
+    np.testing.assert_allclose(parts.evaluator.objective.weight, [[24 / 8, 24 / 40]])
     assert len(parts.loader) == parts.trainer.settings.steps_per_epoch == 3
     assert sum(len(labels) for _, labels, _ in parts.loader) == 24
-    predictions, metrics = parts.judge(parts.network, "valid")
+    predictions, metrics = parts.evaluator(parts.network, "valid")
     assert set(predictions.names) == {f"ISIC_{n}.jpg" for n in (2, 3, 8, 9, 14, 15, 20, 21)}
     assert metrics["n"] == 8
     assert parts.contract.provenance["table"] == table_hash(train)

@@ -13,7 +13,7 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.core.files import to_strict_json
 from src.core.flags import load_config
-from src.engine.distributed import ALONE, joined_processes
+from src.engine.distributed import SINGLE_PROCESS, joined_processes
 from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.run import train
 from tests.engine.processes import finish, free_port, start
@@ -189,7 +189,7 @@ def test_a_strange_environment_is_refused(monkeypatch, place, message):
 
 def test_alone_everything_is_its_own():
     rows = torch.ones(3, 2, requires_grad=True)
-    assert ALONE.rows_of_all(rows) is rows
-    assert ALONE.gather("x") == ["x"]
-    assert ALONE.highest(7) == 7
-    assert ALONE.from_main(lambda: 5) == 5
+    assert SINGLE_PROCESS.rows_of_all(rows) is rows
+    assert SINGLE_PROCESS.gather("x") == ["x"]
+    assert SINGLE_PROCESS.highest(7) == 7
+    assert SINGLE_PROCESS.from_main(lambda: 5) == 5

@@ -12,6 +12,7 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.load import load_table
 from src.engine.checkpoint import Progress
+from src.engine.checks import check_settings
 from src.engine.epochs import is_finished
 from src.engine.loop import Position
 from src.engine.parts import make_parts
@@ -36,7 +37,7 @@ def test_the_average_is_the_exponential_one(tiny_settings, force_cpu):
     """From the weights after the first step on, and of batch statistics as well."""
     settings = {**tiny_settings, "model_ema": True, "model_ema_decay": 0.7}
     cfg = Config().with_settings(**{**settings, "model_ema_force_cpu": force_cpu})
-    parts = make_parts(cfg, load_table(cfg.data), CPU)
+    parts = make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU)
     expected = None
     for _ in parts.trainer.epoch(parts.loader, Position(), []):
         now = deepcopy(parts.trainer.classifier.state_dict())

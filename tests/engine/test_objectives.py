@@ -15,7 +15,7 @@ from src.core.errors import UserError
 from src.core.flags import load_config
 from src.datasets.load import load_table
 from src.datasets.loaders import LocalISICDataset
-from src.engine.checks import check_table
+from src.engine.checks import check_settings, check_table
 from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
@@ -23,8 +23,8 @@ from src.objectives.catalog import OBJECTIVES
 from src.scripts import melanoma_eval, predict
 from tests.objectives.samples import CALLS, DOMAIN, batch, build, state_of
 
-OWN = [f"{name}(reduction='own')" for name in DOMAIN]
-SHIFTED = [f"{name}(reduction='prior_shift')" for name in DOMAIN]
+OWN = [f"{name}(decide='own')" for name in DOMAIN]
+SHIFTED = [f"{name}(decide='prior_shift')" for name in DOMAIN]
 CPU = torch.device("cpu")
 
 
@@ -145,7 +145,7 @@ def test_known_groups_are_judged_by_their_head_and_others_by_the_mean(own_model,
     checkpoint, onnx = own_model
     network, contract = load_network(checkpoint)
     table = load_table(Config().with_settings(**contract.provenance["config"]).data)
-    rows = LocalISICDataset(table.split("test"), contract.spec())
+    rows = LocalISICDataset(table.split("test"), contract.preprocessing)
     images, _, groups = zip(*(rows[i] for i in range(len(rows))), strict=True)
     with torch.inference_mode():
         heads = network(torch.stack(images))[0].double().reshape(-1, 4, 2).softmax(2)
@@ -169,8 +169,8 @@ def test_known_groups_are_judged_by_their_head_and_others_by_the_mean(own_model,
     "flags",
     [
         ["--objective", "domain_independent"],
-        ["--objective", "domain_independent(reduction='prior_shift')"],
-        ["--objective", "domain_discriminative(reduction='own')"],
+        ["--objective", "domain_independent(decide='prior_shift')"],
+        ["--objective", "domain_discriminative(decide='own')"],
         ["--focal_loss"],
         ["--no_conditional_accuracy"],
     ],
@@ -241,7 +241,7 @@ def test_judging_a_run_changes_nothing_that_the_objective_remembers(settings, ca
     cfg = settings(objective=call)
     table = load_table(cfg.data)
     check_table(table, cfg)
-    parts = make_parts(cfg, table, CPU)
+    parts = make_parts(cfg, check_settings(cfg), table, CPU)
     objective = parts.evaluator.objective
     objective(*batch(objective, classes=2))
     before = state_of(objective)

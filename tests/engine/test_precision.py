@@ -9,6 +9,7 @@ from src.artifact.network import load_checkpoint
 from src.core.config import Config, Run
 from src.core.errors import UserError
 from src.datasets.load import load_table
+from src.engine.checks import check_settings
 from src.engine.loop import Position
 from src.engine.parts import make_parts
 from src.engine.precision import autocast_dtype, check_device, make_scaler, set_kernels
@@ -23,7 +24,7 @@ def make(tiny_settings):
 
     def make(**settings):
         cfg = Config().with_settings(**{**tiny_settings, **settings})
-        return make_parts(cfg, load_table(cfg.data), CPU)
+        return make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU)
 
     return make
 

@@ -9,8 +9,8 @@ from src.core.errors import UserError
 from src.engine.schedules import SCHEDULERS, half_cosine
 
 
-def schedule(call: str, lr: float = 0.1, n_steps: int = 100, steps_per_epoch: int = 10):
-    return SCHEDULERS.build(call, lr=lr, n_steps=n_steps, steps_per_epoch=steps_per_epoch)
+def schedule(call: str, lr: float = 0.1, epochs: int = 10, steps_per_epoch: int = 10):
+    return SCHEDULERS.build(call, lr=lr, epochs=epochs)(steps_per_epoch)
 
 
 @pytest.mark.parametrize(
@@ -66,23 +66,23 @@ def test_warmup_lasts_as_long_as_told(options, n_warmup):
 
 
 def test_a_single_step_has_the_full_rate():
-    assert schedule("cosine", n_steps=1)(0, ()) == 0.1
+    assert schedule("cosine", epochs=1, steps_per_epoch=1)(0, ()) == 0.1
 
 
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        ("cosine(warmup_steps=100)", "100 warm-up steps, expected fewer than all 100"),
-        ("cosine(warmup_epochs=10)", "100 warm-up steps"),
-        ("cosine(warmup_epochs=30.0)", "300 warm-up steps"),
+        ("cosine(warmup_steps=100)", "Warm-up (100 steps) must be shorter than training"),
+        ("cosine(warmup_epochs=10)", "Warm-up (10 epochs) must be shorter"),
+        ("cosine(warmup_epochs=9.96)", "Warm-up (100 steps)"),
         ("cosine(warmup_epochs=-1.0)", "warmup_epochs=-1.0"),
         ("cosine(min_lr=0.2)", "min_lr=0.2"),
         ("cosine(min_lr=-0.1)", "expected 0 to the learning rate 0.1"),
         ("cosine(warm_up=1)", "warmup"),
-        ("cosine_restarts(warmup_epochs=10)", "cosine_restarts: 100 warm-up steps"),
+        ("cosine_restarts(warmup_epochs=10)", "Warm-up (10 epochs)"),
         ("cosine_restarts(warmup_epochs=-1)", "warmup_epochs=-1"),
         ("cosine_restarts(first_epochs=0.04)", "first_epochs=0.04): expected at least one step"),
-        ("cosine_restarts(first_epochs=-5)", "at least one step"),
+        ("cosine_restarts(first_epochs=-5)", "first_epochs=-5): expected more"),
         ("cosine_restarts(factor=0)", "factor=0): expected 1 or more"),
         ("cosine_restarts(factor=1.5)", "expected a value like 2"),
         ("cosine_restarts(min_lr=0.2)", "cosine_restarts(min_lr=0.2)"),
@@ -180,3 +180,11 @@ def test_plateau_waits_for_more_epochs_than_its_patience():
 def test_every_schedule_gives_positive_rates_up_to_the_peak(name):
     rates = [schedule(name)(step, [0.5] * (step // 10)) for step in range(100)]
     assert all(0 < rate <= 0.1 for rate in rates)
+
+
+def test_what_can_be_known_is_refused_before_the_steps_of_an_epoch_are():
+    for call in ("cosine(warmup_epochs=2)", "cosine_restarts(warmup_epochs=1.0)"):
+        with pytest.raises(UserError, match=r"training \(1 epoch\): lower warmup_epochs or raise"):
+            SCHEDULERS.build(call, lr=0.1, epochs=1)
+    with pytest.raises(UserError, match="first_epochs"):
+        SCHEDULERS.build("cosine_restarts(first_epochs=0)", lr=0.1, epochs=1)

@@ -18,7 +18,7 @@ from src.datasets.load import load_table
 from src.datasets.loaders import LocalISICDataset
 from src.engine.checks import check_settings, check_table
 from src.engine.loop import Position
-from src.engine.parts import make_parts, make_preprocessing
+from src.engine.parts import make_parts, with_statistics
 from src.engine.run import train
 from src.scripts import predict
 from src.skin.masks import lesion_mask
@@ -44,7 +44,7 @@ def few(table):
 def inputs(rows, *flags, seed=3):
     """The network's input [rows, 3, 32, 32] with these flags, and the groups that go with it."""
     cfg = load_config(["--input_size", "32", *flags])
-    spec = make_preprocessing(cfg, rows)
+    spec = with_statistics(check_settings(cfg), rows)
     dataset = LocalISICDataset(rows, spec, Augmentation(cfg.data.augment))
     images, _, groups = zip(*(dataset[row, seed] for row in range(len(rows))), strict=True)
     return torch.stack(images), list(groups)
@@ -113,7 +113,7 @@ def test_cielab_is_normalized_by_the_training_rows_alone(table):
 
     rows = table.split("train")
     cfg = load_config([CIELAB, "--input_size", "32"])
-    (name, found) = make_preprocessing(cfg, rows).to_json()["steps"][-1]
+    (name, found) = with_statistics(check_settings(cfg), rows).to_json()["steps"][-1]
     mean, std = moments(rows.rows)
     assert name == "normalize"
     np.testing.assert_allclose(found["mean"], mean, atol=1e-3)
@@ -127,7 +127,7 @@ def test_cielab_is_normalized_by_the_training_rows_alone(table):
 def test_statistics_are_of_what_segmenting_leaves_and_not_of_shifted_skin(few):
     def constants(*flags):
         cfg = load_config([*flags, "--input_size", "32"])
-        return make_preprocessing(cfg, few).to_json()["steps"][-1][1]
+        return with_statistics(check_settings(cfg), few).to_json()["steps"][-1][1]
 
     assert constants(CIELAB, SHIFT) == constants(CIELAB)
     assert constants(CIELAB, SEGMENT)["mean"][0] < constants(CIELAB)["mean"][0] - 10
@@ -146,7 +146,7 @@ def test_a_run_writes_its_steps_with_their_constants(run, table):
     steps = load_checkpoint(folder / "best_checkpoint.pth")["contract"]["preprocessing"]["steps"]
     size = {"height": 32, "width": 32}
     assert steps[:3] == [["segment_out_skin", {"value": 0}], ["resize", size], ["to_lab", {}]]
-    expected = make_preprocessing(cfg, table.split("train")).to_json()["steps"]
+    expected = with_statistics(check_settings(cfg), table.split("train")).to_json()["steps"]
     assert steps[3:] == expected[3:]
 
 
@@ -191,7 +191,8 @@ def test_judged_rows_keep_their_groups(run, table):
 
 def test_the_objective_sees_the_new_groups(tiny_settings, table):
     flags = ["--domain_discriminative_loss", "--augment", "skin_former(probability=(1, 1, 0.5, 0))"]
-    parts = make_parts(load_config(flags, tiny_settings), table, torch.device("cpu"))
+    cfg = load_config(flags, tiny_settings)
+    parts = make_parts(cfg, check_settings(cfg), table, torch.device("cpu"))
     seen = []
     parts.evaluator.objective.register_forward_pre_hook(lambda _, given: seen.append(given[2]))
     for _ in parts.trainer.epoch(parts.loader, Position(), []):

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.artifact.contract import Contract
 from src.core.errors import UserError
 from src.core.files import to_strict_json
 from src.evaluation.predictions import Predictions, from_frame, probability_columns
@@ -57,27 +56,6 @@ def test_csv_columns_are_those_of_the_predictor(table, tmp_path):
         "image_1.jpg,1,0,-1,0.5,0.5",
     ]
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-
-
-def contract(n_classes: int, positive: int, threshold: float) -> Contract:
-    classes = tuple("abcdefg"[:n_classes])
-    return Contract("any", n_classes, classes, positive, (), "softmax", {}, threshold=threshold)
-
-
-@pytest.mark.parametrize("positive", [0, 1])
-@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.9])
-def test_decision_is_positive_from_the_threshold_on(threshold, positive):
-    scores = np.array([0, np.nextafter(threshold, 0), threshold, np.nextafter(threshold, 1), 1])
-    columns = [1 - scores, scores] if positive == 1 else [scores, 1 - scores]
-    decisions = contract(2, positive, threshold).decide(np.stack(columns, axis=1))
-    assert (decisions == positive).tolist() == [False, False, True, True, True]
-    assert set(decisions.tolist()) == {0, 1}
-
-
-def test_of_seven_classes_the_most_probable_is_decided():
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(7), size=50)
-    decisions = contract(7, 1, 0.01).decide(probabilities)
-    assert decisions.tolist() == [max(range(7), key=row.__getitem__) for row in probabilities]
 
 
 def test_probability_columns_are_in_the_order_of_the_file():

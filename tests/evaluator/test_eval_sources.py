@@ -6,6 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from src.artifact.decisions import make_rule
 from src.artifact.export import export_onnx
 from src.artifact.network import load_network
 from tests.engine.processes import finish, start
@@ -53,7 +54,8 @@ def test_an_ensembles_voting_decides(judge, checkpoint, tmp_path):
     middle = rows["probability_malignant"].median()
     network, contract = load_network(checkpoint)
     for name, threshold in (("a", 0.3), ("c", 3 * middle - 0.6)):
-        export_onnx(network, replace(contract, threshold=threshold), tmp_path / f"{name}.onnx")
+        rule = make_rule("threshold", {"value": float(threshold)})
+        export_onnx(network, replace(contract, rule=rule), tmp_path / f"{name}.onnx")
     shutil.copy(tmp_path / "a.onnx", tmp_path / "b.onnx")
     found = {
         voting: judge("--onnx_model_path", tmp_path, "--voting", voting)

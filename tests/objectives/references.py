@@ -110,7 +110,7 @@ def group_dro(shape, step=0.01):
     return loss
 
 
-def domain_discriminative(shape, smoothing=0.0, reduction="sum"):
+def domain_discriminative(shape, smoothing=0.0, decide="sum"):
     """Wang et al. 2020: every pair of group and class is a class."""
 
     def loss(logits, targets, groups, weights):
@@ -120,7 +120,7 @@ def domain_discriminative(shape, smoothing=0.0, reduction="sum"):
     return loss
 
 
-def domain_independent(shape, smoothing=0.0, reduction="mean"):
+def domain_independent(shape, smoothing=0.0, decide="mean"):
     """Wang et al. 2020: a head for each group, trained by its rows alone."""
 
     def loss(logits, targets, groups, weights):

@@ -12,7 +12,7 @@ DOMAIN = ("domain_discriminative", "domain_independent")
 # Every objective as it is, and some options that make it another.
 CALLS = (
     *OBJECTIVES.names(),
-    *(f"{name}(reduction='{rule}')" for name in DOMAIN for rule in ("own", "prior_shift")),
+    *(f"{name}(decide='{rule}')" for name in DOMAIN for rule in ("own", "prior_shift")),
     "focal(gamma=0)",
     "focal(gamma=0.1)",
     "ohem(count=3)",

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from src.artifact.contract import Contract
-from src.artifact.decisions import usual_rule
 from src.core.errors import UserError
 from src.objectives.catalog import Objective, make_reduction, needs_groups
 from src.objectives.losses import cross_entropy
 from src.objectives.reductions import REDUCTIONS
+from tests.artifact.test_contract import make_contract
 from tests.objectives.samples import (
     CALLS,
     CLASSES,
@@ -29,17 +28,12 @@ def decide(objective: Objective, logits, groups, counts=EVEN) -> np.ndarray:
     counts = torch.tensor(counts)
     priors = counts if objective.n_outputs > CLASSES else counts.sum(0)[None]
     priors = priors / priors.sum()
-    contract = Contract(
-        model="",
+    contract = make_contract(
         n_outputs=objective.n_outputs,
         classes=("a", "b", "c"),
-        positive=1,
-        groups=(),
         reduction=objective.reduction,
         own_head=objective.own_head,
         priors=tuple(map(tuple, priors.tolist())),
-        preprocessing=None,  # which takes no part in it
-        rule=usual_rule(CLASSES),
     )
     logits = logits.detach()
     probabilities = make_reduction(objective.reduction, priors)(logits).numpy()
@@ -116,11 +110,11 @@ EQUAL = [1 / 3] * 3
         ("cross_entropy", OF_CLASS, OF_CLASS, [OF_CLASS] * 2),
         ("logit_adjustment", EQUAL, EQUAL, [EQUAL] * 2),
         ("domain_discriminative", JOINT, OF_CLASS, [OF_CLASS] * 2),
-        ("domain_discriminative(reduction='own')", JOINT, OF_CLASS, OF_CLASS_IN_GROUP),
-        ("domain_discriminative(reduction='prior_shift')", JOINT, EQUAL, [EQUAL] * 2),
+        ("domain_discriminative(decide='own')", JOINT, OF_CLASS, OF_CLASS_IN_GROUP),
+        ("domain_discriminative(decide='prior_shift')", JOINT, EQUAL, [EQUAL] * 2),
         ("domain_independent", HEADS, OF_CLASS, [OF_CLASS] * 2),
-        ("domain_independent(reduction='own')", HEADS, OF_CLASS, OF_CLASS_IN_GROUP),
-        ("domain_independent(reduction='prior_shift')", HEADS, EQUAL, [EQUAL] * 2),
+        ("domain_independent(decide='own')", HEADS, OF_CLASS, OF_CLASS_IN_GROUP),
+        ("domain_independent(decide='prior_shift')", HEADS, EQUAL, [EQUAL] * 2),
     ],
 )
 def test_a_model_that_learned_only_how_frequent_rows_are(call, outputs, unknown, known):
@@ -163,8 +157,8 @@ def test_the_tests_above_see_that_groups_are_ignored():
 
 WRONG_OPTIONS = {
     "cross_entropy": {"smoothing": (1, -0.1)},
-    "domain_discriminative": {"smoothing": (1.5,), "reduction": ("mean",)},
-    "domain_independent": {"smoothing": (1.5,), "reduction": ("sum", None)},
+    "domain_discriminative": {"smoothing": (1.5,), "decide": ("mean",)},
+    "domain_independent": {"smoothing": (1.5,), "decide": ("sum", None)},
     "focal": {"gamma": (-1, 1e39), "gama": (1,)},
     "group_dro": {"step": (-1, 1e40)},
     "logit_adjustment": {"tau": (-0.5, 1e40)},

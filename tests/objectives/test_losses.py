@@ -13,7 +13,7 @@ from tests.objectives.references import REFERENCES
 from tests.objectives.samples import CALLS, WEIGHTS, Shape, batch, build, value_and_gradient
 
 SHARE = st.floats(0, 0.95)
-# What is drawn of each option; `reduction` has no effect on the loss.
+# What is drawn of each option; `decide` has no effect on the loss.
 OPTIONS = {
     "cross_entropy": {"smoothing": SHARE},
     "focal": {"gamma": st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])},
@@ -109,7 +109,7 @@ def test_values_and_gradients_of_batches_are_the_papers(name, autocast):
 def test_references_are_of_registered_objectives_and_know_their_options():
     assert set(REFERENCES) == set(OPTIONS) <= set(OBJECTIVES.names())
     for name, drawn in OPTIONS.items():
-        assert set(OBJECTIVES.resolve(name).options) - {"reduction"} == set(drawn)
+        assert set(OBJECTIVES.resolve(name).options) - {"decide"} == set(drawn)
 
 
 @pytest.mark.parametrize("call", CALLS)
