@@ -1,4 +1,4 @@
-"""Judge a model or its predictions: how good, for whom, how sure, and is a difference real?"""
+"""Evaluate a model or its predictions: how good, for whom, how sure, and is a difference real?"""
 
 from src.scripts.melanoma_eval import run
 

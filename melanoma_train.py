@@ -1,4 +1,4 @@
-"""Train a melanoma classifier or all its folds, or judge one: flags -> train(cfg) or test(cfg)."""
+"""Train a melanoma classifier, or all folds of a cross-validation, or evaluate a checkpoint."""
 
 from src.scripts.melanoma_train import run
 

@@ -5,10 +5,9 @@ import os
 import shutil
 from pathlib import Path
 
-from ..engine.log import environment
+from ..core.commit import FILE, commit
 
 PACKAGE = Path(__file__).resolve().parents[1]  # `src` in a clone, else the installed package
-COMMIT = "COMMIT"
 
 
 def snapshot(folder: Path, package: Path = PACKAGE) -> Path:
@@ -21,7 +20,7 @@ def snapshot(folder: Path, package: Path = PACKAGE) -> Path:
         for path in sorted(package.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    files[COMMIT] = environment()["commit"].encode()
+    files[FILE] = commit().encode()
     digest = hashlib.sha256(repr(list(files.items())).encode()).hexdigest()[:16]
     copy = folder / digest
     if copy.exists():

@@ -67,9 +67,12 @@ def to_yaml(config: Config) -> str:
 
 
 def make_parser(
-    description: str, offered: Collection[str] = ANNOTATIONS, hidden: Collection[str] = ()
+    description: str,
+    *sections: type,
+    offered: Collection[str] = ANNOTATIONS,
+    hidden: Collection[str] = (),
 ) -> argparse.ArgumentParser:
-    """A parser of `--config`, `--print_config`, and settings and legacy flags by their names.
+    """A parser of `--config`, a program's sections, and settings and legacy flags by their names.
 
     Those `offered`, and legacy flags of them, are shown by `--help`; those `hidden` are not.
     Values stay text until `convert`.
@@ -85,6 +88,8 @@ def make_parser(
     parser.add_argument(
         "--print_config", action="store_true", help="print the resolved configuration and exit"
     )
+    for section in sections:
+        add_section(parser, section)
     for section in SECTIONS.values():
         add_section(parser, section, offered)
     group = parser.add_argument_group("Flags of earlier systems")
@@ -111,9 +116,7 @@ def parse_settings(
     A setting that has no effect on the `task`, so that it is neither `offered` nor `hidden`, is
     refused with a `UserError` that says so.
     """
-    parser = make_parser(description, offered, hidden)
-    for section in sections:
-        add_section(parser, section)
+    parser = make_parser(description, *sections, offered=offered, hidden=hidden)
     reason = f"has no effect on {task}; it is a setting of melanoma_train.py"
     others = set(ANNOTATIONS).difference(offered, hidden)
     given = parse_flags(parser, argv, dict.fromkeys(others, reason))

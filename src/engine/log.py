@@ -4,7 +4,6 @@ import json
 import logging
 import math
 import platform
-import subprocess
 import sys
 from datetime import datetime
 from importlib import metadata
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 from tensorboardX import SummaryWriter
 
+from ..core.commit import commit
 from ..core.config import Config
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.flags import to_yaml
@@ -39,7 +39,7 @@ def environment() -> dict:
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "packages": {name: _version(name) for name in PACKAGES},
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
@@ -123,20 +123,3 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _commit() -> str:
-    """The commit of this checkout, empty outside of one."""
-    root = Path(__file__).resolve().parents[2]
-    copied = root / "COMMIT"  # of a job's copy of the code
-    if copied.is_file():
-        return copied.read_text(encoding="utf-8").strip()
-    if not (root / ".git").exists():  # an installed package may lie within another's checkout
-        return ""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
-        )
-    except OSError:
-        return ""
-    return done.stdout.strip()

@@ -12,6 +12,7 @@ from ..core.errors import run_main
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role
 from ..core.paths import check_training_paths
+from ..engine.names import check_names
 from ..sweeps.options import ComparisonOptions
 
 # what the comparison sets in its runs
@@ -32,6 +33,8 @@ def main(argv: list[str] | None) -> None:
     given, options = parse(argv)
     cfg = resolve(given)
     check_training_paths(cfg)
+    for objective in (cfg.learning.objective, *options.objectives):
+        check_names(cfg.with_settings(objective=objective))
 
     from ..sweeps.objectives import compare_objectives
 

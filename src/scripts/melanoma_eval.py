@@ -31,6 +31,7 @@ def main(argv: list[str] | None) -> None:
     given, source, columns, options = parse(argv)
     resolve({name: text for name, text in given.items() if name != "print_config"})
     check_paths(given, source, options)
+    check_rules(options)
 
     from ..evaluator.run import run_evaluation
 
@@ -55,6 +56,18 @@ def check_paths(given: dict[str, Any], source: Source, options: EvaluationOption
         expect_folder(Path(options.image_folder), "--image_folder")
     if "output_dir" in given:
         expect_output_folder(Path(given["output_dir"]), "--output_dir")
+
+
+def check_rules(options: EvaluationOptions) -> None:
+    """Raise `UserError` for a rule to fit that is unknown, having imported its registry alone."""
+    if options.threshold:
+        from ..evaluation.thresholds import THRESHOLDS
+
+        THRESHOLDS.resolve(options.threshold)
+    if options.calibration:
+        from ..evaluation.calibration import CALIBRATIONS
+
+        CALIBRATIONS.resolve(options.calibration)
 
 
 def run() -> None:

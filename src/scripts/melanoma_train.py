@@ -7,6 +7,7 @@ from ..core.errors import UserError, run_main
 from ..core.files import expect_file
 from ..core.flags import parse_settings, resolve
 from ..core.paths import check_training_paths
+from ..engine.names import check_names
 
 
 def parse(argv: list[str] | None) -> list[Any]:
@@ -23,6 +24,7 @@ def main(argv: list[str] | None) -> None:
     if run.test:
         raise UserError("--test: expected the checkpoint to evaluate, --checkpoint FILE")
     check_training_paths(cfg)
+    check_names(cfg)
 
     from ..engine.folds import train_folds
     from ..engine.run import train

@@ -10,6 +10,7 @@ from ..core.errors import UserError, run_main
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role, flag
 from ..core.paths import check_training_paths
+from ..engine.names import check_names
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def main(argv: list[str] | None) -> int:
         raise UserError("--resume of all folds: give their --run_name, without _fold<N>")
     cluster = cluster.found()
     check_training_paths(cfg)
+    check_names(cfg)
 
     from ..cluster.submit import wait_for
     from ..cluster.training import one_of_each_fold, submit_trainings

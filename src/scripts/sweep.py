@@ -14,6 +14,7 @@ from ..core.errors import run_main
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role
 from ..core.paths import check_training_paths
+from ..engine.names import check_names
 from ..sweeps.options import SweepOptions, TrialJobs
 from ..sweeps.search_space import check_search, read_space
 
@@ -39,6 +40,7 @@ def main(argv: list[str] | None) -> None:
     check_search(cfg, space, given)
     cluster = jobs.found() if jobs.cluster else None
     check_training_paths(cfg)
+    check_names(cfg)
     folder = options.study_dir or Path(cfg.run.output_dir) / f"sweep_{options.space.stem}"
 
     from ..sweeps.trials import run_sweep
