@@ -38,7 +38,7 @@ def write_split(
     splits = table.rows.set_index("image")["split"]
     new = text[kept].assign(split=stems.map(splits))
     write_text(output, new.to_csv(sep=sep, index=False))
-    dropped = f"rows dropped, since an earlier one has their image: {(~kept).sum():,}"
+    dropped = f"rows dropped as repeating the image of an earlier row: {(~kept).sum():,}"
     return f"{dropped}\n{describe_counts('after', table)}"
 
 

@@ -45,12 +45,11 @@ def run_folder_job(
     row's status, which is "ok" otherwise. `image` is the path within `folder`; bytes of it that
     are not UTF-8 are escaped. Floats are rounded to `DECIMALS`; NaN and None are empty cells.
 
-    With `n_workers` above 1 `work` is pickled and runs in that many processes, at most one per CPU
-    core. Finished rows go to a hidden file beside `output_csv`, named after it and a digest of
-    `settings` (JSON: all that decides a row's content), `columns` and `folder`. A later run of the
-    same job, however the earlier one ended, computes only what is not there, whose image has
-    another size or time, or whose cells `is_kept` does not take; a run of another job for that
-    output removes them.
+    With `n_workers` above 1, `work` is pickled and runs in that many processes, at most one per CPU
+    core. Finished rows are kept in a hidden file beside `output_csv`, named after it and a digest
+    of `settings` (JSON: all that decides a row), `columns` and `folder`. The same job, run again,
+    computes only rows that are missing, whose image has another size or time, or whose cells
+    `is_kept` refuses; another job for that output removes them.
 
     Raises `UserError` for an output that cannot be written, for a job that is writing it already
     and for a worker process that died; whatever else `work` raises comes through.

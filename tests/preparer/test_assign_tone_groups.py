@@ -144,14 +144,14 @@ def test_reasons_are_cut_in_number_and_length(assign, estimates, capsys):
     assert max(map(len, lines)) < 80
 
 
-@pytest.mark.parametrize(("column", "other"), [("image_id", "isic_id"), ("isic_id", "x")])
-@pytest.mark.parametrize("name", ["ISIC_1.v2", "ISIC_1.v2.JPG", "a/b/ISIC_1.v2.jpeg"])
-def test_images_are_joined_by_stem(assign, estimates, column, other, name):
+def test_images_are_joined_by_stem(assign, estimates):
     ita = estimates(("train/ISIC_1.v2.png", "50"), ("ISIC_1.png", "10"))
-    after = assign([{other: "ISIC_1", column: name}], "--ita_csv", ita)
-    assert tones(after[0]) == ["50", "12", "1", "Light"]
-    assert after[0]["image_name"] == "ISIC_1.v2"
-    assert after[0][column] == name
+    for column, other in (("image_id", "isic_id"), ("isic_id", "x")):
+        for name in ("ISIC_1.v2", "ISIC_1.v2.JPG", "a/b/ISIC_1.v2.jpeg"):
+            after = assign([{other: "ISIC_1", column: name}], "--ita_csv", ita)
+            assert tones(after[0]) == ["50", "12", "1", "Light"]
+            assert after[0]["image_name"] == "ISIC_1.v2"
+            assert after[0][column] == name
 
 
 def test_colours_give_the_angle_of_the_method(assign, capsys):
@@ -355,26 +355,26 @@ def check_tones(table):
     np.testing.assert_array_equal(rows["ita"], [50, np.nan, 12.25, np.nan])
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([("a.jpg", "x")], r"ita.csv: column 'ita' holds 'x': expected a number"),
-        ([("a.jpg", "")], r"line 2: ita '': expected -180 to 180, since the estimate is valid"),
-        ([("b.jpg", "1"), ("a.jpg", "inf")], r"line 3: ita 'inf': expected -180"),
-        ([("a.jpg", "181")], r"ita '181': expected -180"),
-        ([("a.jpg", "1", "yes")], r"line 2: valid 'yes': expected true or false"),
-        ([("a.jpg", "1", "")], r"line 2: valid '': expected true or false"),
-        ([("", "1")], r"line 2: image '': expected the path of an image"),
-        ([("x/.jpg", "1")], r"line 2: image 'x/.jpg': expected the name of an image"),
-        ([("x/a.jpg", "1"), ("y/a.png", "1")], r"line 3: 'a' has an estimate above: keep one"),
-        ([("b\n.jpg", "1")], r"no image of .*in.csv is in it \(first: 'a' there, 'b\\n' here\)"),
-    ],
+WRONG_ESTIMATES = (
+    ([("a.jpg", "x")], r"ita.csv: column 'ita' holds 'x': expected a number"),
+    ([("a.jpg", "")], r"line 2: ita '': expected -180 to 180, since the estimate is valid"),
+    ([("b.jpg", "1"), ("a.jpg", "inf")], r"line 3: ita 'inf': expected -180"),
+    ([("a.jpg", "181")], r"ita '181': expected -180"),
+    ([("a.jpg", "1", "yes")], r"line 2: valid 'yes': expected true or false"),
+    ([("a.jpg", "1", "")], r"line 2: valid '': expected true or false"),
+    ([("", "1")], r"line 2: image '': expected the path of an image"),
+    ([("x/.jpg", "1")], r"line 2: image 'x/.jpg': expected the name of an image"),
+    ([("x/a.jpg", "1"), ("y/a.png", "1")], r"line 3: 'a' has an estimate above: keep one"),
+    ([("b\n.jpg", "1")], r"no image of .*in.csv is in it \(first: 'a' there, 'b\\n' here\)"),
 )
-@pytest.mark.parametrize("flag", ["--ita_csv", "--compare_csv"])
-def test_wrong_estimates_are_refused(tmp_path, assign, estimates, flag, rows, message):
-    good = [] if flag == "--ita_csv" else ["--ita_csv", estimates(("a.jpg", "1"), name="good.csv")]
-    with pytest.raises(UserError, match=message):
-        assign([{"image_name": "a.jpg"}], flag, estimates(*rows), *good)
+
+
+def test_wrong_estimates_are_refused(tmp_path, assign, estimates):
+    good = ["--ita_csv", estimates(("a.jpg", "1"), name="good.csv")]
+    for rows, message in WRONG_ESTIMATES:
+        for flags in (["--ita_csv"], [*good, "--compare_csv"]):
+            with pytest.raises(UserError, match=message):
+                assign([{"image_name": "a.jpg"}], *flags, estimates(*rows))
     assert not (tmp_path / "out.csv").exists()
 
 

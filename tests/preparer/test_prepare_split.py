@@ -107,7 +107,7 @@ def test_real_table_leaks_and_its_new_split_does_not(real_data, tmp_path, capsys
     assert not output.exists()
     capsys.readouterr()
     assert run(source, output, "--keep_first", "--valid_size", "0.2", "--test_size", "0") == 0
-    assert "rows dropped, since an earlier one has their image: 1\n" in capsys.readouterr().out
+    assert "the image of an earlier row: 1\n" in capsys.readouterr().out
     before, rows = read(source), read(output)
     assert len(rows) == len({r["image_name"] for r in before}) == len(before) - 1
     # A patient is up to 115 rows, so no stratum can be cut exactly. Two points of its rows are
@@ -188,7 +188,7 @@ def test_equal_rows_are_dropped_and_counted(tmp_path, capsys):
     rows = cohort()
     source = write(tmp_path / "in.csv", [*rows, rows[0], rows[7], rows[7]])
     run(source, tmp_path / "out.csv")
-    assert "an earlier one has their image: 3\n" in capsys.readouterr().out
+    assert "the image of an earlier row: 3\n" in capsys.readouterr().out
     names = [row["image_name"] for row in read(tmp_path / "out.csv")]
     assert names == [row[0] for row in rows]
 
