@@ -190,12 +190,12 @@ def covers(figures) -> dict[str, bool]:
 
 @pytest.mark.simulation
 def test_intervals_by_patients_cover_the_truth(at_size):
-    """In 600 (10,000) data sets; 1,000 draws, which twenty data sets share.
+    """In 600 (5,000) data sets; 1,000 draws, which twenty data sets share.
 
     Of fewer patients the intervals cover less: 0.93 to 0.94 with 150, 0.92 to 0.93 with 100.
     """
     rng, covered = np.random.default_rng(0), []
-    for _ in range(at_size(30, 500)):
+    for _ in range(at_size(30, 250)):
         draws = unit_draws(N_PATIENTS, 1000, rng)
         for _ in range(20):
             images = draw_images(rng)
@@ -207,9 +207,9 @@ def test_intervals_by_patients_cover_the_truth(at_size):
 
 @pytest.mark.simulation
 def test_intervals_by_images_cover_it_less(at_size):
-    """In 100 (1,000) data sets; 400 draws each."""
+    """In 100 (500) data sets; 400 draws each."""
     rng, covered = np.random.default_rng(0), []
-    for _ in range(at_size(100, 1000)):
+    for _ in range(at_size(100, 500)):
         _, target, score = draw_images(rng)
         draws = unit_draws(len(score), 400, rng)
         auroc = auroc_of_draws(target, score, draws)

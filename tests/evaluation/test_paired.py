@@ -119,6 +119,7 @@ def by_loop(this, other, units, draws):
     return found
 
 
+@pytest.mark.slow
 def test_intervals_and_p_are_those_of_each_draw_of_units(pair):
     this, other, units = pair
     sample = draw(this, units, FEW)
@@ -129,6 +130,7 @@ def test_intervals_and_p_are_those_of_each_draw_of_units(pair):
         )
 
 
+@pytest.mark.slow
 def test_groups_are_compared_on_their_rows_in_the_same_draws(table):
     this, other, units = models(table)
     codes = np.where(np.arange(len(units)) % 3 == 0, 1, 0)
@@ -278,8 +280,8 @@ def test_p_counts_the_data_among_the_draws():
 
 @pytest.mark.simulation
 def test_p_is_below_5_percent_about_as_often_as_chance(table, at_size):
-    """300 (2,000) pairs of equally good models; bounds of 99.8 % on the share found to differ."""
-    n_pairs, n_found = at_size(300, 2000), {"accuracy": 0, "auroc": 0, "brier": 0}
+    """300 (1,000) pairs of equally good models; bounds of 99.8 % on the share found to differ."""
+    n_pairs, n_found = at_size(300, 1000), {"accuracy": 0, "auroc": 0, "brier": 0}
     settings = Settings(n_draws=200, n_bins=2)
     for seed in range(n_pairs):
         found = compare(*models(table, n_rows=120, seed=seed), settings=settings)["differences"]
