@@ -117,7 +117,10 @@ def test_flags(refuse, demo, tmp_path, monkeypatch, flags, expected):
         (["--skin_former", "maybe"], "--skin_former is 'maybe': expected true or false"),
         (["--segment_out_skin", "--preprocess", "|| to_lab"], "a step that fixes the size"),
         (["--segment_out_skin", "--cielab", "--preprocess", "resize"], "both choose the preproc"),
-        (["--preprocess", "resize || to_lab | shades_of_grey"], "expected shades_of_grey before to_lab"),
+        (
+            ["--preprocess", "resize || to_lab | shades_of_grey"],
+            "expected shades_of_grey before to_lab",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -1,6 +1,7 @@
 """Imports go as docs/ARCHITECTURE.md says: to lower rooms only, some without torch."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def modules():
 MODULES = modules()
 
 
+@functools.cache
 def imports(name):
     """Every module that a module names in an import, anywhere in its text."""
     found = set()

@@ -81,6 +81,7 @@ def test_every_named_backbone_is_documented():
     assert [name for name in NAMED_BACKBONES if f"`{name}`" not in page] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["train.sh", "test.sh"])
 def test_launchers_pass_their_flags_on(script, tmp_path):
     done = subprocess.run(

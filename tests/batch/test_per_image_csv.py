@@ -229,6 +229,7 @@ def n_kept(folder):
     return sum(map(lines_in, hidden(folder)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_workers", "n_kills"), [(0, 3), (2, 1)])
 def test_killed_and_resumed_is_as_if_it_had_never_been(folder, expected, n_workers, n_kills):
     log, rng = folder.parent / "log", random.Random(n_workers)
@@ -248,6 +249,7 @@ def test_killed_and_resumed_is_as_if_it_had_never_been(folder, expected, n_worke
     assert hidden(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_workers", "n_rows"), [(0, 3), (2, 3), (2, 0)])
 def test_interrupted_from_the_terminal(folder, expected, n_workers, n_rows):
     process = start(folder, folder.parent / "log", n_workers)
@@ -262,6 +264,7 @@ def test_interrupted_from_the_terminal(folder, expected, n_workers, n_rows):
     assert (folder.parent / "out.csv").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_does_not_wait_for_an_image(folder):
     log = folder.parent / "log"
     process = start(folder, log, 2, seconds=300)

@@ -50,6 +50,7 @@ def test_a_job_loads_no_torch_before_it_can_be_queued_again():
     assert subprocess.run([sys.executable, "-c", program], cwd=PACKAGE.parent).returncode == 0
 
 
+@pytest.mark.slow
 def test_a_job_runs_the_copy_in_the_submitters_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "src").mkdir()  # a checkout of another state

@@ -279,6 +279,7 @@ def test_local_jobs_train_as_the_trainer_does(
     assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
+@pytest.mark.slow
 def test_the_error_of_a_local_job_reaches_the_submitter_in_one_line(tmp_path, jobs_dir, capsys):
     argv = ["--cluster", "local", "--job_dir", jobs_dir, "--no_pretrained"]
     argv += ["--data_path", str(tmp_path), "--output_dir", str(tmp_path)]

@@ -11,17 +11,15 @@ from src.core.errors import UserError
 ALL_FIELDS = [(section, f) for section in SECTIONS.values() for f in fields(section)]
 
 
-@pytest.mark.parametrize(
-    ("section", "field"), ALL_FIELDS, ids=lambda item: getattr(item, "name", "")
-)
-def test_every_field_has_help_a_known_type_and_a_default_of_that_type(section, field):
-    assert field.metadata["help"].strip()
-    optional = (float | None, tuple[float, ...] | None)
-    if typing.get_origin(field.type) is typing.Literal:
-        assert field.default in typing.get_args(field.type)
-        return
-    assert field.type in (str, bool, int, float, *optional)
-    assert type(field.default) is (type(None) if field.type in optional else field.type)
+def test_every_field_has_help_a_known_type_and_a_default_of_that_type():
+    for _, field in ALL_FIELDS:
+        assert field.metadata["help"].strip()
+        optional = (float | None, tuple[float, ...] | None)
+        if typing.get_origin(field.type) is typing.Literal:
+            assert field.default in typing.get_args(field.type)
+            continue
+        assert field.type in (str, bool, int, float, *optional)
+        assert type(field.default) is (type(None) if field.type in optional else field.type)
 
 
 def test_no_two_sections_share_a_field_name():

@@ -53,6 +53,8 @@ def test_json_keeps_every_digit_and_letter():
     text = to_strict_json(value)
     assert "naïve" in text
     assert json.loads(text) == value
+
+
 def test_paths_that_are_not_what_they_should_be_are_named(tmp_path):
     file, folder, absent = tmp_path / "file", tmp_path / "folder", tmp_path / "absent"
     file.write_text("")

@@ -218,21 +218,21 @@ def test_the_published_evaluation_command_parses():
     }
 
 
-@pytest.mark.parametrize("name", LEGACY_FLAGS)
-def test_every_earlier_flag_has_help_and_a_name_of_its_own(name):
-    assert LEGACY_FLAGS[name].help.strip()
-    assert name not in DEFAULTS
+def test_every_earlier_flag_has_help_and_a_name_of_its_own():
+    for name in LEGACY_FLAGS:
+        assert LEGACY_FLAGS[name].help.strip()
+        assert name not in DEFAULTS
 
 
-@pytest.mark.parametrize("name", LEGACY_FLAGS)
-def test_every_earlier_flag_reads_values_of_its_type(name):
-    kind = LEGACY_FLAGS[name].annotation
-    value = {bool: True, bool | None: False}.get(kind, EXAMPLES.get(kind))
-    text = [str(item) for item in value] if isinstance(value, tuple) else str(value)
-    assert convert_setting(name, text, "here") == value
-    if kind not in (str, tuple[float, ...] | None):
-        with pytest.raises(UserError, match=r"here is 'x': expected (a |true or)"):
-            convert_setting(name, "x", "here")
+def test_every_earlier_flag_reads_values_of_its_type():
+    for name in LEGACY_FLAGS:
+        kind = LEGACY_FLAGS[name].annotation
+        value = {bool: True, bool | None: False}.get(kind, EXAMPLES.get(kind))
+        text = [str(item) for item in value] if isinstance(value, tuple) else str(value)
+        assert convert_setting(name, text, "here") == value
+        if kind not in (str, tuple[float, ...] | None):
+            with pytest.raises(UserError, match=r"here is 'x': expected (a |true or)"):
+                convert_setting(name, "x", "here")
 
 
 def test_the_switches_stand_for_what_they_always_did():
@@ -251,20 +251,20 @@ def test_the_switches_stand_for_what_they_always_did():
 
 
 @pytest.mark.parametrize("name", CHOICES)
-@pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
-def test_a_switch_sets_its_field(name, form):
-    flag = LEGACY_FLAGS[name]
-    cfg = load_config(form.format(name).split())
-    assert changed(cfg) == {flag.field: flag.call}
-    check_settings(cfg)
+def test_a_switch_sets_its_field(name):
+    for form in ["--{}", "--{} true", "--{}=True"]:
+        flag = LEGACY_FLAGS[name]
+        cfg = load_config(form.format(name).split())
+        assert changed(cfg) == {flag.field: flag.call}
+        check_settings(cfg)
 
 
 @pytest.mark.parametrize("name", CHOICES)
-@pytest.mark.parametrize("flags", ["--{} false", "--no_{}", "--no-{}"])
-def test_a_switch_set_to_false_takes_back_what_yaml_chose(load, name, flags):
-    assert load_config(flags.format(name).split()) == Config()
-    assert load(f"{name}: true", *flags.format(name).split()) == Config()
-    assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
+def test_a_switch_set_to_false_takes_back_what_yaml_chose(load, name):
+    for flags in ["--{} false", "--no_{}", "--no-{}"]:
+        assert load_config(flags.format(name).split()) == Config()
+        assert load(f"{name}: true", *flags.format(name).split()) == Config()
+        assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
 
 
 def test_a_switch_set_to_false_leaves_what_another_chose(load):
@@ -333,25 +333,25 @@ def test_the_prefixes_stand_for_what_they_always_did():
 
 
 @pytest.mark.parametrize("name", PREFIXES)
-@pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
-def test_a_prefix_stands_before_the_default(name, form):
-    flag = LEGACY_FLAGS[name]
-    for spelling in (name, name.replace("_", "-")):
-        cfg = load_config(form.format(spelling).split())
-        assert changed(cfg) == {flag.field: f"{name} | {DEFAULTS[flag.field]}"}
-        check_settings(cfg)
+def test_a_prefix_stands_before_the_default(name):
+    for form in ["--{}", "--{} true", "--{}=True"]:
+        flag = LEGACY_FLAGS[name]
+        for spelling in (name, name.replace("_", "-")):
+            cfg = load_config(form.format(spelling).split())
+            assert changed(cfg) == {flag.field: f"{name} | {DEFAULTS[flag.field]}"}
+            check_settings(cfg)
 
 
 @pytest.mark.parametrize("name", PREFIXES)
-@pytest.mark.parametrize("flags", ["--{} false", "--no_{}", "--no-{}"])
-def test_a_prefix_set_to_false_takes_back_what_yaml_put_there(load, name, flags):
-    flags = flags.format(name).split()
-    assert load_config(flags) == Config()
-    assert load(f"{name}: true", *flags) == Config()
-    assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
-    field = LEGACY_FLAGS[name].field
-    written = f"'{name} | {DEFAULTS[field]}'".replace("'imagenet'", "''imagenet''")
-    assert load(f"{field}: {written}", *flags) == Config()
+def test_a_prefix_set_to_false_takes_back_what_yaml_put_there(load, name):
+    for flags in ["--{} false", "--no_{}", "--no-{}"]:
+        flags = flags.format(name).split()
+        assert load_config(flags) == Config()
+        assert load(f"{name}: true", *flags) == Config()
+        assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
+        field = LEGACY_FLAGS[name].field
+        written = f"'{name} | {DEFAULTS[field]}'".replace("'imagenet'", "''imagenet''")
+        assert load(f"{field}: {written}", *flags) == Config()
 
 
 @pytest.mark.parametrize("name", PREFIXES)
@@ -517,33 +517,33 @@ def test_null_betas_change_nothing(load):
 
 
 @pytest.mark.parametrize("loss", ["domain_independent", "domain_discriminative"])
-@pytest.mark.parametrize("form", ["--{}", "--{} true", "--{}=True"])
-def test_conditional_accuracy_is_the_own_heads_rule(load, loss, form):
-    expected = f"{loss}(decide='own')"
-    for name in ("conditional_accuracy", "conditional-accuracy"):
-        cfg = load_config([f"--{loss}_loss", *form.format(name).split()])
-        assert changed(cfg) == {"objective": expected}
-        check_settings(cfg)
-    for first in (f"{loss}_loss: true", f"objective: {loss}"):
-        in_yaml = load(f"conditional_accuracy: true\n{first}")
-        assert changed(in_yaml) == {"objective": expected}
-    smoothed = load(f"{loss}_loss: true\nsmoothing: 0.1", "--conditional_accuracy")
-    assert smoothed.learning.objective == f"{loss}(smoothing=0.1, decide='own')"
+def test_conditional_accuracy_is_the_own_heads_rule(load, loss):
+    for form in ["--{}", "--{} true", "--{}=True"]:
+        expected = f"{loss}(decide='own')"
+        for name in ("conditional_accuracy", "conditional-accuracy"):
+            cfg = load_config([f"--{loss}_loss", *form.format(name).split()])
+            assert changed(cfg) == {"objective": expected}
+            check_settings(cfg)
+        for first in (f"{loss}_loss: true", f"objective: {loss}"):
+            in_yaml = load(f"conditional_accuracy: true\n{first}")
+            assert changed(in_yaml) == {"objective": expected}
+        smoothed = load(f"{loss}_loss: true\nsmoothing: 0.1", "--conditional_accuracy")
+        assert smoothed.learning.objective == f"{loss}(smoothing=0.1, decide='own')"
 
 
-@pytest.mark.parametrize("text", ["null", "false", "no"])
-def test_conditional_accuracy_of_null_or_false_asks_for_nothing(load, text):
-    assert load(f"conditional_accuracy: {text}") == Config()
-    for objective in (
-        "focal",
-        "domain_independent(decide='prior_shift')",
-        "domain_independent(decide='own')",
-    ):
-        cfg = load(f"conditional_accuracy: {text}\nobjective: {objective}")
-        assert cfg.learning.objective == objective
-    shifted = "objective: domain_independent(decide='prior_shift')"
-    for flags in (["--no_conditional_accuracy"], ["--conditional_accuracy", "false"]):
-        assert load(shifted, *flags) == load(shifted)
+def test_conditional_accuracy_of_null_or_false_asks_for_nothing(load):
+    for text in ["null", "false", "no"]:
+        assert load(f"conditional_accuracy: {text}") == Config()
+        for objective in (
+            "focal",
+            "domain_independent(decide='prior_shift')",
+            "domain_independent(decide='own')",
+        ):
+            cfg = load(f"conditional_accuracy: {text}\nobjective: {objective}")
+            assert cfg.learning.objective == objective
+        shifted = "objective: domain_independent(decide='prior_shift')"
+        for flags in (["--no_conditional_accuracy"], ["--conditional_accuracy", "false"]):
+            assert load(shifted, *flags) == load(shifted)
 
 
 @pytest.mark.parametrize("flags", ["--conditional_accuracy false", "--no-conditional-accuracy"])
@@ -577,13 +577,13 @@ def test_conditional_accuracy_needs_an_objective_with_heads_of_groups(objective)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_refused_flag_is_accepted_at_its_neutral_values(load, name):
-    for value in LEGACY_FLAGS[name].neutral:
-        assert load(f"{name}: {'null' if value is None else value}") == Config()
-        if value is not None:
-            assert load_config([f"--{name}", str(value)]) == Config()
-            assert load_config([f"--{name}={value}"]) == Config()
+def test_a_refused_flag_is_accepted_at_its_neutral_values(load):
+    for name in REFUSED:
+        for value in LEGACY_FLAGS[name].neutral:
+            assert load(f"{name}: {'null' if value is None else value}") == Config()
+            if value is not None:
+                assert load_config([f"--{name}", str(value)]) == Config()
+                assert load_config([f"--{name}={value}"]) == Config()
 
 
 def other_value(flag):
@@ -593,16 +593,19 @@ def other_value(flag):
     return {str: ["elsewhere"], int: ["7"]}.get(flag.annotation, ["0.7"])
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_refused_flag_is_refused_at_any_other_value(load, name):
-    words = other_value(LEGACY_FLAGS[name])
-    for given in (lambda: load_config([f"--{name}", *words]), lambda: load(f"{name}: {words[0]}")):
-        with pytest.raises(UserError) as error:
-            given()
-        message = str(error.value)
-        assert message.startswith(f"--{name} ")
-        assert message.endswith(LEGACY_FLAGS[name].instead)
-        assert "\n" not in message
+def test_a_refused_flag_is_refused_at_any_other_value(load):
+    for name in REFUSED:
+        words = other_value(LEGACY_FLAGS[name])
+        for given in (
+            lambda name=name, words=words: load_config([f"--{name}", *words]),
+            lambda name=name, words=words: load(f"{name}: {words[0]}"),
+        ):
+            with pytest.raises(UserError) as error:
+                given()
+            message = str(error.value)
+            assert message.startswith(f"--{name} ")
+            assert message.endswith(LEGACY_FLAGS[name].instead)
+            assert "\n" not in message
 
 
 @pytest.mark.parametrize("name", [n for n in REFUSED if None not in LEGACY_FLAGS[n].neutral])

@@ -285,6 +285,7 @@ def tables(draw):
     )
 
 
+@pytest.mark.slow
 @given(tables())
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
 def test_metrics_of_anything_are_in_their_range_or_nan(table, drawn):

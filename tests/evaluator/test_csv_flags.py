@@ -10,6 +10,8 @@ from src.evaluator.flags import CsvColumns
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
 
+pytestmark = pytest.mark.slow
+
 GIVEN = {
     "image_column": ("file", "file"),
     "decision_column": ("said", "said"),

@@ -12,6 +12,8 @@ from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
 from tests.evaluator.readings import read_events, same, values
 
+pytestmark = pytest.mark.slow
+
 FIGURES = "confusion_matrix roc_curves pr_curves per_class_metrics calibration_curve"
 FIGURES += " fairness_by_group hard_cases"
 TEXTS = {"evaluation_metrics.json", "metrics_by_group.csv", "predictions.csv", "report.html"}

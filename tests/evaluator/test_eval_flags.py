@@ -16,6 +16,8 @@ from src.evaluator.flags import EvaluationOptions, Source
 from src.evaluator.predictions_csv import read_predictions
 from tests.evaluator.readings import limits, measured, same, values
 
+pytestmark = pytest.mark.slow
+
 
 def test_metadata_bring_groups_and_patients(judge, drawn, base):
     _, bare = judge("--predictions_csv", drawn / "test.csv")

@@ -12,6 +12,8 @@ from src.artifact.network import load_network
 from tests.engine.processes import finish, start
 from tests.evaluator.readings import leaves, measured, strict_json, values
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_checkpoint_and_the_csv_of_its_run_are_judged_alike(judge, checkpoint, isic_csv):
     _, one = judge("--checkpoint", checkpoint)

@@ -66,6 +66,7 @@ def test_named_backbone_exists_in_its_library():
             assert timm.is_model(TIMM_NAMES.get(name, name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_named_backbone_is_as_wide_as_its_library_says(name):
     """On the meta device, which computes shapes without numbers."""
@@ -80,6 +81,7 @@ def test_named_backbone_is_as_wide_as_its_library_says(name):
             assert width == module.head_hidden_size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), SMALL)
 def test_backbone_gives_finite_features(name, size):
     module, width = create_backbone(name, size, pretrained=False)

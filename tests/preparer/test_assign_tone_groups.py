@@ -449,6 +449,7 @@ def test_no_input_is_overwritten(tmp_path, estimates, place, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_command_exits_with_2_and_one_line_for_an_unknown_method(tmp_path):
     command = [sys.executable, str(SCRIPT), "--csv", "in.csv", "--method", "hsv"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -13,6 +13,8 @@ from preparer.make_demo import main
 from src.core.errors import UserError
 from src.skin.tone import GROUP_NAMES, ita_from_lab, ita_from_rgb, tone_group
 
+pytestmark = pytest.mark.slow
+
 N_IMAGES = 80
 ISIC_COLUMNS = [
     "image_name",

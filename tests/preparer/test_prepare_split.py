@@ -297,6 +297,7 @@ def test_wrong_group_is_named_with_its_line(tmp_path):
         main(["--csv", str(write(tmp_path / "in.csv", rows)), "--audit"])
 
 
+@pytest.mark.slow
 def test_command_exits_with_2_and_one_line_without_an_output(leaky):
     command = [sys.executable, str(SCRIPT), "--csv", str(leaky)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=leaky.parent)

@@ -13,6 +13,8 @@ from src.core.errors import UserError
 from src.core.flags import load_config
 from src.scripts.sweep import main
 
+pytestmark = pytest.mark.slow
+
 SPACE = "lr: {low: 1e-5, high: 1e-1, log: true}\nbatch_size: {choices: [8, 16, 32]}"
 
 
