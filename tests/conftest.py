@@ -39,6 +39,7 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="simulations at full size")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those are chosen that -m names
 def pytest_collection_modifyitems(items):
     """Simulations and tests that want a slow fixture are slow."""
     for item in items:

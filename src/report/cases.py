@@ -58,9 +58,8 @@ def plot_confusion(evaluation: dict, path: Path) -> None:
             cbar_kws={"shrink": 0.75, "ticks": [0, 0.5, 1], "label": "share of the class"},
         )
         axes.set(xlabel="decision", ylabel="true class and its images")
-        axes.tick_params(length=0)
-        axes.tick_params(axis="x", rotation=35 if n > 4 else 0)
-        axes.tick_params(axis="y", rotation=0)
+        axes.tick_params(axis="x", length=0, rotation=35 if n > 4 else 0)
+        axes.tick_params(axis="y", length=0, rotation=0)
         axes.collections[0].colorbar.ax.set_yticklabels(["0 %", "50 %", "100 %"])
 
     side = max(3.6, 1.7 + 0.72 * min(n, _MOST_CLASSES))

@@ -187,7 +187,7 @@ def estimate_tone(image, skin, method="cielab", color="median"):
     """The `ToneEstimate` of RGB uint8 [H, W, 3] over its pixels of `skin` [H, W] bool.
 
     `method` names an angle in `ITA_METHODS`, `color` a way to one skin colour in `SKIN_COLORS`.
-    Whether the estimate is valid is judged in CIELAB, whatever the method.
+    Whether the estimate is valid is decided in CIELAB, whatever the method.
     """
     places = _thinned(np.flatnonzero(skin), _MAX_PIXELS)
     pixels = image.reshape(-1, 3)[places]

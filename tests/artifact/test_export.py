@@ -43,6 +43,7 @@ def test_one_file_holds_weights_and_contract(tiny_run, tiny_onnx):
     assert written["metrics"]["auroc"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_every_reduction_exports(tmp_path, reduction):
     n_outputs = 2 if reduction == "softmax" else 6

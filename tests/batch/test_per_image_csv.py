@@ -192,6 +192,7 @@ def on_a_terminal(monkeypatch):
     return text
 
 
+@pytest.mark.slow
 def test_processes_are_others_with_one_thread_each(folder, three_threads):
     here = job(folder, whereabouts, 1, ("process", "threads"))
     assert set(here["process"]) == {os.getpid()} and set(here["threads"]) == {1}
@@ -388,6 +389,7 @@ def test_a_finished_table_is_made_anew(folder, expected):
     assert (folder.parent / "out.csv").read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_one_line_that_names_its_image(folder, expected):
     pattern = r"/b/13\.jpg: the process at work on it died \(exit code -9\).*fewer processes"
     with pytest.raises(UserError, match=pattern) as error:
@@ -417,6 +419,7 @@ def test_a_process_that_dies_before_it_reads_is_one_line_too(folder, n_sent, mon
         job(folder, n_workers=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n_workers", "error", "message"),
     [

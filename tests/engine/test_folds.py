@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import src.engine.folds as folds_module
+import src.engine.run as run_module
 from src.artifact.network import load_contract
 from src.core.config import Config
 from src.core.errors import UserError
@@ -152,12 +153,12 @@ def test_folds_of_other_settings_are_not_continued(folds, folds_settings, tmp_pa
         train_folds(cfg.with_settings(resume=str(tmp_path)))
 
 
-def test_trainer_runs_all_folds_or_the_one_that_is_named(monkeypatch):
+def test_trainer_runs_all_folds_or_the_one_that_is_named(monkeypatch, tmp_path):
     called = []
-    for name in ("train", "train_folds"):
-        monkeypatch.setattr(melanoma_train, name, lambda cfg, name=name: called.append(name))
+    monkeypatch.setattr(run_module, "train", lambda cfg: called.append("train"))
+    monkeypatch.setattr(folds_module, "train_folds", lambda cfg: called.append("train_folds"))
     for flags in ([], ["--kfold", "3"], ["--kfold", "3", "--fold", "0"]):
-        melanoma_train.main(flags)
+        melanoma_train.main(["--data_path", str(tmp_path), *flags])
     assert called == ["train", "train_folds", "train"]
 
 

@@ -118,6 +118,7 @@ def settings(tmp_path):
     return {**model, **data, **run, "mixup": 0.4, "cutmix": 1.0}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_weights(settings, tmp_path):
     cfg = Config().with_settings(**settings, output_dir=str(tmp_path / "runs"))
 

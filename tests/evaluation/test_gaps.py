@@ -53,6 +53,7 @@ def test_gaps_are_those_of_fairlearn(random_table):
         assert found[name]["value"] == pytest.approx(wanted), name
 
 
+@pytest.mark.slow
 def test_gaps_of_seven_classes_are_those_of_each_against_the_rest(random_table, table):
     predictions = random_table(7, 300)
     found = results_of(predictions)["gaps"]["skin tone"]

@@ -124,6 +124,7 @@ def by_loop(this, other, clusters, weights):
     return found
 
 
+@pytest.mark.slow
 def test_intervals_and_p_are_those_of_each_resample(pair):
     this, other, clusters = pair
     w = bootstrapped(this, clusters, FEW)

@@ -55,6 +55,7 @@ def test_values_are_those_of_metrics_overall_and_in_each_group(random_table):
             assert {key: part[key]["value"] for key in wanted} == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_a_loop_over_the_resamples(random_table):
     predictions = random_table(2, 60)
     clusters = np.arange(60) // 3

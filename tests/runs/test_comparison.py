@@ -140,6 +140,7 @@ def mean(values):
     return values.mean() if len(values) else np.nan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "n_runs", "n_clusters"), [(0, 3, 14), (1, 1, 5), (2, 2, 60)])
 def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n_clusters):
     """And the interval is the middle 95 % of those draws in which the figure is defined."""

@@ -9,6 +9,8 @@ from src.core.errors import UserError
 from src.runs.history import History
 from src.runs.learning_curves import COLORS, MOST_RUNS, panels_of, plot_training
 
+pytestmark = pytest.mark.slow
+
 NAN = float("nan")
 
 
