@@ -18,8 +18,6 @@ COMMANDS = [
     for path in sorted((ROOT / folder).glob("*.py"))
     if "def main(" in path.read_text(encoding="utf-8")
 ]
-# not converted yet; to be empty
-SLOW: tuple[str, ...] = ()
 # what else a command needs before it looks at a path
 NEEDED = {
     "src.scripts.sweep": ["--space", str(ROOT / "configs" / "sweeps" / "demo.yaml")],
@@ -75,7 +73,7 @@ def test_nothing_heavy_is_imported_before_flags_are_read(command, tmp_path):
     found = json.loads(done.stderr.splitlines()[-1])
     for name, (_, outcome) in wanted.items():
         assert found[name][0].startswith(outcome), name
-        assert (found[name][1] == []) == (command not in SLOW), (name, found[name])
+        assert found[name][1] == [], name
 
 
 def test_every_command_is_found():

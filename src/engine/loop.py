@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from ..core.errors import UserError
+from ..objectives.mixing import Mixing, mixed_loss
 from .distributed import SINGLE_PROCESS, Processes
-from .mixing import Mixing, mixed_loss
 from .precision import autocast, make_scaler
 
 

@@ -23,6 +23,7 @@ from ..datasets.table import SPLITS, Table
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import Objective
+from ..objectives.mixing import Mixing
 from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing
 from .checks import count_groups
@@ -30,7 +31,6 @@ from .distributed import SINGLE_PROCESS, Processes
 from .evaluate import Evaluator
 from .log import environment
 from .loop import StepSettings, Trainer
-from .mixing import Mixing
 from .objective import TrainingCounts, count_rows, make_objective
 from .optim import make_optimizer
 from .precision import autocast_dtype

@@ -9,8 +9,8 @@ from scipy.stats import beta, binomtest, kstest
 
 from src.core.config import Config
 from src.datasets.sampler import SAMPLERS
-from src.engine.mixing import Mixing, mixed_loss
 from src.objectives.catalog import OBJECTIVES
+from src.objectives.mixing import Mixing, mixed_loss
 
 OFF = [Mixing(), Mixing(prob=0.5, switch_prob=0.2), Mixing(mixup=1.0, cutmix=1.0, prob=0.0)]
 ON = [
