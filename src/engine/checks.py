@@ -5,18 +5,13 @@ from pathlib import Path
 import torch
 
 from ..core.config import Config
-from ..core.errors import UserError, nearest
-from ..datasets.adapters import DATASETS
+from ..core.errors import UserError
 from ..datasets.augment import Augmentation
-from ..datasets.copies import copy_names
-from ..datasets.sampler import SAMPLERS
 from ..datasets.table import Table
-from ..evaluation.metrics import MONITORED
-from ..models.backbones import check_name
-from ..models.heads import HEADS
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
+from .names import check_names
 from .optim import check_optimizer
 from .schedules import SCHEDULERS
 
@@ -26,7 +21,7 @@ def check_settings(cfg: Config) -> Preprocessing:
 
     Raises `UserError` for any name or option that is unknown, before data are read.
     """
-    DATASETS.resolve(cfg.data.dataset)
+    check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
     augmentation = Augmentation(cfg.data.augment)
     if augmentation.groups is not None and any(
@@ -36,20 +31,12 @@ def check_settings(cfg: Config) -> Preprocessing:
             "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
             "give one of them"
         )
-    copy_names(cfg.data.malignant_copies)
-    SAMPLERS.resolve(cfg.data.sampler)
-    check_name(cfg.model.model)
-    HEADS.resolve(cfg.model.head)
     counts = {"label_counts": torch.ones(2), "joint_counts": torch.ones(1, 2), "positive": 1}
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
     check_optimizer(cfg.learning.opt)
     SCHEDULERS.build(cfg.learning.scheduler, lr=cfg.learning.lr, epochs=cfg.learning.epochs)
-    if cfg.run.monitor not in MONITORED:
-        hint = nearest(cfg.run.monitor, MONITORED)
-        known = ", ".join(MONITORED)
-        raise UserError(f"--monitor {cfg.run.monitor}: no such metric{hint} (known: {known})")
     return spec
 
 
