@@ -29,8 +29,6 @@ import importlib, json, sys
 command, cases, heavy = json.loads(sys.argv[1])
 module = importlib.import_module(command)
 from src.core.errors import UserError
-
-pytestmark = pytest.mark.slow
 found = {}
 for name, argv in cases.items():
     try:
