@@ -90,6 +90,19 @@ def auroc(w: Weighted) -> np.ndarray:
     return ratios(in_order, curve.n_positive * curve.n_negative)
 
 
+@metric(label="partial AUROC above 80 % sensitivity", needs="probabilities")
+def partial_auroc(w: Weighted) -> np.ndarray:
+    """Area between the ROC curve and a sensitivity of 0.8, 0 to 0.2 (ISIC 2024 challenge)."""
+    curve = w.curve
+    least = (0.8 * curve.n_positive).astype(curve.hits.dtype)
+    above = np.maximum(curve.hits - least[:, None], 0)
+    before = np.maximum(above - curve.positives, 0)
+    # of a step that crosses 0.8 only the part above it counts
+    part = np.minimum(np.where(curve.positives > 0, ratios(above, curve.positives), 1), 1)
+    area = np.einsum("rs,rs,rs->r", curve.negatives, part, above + before, dtype=np.float64)
+    return ratios(area / 2, curve.n_positive * curve.n_negative)
+
+
 @metric(label="AUPRC", needs="probabilities", per_class=True)
 def auprc(w: Weighted) -> np.ndarray:
     """Average precision: mean over the positive rows of the precision down to their score."""

@@ -162,7 +162,8 @@ class Weighted:
     def confusion(self) -> np.ndarray:
         """[n_resamples, label, decision]"""
         n_classes = len(self.rows.predictions.classes)
-        return self._sums(self.rows.cells).reshape(-1, n_classes, n_classes)
+        counts = self.weights @ self.rows.cells.astype(self.weights.dtype)
+        return counts.astype(np.float64).reshape(-1, n_classes, n_classes)
 
     @property
     def n(self) -> np.ndarray:
@@ -221,8 +222,11 @@ class Weighted:
 
     @property
     def losses(self) -> np.ndarray:
-        """[n_resamples, 2]: sums of Brier scores and log losses."""
-        return self._sums(self.rows.losses)
+        """[n_resamples, 2]: sums of Brier scores and log losses.
+
+        Not by a matrix product, whose last digit depends on the number of threads.
+        """
+        return np.einsum("rc,ck->rk", self.weights, self.rows.losses)
 
     @cached_property
     def curve(self) -> Curve:
@@ -250,10 +254,6 @@ class Weighted:
     def by_class(self) -> list["Weighted"]:
         """For each class the same resamples with it as the positive class, against the rest."""
         return [replace(self, rows=rows) for rows in self.rows.by_class]
-
-    def _sums(self, of_clusters: np.ndarray) -> np.ndarray:
-        """[n_resamples, columns]: sums over the rows, in the precision of the weights."""
-        return (self.weights @ of_clusters.astype(self.weights.dtype)).astype(np.float64)
 
 
 def ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:

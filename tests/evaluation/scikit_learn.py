@@ -74,7 +74,8 @@ def _rates(target: np.ndarray, decision: np.ndarray) -> dict[str, float]:
 
 
 def _areas(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    names = ("auroc", "auprc", "sensitivity_at_specificity", "specificity_at_sensitivity")
+    names = ("auroc", "auprc", "partial_auroc")
+    names += ("sensitivity_at_specificity", "specificity_at_sensitivity")
     undefined = dict.fromkeys(names, NAN)
     if np.isnan(score).any() or not target.any():
         return undefined
@@ -85,9 +86,18 @@ def _areas(target: np.ndarray, score: np.ndarray) -> dict[str, float]:
     return {
         "auroc": roc_auc_score(target, score),
         "auprc": auprc,
+        "partial_auroc": _area_above(alarms, hits, 0.8),
         "sensitivity_at_specificity": hits[1 - alarms >= 0.9 - 1e-9].max(),
         "specificity_at_sensitivity": (1 - alarms)[hits >= 0.9 - 1e-9].max(),
     }
+
+
+def _area_above(alarms: np.ndarray, hits: np.ndarray, least: float) -> float:
+    """Area between a ROC curve and a sensitivity, as the ISIC 2024 challenge has it."""
+    start = np.interp(least, hits, alarms)  # of equal sensitivities the last false-positive rate
+    place = np.searchsorted(hits, least)
+    points = np.r_[start, alarms[place:]], np.r_[least, hits[place:]]
+    return float(np.trapezoid(points[1] - least, points[0]))
 
 
 def _losses(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:

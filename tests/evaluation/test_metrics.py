@@ -150,6 +150,22 @@ def test_areas_equal_their_definitions(random_table, table):
             assert found["auprc"] == pytest.approx(area_of_steps(target, own))
 
 
+def test_partial_auroc_is_that_of_the_isic_2024_challenge(table):
+    """Labels and scores turned round, scikit-learn's area up to a rate of 0.2, unscaled."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.arange(40) % 3 == 0).astype(int)
+        scores = np.clip(rng.random(40) + 0.3 * labels, 0, 1).round(1 + seed % 3)
+        found = compute_metrics(table(labels, scores=scores / 2))["partial_auroc"]
+        scaled = sklearn.metrics.roc_auc_score(1 - labels, -scores, max_fpr=0.2)
+        lowest, highest = 0.2**2 / 2, 0.2
+        assert found == pytest.approx(lowest + (highest - lowest) * (2 * scaled - 1)), seed
+    perfect, chance, none = table([0, 1], scores=[0.1, 0.9]), table([0, 1], scores=[0.5] * 2), []
+    assert compute_metrics(perfect)["partial_auroc"] == pytest.approx(0.2)
+    assert compute_metrics(chance)["partial_auroc"] == pytest.approx(0.02)
+    assert math.isnan(compute_metrics(table(none))["partial_auroc"])
+
+
 def test_values_by_hand(table):
     """3 of 4 melanomas found, 2 of 6 naevi taken for one."""
     labels = [1] * 4 + [0] * 6
@@ -177,7 +193,8 @@ def undefined_of(found: dict) -> set[str]:
 
 def test_undefined_is_nan_and_nothing_else_is(table):
     sensitive = {"sensitivity", "false_negative_rate", "f1"}
-    areas = {n for n in OF_PROBABILITIES - AVERAGES if METRICS[n].unit == "%"} | {"auroc"}
+    ranked = {n for n in OF_PROBABILITIES - AVERAGES if METRICS[n].counts == "both"}
+    areas = {n for n in ranked if METRICS[n].has_interval} - {"auprc"}
     for labels, decisions, undefined in (
         ([0, 0], [0, 1], sensitive | areas | {"auprc", "matthews"}),
         ([1, 1], [0, 1], {"specificity", "false_positive_rate", "matthews"} | areas),

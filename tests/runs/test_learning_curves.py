@@ -72,7 +72,7 @@ def test_a_run_has_a_panel_for_each_figure(tmp_path, drawn):
 def test_auprc_takes_the_place_of_a_metric_that_is_shown_anyway(monitor):
     shown = [panel.title for panel in panels_of([run()], [monitor])]
     assert len(shown) == 6
-    assert sum("picks" in title for title in shown) == (monitor != "loss")
+    assert sum("selects" in title for title in shown) == (monitor != "loss")
     assert "AUPRC" in shown
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from src.sweeps import figures as sweep_plots
 from src.sweeps.figures import plot_history, plot_slices
 
 TRIALS = pd.DataFrame(
@@ -23,14 +22,13 @@ TRIALS = pd.DataFrame(
 @pytest.fixture
 def drawn(monkeypatch) -> list[Figure]:
     """The figures that are saved."""
-    figures = []
-    real = sweep_plots._save
+    figures, real = [], Figure.savefig
 
-    def keep(figure, path):
+    def keep(figure, *args, **options):
         figures.append(figure)
-        real(figure, path)
+        real(figure, *args, **options)
 
-    monkeypatch.setattr(sweep_plots, "_save", keep)
+    monkeypatch.setattr(Figure, "savefig", keep)
     return figures
 
 
