@@ -92,7 +92,7 @@ def train_flags(data, tmp_path, *more):
         (["--num_classes", "7"], "the data have 2 (benign, malignant)"),
         (["--num_groups", "2", "--domain_discriminative_loss"], "the data have groups up to 3"),
         (["--weights", "nowhere.pth"], "--weights nowhere.pth: expected a file; no such file"),
-        (["--scheduler", "cosine(warmup_steps=99999)"], "expected fewer than all"),
+        (["--scheduler", "cosine(warmup_steps=99999)"], "Warm-up (99999 steps)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -46,7 +46,7 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
         objective: [read_scores(path, units, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
-    rows = compare(scores, GROUP_NAMES, options.min_malignant, options.n_resamples)
+    rows = compare(scores, GROUP_NAMES, options.min_positive, options.n_resamples)
     write_text(folder / "objectives.csv", rows.to_csv(index=False))
     write_text(folder / "objectives.md", to_markdown(rows))
     plot_gain_against_gap(rows, folder / "objectives.png")

@@ -55,15 +55,15 @@ class ComparisonOptions:
     specificity: float = flag(
         0.9, "specificity on the validation rows at which sensitivity is compared"
     )
-    min_malignant: int = flag(
-        10, "smallest number of malignant test images for a group to be compared"
+    min_positive: int = flag(
+        10, "smallest number of positive test images for a group to be compared"
     )
     n_resamples: int = flag(2000, "number of bootstrap resamples")
 
     def __post_init__(self):
         for name, fits, expected in (
             ("specificity", 0 <= self.specificity < 1, "0 or more, less than 1"),
-            ("min_malignant", self.min_malignant >= 1, "1 or more"),
+            ("min_positive", self.min_positive >= 1, "1 or more"),
             ("n_resamples", self.n_resamples >= 100, "100 or more"),
             ("seeds", all(0 <= seed < 2**32 for seed in self.seeds), f"0 to {2**32 - 1}"),
             ("seeds", len(set(self.seeds)) == len(self.seeds), "different ones"),

@@ -19,7 +19,7 @@ def test_defaults_compare_every_objective_with_cross_entropy():
 
 
 def test_flags_are_taken_with_hyphens_too_and_the_others_are_left():
-    argv = ["--n-resamples", "100", "--min-malignant", "3", "--specificity", "0"]
+    argv = ["--n-resamples", "100", "--min-positive", "3", "--specificity", "0"]
     given, found = parse([*argv, "--seeds", "4", "2", "--epochs", "2"])
     wanted = {"n_resamples": 100, "min_positive": 3, "specificity": 0, "seeds": (4, 2)}
     assert found == ComparisonOptions(**wanted)
