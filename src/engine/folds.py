@@ -15,10 +15,10 @@ from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..datasets.splits import unit_numbers
 from ..evaluation.evaluate import EvaluatedModel
+from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import from_frame
 from ..evaluation.results import Settings, point_estimates
-from ..evaluation.spread import spread_of
 from .checkpoint import BEST, LATEST, find_finished, find_run
 from .distributed import Processes, joined_processes
 from .evaluate import write_evaluated_split

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..evaluation.measure import spread_of
 from ..evaluation.metrics import MONITORED, title_of
-from ..evaluation.spread import spread_of
 from .results import Result
 
 UNDEFINED = "–"

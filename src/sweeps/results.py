@@ -1,6 +1,5 @@
 """What a sweep has found: its trials as a table, the best settings and two figures."""
 
-import json
 from pathlib import Path
 
 import optuna
@@ -11,15 +10,11 @@ from ..core.config import Config
 from ..core.files import write_text
 from ..core.flags import to_yaml
 from ..evaluation.metrics import MONITORED
+from ..runs.run_folder import HISTORY, read_json
 from .figures import plot_history, plot_slices
 from .search_space import Space
 
 N_SHOWN = 10
-
-
-def read_history(folder: Path) -> list[dict]:
-    """The epochs of a run."""
-    return json.loads((folder / "training_history.json").read_text(encoding="utf-8"))
 
 
 def trials_frame(study: optuna.Study, space: Space, folder: Path) -> pd.DataFrame:
@@ -36,8 +31,8 @@ def trials_frame(study: optuna.Study, space: Space, folder: Path) -> pd.DataFram
 def _line(trial: FrozenTrial, folder: Path) -> dict:
     same_as = trial.user_attrs.get("same_as")
     run = f"trial_{trial.number if same_as is None else same_as}"
-    has_run = same_as is None and (folder / run / "training_history.json").is_file()
-    seconds = [epoch["seconds"] for epoch in read_history(folder / run)] if has_run else []
+    has_run = same_as is None and (folder / run / HISTORY).is_file()
+    seconds = [epoch["seconds"] for epoch in read_json(folder / run / HISTORY)] if has_run else []
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),

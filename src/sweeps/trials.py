@@ -18,7 +18,8 @@ from ..engine.checks import check_settings
 from ..engine.log import log_to_console
 from ..engine.run import train
 from ..evaluation.metrics import MONITORED
-from .results import read_history, write_figures, write_trials
+from ..runs.run_folder import HISTORY, read_json
+from .results import write_figures, write_trials
 from .search_space import Space
 from .study import Sweep, only_process, open_study
 
@@ -169,7 +170,7 @@ def run_trial(sweep: Sweep, trial: Trial) -> float:
 
 def best_value(trial: Trial, folder: Path, monitor: str) -> float:
     """The best monitored value of a finished run, whose epochs the study is told."""
-    history = read_history(folder)
+    history = read_json(folder / HISTORY)
     report(trial, history, monitor)
     best = max if MONITORED[monitor] else min
     return best(entry["valid"][monitor] for entry in history)

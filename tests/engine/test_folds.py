@@ -14,8 +14,8 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.core.files import to_strict_json
 from src.engine.folds import spread_csv, spread_lines, train_folds
+from src.evaluation.measure import spread_of
 from src.evaluation.results import point_estimates
-from src.evaluation.spread import spread_of
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_train
 

@@ -42,7 +42,7 @@ def test_history_shows_each_value_and_the_best_so_far(tmp_path, drawn, is_better
     (axes,) = drawn[0].axes
     assert points(axes) == [[[0, 0.7], [3, 0.6]], [[2, 0.5]]]
     assert axes.lines[0].get_ydata().tolist() == best
-    assert axes.get_title() == "2 trials complete, 2 pruned, 1 failed (dotted)"
+    assert axes.get_title(loc="left") == "2 trials complete, 2 pruned, 1 failed (dotted)"
     assert (tmp_path / "x.png").stat().st_size > 5000
 
 
