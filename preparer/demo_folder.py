@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from src.core.errors import UserError
+from src.core.errors import UserError, require
 
 MARKER = ".demo_data.json"
 OWN_FILE = re.compile(
@@ -17,8 +17,9 @@ def refuse_foreign_files(target: Path) -> None:
     """None where `target` is missing, empty or holds nothing but this maker's output."""
     if not target.exists():
         return
-    if not target.is_dir():
-        raise UserError(f"expected a folder, found a file: {target}; choose another --output_dir")
+    require(
+        target.is_dir(), f"expected a folder, found a file: {target}; choose another --output_dir"
+    )
     found = [path for path in target.rglob("*") if not path.is_dir() and path.name != MARKER]
     has_marker = (target / MARKER).is_file()
     foreign = [path for path in found if not (has_marker and OWN_FILE.fullmatch(path.name))]

@@ -11,25 +11,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from preparer.demo_folder import refuse_foreign_files
-from src.core.errors import UserError, run_main
-from src.core.options import REQUIRED, flag, parse_options
+from src.core.errors import run_main
+from src.core.options import REQUIRED, Section, flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Section):
     """demo data"""
 
     output_dir: Path = flag(REQUIRED, "folder to write to")
-    seed: int = flag(0, "random seed: the same seed gives the same files")
+    seed: int = flag(0, "random seed: the same seed gives the same files", least=0)
     n_images: int = flag(
-        720, "images to draw; below about 300 a split may lack a class or tone group"
+        720, "images to draw; below about 300 a split may lack a class or tone group", least=1
     )
-
-    def __post_init__(self):
-        if self.seed < 0 or self.n_images < 1:
-            raise UserError(
-                f"expected --seed >= 0 and --n_images >= 1, found {self.seed} and {self.n_images}"
-            )
 
 
 def main(argv: list[str] | None) -> None:

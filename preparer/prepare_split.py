@@ -10,31 +10,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.core.errors import UserError, run_main
+from src.core.errors import require, run_main
 from src.core.files import check_output, expect_file
-from src.core.options import REQUIRED, flag, parse_options
+from src.core.options import MAX_SEED, REQUIRED, Section, flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Section):
     """split"""
 
     csv: Path = flag(REQUIRED, "table in the style of ISIC 2020, separated by ; or ,")
     output_csv: Path | None = flag(None, "CSV to write")
     valid_size: float = flag(0.15, "share of rows for validation")
     test_size: float = flag(0.15, "share of rows for the test set")
-    seed: int = flag(0, "random seed: the same seed gives the same split")
+    seed: int = flag(0, "random seed: the same seed gives the same split", least=0, most=MAX_SEED)
     audit: bool = flag(False, "report only; exit code 2 where patients or lesions cross splits")
     keep_first: bool = flag(False, "where rows of one image differ, keep the first")
 
     def __post_init__(self):
         valid, test = self.valid_size, self.test_size
-        if not (0 < valid < 1 and 0 <= test < 1 - valid):
-            raise UserError(f"--valid_size {valid}, --test_size {test}: expected a sum below 1")
-        if not 0 <= self.seed < 2**32:
-            raise UserError(f"--seed {self.seed}: expected 0 to {2**32 - 1}")
-        if not (self.audit or self.output_csv):
-            raise UserError("no output: give --output_csv FILE, or --audit for a report only")
+        super().__post_init__()
+        fits = 0 < valid < 1 and 0 <= test < 1 - valid
+        require(fits, f"--valid_size {valid}, --test_size {test}: expected a sum below 1")
+        has_output = self.audit or self.output_csv
+        require(has_output, "no output: give --output_csv FILE, or --audit for a report only")
 
 
 def main(argv: list[str] | None) -> int:

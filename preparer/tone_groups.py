@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError
+from src.core.errors import UserError, require
 from src.core.files import write_text
 from src.core.image_files import image_stem
 from src.datasets.table import IMAGE_COLUMNS, csv_separator, numbers, read_csv, refuse_cells, shown
@@ -28,8 +28,7 @@ DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table
 def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
     """The rows of the table as text, and the stem of each row's image."""
     wanted = f"one of the columns {', '.join(IMAGE_COLUMNS)}"
-    if not csv.is_file():
-        raise UserError(f"{csv}: no such file; expected a CSV with {wanted}")
+    require(csv.is_file(), f"{csv}: no such file; expected a CSV with {wanted}")
     rows = read_csv(csv, ())
     column = next((column for column in IMAGE_COLUMNS if column in rows), None)
     if column is None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.files import check_output, replacing
 from ..core.image_files import IMAGE_SUFFIXES
 from ..preprocess.image import ImageError
@@ -56,8 +56,10 @@ def run_folder_job(
     """
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     header = ["image", *columns, "status"]
-    if output_csv.suffix.lower() in IMAGE_SUFFIXES:
-        raise UserError(f"{output_csv}: expected a CSV file to write, found an image")
+    require(
+        output_csv.suffix.lower() not in IMAGE_SUFFIXES,
+        f"{output_csv}: expected a CSV file to write, found an image",
+    )
     check_output(output_csv)
     job = _digest([_FORMAT, str(folder.resolve()), columns, settings])
     rows_path = output_csv.with_name(f".{output_csv.name}.{job}.partial")

@@ -1,18 +1,17 @@
 """Where jobs run and what they get: the flags of a cluster."""
 
 import contextlib
-import math
 import shutil
 import subprocess
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from ..core.errors import UserError
-from ..core.options import flag
+from ..core.options import Section, flag
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(Section):
     """Cluster"""
 
     cluster: Literal["auto", "slurm", "local", "debug"] = flag(
@@ -20,12 +19,16 @@ class Cluster:
         "slurm; local: jobs on this machine; debug: in this process; auto: slurm where it is "
         "available, else local",
     )
-    nodes: int = flag(1, "number of nodes of a job")
-    ngpus: int = flag(1, "number of GPUs per node, one process each (0: one process on the CPU)")
-    timeout: int = flag(1440, "time limit of a job in minutes; it is then requeued and resumed")
+    nodes: int = flag(1, "number of nodes of a job", least=1)
+    ngpus: int = flag(
+        1, "number of GPUs per node, one process each (0: one process on the CPU)", least=0
+    )
+    timeout: int = flag(
+        1440, "time limit of a job in minutes; it is then requeued and resumed", least=1
+    )
     partition: str = flag("", "SLURM partition (default: the cluster's)")
-    mem_gb: float = flag(0.0, "memory per node in GB (0: the partition's default)")
-    cpus_per_task: int = flag(0, "CPU cores per process (0: the partition's default)")
+    mem_gb: float = flag(0.0, "memory per node in GB (0: the partition's default)", least=0)
+    cpus_per_task: int = flag(0, "CPU cores per process (0: the partition's default)", least=0)
     account: str = flag("", "account to charge")
     qos: str = flag("", "quality of service")
     constraint: str = flag("", "features that the nodes must have")
@@ -33,12 +36,7 @@ class Cluster:
     job_dir: str = flag("./slurm_jobs/%j", "folder of a job's logs; %j is the job's number")
 
     def __post_init__(self):
-        for name, least in (("nodes", 1), ("timeout", 1), ("ngpus", 0), ("cpus_per_task", 0)):
-            value = getattr(self, name)
-            if value < least:
-                raise UserError(f"--{name} {value}: expected {least} or more")
-        if not 0 <= self.mem_gb < math.inf:
-            raise UserError(f"--mem_gb {self.mem_gb}: expected 0 or more")
+        super().__post_init__()
         for name in (f.name for f in fields(self) if f.type is str):
             if not getattr(self, name).isprintable():  # it would be a line of its own for sbatch
                 raise UserError(f"--{name}: expected one line of text")

@@ -14,6 +14,12 @@ class UserError(Exception):
     """A wrong path, column, flag or file: what was expected, what was found, what to do."""
 
 
+def require(condition: bool, message: str) -> None:
+    """Raise `UserError` with this message unless the condition holds."""
+    if not condition:
+        raise UserError(message)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the known name closest to `name`, or `""` where none is close."""
     match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

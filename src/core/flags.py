@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from .config import SECTIONS, Config, from_flat
-from .errors import UserError, nearest
+from .errors import UserError, nearest, require
 from .legacy_flags import LEGACY_FLAGS, canonical, check_refused
 from .options import add_flag, add_section, convert, new_parser, parse_flags, take_section
 
@@ -51,8 +51,9 @@ def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config
 
 def _checked_base(base: Any) -> dict[str, Any]:
     """The settings in a file of unknown origin that this version has, each in its field's type."""
-    if not isinstance(base, dict):
-        raise UserError("the model's configuration is unreadable: export or train it again")
+    require(
+        isinstance(base, dict), "the model's configuration is unreadable: export or train it again"
+    )
     return {
         key: convert_setting(key, _as_text(base[key]), f"the model's configuration: {key}")
         for key in DEFAULTS
@@ -130,10 +131,11 @@ def compose_yaml(path: str, flag: str, what: str) -> yaml.Node | None:
     Raises `UserError` that begins with `flag` where the file is not `what` it should be.
     """
     source = Path(path)
-    if not source.is_file():
-        raise UserError(f"{flag} {path}: no such file")
-    if source.stat().st_size > MAX_YAML_BYTES:
-        raise UserError(f"{flag} {path}: larger than {MAX_YAML_BYTES} bytes, not {what}")
+    require(source.is_file(), f"{flag} {path}: no such file")
+    require(
+        source.stat().st_size <= MAX_YAML_BYTES,
+        f"{flag} {path}: larger than {MAX_YAML_BYTES} bytes, not {what}",
+    )
     try:
         return yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -148,15 +150,13 @@ def read_yaml(path: str) -> dict[str, Any]:
     root = compose_yaml(path, "--config", "a configuration")
     if root is None:
         return {}
-    if not isinstance(root, yaml.MappingNode):
-        raise UserError(f"--config {path}: expected 'key: value' lines")
+    require(isinstance(root, yaml.MappingNode), f"--config {path}: expected 'key: value' lines")
     settings: dict[str, Any] = {}
     for key_node, value_node in root.value:
         key = str(_node_text(key_node, path)).replace("-", "_")
         if key not in ANNOTATIONS:
             raise UserError(f"{path}: unknown key '{key}'{nearest(key, ANNOTATIONS)}")
-        if key in settings:
-            raise UserError(f"{path}: '{key}' is given twice")
+        require(key not in settings, f"{path}: '{key}' is given twice")
         settings[key] = convert_setting(
             key, _node_text(value_node, f"{path}: {key}"), f"{path}: {key}"
         )

@@ -2,13 +2,33 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import UserError
+from .errors import UserError, require
+from .options import REQUIRED, Section, flag
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 # of names in strangers' tables, whose files may be of any kind
 _ANY_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ImageFolder(Section):
+    """Images"""
+
+    folder: Path = flag(
+        REQUIRED, "folder of images, searched at any depth", positional=True, metavar="DIR"
+    )
+
+
+@dataclass(frozen=True)
+class Workers(Section):
+    """Processes"""
+
+    num_workers: int = flag(
+        os.cpu_count() or 1, "worker processes, at most one per CPU core", least=0
+    )
 
 
 def image_stem(name: str) -> str:
@@ -43,8 +63,7 @@ def images_below(folder: Path) -> list[Path]:
     followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
     the reason. Raises `UserError` where there is no image or a folder cannot be listed.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; expected a folder of images")
+    require(folder.is_dir(), f"{folder}: no such folder; expected a folder of images")
     found, folders = [], [folder]
     try:
         while folders:
@@ -57,6 +76,5 @@ def images_below(folder: Path) -> list[Path]:
                     found.append(Path(entry.path))
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
-    if not found:
-        raise UserError(f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

@@ -2,6 +2,7 @@
 
 import argparse
 import enum
+import operator
 import sys
 import types
 import typing
@@ -11,10 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .errors import UserError, nearest, refuse_in_words
+from .errors import UserError, nearest, refuse_in_words, require
 
+MAX_SEED = 2**32 - 1
 REQUIRED = object()  # the default of a flag that must be given
 _TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
+_LIMITS = {
+    "least": (operator.ge, "{:,} or more"),
+    "above": (operator.gt, "more than {}"),
+    "most": (operator.le, "at most {}"),
+    "below": (operator.lt, "less than {}"),
+}
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}
 
 
@@ -40,14 +48,32 @@ def flag(
     also: tuple[str, ...] = (),
     positional: bool = False,
     metavar: str = "",
+    **limits: float,
 ) -> Any:
     """A dataclass field with its `--help` text; `also` are other spellings of the flag.
 
-    With `REQUIRED` as the default a value must be given. A positional field has no dashes.
+    With `REQUIRED` as the default a value must be given. A positional field has no dashes. The
+    `limits` (`least`, `above`, `most`, `below`) hold for every number of a `Section`'s field.
     """
-    metadata = {"help": help, "role": role, "also": also, "metavar": metavar}
-    metadata["positional"] = positional
-    return field(default=default, metadata=metadata)
+    metadata = {"help": help, "role": role, "also": also, "metavar": metavar, "limits": limits}
+    return field(default=default, metadata=metadata | {"positional": positional})
+
+
+class Section:
+    """The base of dataclasses of flags. Raises `UserError` for a value outside of its limits."""
+
+    def __post_init__(self):
+        for f in fields(self):
+            limits, value = f.metadata["limits"], getattr(self, f.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                fits = number is None or all(_LIMITS[k][0](number, b) for k, b in limits.items())
+                require(fits, f"--{f.name} {number}: expected {_range_text(limits)}")
+
+
+def _range_text(limits: dict[str, float]) -> str:
+    if limits.keys() == {"least", "most"}:
+        return f"{limits['least']:,} to {limits['most']:,}"
+    return ", ".join(_LIMITS[kind][1].format(bound) for kind, bound in limits.items())
 
 
 def parse_options(
@@ -158,8 +184,7 @@ def convert(annotation: Any, text: Any, where: str) -> Any:
     if text is None or (optional and text in ("null", "none", "None", "")):
         if plain is str:
             return ""
-        if not optional:
-            raise UserError(f"{where} is empty: expected {_type_name(plain)}")
+        require(optional, f"{where} is empty: expected {_type_name(plain)}")
         return None
     if typing.get_origin(plain) is tuple:
         texts = text if isinstance(text, list) else [text]

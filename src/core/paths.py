@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from .config import Config
-from .errors import UserError
+from .errors import UserError, require
 from .files import expect_file, expect_folder
 
 
 def expect_output_folder(path: Path, what: str) -> None:
     """Raise `UserError` where no folder can be made, since a part of the path is a file."""
     existing = next(part for part in (path, *path.absolute().parents) if part.exists())
-    if not existing.is_dir():
-        raise UserError(f"{what} {path}: cannot be written to ({existing} is a file)")
+    require(existing.is_dir(), f"{what} {path}: cannot be written to ({existing} is a file)")
 
 
 def check_training_paths(cfg: Config) -> None:

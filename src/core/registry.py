@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import UserError, nearest
+from .errors import UserError, nearest, require
 
 MAX_CALL_LENGTH = 2000
 
@@ -34,8 +34,10 @@ def parse_call(text: str) -> Call:
     with `ast.literal_eval`: nothing is executed. Raises `UserError` for anything else.
     """
     wrong = UserError(f"cannot read '{text}': expected name or name(option=value, ...)")
-    if len(text) > MAX_CALL_LENGTH:
-        raise UserError(f"a call string of {len(text)} characters: at most {MAX_CALL_LENGTH}")
+    require(
+        len(text) <= MAX_CALL_LENGTH,
+        f"a call string of {len(text)} characters: at most {MAX_CALL_LENGTH}",
+    )
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
@@ -50,8 +52,7 @@ def parse_call(text: str) -> Call:
         raise wrong from None
     if None in options or not _is_plain(list(options.values())):  # None: name(**mapping)
         raise wrong
-    if len(options) < len(node.keywords):
-        raise UserError(f"'{text}' gives an option twice")
+    require(len(options) >= len(node.keywords), f"'{text}' gives an option twice")
     return Call(node.func.id, options)
 
 
@@ -108,8 +109,10 @@ class Registry:
             _check_type(f"{self.kind} '{call.name}': option '{option}'", value, defaults[option])
         options = {**defaults, **call.options}
         for option, value in options.items():
-            if value is inspect.Parameter.empty:
-                raise UserError(f"{self.kind} '{call.name}' needs the option '{option}'")
+            require(
+                value is not inspect.Parameter.empty,
+                f"{self.kind} '{call.name}' needs the option '{option}'",
+            )
         return Call(call.name, options)
 
     def build(self, text: str, **context: Any) -> Any:

@@ -2,34 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from .errors import UserError
-from .options import Role, flag
+from .errors import require
+from .options import MAX_SEED, Role, Section, flag
 
 _NEUTRAL, _MODEL, _EVALUATION = Role.RESULT_NEUTRAL, Role.MODEL, Role.EVALUATION
 _SHARED, _PATH, _RUN, _TEST = Role.SHARED, Role.PATH, Role.RUN, Role.TEST
 _ROWS = Role.DATA | _SHARED | _EVALUATION
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
-
-
-def _require_at_least(section: Any, least: float, *names: str) -> None:
-    for name in names:
-        value = getattr(section, name)
-        enough = value is None or value >= least
-        _require(enough, f"--{name} {value}: expected {least} or more")
-
-
-def _require_seed(name: str, value: int) -> None:
-    _require(0 <= value < 2**32, f"--{name} {value}: expected 0 to {2**32 - 1}")
-
-
 @dataclass(frozen=True)
-class Data:
+class Data(Section):
     """Data"""
 
     dataset: str = flag(
@@ -61,7 +45,9 @@ class Data:
     test_size: float = flag(
         0.15, "fraction of test rows where the data have no split", _ROWS | _MODEL
     )
-    split_seed: int = flag(0, "seed of that split; --seed does not change it", _ROWS | _MODEL)
+    split_seed: int = flag(
+        0, "seed of that split; --seed does not change it", _ROWS | _MODEL, least=0, most=MAX_SEED
+    )
     allow_leakage: bool = flag(
         False,
         "continue although a patient or lesion is in more than one split",
@@ -71,13 +57,14 @@ class Data:
         0,
         "largest number of missing or unreadable images to leave out and continue",
         _SHARED | _EVALUATION,
+        least=0,
     )
     preprocess: str = flag(
         "resize || normalize(stats='imagenet')",
         "preprocessing steps joined by |, with || at the augmentation point",
         _MODEL,
     )
-    input_size: int = flag(224, "side of the network's input in pixels", _MODEL)
+    input_size: int = flag(224, "side of the network's input in pixels", _MODEL, least=16)
     augment: str = flag(
         "dermatoscopy", "augmentations of training images joined by | (an unknown name lists all)"
     )
@@ -90,24 +77,22 @@ class Data:
         "original, horizontal_flip, vertical_flip, rotation, translation",
     )
     num_workers: int = flag(
-        4, "data loading processes, at most one per CPU core", _NEUTRAL | _EVALUATION
+        4, "data loading processes, at most one per CPU core", _NEUTRAL | _EVALUATION, least=0
     )
     pin_mem: bool = flag(True, "use pinned memory for batches on a GPU", _NEUTRAL | _EVALUATION)
 
     def __post_init__(self):
-        _require_at_least(self, 16, "input_size")
-        _require_at_least(self, 0, "num_workers", "max_bad_images")
-        _require_seed("split_seed", self.split_seed)
-        _require("{data_path}" not in self.data_path, "--data_path: contains {data_path} itself")
-        _require(self.kfold == 0 or self.kfold >= 2, f"--kfold {self.kfold}: expected 2 or more")
+        super().__post_init__()
+        require("{data_path}" not in self.data_path, "--data_path: contains {data_path} itself")
+        require(self.kfold == 0 or self.kfold >= 2, f"--kfold {self.kfold}: expected 2 or more")
         is_fold = self.fold == -1 or 0 <= self.fold < self.kfold
-        _require(is_fold, f"--fold {self.fold}: expected 0 to the number of --kfold minus 1")
-        _require(
+        require(is_fold, f"--fold {self.fold}: expected 0 to the number of --kfold minus 1")
+        require(
             not (self.kfold and self.train_on_all),
             "--kfold and --train_on_all: a fold is evaluated on the rows it leaves out; give one",
         )
         shares_fit = self.valid_size > 0 and self.test_size >= 0 and self.train_size > 0
-        _require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
+        require(shares_fit, "--valid_size and --test_size: expected to leave rows for training")
 
     @property
     def train_size(self) -> float:
@@ -116,7 +101,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Model:
+class Model(Section):
     """Model"""
 
     model: str = flag(
@@ -134,24 +119,23 @@ class Model:
         "freeze backbone parameters whose names start with these prefixes, joined by |: "
         "stem | stages.0",
     )
-    drop_path: float = flag(0.0, "stochastic depth rate, where the backbone supports it")
-    dropout: float = flag(0.0, "dropout rate before the head")
+    drop_path: float = flag(
+        0.0, "stochastic depth rate, where the backbone supports it", least=0, below=1
+    )
+    dropout: float = flag(0.0, "dropout rate before the head", least=0, below=1)
     num_classes: int = flag(0, "number of classes that the data must have (0: any)")
     num_groups: int = flag(
-        0, "number of skin-tone groups of a group-aware head (0: as in the data)"
+        0, "number of skin-tone groups of a group-aware head (0: as in the data)", least=0
     )
 
     def __post_init__(self):
-        for name in ("drop_path", "dropout"):
-            value = getattr(self, name)
-            _require(0 <= value < 1, f"--{name} {value}: expected 0 <= {name} < 1")
+        super().__post_init__()
         fits = self.num_classes == 0 or self.num_classes >= 2
-        _require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")
-        _require_at_least(self, 0, "num_groups")
+        require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")
 
 
 @dataclass(frozen=True)
-class Learning:
+class Learning(Section):
     """Learning"""
 
     objective: str = flag(
@@ -162,29 +146,31 @@ class Learning:
         "class weights of the loss, a call string: none, inverse_frequency(by='group_class')",
     )
     opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd, lamb, adan, lion")
-    lr: float = flag(1e-4, "peak learning rate")
-    weight_decay: float = flag(5e-3, "weight decay (biases and normalization layers have none)")
-    weight_decay_end: float | None = flag(
-        None, "final weight decay, reached on a cosine schedule (default: constant)"
+    lr: float = flag(1e-4, "peak learning rate", above=0)
+    weight_decay: float = flag(
+        5e-3, "weight decay (biases and normalization layers have none)", least=0
     )
-    layer_decay: float = flag(1.0, "layer-wise learning-rate decay (1: off)")
+    weight_decay_end: float | None = flag(
+        None, "final weight decay, reached on a cosine schedule (default: constant)", least=0
+    )
+    layer_decay: float = flag(1.0, "layer-wise learning-rate decay (1: off)", above=0, most=1)
     scheduler: str = flag(
         "cosine",
         "learning-rate schedule, a call string: cosine, cosine_restarts, plateau, constant",
     )
-    epochs: int = flag(30, "number of epochs")
-    batch_size: int = flag(16, "training batch size of each process")
-    update_freq: int = flag(1, "number of batches accumulated for one optimizer step")
+    epochs: int = flag(30, "number of epochs", least=1)
+    batch_size: int = flag(16, "training batch size of each process", least=1)
+    update_freq: int = flag(1, "number of batches accumulated for one optimizer step", least=1)
     early_stopping: int = flag(
-        0, "stop after this many epochs without improvement of --monitor (0: off)"
+        0, "stop after this many epochs without improvement of --monitor (0: off)", least=0
     )
     model_ema: bool = flag(
         False, "evaluate, save and export an exponential moving average of the weights"
     )
-    model_ema_decay: float = flag(0.9999, "decay of the moving average")
+    model_ema_decay: float = flag(0.9999, "decay of the moving average", above=0, most=1)
     model_ema_force_cpu: bool = flag(False, "keep the moving average in CPU memory")
     sync_bn: bool = flag(False, "synchronize batch normalization across processes")
-    clip_grad: float | None = flag(None, "maximum gradient norm (default: no clipping)")
+    clip_grad: float | None = flag(None, "maximum gradient norm (default: no clipping)", above=0)
     mixup: float = flag(0.0, "mixup alpha, 0.01 or more (0: off)")
     cutmix: float = flag(0.0, "CutMix alpha, 0.01 or more (0: off)")
     cutmix_minmax: tuple[float, ...] | None = flag(
@@ -193,38 +179,27 @@ class Learning:
         "instead of --cutmix",
         _SHARED,  # a pair, of which a trial could not draw the half
     )
-    mixup_prob: float = flag(1.0, "probability that mixup or CutMix is applied to a batch")
+    mixup_prob: float = flag(
+        1.0, "probability that mixup or CutMix is applied to a batch", least=0, most=1
+    )
     mixup_switch_prob: float = flag(
-        0.5, "probability of CutMix rather than mixup where both are on"
+        0.5, "probability of CutMix rather than mixup where both are on", least=0, most=1
     )
 
     def __post_init__(self):
-        _require_at_least(self, 1, "epochs", "batch_size", "update_freq")
-        _require_at_least(self, 0, "weight_decay", "weight_decay_end", "early_stopping")
-        _require(self.lr > 0, f"--lr {self.lr}: expected more than 0")
-        clips = self.clip_grad is None or self.clip_grad > 0
-        _require(clips, f"--clip_grad {self.clip_grad}: expected more than 0")
-        for name in ("layer_decay", "model_ema_decay"):
-            value = getattr(self, name)
-            _require(0 < value <= 1, f"--{name} {value}: expected more than 0, at most 1")
-        self._check_mixing()
-
-    def _check_mixing(self) -> None:
+        super().__post_init__()
         for name in ("mixup", "cutmix"):
             value = getattr(self, name)
             # of a smaller one torch's Beta distribution gives 0.5 where 0 or 1 is due
-            _require(value == 0 or value >= 0.01, f"--{name} {value}: expected 0, or 0.01 or more")
-        for name in ("mixup_prob", "mixup_switch_prob"):
-            value = getattr(self, name)
-            _require(0 <= value <= 1, f"--{name} {value}: expected 0 to 1")
+            require(value == 0 or value >= 0.01, f"--{name} {value}: expected 0, or 0.01 or more")
         sides = self.cutmix_minmax
         fits = sides is None or (len(sides) == 2 and 0 <= sides[0] <= sides[1] <= 1 and sides[1])
         given = " ".join(map(str, sides or ()))
-        _require(fits, f"--cutmix_minmax {given}: expected two numbers, 0 <= low <= high <= 1")
+        require(fits, f"--cutmix_minmax {given}: expected two numbers, 0 <= low <= high <= 1")
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Section):
     """Run"""
 
     output_dir: str = flag(
@@ -251,20 +226,23 @@ class Run:
         "keep checkpoint_epoch_<N>.pth files beside the latest and the best",
         _NEUTRAL | _SHARED,
     )
-    save_ckpt_freq: int = flag(1, "number of epochs between these checkpoints", _NEUTRAL)
+    save_ckpt_freq: int = flag(1, "number of epochs between these checkpoints", _NEUTRAL, least=1)
     keep_checkpoints: int = flag(
-        0, "number of most recent epoch checkpoints to keep (0: all)", _NEUTRAL
+        0, "number of most recent epoch checkpoints to keep (0: all)", _NEUTRAL, least=0
     )
     save_ckpt_steps: int = flag(
         0,
         "also save checkpoint_latest.pth every this many steps within an epoch (0: off)",
         _NEUTRAL,
+        least=0,
     )
     seed: int = flag(
         0,
         "random seed: of weights, sampling, augmentation and dropout in training, of the "
         "bootstrap in an evaluation",
         _EVALUATION,
+        least=0,
+        most=MAX_SEED,
     )
     device: str = flag("auto", "auto, cpu, cuda or cuda:<index>", _NEUTRAL | _RUN | _EVALUATION)
     use_amp: bool = flag(False, "train with automatic mixed precision")
@@ -276,9 +254,12 @@ class Run:
     compile: bool = flag(False, "compile the model with torch.compile")
     deterministic: bool = flag(False, "use deterministic algorithms only (slower on a GPU)")
     fast_mode: bool = flag(False, "let cuDNN choose the fastest algorithms; results may vary")
-    eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION)
+    eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION, least=1)
     dist_timeout: float = flag(
-        600.0, "seconds to wait for a lost process before the run ends", _NEUTRAL | _EVALUATION
+        600.0,
+        "seconds to wait for a lost process before the run ends",
+        _NEUTRAL | _EVALUATION,
+        above=0,
     )
     test: bool = flag(
         False,
@@ -288,13 +269,10 @@ class Run:
     checkpoint: str = flag("", "checkpoint to evaluate with --test", _NEUTRAL | _SHARED | _TEST)
 
     def __post_init__(self):
-        _require_at_least(self, 1, "save_ckpt_freq", "eval_batch_size")
-        _require_at_least(self, 0, "keep_checkpoints", "save_ckpt_steps")
-        _require(self.dist_timeout > 0, "--dist_timeout: expected more than 0 seconds")
-        _require(
+        super().__post_init__()
+        require(
             not (self.deterministic and self.fast_mode),
             "--deterministic and --fast_mode contradict each other: give one",
         )
-        _require_seed("seed", self.seed)
         is_plain = self.run_name == Path(self.run_name).name != ".."
-        _require(is_plain, f"--run_name {self.run_name}: expected a plain name")
+        require(is_plain, f"--run_name {self.run_name}: expected a plain name")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.classes import BINARY_CLASSES, positive_index
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.image_files import IMAGE_SUFFIXES, image_stem, list_images, masks_by_stem
 from ..core.registry import Registry
 from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
@@ -68,8 +68,10 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
 
     `task='diagnosis'` has the seven classes; `task='melanoma'` sets melanoma against the rest.
     """
-    if task not in ("diagnosis", "melanoma"):
-        raise UserError(f"ham10000(task='{task}'): expected 'diagnosis' or 'melanoma'")
+    require(
+        task in ("diagnosis", "melanoma"),
+        f"ham10000(task='{task}'): expected 'diagnosis' or 'melanoma'",
+    )
     source = data_path / "HAM10000_metadata.csv"
     rows = read_csv(source, ("image_id", "lesion_id", "dx"))
     _refuse_empty(rows, source, ("image_id", "dx"))
@@ -178,8 +180,7 @@ def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, str, str]]:
     """(path, class, split) of every image in `split/class/` or `class/` folders."""
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder; give the data set's folder with --data_path")
+    require(root.is_dir(), f"{root}: no such folder; give the data set's folder with --data_path")
     splits = [(SPLIT_ALIASES.get(d.name.lower(), d.name.lower()), d) for d in _folders(root)]
     parents = [(name, folder) for name, folder in splits if name in SPLITS] or [("", root)]
     found = []
@@ -193,8 +194,7 @@ def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, 
             )
         for folder in class_folders:
             images = list_images(folder)
-            if not images:
-                raise UserError(f"{folder}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
+            require(images, f"{folder}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
             found += [(str(image), folder.name, split) for image in images]
     return found
 
@@ -229,8 +229,7 @@ def _locate(rows: pd.DataFrame, *places: Path):
     """`rows` with the paths of their images, and (name, reason) of those without a file."""
     files: dict[str, Path] = {}
     for place in places:
-        if not place.is_dir():
-            raise UserError(f"{place}: no such folder; expected the images there")
+        require(place.is_dir(), f"{place}: no such folder; expected the images there")
         files |= {image_stem(path.name): path for path in list_images(place)}
     if not files:
         raise UserError(f"{places[0]}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")

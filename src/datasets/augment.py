@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Registry
 from ..skin.masks import lesion_mask, skin_mask
 from ..skin.skin_former import darken_skin
@@ -117,8 +117,10 @@ def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
             f"skin_former(probability={probability}): expected a probability for each of "
             f"{', '.join(GROUP_NAMES)}, one above 0"
         )
-    if masks not in ("files", "estimated"):
-        raise UserError(f"skin_former(masks='{masks}'): expected 'files' or 'estimated'")
+    require(
+        masks in ("files", "estimated"),
+        f"skin_former(masks='{masks}'): expected 'files' or 'estimated'",
+    )
 
 
 @AUGMENTATIONS.register

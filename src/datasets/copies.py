@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Registry
 from .table import Table
 
@@ -36,8 +36,7 @@ def rotation(
     size: tuple[int, int], rng: np.random.Generator, *, degrees: float = 15.0
 ) -> np.ndarray:
     """Turned about the centre by an angle uniform in +-`degrees`."""
-    if not 0 <= degrees <= 180:
-        raise UserError(f"rotation(degrees={degrees}): expected 0 to 180")
+    require(0 <= degrees <= 180, f"rotation(degrees={degrees}): expected 0 to 180")
     centre = (size[1] - 1) / 2, (size[0] - 1) / 2
     return cv2.getRotationMatrix2D(centre, rng.uniform(-degrees, degrees), 1.0)
 
@@ -47,8 +46,7 @@ def translation(
     size: tuple[int, int], rng: np.random.Generator, *, share: float = 0.1
 ) -> np.ndarray:
     """Shifted by up to `share` of its sides."""
-    if not 0 <= share <= 1:
-        raise UserError(f"translation(share={share}): expected 0 to 1")
+    require(0 <= share <= 1, f"translation(share={share}): expected 0 to 1")
     y, x = rng.uniform(-share, share, 2) * size
     return np.float64([[1, 0, x], [0, 1, y]])
 

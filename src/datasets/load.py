@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..core.config import Data
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..preprocess.image import why_bad
 from .adapters import DATASETS
 from .splits import (
@@ -35,8 +35,7 @@ def load_table(data: Data) -> Table:
     rows. Raises `UserError` for what is wrong with the folder, its CSV, its split or its images.
     """
     path = Path(data.data_path)
-    if not path.is_dir():
-        raise UserError(f"{path}: no such folder; give the data set's folder with --data_path")
+    require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
     if data.known_groups_only:
         table = with_known_groups(table)
@@ -120,10 +119,9 @@ def describe_new_split(table: Table, data: Data) -> str:
 def with_known_groups(table: Table) -> Table:
     """The rows whose tone group is known. Raises `UserError` where there is none."""
     known = table.group_indices >= 0
-    if not known.any():
-        raise UserError(
-            "--known_groups_only: no row has a tone group; give them with --skin_color_csv"
-        )
+    require(
+        known.any(), "--known_groups_only: no row has a tone group; give them with --skin_color_csv"
+    )
     if not known.all():
         log.info("%d of %d rows left out: no tone group", (~known).sum(), len(table))
     return table.with_rows(table.rows[known])

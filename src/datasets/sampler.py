@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..core.errors import UserError
+from ..core.errors import require
 from ..core.registry import Registry
 
 SAMPLERS = Registry("sampler")
@@ -34,8 +34,7 @@ def weighted(labels: np.ndarray, *, power: float = 0.5) -> Order:
 
     `power` 0 is the data's own share of the classes, 1 is `oversample`.
     """
-    if not 0 <= power <= 2:
-        raise UserError(f"weighted(power={power}): expected 0 to 2")
+    require(0 <= power <= 2, f"weighted(power={power}): expected 0 to 2")
     return _drawn(_weights(labels, power))
 
 
@@ -51,8 +50,7 @@ def group_balanced(labels: np.ndarray, groups: np.ndarray) -> Order:
 @SAMPLERS.register
 def undersample(labels: np.ndarray, *, ratio: float = 1.0) -> Order:
     """All rows of the rarest class, and of each other class at most `ratio` times as many."""
-    if ratio <= 0:
-        raise UserError(f"undersample(ratio={ratio}): expected more than 0")
+    require(ratio > 0, f"undersample(ratio={ratio}): expected more than 0")
     by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     rarest = min(map(len, by_class))
     limit = max(1, round(min(ratio * rarest, len(labels))))
@@ -102,10 +100,10 @@ class EpochBatches:
         self.rank, self.n_ranks = rank, n_ranks
         self.epoch, self.start = 0, 0
         n_draws = len(order(np.random.default_rng(0)))  # the same in every epoch
-        if n_draws < n_ranks:
-            raise UserError(
-                f"{n_draws} training rows in an epoch: expected one for each of {n_ranks} processes"
-            )
+        require(
+            n_draws >= n_ranks,
+            f"{n_draws} training rows in an epoch: expected one for each of {n_ranks} processes",
+        )
         self._n_rows = n_draws // n_ranks
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from .table import SPLITS, Table
 
 UNIT_NAMES = {"patient_id": "patients", "lesion_id": "lesions"}
@@ -124,11 +124,11 @@ def _in_folds(table: Table, homes: np.ndarray, n_folds: int, fold: int) -> Table
     for label, name in enumerate(table.classes):
         found = len(np.unique(homes[labels == label]))
         wanted = n_folds if label == table.positive else 2
-        if found < wanted:
-            raise UserError(
-                f"--kfold {n_folds}: class {name} is in {found} folds, expected at least {wanted}: "
-                "it has too few patients or lesions; use fewer folds"
-            )
+        require(
+            found >= wanted,
+            f"--kfold {n_folds}: class {name} is in {found} folds, expected at least {wanted}: "
+            "it has too few patients or lesions; use fewer folds",
+        )
     folds = np.full(len(table), -1)
     folds[~is_test] = homes
     split = np.where(is_test, "test", np.where(folds == fold, "valid", "train")).astype(object)
@@ -138,8 +138,9 @@ def _in_folds(table: Table, homes: np.ndarray, n_folds: int, fold: int) -> Table
 def join_valid_to_train(table: Table) -> Table:
     """The table with validation rows as training rows. Raises `UserError` where it has neither."""
     split = table.rows["split"].replace({"valid": "train"})
-    if not (split == "train").any():
-        raise UserError("--train_on_all: the data have no training and no validation rows")
+    require(
+        (split == "train").any(), "--train_on_all: the data have no training and no validation rows"
+    )
     return replace(table, rows=table.rows.assign(split=split))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
@@ -113,12 +113,14 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
 
     Raises `UserError` that names a missing column and the columns found.
     """
-    if not path.is_file():
-        raise UserError(
-            f"{path}: no such file; expected a CSV with {', '.join(required) or 'a header'}"
-        )
-    if path.stat().st_size > MAX_CSV_BYTES:
-        raise UserError(f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images")
+    require(
+        path.is_file(),
+        f"{path}: no such file; expected a CSV with {', '.join(required) or 'a header'}",
+    )
+    require(
+        path.stat().st_size <= MAX_CSV_BYTES,
+        f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images",
+    )
     try:
         rows = pd.read_csv(path, sep=csv_separator(path), dtype=str, encoding="utf-8-sig")
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError
-from ..core.options import flag
+from ..core.options import Section, flag
 
 HASH_BITS = 64
 
 
 @dataclass(frozen=True)
-class SearchOptions:
+class SearchOptions(Section):
     """Duplicates"""
 
     images: Path | None = flag(
@@ -18,14 +17,11 @@ class SearchOptions:
     )
     # both chosen on HAM10000: docs/DUPLICATES.md
     max_distance: int = flag(
-        14, "largest number of differing bits, of 64, between the hashes of duplicates"
+        14,
+        "largest number of differing bits, of 64, between the hashes of duplicates",
+        least=0,
+        most=HASH_BITS,
     )
-    min_similarity: float = flag(0.9, "smallest similarity of the details of duplicates, 0 to 1")
-
-    def __post_init__(self):
-        if not 0 <= self.max_distance <= HASH_BITS:
-            raise UserError(f"--max_distance {self.max_distance}: expected 0 to {HASH_BITS}")
-        if not 0 < self.min_similarity <= 1:
-            raise UserError(
-                f"--min_similarity {self.min_similarity}: expected more than 0, at most 1"
-            )
+    min_similarity: float = flag(
+        0.9, "smallest similarity of the details of duplicates, 0 to 1", above=0, most=1
+    )

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UserError
-from ..core.options import flag
+from ..core.options import Section, flag
 from ..core.registry import parse_call
-
-LIMITS = {"n_resamples": (100, 100_000), "min_group": (1, 1_000_000), "n_bins": (2, 1000)}
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ SOURCES = tuple(f.name for f in fields(Source))
 
 
 @dataclass(frozen=True)
-class EvaluationOptions:
+class EvaluationOptions(Section):
     """Evaluation"""
 
     metadata_csv: str = flag("", "table of the images' metadata (default: --skin_color_csv)")
@@ -59,9 +57,11 @@ class EvaluationOptions:
         "",
         "column that identifies bootstrap clusters (default: patients and lesions, else images)",
     )
-    n_resamples: int = flag(2000, "number of bootstrap resamples")
-    min_group: int = flag(10, "smallest number of rows for a group to be compared")
-    n_bins: int = flag(15, "number of bins of calibration errors")
+    n_resamples: int = flag(2000, "number of bootstrap resamples", least=100, most=100_000)
+    min_group: int = flag(
+        10, "smallest number of rows for a group to be compared", least=1, most=1_000_000
+    )
+    n_bins: int = flag(15, "number of bins of calibration errors", least=2, most=1000)
     calibration: str = flag(
         "",
         "calibration fitted on the validation rows, a call string: temperature, "
@@ -88,9 +88,7 @@ class EvaluationOptions:
     )
 
     def __post_init__(self):
-        for name, (least, most) in LIMITS.items():
-            if not least <= getattr(self, name) <= most:
-                raise UserError(f"--{name} {getattr(self, name)}: expected {least:,} to {most:,}")
+        super().__post_init__()
         for call in (self.calibration, self.threshold):
             if call:
                 parse_call(call)

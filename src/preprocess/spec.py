@@ -8,7 +8,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .steps import STEPS, TRAITS, Kind, check
 
@@ -133,8 +133,7 @@ def parse_preprocessing(text: str, input_size: int) -> Preprocessing:
     Without it all steps before the first one that gives float32 are *prepare*. Raises `UserError`.
     """
     parts = text.split("||")
-    if len(parts) > 2:
-        raise UserError(f"--preprocess '{text}': expected at most one augmentation point ||")
+    require(len(parts) <= 2, f"--preprocess '{text}': expected at most one augmentation point ||")
     parsed = [[_parse_step(s, input_size) for s in p.split("|") if s.strip()] for p in parts]
     steps = tuple(step for part in parsed for step in part)
     point = len(parsed[0]) if len(parts) == 2 else _first_float(steps)
@@ -152,14 +151,16 @@ def preprocessing_from_json(content: dict) -> Preprocessing:
         digest, probe = content["digest"], np.asarray(content["probe"], np.float64)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
         raise UserError("the model's preprocessing is unreadable: export the model again") from None
-    if digest != spec.digest:
-        raise UserError("the model's preprocessing was edited: its digest does not match its steps")
+    require(
+        digest == spec.digest,
+        "the model's preprocessing was edited: its digest does not match its steps",
+    )
     drift = np.abs(probe - spec.probe).max() if probe.shape == (PROBE_SIZE,) else np.inf
-    if not drift <= PROBE_TOLERANCE:
-        raise UserError(
-            f"preprocessing gives other numbers than when the model was made (by {drift:.3g}): "
-            f"use the OpenCV version the model was made with (here: {cv2.__version__})"
-        )
+    require(
+        drift <= PROBE_TOLERANCE,
+        f"preprocessing gives other numbers than when the model was made (by {drift:.3g}): "
+        f"use the OpenCV version the model was made with (here: {cv2.__version__})",
+    )
     return spec
 
 
@@ -186,32 +187,36 @@ def _first_float(steps: tuple[Step, ...]) -> int:
 
 
 def _require_few(n_steps: int, what: str) -> None:
-    if n_steps > MAX_STEPS:
-        raise UserError(f"{what}: {n_steps} steps, expected at most {MAX_STEPS}")
+    require(n_steps <= MAX_STEPS, f"{what}: {n_steps} steps, expected at most {MAX_STEPS}")
 
 
 def _checked(spec: Preprocessing, what: str) -> Preprocessing:
     """`spec`, or a `UserError` where its order cannot work or it would take too long."""
     steps, first = spec.steps, _first_float(spec.steps)
     _require_few(len(steps), what)
-    if not any(step.kind is Kind.MOVES for step in steps):
-        raise UserError(f"{what}: expected a step that fixes the size, such as resize")
-    if not 0 <= spec.augmentation_point <= len(steps):
-        raise UserError(f"{what}: expected the augmentation point || among its steps")
+    require(
+        any(step.kind is Kind.MOVES for step in steps),
+        f"{what}: expected a step that fixes the size, such as resize",
+    )
+    require(
+        0 <= spec.augmentation_point <= len(steps),
+        f"{what}: expected the augmentation point || among its steps",
+    )
     if first < spec.augmentation_point:
         name = steps[first].name
         raise UserError(f"{what}: expected {name} after the augmentation point ||")
     for step in steps[first + 1 :]:
-        if not step.kind.takes_float:
-            raise UserError(f"{what}: expected {step.name} before {steps[first].name}")
-    if sum(step.kind is Kind.SCALES for step in steps) > 1:
-        raise UserError(f"{what}: expected normalize at most once")
+        require(step.kind.takes_float, f"{what}: expected {step.name} before {steps[first].name}")
+    require(
+        sum(step.kind is Kind.SCALES for step in steps) <= 1,
+        f"{what}: expected normalize at most once",
+    )
     n_pixels = _pixels(steps)
-    if n_pixels > MAX_PIXELS:
-        raise UserError(
-            f"{what}: its steps give {n_pixels:,} pixels together, expected at most "
-            f"{MAX_PIXELS:,}: use smaller sizes or fewer steps"
-        )
+    require(
+        n_pixels <= MAX_PIXELS,
+        f"{what}: its steps give {n_pixels:,} pixels together, expected at most "
+        f"{MAX_PIXELS:,}: use smaller sizes or fewer steps",
+    )
     return spec
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 import cv2
 import numpy as np
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Registry
 from ..skin.masks import hair_mask, lesion_mask
 
@@ -91,8 +91,7 @@ def _statistics(options: dict, input_size: int) -> dict:
         raise UserError(f"normalize: expected stats=... or mean=... and std=...{both}")
     if "stats" not in options:
         return options
-    if stats not in known:
-        raise UserError(f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
+    require(stats in known, f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
     return dict(STATISTICS.get(stats, {}))
 
 

@@ -2,23 +2,18 @@
 
 from dataclasses import dataclass
 
-from ..core.errors import UserError, run_main
-from ..core.options import flag, parse_options
+from ..core.errors import run_main
+from ..core.options import Section, flag, parse_options
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Section):
     """benchmark"""
 
-    n_rows: int = flag(33_000, "predictions", also=("--rows",))
-    n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",))
-    n_groups: int = flag(6, "groups of unequal size", also=("--groups",))
-    n_runs: int = flag(5, "runs to time", also=("--runs",))
-
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if value < 1:
-                raise UserError(f"--{name} {value}: expected 1 or more")
+    n_rows: int = flag(33_000, "predictions", also=("--rows",), least=1)
+    n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",), least=1)
+    n_groups: int = flag(6, "groups of unequal size", also=("--groups",), least=1)
+    n_runs: int = flag(5, "runs to time", also=("--runs",), least=1)
 
 
 def main(argv: list[str] | None) -> None:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..batch.options import ImageFolder, Workers
 from ..core.errors import run_main
 from ..core.files import check_output, expect_folder
-from ..core.image_files import images_below
+from ..core.image_files import ImageFolder, Workers, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 

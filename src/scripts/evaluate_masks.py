@@ -6,10 +6,9 @@ Writes `masks_by_image.csv` and `worst_masks.png`, and prints a summary.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..batch.options import ImageFolder, Workers
 from ..core.errors import run_main
 from ..core.files import expect_folder, make_folder
-from ..core.image_files import images_below
+from ..core.image_files import ImageFolder, Workers, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 N_WORST = 12

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..batch.options import Workers
 from ..core.errors import UserError, run_main
-from ..core.image_files import images_below
+from ..core.image_files import Workers, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 

@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError, run_main
+from ..core.errors import require, run_main
 from ..core.files import expect_folder, make_folder
 from ..core.options import REQUIRED, flag, parse_options
 
@@ -25,8 +25,10 @@ class Options:
     )
 
     def __post_init__(self):
-        if len(set(self.metrics)) < len(self.metrics):
-            raise UserError("--metrics: a metric is given twice; expected different ones")
+        require(
+            len(set(self.metrics)) >= len(self.metrics),
+            "--metrics: a metric is given twice; expected different ones",
+        )
 
 
 def main(argv: list[str] | None) -> int:
@@ -40,8 +42,7 @@ def main(argv: list[str] | None) -> int:
     results, problems = find_results(options.root)
     for problem in problems:
         print(f"left out: {problem}", file=sys.stderr)
-    if not results:
-        raise UserError(f"{options.root}: no run found in it, {MAX_DEPTH} folders deep")
+    require(results, f"{options.root}: no run found in it, {MAX_DEPTH} folders deep")
     check_metrics(options.metrics, results)
     folder = make_folder(options.output_dir or options.root)
     print(f"{write_tables(results, options.metrics or METRICS, folder)}\nwritten to {folder}")

@@ -4,36 +4,33 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError, run_main
+from ..core.errors import UserError, require, run_main
 from ..core.files import check_output, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, list_images
-from ..core.options import REQUIRED, flag, parse_options
+from ..core.options import REQUIRED, Section, flag, parse_options
 
 WEIGHTS = Path("weights")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(Section):
     """prediction"""
 
     onnx_model_path: Path | None = flag(None, f"ONNX file (default: the only one in ./{WEIGHTS})")
     input_folder: Path = flag(REQUIRED, "folder of JPEG and PNG images", also=("--image_folder",))
     output_csv: Path = flag(REQUIRED, "CSV to write")
     probabilities: bool = flag(False, "add a column with the probability of each class")
-    batch_size: int = flag(32, "images per batch")
-    image_height: int | None = flag(None, "input height of a model without a contract")
-    image_width: int | None = flag(None, "input width of a model without a contract")
+    batch_size: int = flag(32, "images per batch", least=1)
+    image_height: int | None = flag(None, "input height of a model without a contract", least=1)
+    image_width: int | None = flag(None, "input width of a model without a contract", least=1)
     classes: str = flag(
         "", "comma-separated classes of a model without a contract (default: benign,malignant)"
     )
 
     def __post_init__(self):
-        for name in ("batch_size", "image_height", "image_width"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UserError(f"--{name} {value}: expected 1 or more")
-        if (self.image_height is None) != (self.image_width is None):
-            raise UserError("--image_height and --image_width: give both or neither")
+        super().__post_init__()
+        fits = (self.image_height is None) == (self.image_width is None)
+        require(fits, "--image_height and --image_width: give both or neither")
 
 
 def main(argv: list[str] | None) -> int:
@@ -72,10 +69,10 @@ def find_model(path: Path | None) -> Path:
     """The given model, else the only one in `WEIGHTS`."""
     expect_file(path, "--onnx_model_path")
     found = [path] if path else sorted(WEIGHTS.glob("*.onnx"))
-    if len(found) != 1:
-        raise UserError(
-            f"./{WEIGHTS} holds {len(found)} ONNX files: choose one with --onnx_model_path FILE"
-        )
+    require(
+        len(found) == 1,
+        f"./{WEIGHTS} holds {len(found)} ONNX files: choose one with --onnx_model_path FILE",
+    )
     return found[0]
 
 

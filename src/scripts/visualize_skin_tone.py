@@ -6,13 +6,10 @@ Masks are found in the images as they are.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..batch.options import ImageFolder
 from ..core.errors import UserError, run_main
 from ..core.files import expect_file, expect_folder, make_folder
-from ..core.image_files import images_below
+from ..core.image_files import ImageFolder, images_below
 from ..core.options import REQUIRED, flag, parse_options
-
-MOST_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -24,14 +21,13 @@ class Options(ImageFolder):
     masks: Path | None = flag(
         None, "lesion masks named after their images (default: segment the images)"
     )
-    target: float = flag(10.0, "angle in degrees that light skin is darkened to")
-    n_images: int = flag(8, "images per figure of images")
+    target: float = flag(
+        10.0, "angle in degrees that light skin is darkened to", least=-60, most=55
+    )
+    n_images: int = flag(8, "images per figure of images", least=1, most=64)
 
     def __post_init__(self):
-        if not -60 <= self.target <= 55:
-            raise UserError(f"--target {self.target:g}: expected an angle from -60 to 55 degrees")
-        if not 1 <= self.n_images <= MOST_IMAGES:
-            raise UserError(f"--n_images {self.n_images}: expected 1 to {MOST_IMAGES}")
+        super().__post_init__()
         if self.output_dir.resolve().is_relative_to(self.folder.resolve()):
             raise UserError(
                 f"--output_dir {self.output_dir} is inside {self.folder}: expected a folder "

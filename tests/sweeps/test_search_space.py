@@ -89,7 +89,10 @@ def test_no_file_is_refused(tmp_path):
     ("line", "message"),
     [
         ("objective: {choices: [ohem, focall]}", "--space: objective: .*did you mean 'focal'"),
-        ("dropout: {low: 0.5, high: 1}", "--space: dropout: --dropout 1.0: expected 0 <= dropout"),
+        (
+            "dropout: {low: 0.5, high: 1}",
+            "--space: dropout: --dropout 1.0: expected 0 or more, less than 1",
+        ),
         ("epochs: {low: 0, high: 3}", "--space: epochs: --epochs 0: expected 1 or more"),
     ],
 )
