@@ -48,8 +48,7 @@ def main(argv: list[str] | None) -> None:
     if options.output_csv:
         check_output(options.output_csv, *filter(None, inputs))
 
-    from preparer.tone_group_report import report
-    from preparer.tone_groups import new_tones, read_metadata, write_tones
+    from preparer.tone_groups import new_tones, read_metadata, report, write_tones
 
     rows, stems = read_metadata(options.csv)
     tones = new_tones(rows, stems, options.csv, options.ita_csv, options.method or "cielab")

@@ -1,6 +1,11 @@
-"""The files of the demo data set: drawn beside their place, then moved there as a whole."""
+"""The files of the demo data set: drawn beside their place, then moved there as a whole.
 
+The folder is known by a marker, so that nothing is written over others' files.
+"""
+
+import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,11 +16,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
-from preparer.demo_folder import MARKER, marker_text, replace_folder
 from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
-from src.core.errors import UserError
+from src.core.errors import UserError, require
 
+MARKER = ".demo_data.json"
+OWN_FILE = re.compile(
+    r"ISIC_9\d{6}(_segmentation)?\.(jpg|png)|ISIC_2020_full\.csv|HAM10000_metadata\.csv"
+)
 ISIC_TABLE = "isic2020/ISIC_2020_full.csv"
 HAM_TABLE = "ham10000/HAM10000_metadata.csv"
 VERSION = 2  # raise it when the drawing changes, so that older output is drawn anew
@@ -23,17 +31,22 @@ JPEG_QUALITY = 92
 
 
 def make_demo(output: Path, seed: int, n_images: int) -> str:
-    """What `output` holds, once it has the demo data and nothing else."""
+    """What `output` holds, once it has the demo data; `UserError` where it holds others' files."""
     target = output.resolve()
+    refuse_foreign_files(target)
     settings = {"seed": seed, "n_images": n_images, "version": VERSION}
     cases = plan_cases(seed, n_images)
     if is_complete(target, settings, cases):
         return f"{output} already holds this demo data: {len(cases)} images"
     # A name of this process keeps two runs at once from writing into one folder.
     partial = target.with_name(f".{target.name}.partial{os.getpid()}")
+    old = partial.with_name(f"{partial.name}.old")
     try:
         write_demo(partial, settings, cases)
-        replace_folder(partial, target)
+        if target.exists():
+            target.rename(old)
+        partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{target}: cannot be written to ({error.strerror})") from None
     finally:
@@ -41,13 +54,33 @@ def make_demo(output: Path, seed: int, n_images: int) -> str:
     return f"{output}: {len(cases)} images of {cases['patient_id'].nunique()} patients"
 
 
+def refuse_foreign_files(target: Path) -> None:
+    """None where `target` is missing, empty or holds nothing but this maker's output."""
+    if not target.exists():
+        return
+    require(
+        target.is_dir(), f"expected a folder, found a file: {target}; choose another --output_dir"
+    )
+    found = [path for path in target.rglob("*") if not path.is_dir() and path.name != MARKER]
+    has_marker = (target / MARKER).is_file()
+    foreign = [path for path in found if not (has_marker and OWN_FILE.fullmatch(path.name))]
+    if foreign:
+        raise UserError(
+            f"expected an empty folder or demo data in {target}, found {len(foreign)} other "
+            f"file(s) such as {foreign[0].relative_to(target)}; choose another --output_dir"
+        )
+
+
 def is_complete(target: Path, settings: dict, cases: pd.DataFrame) -> bool:
     """Whether `target` holds every file of a run with these settings."""
     marker = target / MARKER
-    if not marker.is_file() or marker.read_text() != marker_text(settings):
-        return False
     paths = [path for case in cases.itertuples() for path in case_paths(case)]
-    return all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
+    is_same = marker.is_file() and marker.read_text() == marker_text(settings)
+    return is_same and all((target / path).is_file() for path in [*paths, ISIC_TABLE, HAM_TABLE])
+
+
+def marker_text(settings: dict) -> str:
+    return json.dumps({"made_by": "preparer/make_demo.py", **settings}, indent=2) + "\n"
 
 
 def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:

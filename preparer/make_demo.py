@@ -10,7 +10,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from preparer.demo_folder import refuse_foreign_files
 from src.core.errors import run_main
 from src.core.options import REQUIRED, Section, flag, parse_options
 
@@ -29,7 +28,6 @@ class Options(Section):
 def main(argv: list[str] | None) -> None:
     """None once the demo data lies in `--output_dir`; `UserError` where others' files do."""
     options = parse_options(argv, __doc__, Options)[0]
-    refuse_foreign_files(options.output_dir.resolve())
 
     from preparer.demo_files import make_demo
 

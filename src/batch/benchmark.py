@@ -5,6 +5,8 @@ The recipes are those of earlier work, written as one would write them first.
 
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,18 +28,22 @@ def time_skin_tone(paths: list[Path]) -> list[str]:
     lines = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        own_tone = partial(
+            tone_row, method="cielab", color="median", color_constancy="none", masks={}
+        )
+        own_mask = partial(mask_row, kind="lesion", method="darker_than_skin", output_dir=folder)
         for title, size, plain, own in (
             ("skin tone", SMALL, plain_tone, own_tone),
-            ("lesion mask", LARGE, plain_mask, own_mask),
+            ("lesion mask", LARGE, partial(plain_mask, folder=folder), own_mask),
         ):
             files = [write_jpeg(path, size, folder) for path in paths]
-            own(files[0], folder)  # imports and caches are no part of it
-            pairs = np.array([(timed(plain, f, folder), timed(own, f, folder)) for f in files])
+            own(files[0])  # imports and caches are no part of it
+            pairs = np.array([(timed(plain, file), timed(own, file)) for file in files])
             lines.append(describe(title, size, pairs))
     return lines
 
 
-def plain_tone(path: Path, _: Path) -> None:
+def plain_tone(path: Path) -> None:
     """Three to nine k-means clusters of the skin at 128x256, ten starts each, and the elbow."""
     image = cv2.resize(read_image(path), (128, 256))
     pixels = image[~value_otsu(image)].astype(np.float32)
@@ -50,18 +56,10 @@ def plain_tone(path: Path, _: Path) -> None:
     ita_opencv8(centers[np.bincount(labels.ravel()).argmax()])
 
 
-def own_tone(path: Path, _: Path) -> None:
-    tone_row(path, "cielab", "median", "none", {})
-
-
 def plain_mask(path: Path, folder: Path) -> None:
     """All of it at full size."""
     mask = value_otsu(read_image(path)).astype(np.uint8) * 255
     cv2.imwrite(str(folder / "plain_mask.png"), mask)
-
-
-def own_mask(path: Path, folder: Path) -> None:
-    mask_row(path, "lesion", "darker_than_skin", folder)
 
 
 def write_jpeg(path: Path, size: tuple[int, int], folder: Path) -> Path:
@@ -72,10 +70,10 @@ def write_jpeg(path: Path, size: tuple[int, int], folder: Path) -> Path:
     return target
 
 
-def timed(work, path: Path, folder: Path) -> float:
+def timed(work: Callable[[Path], object], path: Path) -> float:
     """Seconds that `work` takes."""
     started = time.perf_counter()
-    work(path, folder)
+    work(path)
     return time.perf_counter() - started
 
 

@@ -10,8 +10,8 @@ from ..core.errors import UserError
 from ..preprocess.image import read_image
 from ..skin.masks import LESION_METHODS, lesion_mask, skin_mask
 from ..skin.skin_former import darken_skin
-from ..skin.tone import ToneEstimate, estimate_tone
-from .expert_masks import mask_times, read_lesion
+from ..skin.tone import estimate_tone
+from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
 DEFAULT = "darker_than_skin"
@@ -60,17 +60,15 @@ def compare(path: Path, masks: dict[str, Path]) -> dict:
     by_expert = estimate_tone(image, skin)
     darker = darken_skin(image, expert, skin, TARGET)
     by_found = estimate_tone(image, skin_mask(image, found[DEFAULT]))
-    overlaps = {name: overlap(mask, expert) for name, mask in found.items()}
+    untouched = None if darker is None else np.array_equal(darker[expert], image[expert])
     return {
-        **overlaps,
-        "ita_expert": valid_angle(by_expert),
-        "ita_found": valid_angle(by_found),
+        **{name: overlap(mask, expert) for name, mask in found.items()},
+        "ita_expert": by_expert.ita if by_expert.valid else np.nan,
+        "ita_found": by_found.ita if by_found.valid else np.nan,
         "group_expert": by_expert.group,
         "group_found": by_found.group,
         "ita_darkened": np.nan if darker is None else estimate_tone(darker, skin).ita,
-        "lesion_untouched": None
-        if darker is None
-        else np.array_equal(darker[expert], image[expert]),
+        "lesion_untouched": untouched,
     }
 
 
@@ -78,10 +76,6 @@ def overlap(found: np.ndarray, expert: np.ndarray) -> float:
     """Intersection over union of two masks, 0 to 1; 1 where both are empty."""
     union = np.count_nonzero(found | expert)
     return np.count_nonzero(found & expert) / union if union else 1.0
-
-
-def valid_angle(tone: ToneEstimate) -> float:
-    return tone.ita if tone.valid else np.nan
 
 
 def summary(rows: pd.DataFrame) -> str:
@@ -97,19 +91,17 @@ def summary(rows: pd.DataFrame) -> str:
     only_one = (rows["ita_expert"].notna() != rows["ita_found"].notna()).sum()
     difference = (valid["ita_expert"] - valid["ita_found"]).abs()
     same = (valid["group_expert"] == valid["group_found"]).mean()
-    lines.append(
-        f"skin tone outside of the found lesion against outside of the expert's, {len(valid):,} "
-        f"images valid in both ({only_one} in one only):"
-    )
-    lines.append(
-        f"  median absolute difference {difference.median():.2f} degrees, 95th percentile "
-        f"{difference.quantile(0.95):.2f}, {same:.1%} in the same group"
-    )
     darkened = rows[rows["ita_darkened"].notna()]
     missed = (darkened["ita_darkened"] - TARGET).abs()
-    lines.append(
-        f"skin-former to {TARGET:g} degrees, {len(darkened):,} images: median distance "
-        f"{missed.median():.2f} degrees, 95th percentile {missed.quantile(0.95):.2f}; lesion "
-        f"untouched in {darkened['lesion_untouched'].astype(bool).sum():,}"
+    return "\n".join(
+        [
+            *lines,
+            "skin tone outside of the found lesion against outside of the expert's, "
+            f"{len(valid):,} images valid in both ({only_one} in one only):",
+            f"  median absolute difference {difference.median():.2f} degrees, 95th percentile "
+            f"{difference.quantile(0.95):.2f}, {same:.1%} in the same group",
+            f"skin-former to {TARGET:g} degrees, {len(darkened):,} images: median distance "
+            f"{missed.median():.2f} degrees, 95th percentile {missed.quantile(0.95):.2f}; lesion "
+            f"untouched in {darkened['lesion_untouched'].astype(bool).sum():,}",
+        ]
     )
-    return "\n".join(lines)

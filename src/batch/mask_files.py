@@ -1,4 +1,4 @@
-"""A mask file for every image below a folder, and their list as a CSV."""
+"""Files of masks: one for every image below a folder, listed in a CSV; those of experts."""
 
 from functools import partial
 from pathlib import Path
@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..preprocess.image import read_reduced
+from ..preprocess.image import ImageError, read_image, read_reduced
+from ..preprocess.steps import resize
 from ..skin.masks import HAIR_SIDE, enlarged, hair_mask, lesion_mask, reduced, skin_mask
 from .per_image_csv import run_folder_job
 
@@ -24,17 +25,11 @@ def write_masks(
     `kind` and `method` are names in `MASK_KINDS` and `LESION_METHODS`. Stems of `paths` differ.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    return run_folder_job(
-        partial(mask_row, kind=kind, method=method, output_dir=output_dir),
-        paths,
-        folder,
-        output_dir / "masks.csv",
-        COLUMNS,
-        {"kind": kind, "method": method},
-        n_workers,
-        f"{kind} masks",
-        partial(_has_mask, output_dir=output_dir),
-    )
+    choices, csv = {"kind": kind, "method": method}, output_dir / "masks.csv"
+    work = partial(mask_row, **choices, output_dir=output_dir)
+    is_kept = partial(_has_mask, output_dir)
+    title = f"{kind} masks"
+    return run_folder_job(work, paths, folder, csv, COLUMNS, choices, n_workers, title, is_kept)
 
 
 def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
@@ -55,6 +50,19 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     return {"mask": target.name, "share": share}
 
 
-def _has_mask(cells: list, output_dir: Path) -> bool:
-    """Whether the mask of a finished row (its first cell) is still there, if it ever was."""
+def _has_mask(output_dir: Path, cells: list) -> bool:
     return cells[0] is None or (output_dir / cells[0]).is_file()
+
+
+def mask_times(masks: dict[str, Path]) -> list:
+    """What tells whether masks have changed: path and time of each, as JSON types."""
+    return sorted([str(path.resolve()), path.stat().st_mtime_ns] for path in masks.values())
+
+
+def read_lesion(path: Path, size: tuple[int, int], wanted: tuple[int, int]) -> np.ndarray:
+    """bool [wanted]: a mask file as large as its image (height, width), for its reduced copy."""
+    mask = read_image(path)
+    if mask.shape[:2] != size:
+        found = f"{mask.shape[1]}x{mask.shape[0]}"
+        raise ImageError(f"its mask has {found} pixels, the image {size[1]}x{size[0]}")
+    return resize(mask, height=wanted[0], width=wanted[1])[..., 0] > 127

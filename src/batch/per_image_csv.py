@@ -61,8 +61,9 @@ def run_folder_job(
         f"{output_csv}: expected a CSV file to write, found an image",
     )
     check_output(output_csv)
-    job = _digest([_FORMAT, str(folder.resolve()), columns, settings])
-    rows_path = output_csv.with_name(f".{output_csv.name}.{job}.partial")
+    job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
+    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
+    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
     with _locked(rows_path, output_csv) as file:
         _end_other_jobs(rows_path, output_csv)
         row = partial(_row, work, columns)
@@ -82,11 +83,6 @@ def failures(table: pd.DataFrame) -> list[str]:
     lines = [f"  not read: {row.image}: {row.status}" for row in failed[:MOST_LISTED].itertuples()]
     more = len(failed) - len(lines)
     return [*lines, *([f"  not read: {more:,} more"] if more else [])]
-
-
-def _digest(job: list) -> str:
-    """16 letters that tell jobs apart."""
-    return hashlib.sha256(json.dumps(job, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
@@ -174,7 +170,6 @@ def _signature(path: Path) -> list | None:
 
 
 def _row(work: Callable[[Path], dict], columns: tuple[str, ...], path: Path) -> list:
-    """The cells of one image, status last."""
     try:
         found = work(path)
     except ImageError as error:
@@ -205,7 +200,6 @@ def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
 
 
 def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iterator[_Row]:
-    """The same from worker processes, in the order in which they are ready."""
     signatures = {}
 
     def taken() -> Iterator[Path]:

@@ -10,7 +10,7 @@ from ..preprocess.image import read_reduced
 from ..preprocess.steps import shades_of_grey
 from ..skin.masks import HAIR_SIDE, reduced, skin_mask
 from ..skin.tone import GROUP_NAMES, estimate_tone
-from .expert_masks import mask_times, read_lesion
+from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
 COLUMNS = ("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group")
@@ -25,19 +25,18 @@ def estimate_tones(
     paths: list[Path],
     output_csv: Path,
     masks: dict[str, Path],
-    method: str,
-    color: str,
-    color_constancy: str,
     n_workers: int,
+    **choices: str,
 ) -> pd.DataFrame:
     """The table that `output_csv` then holds: `image, *COLUMNS, status`.
 
-    Experts' `masks` by the stem of their image replace the lesions found; `method`, `color` and
-    `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`.
+    Experts' `masks` by the stem of their image replace the lesions found; the choices `method`,
+    `color` and `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`.
     """
-    options = {"method": method, "color": color, "color_constancy": color_constancy}
-    work = partial(tone_row, masks=masks, **options)
-    settings = {**options, "masks": mask_times(masks)}
+    work, settings = (
+        partial(tone_row, masks=masks, **choices),
+        choices | {"masks": mask_times(masks)},
+    )
     return run_folder_job(
         work, paths, folder, output_csv, COLUMNS, settings, n_workers, "skin tone"
     )

@@ -1,10 +1,8 @@
 """The user's mistakes: one line on stderr and exit code 2, never a traceback."""
 
-import argparse
 import difflib
 import errno
 import sys
-import typing
 from collections.abc import Callable, Iterable
 
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -50,12 +48,3 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
         print("interrupted", file=sys.stderr)
         code = 130
     sys.exit(code or 0)
-
-
-def refuse_in_words(parser: argparse.ArgumentParser) -> None:
-    """Make a mistake on the command line a `UserError` of one line."""
-
-    def refuse(message: str) -> typing.NoReturn:
-        raise UserError(f"{message} (see --help)")
-
-    parser.error = refuse

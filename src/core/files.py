@@ -1,4 +1,4 @@
-"""Writing files so that a kill leaves the old one or the new one, whole."""
+"""Files: checked before anything is loaded, written so that a kill leaves the old or the new."""
 
 import json
 import math
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from .config import Config
+from .errors import UserError, require
 
 
 @contextmanager
@@ -31,18 +32,39 @@ def copy_whole(source: Path, path: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def expect_folder(path: Path | None, name: str) -> None:
+def expect_folder(path: Path | str | None, name: str) -> None:
     """Raise `UserError` where the path of the flag `name`, if given, is no folder."""
-    if path and not path.is_dir():
-        found = "found a file" if path.exists() else "no such folder"
-        raise UserError(f"{name} {path}: expected a folder; {found}")
+    found = "found a file" if path and Path(path).exists() else "no such folder"
+    require(not path or Path(path).is_dir(), f"{name} {path}: expected a folder; {found}")
 
 
-def expect_file(path: Path | None, name: str) -> None:
+def expect_file(path: Path | str | None, name: str) -> None:
     """Raise `UserError` where the path of the flag `name`, if given, is no file."""
-    if path and not path.is_file():
-        found = "found a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{name} {path}: expected a file; {found}")
+    found = "found a folder" if path and Path(path).is_dir() else "no such file"
+    require(not path or Path(path).is_file(), f"{name} {path}: expected a file; {found}")
+
+
+def expect_output_folder(path: Path | str, name: str) -> None:
+    """Raise `UserError` where no folder can be made, since a part of the path is a file."""
+    existing = next(p for p in (Path(path), *Path(path).absolute().parents) if p.exists())
+    require(existing.is_dir(), f"{name} {path}: cannot be written to ({existing} is a file)")
+
+
+def check_training_paths(cfg: Config) -> None:
+    """Raise `UserError` for a path that is not what a training needs."""
+    require(
+        not cfg.run.checkpoint,
+        "--checkpoint: expected with --test; resume a run with --resume FOLDER, start from "
+        "weights with --weights FILE",
+    )
+    expect_folder(cfg.data.data_path, "--data_path")
+    expect_file(cfg.data.skin_color_csv, "--skin_color_csv")
+    expect_file(cfg.model.weights, "--weights")
+    resume = cfg.run.resume
+    is_path = resume in ("", "auto") or Path(resume).exists()
+    require(is_path, f"--resume {resume}: expected auto or the folder of a run; no such path")
+    expect_output_folder(cfg.run.output_dir, "--output_dir")
+    expect_output_folder(cfg.run.log_dir, "--log_dir")
 
 
 def check_output(path: Path, *inputs: Path) -> None:

@@ -56,6 +56,23 @@ def masks_by_stem(folder: Path) -> dict[str, Path]:
     return {m.stem.removesuffix("_mask").removesuffix("_segmentation"): m for m in files}
 
 
+def expert_masks(folder: Path | None, paths: list[Path]) -> dict[str, Path]:
+    """The mask of each image by its stem, none without a folder.
+
+    Raises `UserError` that names an image without a mask.
+    """
+    if not folder:
+        return {}
+    found = masks_by_stem(folder)
+    lacking = [path for path in paths if path.stem not in found]
+    if lacking:
+        raise UserError(
+            f"{lacking[0]}: no mask in {folder} ({len(lacking)} of {len(paths)} images have none): "
+            f"expected {lacking[0].stem}_mask.png"
+        )
+    return found
+
+
 def images_below(folder: Path) -> list[Path]:
     """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
 

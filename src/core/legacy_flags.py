@@ -7,34 +7,40 @@ from .errors import UserError
 from .registry import Call, parse_call
 
 
+class Legacy:
+    """A flag of an earlier system; `text` is the pattern of its help."""
+
+    text = ""
+
+    @property
+    def help(self) -> str:
+        return self.text.format(**vars(self))
+
+
 @dataclass(frozen=True)
-class Choice:
+class Choice(Legacy):
     """A switch that, when true, writes a call string into a field."""
 
     field: str
     call: str
     annotation: Any = bool
 
-    @property
-    def help(self) -> str:
-        return f'same as --{self.field} "{self.call}"'
+    text = 'same as --{field} "{call}"'
 
 
 @dataclass(frozen=True)
-class Prefix:
+class Prefix(Legacy):
     """A switch that, when true, sets a component before the chain `a | b` of a field."""
 
     field: str
     call: str
     annotation: Any = bool
 
-    @property
-    def help(self) -> str:
-        return f'puts "{self.call} | " first in --{self.field}'
+    text = 'puts "{call} | " first in --{field}'
 
 
 @dataclass(frozen=True)
-class Option:
+class Option(Legacy):
     """A value that becomes an option of a field's call string; the value `off` removes it."""
 
     field: str
@@ -42,13 +48,11 @@ class Option:
     annotation: Any
     off: Any = None
 
-    @property
-    def help(self) -> str:
-        return f"sets '{self.option}' in --{self.field}"
+    text = "sets '{option}' in --{field}"
 
 
 @dataclass(frozen=True)
-class OptionSwitch:
+class OptionSwitch(Legacy):
     """A switch that, when true, sets an option of a field's call string to one value."""
 
     field: str
@@ -57,13 +61,11 @@ class OptionSwitch:
     annotation: Any = bool | None
     off: None = None
 
-    @property
-    def help(self) -> str:
-        return f"sets '{self.option}={self.value!r}' in --{self.field}"
+    text = "sets '{option}={value!r}' in --{field}"
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(Legacy):
     """A flag without effect: accepted at the values that change nothing, else an error."""
 
     annotation: Any
@@ -76,19 +78,17 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Ignored:
+class Ignored(Legacy):
     """A flag of launchers and earlier commands, whose value is taken from the environment."""
 
     annotation: Any
 
-    @property
-    def help(self) -> str:
-        return "accepted and ignored; torchrun or SLURM sets the number of processes"
+    text = "accepted and ignored; torchrun or SLURM sets the number of processes"
 
 
 _LAUNCH = "start the processes with torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK"
 
-LEGACY_FLAGS: dict[str, Choice | Prefix | Option | OptionSwitch | Refused | Ignored] = {
+LEGACY_FLAGS: dict[str, Legacy] = {
     # data
     "kaggle": Choice("dataset", "siim"),
     "kaggle_csv_file": Option("dataset", "csv", str, ""),
@@ -131,11 +131,8 @@ def canonical(settings: dict[str, Any], layer: dict[str, Any], defaults: dict[st
     Two statements about one field within a layer contradict each other and raise `UserError`;
     between layers the later one wins.
     """
-    settings = {
-        **settings,
-        **{key: value for key, value in layer.items() if key not in LEGACY_FLAGS},
-    }
     stated = {key: f"--{key}" for key in layer if key not in LEGACY_FLAGS}
+    settings = settings | {key: layer[key] for key in stated}
     legacy = {k: (LEGACY_FLAGS[k], value) for k, value in layer.items() if k in LEGACY_FLAGS}
     for name, (flag, value) in legacy.items():
         if isinstance(flag, Choice):
@@ -200,10 +197,9 @@ def _split_prefix(chain: str, field: str) -> tuple[str, str]:
 
 def _switch_option(settings, stated, name, flag: OptionSwitch, wanted, explicit: bool) -> None:
     is_on = parse_call(settings[flag.field]).options.get(flag.option) == flag.value
-    if wanted:
-        _set_option(settings, stated, name, flag, flag.value, explicit)
-    elif is_on and not explicit:
-        _set_option(settings, stated, name, flag, flag.off, explicit)
+    if wanted or (is_on and not explicit):
+        value = flag.value if wanted else flag.off
+        _set_option(settings, stated, name, flag, value, explicit)
 
 
 def _set_option(settings, stated, name, flag: Option | OptionSwitch, value, explicit) -> None:

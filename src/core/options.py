@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .errors import UserError, nearest, refuse_in_words, require
+from .errors import UserError, nearest, require
 
 MAX_SEED = 2**32 - 1
 REQUIRED = object()  # the default of a flag that must be given
@@ -91,16 +91,20 @@ def parse_options(
     return [take_section(section, given) for section in sections]
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> typing.NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+
 def new_parser(description: str, **options: Any) -> argparse.ArgumentParser:
     """A parser whose mistakes are a `UserError` and whose values stay text until `convert`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         description=description.partition("\n")[0],
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         **options,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    refuse_in_words(parser)
     return parser
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..batch.expert_masks import read_lesion
 from ..batch.mask_agreement import DEFAULT
+from ..batch.mask_files import read_lesion
 from ..core.files import replacing
 from ..preprocess.image import read_image
 from ..skin.masks import lesion_mask

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..batch.expert_masks import read_lesion
+from ..batch.mask_files import read_lesion
 from ..core.errors import UserError
 from ..datasets.table import shown
 from ..datasets.tone_estimates import COLORS

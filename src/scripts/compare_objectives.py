@@ -9,9 +9,9 @@ from typing import Any
 
 from ..core.config import settings_with
 from ..core.errors import run_main
+from ..core.files import check_training_paths
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role
-from ..core.paths import check_training_paths
 from ..engine.names import check_names
 from ..sweeps.options import ComparisonOptions
 
@@ -41,10 +41,5 @@ def main(argv: list[str] | None) -> None:
     print(compare_objectives(cfg, options))
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
-
 if __name__ == "__main__":
-    run()
+    run_main(main)

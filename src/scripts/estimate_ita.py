@@ -6,7 +6,7 @@ from typing import Literal
 
 from ..core.errors import run_main
 from ..core.files import check_output, expect_folder
-from ..core.image_files import ImageFolder, Workers, images_below
+from ..core.image_files import ImageFolder, Workers, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 
@@ -34,20 +34,13 @@ def main(argv: list[str] | None) -> int:
     expect_folder(options.masks, "--masks")
     check_output(options.output_csv)
 
-    from ..batch.expert_masks import expert_masks
     from ..batch.per_image_csv import failures
     from ..batch.tone_estimates import estimate_tones, summary
 
-    rows = estimate_tones(
-        options.folder,
-        paths,
-        options.output_csv,
-        expert_masks(options.masks, paths),
-        options.method,
-        options.color,
-        options.color_constancy,
-        options.num_workers,
-    )
+    masks = expert_masks(options.masks, paths)
+    choices = {name: getattr(options, name) for name in ("method", "color", "color_constancy")}
+    csv, n_workers = options.output_csv, options.num_workers
+    rows = estimate_tones(options.folder, paths, csv, masks, n_workers, **choices)
     not_read = failures(rows)
     print("\n".join([f"{options.output_csv}: {summary(rows)}", *not_read]))
     return 1 if not_read else 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import run_main
 from ..core.files import expect_folder, make_folder
-from ..core.image_files import ImageFolder, Workers, images_below
+from ..core.image_files import ImageFolder, Workers, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 N_WORST = 12
@@ -29,7 +29,6 @@ def main(argv: list[str] | None) -> int:
     expect_folder(options.masks, "--masks")
     output = make_folder(options.output_dir)
 
-    from ..batch.expert_masks import expert_masks
     from ..batch.mask_agreement import compare_masks, readable, summary, worst_of
     from ..report.mask_figure import plot_worst_masks
 

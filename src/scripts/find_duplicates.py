@@ -10,10 +10,9 @@ from typing import Any
 
 from ..core.config import settings_with
 from ..core.errors import UserError, run_main
-from ..core.files import expect_folder
+from ..core.files import expect_folder, expect_output_folder
 from ..core.flags import parse_settings, resolve
 from ..core.options import Role
-from ..core.paths import expect_output_folder
 from ..duplicates.options import SearchOptions
 
 OF_THE_SEARCH = {"output_dir", "num_workers"}
@@ -39,7 +38,7 @@ def main(argv: list[str] | None) -> int:
     output = Path(cfg.run.output_dir)
     expect_output_folder(output, "--output_dir")
     if not options.images:
-        expect_folder(Path(cfg.data.data_path), "--data_path")
+        expect_folder(cfg.data.data_path, "--data_path")
     else:
         expect_folder(options.images, "--images")
         if output.resolve().is_relative_to(options.images.resolve()):
@@ -57,10 +56,5 @@ def main(argv: list[str] | None) -> int:
     return 1 if found.n_unread else 0
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
-
 if __name__ == "__main__":
-    run()
+    run_main(main)

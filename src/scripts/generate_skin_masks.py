@@ -32,17 +32,11 @@ def main(argv: list[str] | None) -> int:
     from ..batch.mask_files import write_masks
     from ..batch.per_image_csv import failures
 
-    rows = write_masks(
-        options.source_path,
-        paths,
-        options.output_dir,
-        options.kind,
-        options.method,
-        options.num_workers,
-    )
+    source, output, n_workers = options.source_path, options.output_dir, options.num_workers
+    rows = write_masks(source, paths, output, options.kind, options.method, n_workers)
     not_read = failures(rows)
     n_written = (rows["status"] == "ok").sum()
-    done = f"{options.output_dir}: {n_written} masks of {len(rows)} images, listed in masks.csv"
+    done = f"{output}: {n_written} masks of {len(rows)} images, listed in masks.csv"
     print("\n".join([done, *not_read]))
     return 1 if not_read else 0
 

@@ -1,15 +1,15 @@
 """Evaluate a model or its predictions: how good, for whom, how sure, and is a difference real?"""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..core.config import settings_with
-from ..core.errors import UserError, run_main
-from ..core.files import expect_file, expect_folder
+from ..core.errors import require, run_main
+from ..core.files import expect_file, expect_folder, expect_output_folder
 from ..core.flags import parse_settings, resolve
 from ..core.legacy_flags import LEGACY_FLAGS
 from ..core.options import Role
-from ..core.paths import expect_output_folder
 from ..evaluator.flags import CsvColumns, EvaluationOptions, Source, check_written_model
 
 
@@ -43,19 +43,13 @@ def check_paths(given: dict[str, Any], source: Source, options: EvaluationOption
     """Raise `UserError` for a path on the command line that is not what it should be."""
     check_written_model(source, options)
     for name, path in ((source.kind, source.path), ("compare", options.compare)):
-        if path and not Path(path).exists():
-            raise UserError(f"--{name} {path}: no such file")
-    for name, path in (
-        ("metadata_csv", options.metadata_csv),
-        ("valid_predictions_csv", options.valid_predictions_csv),
-        ("skin_color_csv", given.get("skin_color_csv")),
-    ):
-        if path:
-            expect_file(Path(path), f"--{name}")
-    if options.image_folder:
-        expect_folder(Path(options.image_folder), "--image_folder")
+        require(not path or Path(path).exists(), f"--{name} {path}: no such file")
+    expect_file(options.metadata_csv, "--metadata_csv")
+    expect_file(options.valid_predictions_csv, "--valid_predictions_csv")
+    expect_file(given.get("skin_color_csv"), "--skin_color_csv")
+    expect_folder(options.image_folder, "--image_folder")
     if "output_dir" in given:
-        expect_output_folder(Path(given["output_dir"]), "--output_dir")
+        expect_output_folder(given["output_dir"], "--output_dir")
 
 
 def check_rules(options: EvaluationOptions) -> None:
@@ -70,10 +64,7 @@ def check_rules(options: EvaluationOptions) -> None:
         CALIBRATIONS.resolve(options.calibration)
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
+run = partial(run_main, main)  # the command as an installed program
 
 if __name__ == "__main__":
     run()

@@ -1,12 +1,11 @@
 """Train a melanoma classifier, or all folds of a cross-validation, or evaluate a checkpoint."""
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from ..core.errors import UserError, run_main
-from ..core.files import expect_file
+from ..core.files import check_training_paths, expect_file
 from ..core.flags import parse_settings, resolve
-from ..core.paths import check_training_paths
 from ..engine.names import check_names
 
 
@@ -37,7 +36,7 @@ def main(argv: list[str] | None) -> None:
 
 def evaluate(given: dict[str, Any], checkpoint: str) -> None:
     """Evaluate a checkpoint; settings that are not given are those that it was trained with."""
-    expect_file(Path(checkpoint), "--checkpoint")
+    expect_file(checkpoint, "--checkpoint")
 
     from ..artifact.network import load_contract
     from ..engine.evaluate import test, trained_settings
@@ -45,10 +44,7 @@ def evaluate(given: dict[str, Any], checkpoint: str) -> None:
     test(resolve(given, trained_settings(load_contract(checkpoint))))
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
+run = partial(run_main, main)  # the command as an installed program
 
 if __name__ == "__main__":
     run()

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..core.errors import UserError, require, run_main
@@ -76,10 +77,7 @@ def find_model(path: Path | None) -> Path:
     return found[0]
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
+run = partial(run_main, main)  # the command as an installed program
 
 if __name__ == "__main__":
     run()

@@ -2,14 +2,15 @@
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..cluster.options import Cluster
 from ..core.config import settings_with
 from ..core.errors import UserError, run_main
+from ..core.files import check_training_paths
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role, flag
-from ..core.paths import check_training_paths
 from ..engine.names import check_names
 
 
@@ -56,10 +57,7 @@ def main(argv: list[str] | None) -> int:
     return 1 if failures else 0
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
+run = partial(run_main, main)  # the command as an installed program
 
 if __name__ == "__main__":
     run()

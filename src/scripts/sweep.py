@@ -11,9 +11,9 @@ from typing import Any
 
 from ..core.config import settings_with
 from ..core.errors import run_main
+from ..core.files import check_training_paths
 from ..core.flags import ANNOTATIONS, parse_settings, resolve
 from ..core.options import Role
-from ..core.paths import check_training_paths
 from ..engine.names import check_names
 from ..sweeps.options import SweepOptions, TrialJobs
 from ..sweeps.search_space import check_search, read_space
@@ -48,10 +48,5 @@ def main(argv: list[str] | None) -> None:
     print(run_sweep(cfg, space, folder, options.trials, cluster, jobs.parallel))
 
 
-def run() -> None:
-    """The command as an installed program."""
-    run_main(main)
-
-
 if __name__ == "__main__":
-    run()
+    run_main(main)

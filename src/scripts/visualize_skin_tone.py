@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import UserError, run_main
 from ..core.files import expect_file, expect_folder, make_folder
-from ..core.image_files import ImageFolder, images_below
+from ..core.image_files import ImageFolder, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 
@@ -42,7 +42,6 @@ def main(argv: list[str] | None) -> int:
     expect_file(options.ita_csv, "--ita_csv")
     expect_folder(options.masks, "--masks")
 
-    from ..batch.expert_masks import expert_masks
     from ..datasets.tone_estimates import COLORS, read_estimates
     from ..report.skin_tone_examples import find_images, tone_figures
 

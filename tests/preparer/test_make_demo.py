@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from preparer.demo_cases import isic_table, plan_cases
-from preparer.demo_folder import MARKER
+from preparer.demo_files import MARKER
 from preparer.draw_dermoscopy import HEIGHT, WIDTH, lab_from_rgb
 from preparer.draw_lesion import ATYPIA, PAINTERS, draw_lesion
 from preparer.make_demo import main
