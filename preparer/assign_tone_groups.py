@@ -11,7 +11,7 @@ from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from src.core.errors import UserError, run_main
+from src.core.errors import require, run_main
 from src.core.files import check_output, expect_file
 from src.core.options import REQUIRED, flag, parse_options
 
@@ -35,8 +35,10 @@ class Options:
     )
 
     def __post_init__(self):
-        if self.method and self.ita_csv:
-            raise UserError("--method is for the table's colours: leave it or --ita_csv out")
+        require(
+            not (self.method and self.ita_csv),
+            "--method is for the table's colours: leave it or --ita_csv out",
+        )
 
 
 def main(argv: list[str] | None) -> None:

@@ -1,5 +1,6 @@
 """Plans the demo data: who is photographed, on which skin, with what lesion, and in which split."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,36 +11,24 @@ from src.skin.tone import GROUP_NAMES, TONE_CATEGORIES, ita_from_rgb, tone_categ
 
 SPLIT_SHARES = {"train": 0.65, "valid": 0.15, "test": 0.20}
 GROUP_SHARES = (0.20, 0.40, 0.25, 0.15)
-DIAGNOSIS_SHARES = {
-    "nv": 0.45,
-    "mel": 0.28,
-    "bkl": 0.11,
-    "bcc": 0.06,
-    "akiec": 0.04,
-    "vasc": 0.03,
-    "df": 0.03,
+# of a code of HAM10000: share of the images, name in ISIC 2020
+DIAGNOSES = {
+    "nv": (0.45, "nevus"),
+    "mel": (0.28, "melanoma"),
+    "bkl": (0.11, "seborrheic keratosis"),
+    "bcc": (0.06, "basal cell carcinoma"),
+    "akiec": (0.04, "actinic keratosis"),
+    "vasc": (0.03, "vascular lesion"),
+    "df": (0.03, "dermatofibroma"),
 }
 # Angles of a group's patients in degrees, clear of the group's bounds by more than images vary.
 ITA_RANGES = ((58.0, 64.0), (43.5, 53.0), (30.5, 38.5), (-45.0, 25.0))
 # Typical b* at an angle (degrees): yellow peaks in tan skin and falls towards both ends.
 ITA_KNOTS, YELLOW_KNOTS = (-45.0, 0.0, 22.0, 48.0, 62.0), (12.0, 18.0, 19.5, 16.0, 12.5)
 SITES = {
-    "back": "torso",
-    "chest": "torso",
-    "abdomen": "torso",
-    "lower extremity": "lower extremity",
-    "upper extremity": "upper extremity",
-    "face": "head/neck",
-    "neck": "head/neck",
-}
-ISIC_DIAGNOSES = {
-    "nv": "nevus",
-    "mel": "melanoma",
-    "bkl": "seborrheic keratosis",
-    "bcc": "basal cell carcinoma",
-    "akiec": "actinic keratosis",
-    "vasc": "vascular lesion",
-    "df": "dermatofibroma",
+    **dict.fromkeys(("back", "chest", "abdomen"), "torso"),
+    **{"lower extremity": "lower extremity", "upper extremity": "upper extremity"},
+    **dict.fromkeys(("face", "neck"), "head/neck"),
 }
 FIRST_NUMBER = 9_000_000
 
@@ -54,7 +43,7 @@ def plan_cases(seed: int, n_images: int) -> pd.DataFrame:
     """
     rng = np.random.default_rng([seed, 0])
     group_counts = np.zeros(len(GROUP_SHARES))
-    diagnosis_counts = np.zeros((len(GROUP_SHARES), len(DIAGNOSIS_SHARES)))
+    diagnosis_counts = np.zeros((len(GROUP_SHARES), len(DIAGNOSES)))
     rows, n_patients = [], 0
     while len(rows) < n_images:
         group = _furthest_behind(GROUP_SHARES, group_counts)
@@ -91,7 +80,7 @@ def isic_table(cases: pd.DataFrame) -> pd.DataFrame:
             "sex": cases["sex"],
             "age_approx": cases["age"].map("{:.1f}".format),
             "anatom_site_general_challenge": cases["localization"].map(SITES),
-            "diagnosis": cases["dx"].map(ISIC_DIAGNOSES),
+            "diagnosis": [DIAGNOSES[code][1] for code in cases["dx"]],
             "benign_malignant": np.where(target == 1, "malignant", "benign"),
             "target": target,
             "duplicate": 0,
@@ -122,7 +111,7 @@ def case_paths(case: Any) -> tuple[str, str, str, str]:
     )
 
 
-def _furthest_behind(shares: tuple, counts: np.ndarray) -> int:
+def _furthest_behind(shares: Sequence[float], counts: np.ndarray) -> int:
     """Index of the share that lags most, so that counts follow the shares without luck."""
     return int(np.argmax(np.asarray(shares) * (counts.sum() + 1) - counts))
 
@@ -137,11 +126,13 @@ def _plan_patient(
         "sex": str(rng.choice(["female", "male"])),
         "age": int(np.clip(round(rng.normal(52, 17) / 5) * 5, 10, 85)),
     }
-    skin_lab = _patient_skin(group, rng)
+    ita = rng.uniform(*ITA_RANGES[group])
+    yellow = np.interp(ita, ITA_KNOTS, YELLOW_KNOTS) + rng.uniform(-1.5, 1.5)
+    skin_lab = np.array([50 + yellow * np.tan(np.radians(ita)), rng.uniform(8.5, 15.5), yellow])
     images = []
     for lesion in range(rng.choice([1, 2, 3, 4], p=[0.3, 0.35, 0.2, 0.15])):
-        code = _furthest_behind(tuple(DIAGNOSIS_SHARES.values()), diagnosis_counts)
-        diagnosis = list(DIAGNOSIS_SHARES)[code]
+        code = _furthest_behind([share for share, _ in DIAGNOSES.values()], diagnosis_counts)
+        diagnosis = list(DIAGNOSES)[code]
         examined = ["histo"] if diagnosis in ("mel", "bcc", "akiec") else ["histo", "follow_up"]
         facts = {
             "lesion_id": f"HAM_{FIRST_NUMBER + 10 * number + lesion}",
@@ -156,15 +147,7 @@ def _plan_patient(
     return images
 
 
-def _patient_skin(group: int, rng: np.random.Generator) -> np.ndarray:
-    """A patient's skin colour in CIE L*a*b*: [3], about L* 37..78, a* 8..16, b* 11..21."""
-    ita = rng.uniform(*ITA_RANGES[group])
-    yellow = np.interp(ita, ITA_KNOTS, YELLOW_KNOTS) + rng.uniform(-1.5, 1.5)
-    return np.array([50.0 + yellow * np.tan(np.radians(ita)), rng.uniform(8.5, 15.5), yellow])
-
-
 def _image_skin(patient_lab: np.ndarray, group: int, rng: np.random.Generator) -> dict:
-    """The skin colour on one image of the patient, in the patient's tone group."""
     while True:
         color = quantized_skin_color(patient_lab + rng.normal(0.0, (0.6, 0.8, 0.4)))
         ita = float(ita_from_rgb(color))
@@ -174,7 +157,6 @@ def _image_skin(patient_lab: np.ndarray, group: int, rng: np.random.Generator) -
 
 
 def _assign_splits(cases: pd.DataFrame) -> dict[str, str]:
-    """Each patient's split, balanced over tone group and whether the patient has a melanoma."""
     patients = cases.groupby("patient_id", sort=False).agg(
         group=("group", "first"), melanoma=("dx", lambda dx: (dx == "mel").any()), n=("dx", "size")
     )

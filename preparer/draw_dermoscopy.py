@@ -1,4 +1,7 @@
-"""Draws dermoscopic photographs: skin of a known tone, a lesion on it, and what a camera adds."""
+"""Draws dermoscopic photographs: skin of a known tone, a lesion on it, and what a camera adds.
+
+A function named after an artefact gives its weight, 0..1: float32 of `SHAPE`.
+"""
 
 import cv2
 import numpy as np
@@ -53,11 +56,9 @@ def photograph(
 
 
 def _place(pigment: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The pigment map turned, scaled and shifted into the photograph's frame."""
     height, width = SHAPE
-    turn = cv2.getRotationMatrix2D(
-        ((CANVAS - 1) / 2, (CANVAS - 1) / 2), rng.uniform(0, 360), rng.uniform(0.92, 1.08)
-    )
+    center = ((CANVAS - 1) / 2, (CANVAS - 1) / 2)
+    turn = cv2.getRotationMatrix2D(center, rng.uniform(0, 360), rng.uniform(0.92, 1.08))
     turn[:, 2] += (width - CANVAS) / 2, (height - CANVAS) / 2
     turn[:, 2] += np.clip(rng.normal(0.0, 1.0, 2), -2, 2) * (16.0, 9.0)
     return cv2.warpAffine(
@@ -83,7 +84,6 @@ def _draw_skin(base_lab: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _streak(degrees: float) -> np.ndarray:
-    """A filter that smears along one direction: [15, 15] float32 with sum 1."""
     kernel = np.zeros((15, 15), np.float32)
     along = np.array([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]) * 6.0
     ends = np.round((7.0 + np.array([-along, along])) * 16).astype(np.int32)
@@ -92,7 +92,6 @@ def _streak(degrees: float) -> np.ndarray:
 
 
 def _light(rng: np.random.Generator) -> np.ndarray:
-    """Factor on L* of a lamp that stands off the middle; its median is 1: [height, width]."""
     height, width = SHAPE
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     slope_x, slope_y = rng.normal(0.0, 0.025, 2)
@@ -102,16 +101,14 @@ def _light(rng: np.random.Generator) -> np.ndarray:
 
 
 def _add_artefacts(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image with what happens to lie on or before the lens: same shape, float32."""
     if rng.random() < GLARE:
         image = _over(image, (0.97, 0.97, 1.0), _glare(rng))
     if rng.random() < DARK_HAIR:
         color = np.float32([0.16, 0.10, 0.08]) * rng.uniform(0.3, 1.6)
         image = _over(image, color, _hairs(int(1 + rng.gamma(1.3, 6.0)), (1.2, 3.4), rng) * 0.85)
     if rng.random() < LIGHT_HAIR:
-        image = _over(
-            image, (0.93, 0.86, 0.76), _hairs(int(rng.integers(2, 12)), (1, 2), rng) * 0.5
-        )
+        hairs = _hairs(int(rng.integers(2, 12)), (1, 2), rng)
+        image = _over(image, (0.93, 0.86, 0.76), hairs * 0.5)
     if rng.random() < BUBBLES:
         image = _over(image, (0.98, 0.97, 0.97), _bubbles(rng) * 0.6)
     if rng.random() < RULER:
@@ -126,7 +123,6 @@ def _over(image: np.ndarray, color: tuple | np.ndarray, weight: np.ndarray) -> n
 
 
 def _hairs(n_hairs: int, width: tuple, rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of curved hairs that mostly lie one way: [height, width] float32."""
     drawn = np.zeros(SHAPE, np.uint8)
     way = rng.uniform(0, np.pi)
     share = np.linspace(0.0, 1.0, 24)[:, None]
@@ -135,10 +131,8 @@ def _hairs(n_hairs: int, width: tuple, rng: np.random.Generator) -> np.ndarray:
         angle = way + rng.normal(0.0, 0.45)
         along = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(40, 230)
         bend = np.array([-along[1], along[0]]) * rng.normal(0.0, 0.28)
-        start, end = middle - along, middle + along
-        curve = (
-            (1 - share) ** 2 * start + 2 * share * (1 - share) * (middle + bend) + share**2 * end
-        )
+        # a Bezier curve from middle - along over middle + bend to middle + along
+        curve = middle + along * (2 * share - 1) + bend * 2 * share * (1 - share)
         line = np.round(curve * 16).astype(np.int32)
         thickness = max(1, round(rng.uniform(*width)))
         cv2.polylines(drawn, [line], False, int(rng.integers(150, 255)), thickness, cv2.LINE_AA, 4)
@@ -146,17 +140,13 @@ def _hairs(n_hairs: int, width: tuple, rng: np.random.Generator) -> np.ndarray:
 
 
 def _ruler(rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of a scale's ticks on an arc near the frame's edge: [height, width] float32."""
     drawn = np.zeros(SHAPE, np.uint8)
     height, width = SHAPE
     radius = rng.uniform(170, 330)
     facing = rng.uniform(0, 2 * np.pi)
     reach = np.array([np.cos(facing) * width, np.sin(facing) * height]) * rng.uniform(0.36, 0.46)
-    center = (
-        np.array([width / 2, height / 2])
-        + reach
-        - radius * np.array([np.cos(facing), np.sin(facing)])
-    )
+    center = np.array([width / 2, height / 2]) + reach
+    center -= radius * np.array([np.cos(facing), np.sin(facing)])
     spacing = rng.uniform(11, 20) / radius
     for tick in range(-12, 13):
         ray = np.array([np.cos(facing + tick * spacing), np.sin(facing + tick * spacing)])
@@ -167,7 +157,6 @@ def _ruler(rng: np.random.Generator) -> np.ndarray:
 
 
 def _bubbles(rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of gel bubbles: bright rims with a glint: [height, width] float32."""
     drawn = np.zeros(SHAPE, np.uint8)
     for _ in range(int(rng.integers(1, 8))):
         center = rng.uniform((0, 0), (SHAPE[1], SHAPE[0]))
@@ -180,7 +169,6 @@ def _bubbles(rng: np.random.Generator) -> np.ndarray:
 
 
 def _glare(rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of small specular reflections in one part of the frame: [height, width]."""
     near = rng.uniform((0, 0), (SHAPE[1], SHAPE[0]))
     y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
     region = np.exp(-((x - near[0]) ** 2 + (y - near[1]) ** 2) / (2 * rng.uniform(20, 70) ** 2))
@@ -189,7 +177,6 @@ def _glare(rng: np.random.Generator) -> np.ndarray:
 
 
 def _corners(rng: np.random.Generator) -> np.ndarray:
-    """Weight 0..1 of the dark outside of a round aperture: [height, width] float32."""
     y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
     center = np.array([SHAPE[1], SHAPE[0]]) / 2 + rng.normal(0.0, 6.0, 2)
     distance = np.hypot(x - center[0], y - center[1])

@@ -66,7 +66,10 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> np.ndarray:
     Channels: factor on L*, shift of a*, shift of b*, cover in 0..1 (0.5 is the lesion's edge).
     Outside the lesion it is (1, 0, 0, 0). `diagnosis` is one of the seven keys of `ATYPIA`.
     """
-    traits = _draw_traits(diagnosis, rng)
+    atypia = rng.beta(*ATYPIA[diagnosis])
+    asymmetry, border, colors, size = np.clip(atypia + rng.normal(0.0, 0.08, 4), 0.0, 1.0)
+    radius = np.clip(rng.normal(58.0 + 42.0 * size, 11.0), *RADIUS)
+    traits = Traits(float(asymmetry), float(border), float(colors), float(radius))
     inside = _outline(traits, rng)
     softness = EDGE_SOFTNESS.get(diagnosis, rng.uniform(4.0, 20.0))
     # A border that is sharp here and fades there counts as irregular.
@@ -76,13 +79,6 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> np.ndarray:
     unchanged = np.float32(UNCHANGED)
     pigment = unchanged + (colors - unchanged) * cover[..., None]
     return np.dstack([pigment, cover]).astype(np.float32)
-
-
-def _draw_traits(diagnosis: str, rng: np.random.Generator) -> Traits:
-    atypia = rng.beta(*ATYPIA[diagnosis])
-    asymmetry, border, colors, size = np.clip(atypia + rng.normal(0.0, 0.08, 4), 0.0, 1.0)
-    radius = np.clip(rng.normal(58.0 + 42.0 * size, 11.0), *RADIUS)
-    return Traits(float(asymmetry), float(border), float(colors), float(radius))
 
 
 def _outline(traits: Traits, rng: np.random.Generator) -> np.ndarray:
@@ -158,13 +154,8 @@ def _add_atypical_colors(
     colors: np.ndarray, traits: Traits, rng: np.random.Generator
 ) -> np.ndarray:
     """The colours with blotches of others, more of them the higher `traits.colors` is."""
-    for target, most in (
-        (DARK_BROWN, 1.0),
-        (RED, 0.7),
-        (BLACK, 1.0),
-        (BLUE_GREY, 1.1),
-        (WHITE, 0.7),
-    ):
+    shares = {DARK_BROWN: 1.0, RED: 0.7, BLACK: 1.0, BLUE_GREY: 1.1, WHITE: 0.7}
+    for target, most in shares.items():
         if rng.random() < most * traits.colors**2:
             weight = _patch(traits, rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6), rng)
             colors = _blend(colors, target, weight * rng.uniform(0.5, 0.95))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from src.core.errors import UserError, require
+from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
 from src.datasets.table import IMAGE_COLUMNS, csv_separator, numbers, read_csv, refuse_cells, shown
@@ -29,7 +29,6 @@ DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table
 def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
     """The rows of the table as text, and the stem of each row's image."""
     wanted = f"one of the columns {', '.join(IMAGE_COLUMNS)}"
-    require(csv.is_file(), f"{csv}: no such file; expected a CSV with {wanted}")
     rows = read_csv(csv, ())
     column = next((column for column in IMAGE_COLUMNS if column in rows), None)
     if column is None:
@@ -131,7 +130,9 @@ def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Pa
     text = pd.read_csv(csv, header=None, **options)
     header = dict(zip(rows.columns, text.iloc[0], strict=True))
     text = text[1:].set_axis(rows.columns, axis=1)
-    sign = decimal_sign(rows, sep)
+    cells = "".join(rows["ita"].dropna()) if "ita" in rows else ""
+    # as in the table's own angles; without any, a comma in a table separated by ;
+    sign = "," if "," in cells or (sep == ";" and "." not in cells) else "."
     found = [CATEGORIES[index] for index in tone_category(ita)]
     text = text.assign(
         ita=[angle_text(angle, sign) for angle in ita],
@@ -142,12 +143,6 @@ def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Pa
     if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
         text = text.assign(image_name=stems.to_numpy())
     write_text(output, text.rename(columns=header).to_csv(sep=sep, index=False))
-
-
-def decimal_sign(rows: pd.DataFrame, sep: str) -> str:
-    """The sign in the table's own angles; without any, a comma in a table separated by `;`."""
-    cells = "".join(rows["ita"].dropna()) if "ita" in rows else ""
-    return "," if "," in cells or (sep == ";" and "." not in cells) else "."
 
 
 def angle_text(angle: float, sign: str) -> str:

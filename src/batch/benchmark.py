@@ -4,10 +4,9 @@ The recipes are those of earlier work, written as one would write them first.
 """
 
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from timeit import timeit
 
 import cv2
 import numpy as np
@@ -38,7 +37,9 @@ def time_skin_tone(paths: list[Path]) -> list[str]:
         ):
             files = [write_jpeg(path, size, folder) for path in paths]
             own(files[0])  # imports and caches are no part of it
-            pairs = np.array([(timed(plain, file), timed(own, file)) for file in files])
+            pairs = np.array(
+                [[timeit(partial(work, file), number=1) for work in (plain, own)] for file in files]
+            )
             lines.append(describe(title, size, pairs))
     return lines
 
@@ -68,13 +69,6 @@ def write_jpeg(path: Path, size: tuple[int, int], folder: Path) -> Path:
     image = cv2.resize(read_image(path), size, interpolation=cv2.INTER_CUBIC)
     cv2.imwrite(str(target), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     return target
-
-
-def timed(work: Callable[[Path], object], path: Path) -> float:
-    """Seconds that `work` takes."""
-    started = time.perf_counter()
-    work(path)
-    return time.perf_counter() - started
 
 
 def describe(title: str, size: tuple[int, int], pairs: np.ndarray) -> str:

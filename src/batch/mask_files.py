@@ -27,7 +27,10 @@ def write_masks(
     output_dir.mkdir(parents=True, exist_ok=True)
     choices, csv = {"kind": kind, "method": method}, output_dir / "masks.csv"
     work = partial(mask_row, **choices, output_dir=output_dir)
-    is_kept = partial(_has_mask, output_dir)
+
+    def is_kept(cells: list) -> bool:  # the mask of a finished row may be gone
+        return cells[0] is None or (output_dir / cells[0]).is_file()
+
     title = f"{kind} masks"
     return run_folder_job(work, paths, folder, csv, COLUMNS, choices, n_workers, title, is_kept)
 
@@ -48,10 +51,6 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     target = output_dir / f"{path.stem}_mask.png"
     target.write_bytes(encoded)  # killed in here, it has no row yet: the next run writes it anew
     return {"mask": target.name, "share": share}
-
-
-def _has_mask(output_dir: Path, cells: list) -> bool:
-    return cells[0] is None or (output_dir / cells[0]).is_file()
 
 
 def mask_times(masks: dict[str, Path]) -> list:

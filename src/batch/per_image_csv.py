@@ -56,10 +56,8 @@ def run_folder_job(
     """
     names = {path: path.relative_to(folder).as_posix() for path in paths}
     header = ["image", *columns, "status"]
-    require(
-        output_csv.suffix.lower() not in IMAGE_SUFFIXES,
-        f"{output_csv}: expected a CSV file to write, found an image",
-    )
+    is_image = output_csv.suffix.lower() in IMAGE_SUFFIXES
+    require(not is_image, f"{output_csv}: expected a CSV file to write, found an image")
     check_output(output_csv)
     job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
     digest = hashlib.sha256(job.encode()).hexdigest()[:16]

@@ -40,7 +40,6 @@ def answers(
 
 
 def _answer(connection: Connection, process: multiprocessing.Process, path: Path) -> Any:
-    """What a process sends. Raises what it raised, or `UserError` where it died."""
     try:
         answer, error = connection.recv()
     except (EOFError, OSError):

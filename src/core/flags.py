@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from .config import SECTIONS, Config, from_flat
+from .config import SECTIONS, Config, from_flat, settings_with
 from .errors import UserError, nearest, require
 from .legacy_flags import LEGACY_FLAGS, canonical, check_refused
-from .options import add_flag, add_section, convert, new_parser, parse_flags, take_section
+from .options import Role, add_flag, add_section, convert, new_parser, parse_flags, take_section
 
 MAX_YAML_BYTES = 1_000_000
 _NOT_SETTINGS = ("config", "print_config")
@@ -109,14 +109,18 @@ def parse_settings(
     description: str,
     *sections: type,
     task: str = "",
-    offered: Collection[str] = ANNOTATIONS,
+    without: Collection[str] = (),
+    offered: Collection[str] | None = None,
     hidden: Collection[str] = (),
 ) -> list[Any]:
     """[the trainer's settings that are given, as text for `resolve`, each section's instance].
 
     A setting that has no effect on the `task`, so that it is neither `offered` nor `hidden`, is
-    refused with a `UserError` that says so.
+    refused with a `UserError` that says so. Offered are all but those `without` and, where there
+    is a `task`, those of --test.
     """
+    if offered is None:
+        offered = set(ANNOTATIONS) - set(without) - (settings_with(Role.TEST) if task else set())
     parser = make_parser(description, *sections, offered=offered, hidden=hidden)
     reason = f"has no effect on {task}; it is a setting of melanoma_train.py"
     others = set(ANNOTATIONS).difference(offered, hidden)
@@ -181,7 +185,6 @@ def _node_text(node: yaml.Node, where: str) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    """A JSON value as YAML would have it written."""
     if isinstance(value, (list, tuple)):
         return [str(item) for item in value]
     return value if value is None else str(value)

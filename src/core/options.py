@@ -2,7 +2,9 @@
 
 import argparse
 import enum
+import math
 import operator
+import re
 import sys
 import types
 import typing
@@ -16,7 +18,8 @@ from .errors import UserError, nearest, require
 
 MAX_SEED = 2**32 - 1
 REQUIRED = object()  # the default of a flag that must be given
-_TRUE, _FALSE = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")
+_BOOLEANS = dict.fromkeys(("true", "yes", "t", "y", "1"), True)
+_BOOLEANS |= dict.fromkeys(("false", "no", "f", "n", "0"), False)
 _LIMITS = {
     "least": (operator.ge, "{:,} or more"),
     "above": (operator.gt, "more than {}"),
@@ -153,7 +156,9 @@ def parse_flags(
     Raises `UserError` for others, with the reason of those that `refused` has.
     """
     argv = sys.argv[1:] if argv is None else argv
-    known, unknown = parser.parse_known_args([_underscore(argument) for argument in argv])
+    names = re.compile(r"(?<=^--)[^=]+")
+    argv = [names.sub(lambda name: name[0].replace("-", "_"), argument) for argument in argv]
+    known, unknown = parser.parse_known_args(argv)
     if unknown:
         flags = [o.lstrip("-") for action in parser._actions for o in action.option_strings]
         given = unknown[0].partition("=")[0]
@@ -197,27 +202,17 @@ def convert(annotation: Any, text: Any, where: str) -> Any:
 
 
 def _scalar(where: str, kind: Any, text: Any) -> Any:
-    wrong = UserError(f"{where} is '{text}': expected {_type_name(kind)}")
-    if not isinstance(text, str):
-        raise wrong
-    if kind is str:
-        return text
+    wrong = f"{where} is '{text}': expected {_type_name(kind)}"
+    require(isinstance(text, str) and (kind is not Path or text), wrong)
     if typing.get_origin(kind) is typing.Literal:
         if text not in typing.get_args(kind):
-            raise UserError(f"{wrong}{nearest(text, typing.get_args(kind))}")
+            raise UserError(wrong + nearest(text, typing.get_args(kind)))
         return text
-    if kind is bool:
-        if text.lower() not in _TRUE + _FALSE:
-            raise wrong
-        return text.lower() in _TRUE
-    if kind is Path and not text:
-        raise wrong
     try:
-        value = kind(text)
-    except ValueError:
-        raise wrong from None
-    if value != value or value in (float("inf"), float("-inf")):
-        raise wrong
+        value = _BOOLEANS[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError):
+        raise UserError(wrong) from None
+    require(kind is not float or math.isfinite(value), wrong)
     return value
 
 
@@ -235,7 +230,6 @@ def _type_name(kind: Any) -> str:
 
 
 def _help_of(f: Any) -> str:
-    """The help of a field, with its default where it has one that says something."""
     text = f.metadata["help"]
     if f.default is REQUIRED:
         text = f"{text} (required)"
@@ -243,10 +237,3 @@ def _help_of(f: Any) -> str:
         shown = str(f.default).lower() if isinstance(f.default, bool) else f.default
         text = f"{text} (default: {shown})"
     return text.replace("%", "%%")
-
-
-def _underscore(argument: str) -> str:
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value

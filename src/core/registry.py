@@ -139,5 +139,7 @@ def _check_type(what: str, value: Any, default: Any) -> None:
     if default is None or default is inspect.Parameter.empty:
         return
     expected = (int, float) if isinstance(default, float) else type(default)
-    if not isinstance(value, expected) or (isinstance(value, bool) != isinstance(default, bool)):
-        raise UserError(f"{what} is {value!r}: expected a value like {default!r}")
+    require(
+        isinstance(value, expected) and isinstance(value, bool) == isinstance(default, bool),
+        f"{what} is {value!r}: expected a value like {default!r}",
+    )

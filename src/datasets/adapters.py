@@ -83,7 +83,9 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
         rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS))
-    rows, bad = _locate(_with_numbers(rows, source), *_ham_folders(data_path))
+    parts = [data_path / f"HAM10000_images_part_{part}" for part in (1, 2)]
+    places = [part for part in parts if part.is_dir()] or [data_path / "images"]
+    rows, bad = _locate(_with_numbers(rows, source), *places)
     rows["mask"] = _masks(rows["image"], data_path)
     melanoma = rows["dx"] == "mel"
     if task == "melanoma":
@@ -155,7 +157,6 @@ def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 
 def _with_numbers(rows: pd.DataFrame, where: Path) -> pd.DataFrame:
-    """`rows` with those of the schema's numeric columns that they have as numbers."""
     given = [column for column in NUMERIC_COLUMNS if column in rows]
     return rows.assign(**{column: numbers(rows, column, where) for column in given})
 
@@ -168,7 +169,6 @@ def _with_tones(rows: pd.DataFrame, tones: pd.DataFrame, wanted: tuple[str, ...]
 
 
 def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """`rows`, refused where an image has more than one of them."""
     repeated = rows["stem"][rows["stem"].duplicated()]
     if len(repeated):
         raise UserError(
@@ -237,11 +237,6 @@ def _locate(rows: pd.DataFrame, *places: Path):
     bad = [(stem, "a row in the CSV, but no image") for stem in rows["stem"][rows["image"] == ""]]
     bad += [(stem, "no row in the CSV") for stem in sorted(set(files) - set(rows["stem"]))]
     return rows[rows["image"] != ""], bad
-
-
-def _ham_folders(root: Path) -> list[Path]:
-    parts = [root / f"HAM10000_images_part_{part}" for part in (1, 2)]
-    return [part for part in parts if part.is_dir()] or [root / "images"]
 
 
 def _masks(images: pd.Series, data_path: Path) -> list[str]:

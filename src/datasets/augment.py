@@ -106,17 +106,15 @@ def _darkened(target: tuple, shares: dict[int, float], image: AugmentedImage) ->
 
 
 def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
-    angles = len(target) == 2 and _are_numbers(target)
-    if not angles or not -60 <= target[0] <= target[1] <= 55:
-        raise UserError(
-            f"skin_former(target={target}): expected (darkest, lightest) angle, -60 to 55"
-        )
+    is_pair = len(target) == 2 and _are_numbers(target)
+    fits = is_pair and -60 <= target[0] <= target[1] <= 55
+    require(fits, f"skin_former(target={target}): expected (darkest, lightest) angle, -60 to 55")
     shares = _are_numbers(probability) and all(0 <= p <= 1 for p in probability)
-    if len(probability) != len(GROUP_NAMES) or not shares or not any(probability):
-        raise UserError(
-            f"skin_former(probability={probability}): expected a probability for each of "
-            f"{', '.join(GROUP_NAMES)}, one above 0"
-        )
+    require(
+        len(probability) == len(GROUP_NAMES) and shares and any(probability),
+        f"skin_former(probability={probability}): expected a probability for each of "
+        f"{', '.join(GROUP_NAMES)}, one above 0",
+    )
     require(
         masks in ("files", "estimated"),
         f"skin_former(masks='{masks}'): expected 'files' or 'estimated'",
@@ -126,13 +124,13 @@ def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
 @AUGMENTATIONS.register
 def none() -> Step:
     """No augmentation."""
-    return _on_pixels([v2.Identity()])
+    return _on_pixels(v2.Identity())
 
 
 @AUGMENTATIONS.register
 def flips(*, horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     """Random flips with these probabilities."""
-    return _on_pixels([v2.RandomHorizontalFlip(horizontal), v2.RandomVerticalFlip(vertical)])
+    return _on_pixels(v2.RandomHorizontalFlip(horizontal), v2.RandomVerticalFlip(vertical))
 
 
 @AUGMENTATIONS.register
@@ -145,16 +143,12 @@ def dermatoscopy(
     the probability of a masked rectangle. Hue is kept narrow: it carries the diagnosis.
     """
     return _on_pixels(
-        [
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.RandomAffine(
-                rotation, translate=(0.1, 0.1), scale=(0.9, 1.1), interpolation=_SMOOTH
-            ),
-            v2.ColorJitter(color, color, color, hue),
-            v2.RandomApply([v2.GaussianBlur(3)], p=0.1),
-            v2.RandomErasing(cutout, scale=(0.02, 0.1)),
-        ]
+        v2.RandomHorizontalFlip(),
+        v2.RandomVerticalFlip(),
+        v2.RandomAffine(rotation, translate=(0.1, 0.1), scale=(0.9, 1.1), interpolation=_SMOOTH),
+        v2.ColorJitter(color, color, color, hue),
+        v2.RandomApply([v2.GaussianBlur(3)], p=0.1),
+        v2.RandomErasing(cutout, scale=(0.02, 0.1)),
     )
 
 
@@ -162,14 +156,12 @@ def dermatoscopy(
 def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02) -> Step:
     """Flips, rotation and shifts, colour jitter, sharpness and perspective."""
     return _on_pixels(
-        [
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.RandomAffine(rotation, translate=(0.1, 0.1), interpolation=_SMOOTH),
-            v2.ColorJitter(color, color, color, hue),
-            v2.RandomAdjustSharpness(2.0),
-            v2.RandomPerspective(0.2),
-        ]
+        v2.RandomHorizontalFlip(),
+        v2.RandomVerticalFlip(),
+        v2.RandomAffine(rotation, translate=(0.1, 0.1), interpolation=_SMOOTH),
+        v2.ColorJitter(color, color, color, hue),
+        v2.RandomAdjustSharpness(2.0),
+        v2.RandomPerspective(0.2),
     )
 
 
@@ -177,7 +169,7 @@ def _are_numbers(values: tuple) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 
-def _on_pixels(transforms: list[Callable]) -> Step:
+def _on_pixels(*transforms: Callable) -> Step:
     """The transforms of torchvision one after the other; group and lesion stay as they are."""
     return Step(partial(_transformed, v2.Compose(transforms)))
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..core.errors import UserError, require
+from ..core.errors import require
 from ..core.registry import Registry
 from .table import Table
 
@@ -60,8 +60,10 @@ def copy_names(text: str) -> list[str]:
     for name in names:
         COPIES.build(name, size=(1, 1), rng=np.random.default_rng(0))
     calls = [COPIES.resolve(name) for name in names]
-    if any(call in calls[:place] for place, call in enumerate(calls)):
-        raise UserError(f"--malignant_copies '{text}': expected each copy once")
+    require(
+        all(call not in calls[:place] for place, call in enumerate(calls)),
+        f"--malignant_copies '{text}': expected each copy once",
+    )
     return names
 
 

@@ -40,7 +40,15 @@ def load_table(data: Data) -> Table:
     if data.known_groups_only:
         table = with_known_groups(table)
     table = with_split(table, data)
-    warn_of_unchecked_rows(table)
+    rows = table.rows
+    unchecked = int(((rows["patient_id"] == "") & (rows["lesion_id"] == "")).sum())
+    if unchecked:
+        which = "" if unchecked == len(rows) else f" in {unchecked} of {len(rows)} rows"
+        log.warning(
+            "No patient_id or lesion_id%s: cannot check whether patients appear in more than one "
+            "split.",
+            which,
+        )
     if (table.group_indices < 0).all():
         log.info("No tone groups in these data: no results by group.")
     if not data.allow_leakage:
@@ -51,17 +59,6 @@ def load_table(data: Data) -> Table:
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
-
-
-def warn_of_unchecked_rows(table: Table) -> None:
-    """Log how many rows have neither patient nor lesion, by which leakage is found."""
-    unchecked = int(((table.rows["patient_id"] == "") & (table.rows["lesion_id"] == "")).sum())
-    if unchecked:
-        log.warning(
-            "No patient_id or lesion_id%s: cannot check whether patients appear in more than one "
-            "split.",
-            "" if unchecked == len(table) else f" in {unchecked} of {len(table)} rows",
-        )
 
 
 def without_bad_images(table: Table, max_bad_images: int) -> Table:
@@ -92,8 +89,10 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
 def with_split(table: Table, data: Data) -> Table:
     """The rows in the splits or folds that the settings ask for, new ones where there are none."""
     unsplit = table.rows["split"] == ""
-    if unsplit.any() and not unsplit.all():
-        raise UserError(f"{unsplit.sum()} rows have no split: expected all or none to have one")
+    require(
+        unsplit.all() or not unsplit.any(),
+        f"{unsplit.sum()} rows have no split: expected all or none to have one",
+    )
     has_folds = (table.rows["fold"] >= 0).any()
     if data.kfold and has_folds:
         log.info("The folds are those of the data's column fold.")
@@ -110,7 +109,7 @@ def with_split(table: Table, data: Data) -> Table:
 
 def describe_new_split(table: Table, data: Data) -> str:
     """One sentence: the shares of a new split, what stays whole in it, and its seed."""
-    sizes = (1 - data.valid_size - data.test_size, data.valid_size, data.test_size)
+    sizes = (data.train_size, data.valid_size, data.test_size)
     shares = "/".join(f"{100 * size:.3g}" for size in sizes)
     unit = unit_numbers(table.rows)[1].replace("_id", "")
     return f"The data have no split; creating one ({shares}, by {unit}, seed {data.split_seed})."

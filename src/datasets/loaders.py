@@ -2,13 +2,14 @@
 
 import os
 import signal
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..preprocess.image import ImageError, read_image
 from ..preprocess.spec import Preprocessing
 from .augment import Augmentation, AugmentedImage
@@ -56,11 +57,11 @@ class LocalISICDataset(Dataset):
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""
         mask = _read(self.masks[row])
-        if mask.shape[:2] != size:
-            raise UserError(
-                f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
-                f"{self.paths[row]} has {size[1]}x{size[0]}"
-            )
+        require(
+            mask.shape[:2] == size,
+            f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
+            f"{self.paths[row]} has {size[1]}x{size[0]}",
+        )
         if 0 < mask.max() <= 127:  # as of a mask of zeros and ones: its lesion would be lost
             raise UserError(
                 f"{self.masks[row]}: its brightest sample is {mask.max()}, expected the lesion in "
@@ -90,13 +91,8 @@ def train_loader(
     pin_memory: bool,
 ) -> DataLoader:
     """Batches of augmented (images, labels, groups) in the order of `batches`."""
-    return DataLoader(
-        LocalISICDataset(table, preprocessing, augmentation),
-        batch_sampler=batches,
-        num_workers=n_processes(num_workers),
-        pin_memory=pin_memory,
-        worker_init_fn=_start_worker,
-    )
+    rows = LocalISICDataset(table, preprocessing, augmentation)
+    return _loader(rows, batches, num_workers, pin_memory)
 
 
 def eval_loader(
@@ -113,11 +109,15 @@ def eval_loader(
     Of `n_ranks` processes each has one `rank` and takes every n-th batch; what is in a batch does
     not depend on their number.
     """
-    rows = range(len(table))
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    starts = range(0, len(table), batch_size)[rank::n_ranks]
+    batches = [range(start, min(start + batch_size, len(table))) for start in starts]
+    return _loader(LocalISICDataset(table, preprocessing), batches, num_workers, pin_memory)
+
+
+def _loader(rows: Dataset, batches: Iterable, num_workers: int, pin_memory: bool) -> DataLoader:
     return DataLoader(
-        LocalISICDataset(table, preprocessing),
-        batch_sampler=batches[rank::n_ranks],
+        rows,
+        batch_sampler=batches,
         num_workers=n_processes(num_workers),
         pin_memory=pin_memory,
         worker_init_fn=_start_worker,

@@ -56,12 +56,12 @@ def describe_leaks(table: Table, n_folds: int = 0) -> str:
 def audit(table: Table, n_folds: int = 0) -> None:
     """Raise `UserError` unless patients and lesions are whole within splits and folds."""
     found = describe_leaks(table, n_folds)
-    if found:
-        raise UserError(
-            f"data leakage between splits: {found}. Expected each patient and lesion in one split: "
-            "make a clean split with preparer/prepare_split.py, or use this one with "
-            "--allow_leakage"
-        )
+    require(
+        not found,
+        f"data leakage between splits: {found}. Expected each patient and lesion in one split: "
+        "make a clean split with preparer/prepare_split.py, or use this one with "
+        "--allow_leakage",
+    )
 
 
 def assign_splits(table: Table, valid_size: float, test_size: float, seed: int) -> Table:
@@ -112,8 +112,7 @@ def published_folds(table: Table, n_folds: int, fold: int) -> Table:
 
 def _rows_to_fold(table: Table, n_folds: int) -> pd.DataFrame:
     rows = table.rows[table.rows["split"] != "test"]
-    if rows.empty:
-        raise UserError(f"--kfold {n_folds}: no rows but test rows, which folds leave out")
+    require(not rows.empty, f"--kfold {n_folds}: no rows but test rows, which folds leave out")
     return rows
 
 
@@ -152,8 +151,10 @@ def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.
     order = np.argsort(rows["image"].to_numpy(), kind="stable")
     ordered = rows.iloc[order]
     units = connected_units(ordered)
-    if units.max() + 1 < len(shares):
-        raise UserError(f"{units.max() + 1} patients or lesions are too few for {what}")
+    require(
+        units.max() + 1 >= len(shares),
+        f"{units.max() + 1} patients or lesions are too few for {what}",
+    )
     strata = ordered["label"].astype(str) + "/" + ordered["group"].astype(str)
     counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
     homes = np.empty(len(rows), int)

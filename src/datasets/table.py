@@ -40,8 +40,7 @@ class Table:
 
     def split(self, name: str) -> "Table":
         """The rows of one split, in order."""
-        rows = self.rows[self.rows["split"] == name].reset_index(drop=True)
-        return replace(self, rows=rows)
+        return self.with_rows(self.rows[self.rows["split"] == name])
 
     def with_rows(self, rows: pd.DataFrame) -> "Table":
         """A table of other rows with the same names."""
@@ -69,18 +68,10 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     if rows.empty:
         why = f" ({len(bad)} left out, first: {bad[0][0]}: {bad[0][1]})" if bad else ""
         raise UserError(f"the data set has no rows: expected at least one image{why}")
-    blank = {
-        "group": UNKNOWN_GROUP,
-        "ita": np.nan,
-        "patient_id": "",
-        "lesion_id": "",
-        "mask": "",
-        "split": "",
-        "fold": -1,
-    }
+    texts = ("patient_id", "lesion_id", "mask", "split")
+    blank = {"group": UNKNOWN_GROUP, "ita": np.nan, "fold": -1, **dict.fromkeys(texts, "")}
     rows = rows.assign(**{c: v for c, v in blank.items() if c not in rows}).loc[:, list(COLUMNS)]
-    for column in ("patient_id", "lesion_id", "mask", "split"):
-        rows[column] = rows[column].fillna("").astype(str)
+    rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
     rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
     rows["fold"] = _folds_of(rows)
@@ -130,8 +121,7 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]  # tabs and such made visible
         hint = "; is its separator neither , nor ;?" if len(rows.columns) == 1 else ""
         raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
-    if rows.empty:
-        raise UserError(f"{path}: no rows below the header")
+    require(not rows.empty, f"{path}: no rows below the header")
     if not isinstance(rows.index, pd.RangeIndex):  # pandas takes surplus cells for an index
         raise UserError(f"{path}: line 2 has more cells than the header; quote decimal commas")
     return rows

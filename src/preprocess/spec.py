@@ -18,12 +18,8 @@ PROBE_TOLERANCE = 1e-3
 MAX_STEPS, MAX_PIXELS = 32, 2**27
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Call):
     """A step's name and its constants."""
-
-    name: str
-    options: dict
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return STEPS[self.name](image, **self.options)
@@ -109,7 +105,6 @@ class Preprocessing:
 
     @cached_property
     def _content(self) -> str:
-        """What the digest is of."""
         steps = [[step.name, step.options] for step in self.steps]
         content = {"steps": steps, "augmentation_point": self.augmentation_point}
         return json.dumps(content, sort_keys=True)
@@ -144,8 +139,13 @@ def preprocessing_from_json(content: dict) -> Preprocessing:
     """The spec that `to_json` wrote. Raises `UserError` when it was edited or behaves otherwise."""
     try:
         written = list(content["steps"])
-        _require_few(len(written), "the model's preprocessing")
-        steps = tuple(_make_step(name, _tuples(options)) for name, options in written)
+        require(len(written) <= MAX_STEPS, f"the model's preprocessing: {len(written)} steps")
+        steps = tuple(
+            _make_step(
+                name, {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+            )
+            for name, options in written
+        )
         point = int(content["augmentation_point"])
         spec = _checked(Preprocessing(steps, point), "the model's preprocessing")
         digest, probe = content["digest"], np.asarray(content["probe"], np.float64)
@@ -182,18 +182,13 @@ def _make_step(name: str, options: dict) -> Step:
 
 
 def _first_float(steps: tuple[Step, ...]) -> int:
-    """Index of the first step that gives float32, else their number."""
     return next((i for i, step in enumerate(steps) if step.kind.gives_float), len(steps))
-
-
-def _require_few(n_steps: int, what: str) -> None:
-    require(n_steps <= MAX_STEPS, f"{what}: {n_steps} steps, expected at most {MAX_STEPS}")
 
 
 def _checked(spec: Preprocessing, what: str) -> Preprocessing:
     """`spec`, or a `UserError` where its order cannot work or it would take too long."""
     steps, first = spec.steps, _first_float(spec.steps)
-    _require_few(len(steps), what)
+    require(len(steps) <= MAX_STEPS, f"{what}: {len(steps)} steps, expected at most {MAX_STEPS}")
     require(
         any(step.kind is Kind.MOVES for step in steps),
         f"{what}: expected a step that fixes the size, such as resize",
@@ -202,9 +197,9 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         0 <= spec.augmentation_point <= len(steps),
         f"{what}: expected the augmentation point || among its steps",
     )
-    if first < spec.augmentation_point:
-        name = steps[first].name
-        raise UserError(f"{what}: expected {name} after the augmentation point ||")
+    for step in steps[: spec.augmentation_point]:
+        fits = not step.kind.gives_float
+        require(fits, f"{what}: expected {step.name} after the augmentation point ||")
     for step in steps[first + 1 :]:
         require(step.kind.takes_float, f"{what}: expected {step.name} before {steps[first].name}")
     require(
@@ -221,17 +216,12 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
 
 
 def _pixels(steps: tuple[Step, ...]) -> int:
-    """Pixels that the steps give together, from the first of a fixed size on."""
     total, current = 0, 0
     for step in steps:
         if step.kind is Kind.MOVES:
             current = step.options["height"] * step.options["width"]
         total += current
     return total
-
-
-def _tuples(options: dict) -> dict:
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
 
 
 def _synthetic_image() -> np.ndarray:

@@ -73,10 +73,6 @@ class Traits:
     expand: Callable[[dict, int], dict]
 
 
-def _as_written(options: dict, input_size: int) -> dict:
-    return options
-
-
 def _size(options: dict, input_size: int) -> dict:
     """`size=N` stands for height and width (default: `input_size`)."""
     size = options.get("size", input_size)
@@ -98,7 +94,7 @@ def _statistics(options: dict, input_size: int) -> dict:
 def step(
     kind: Kind,
     limits: Mapping[str, Limit] | None = None,
-    expand: Callable[[dict, int], dict] = _as_written,
+    expand: Callable[[dict, int], dict] = lambda options, input_size: options,
 ) -> Callable[[Callable], Callable]:
     """Decorator that registers a function of an image and its constants as a step."""
 
@@ -188,9 +184,7 @@ def to_lab(image: np.ndarray) -> np.ndarray:
 
 
 @step(
-    Kind.SCALES,
-    {"mean": Limit(-1e6, 1e6, count=3), "std": Limit(1e-6, 1e6, count=3)},
-    _statistics,
+    Kind.SCALES, {"mean": Limit(-1e6, 1e6, count=3), "std": Limit(1e-6, 1e6, count=3)}, _statistics
 )
 def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
     """(image - mean) / std by channel as float32; uint8 is first scaled to 0..1."""

@@ -7,11 +7,9 @@ at the threshold that has the wanted specificity on the validation rows. A run t
 
 from typing import Any
 
-from ..core.config import settings_with
 from ..core.errors import run_main
 from ..core.files import check_training_paths
-from ..core.flags import ANNOTATIONS, parse_settings, resolve
-from ..core.options import Role
+from ..core.flags import parse_settings, resolve
 from ..engine.names import check_names
 from ..sweeps.options import ComparisonOptions
 
@@ -20,13 +18,8 @@ SET_BY_RUNS = {"objective", "seed", "split_seed", "run_name", "resume"}
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    return parse_settings(
-        argv,
-        __doc__,
-        ComparisonOptions,
-        task="a comparison of objectives, which sets it for each run",
-        offered=set(ANNOTATIONS) - settings_with(Role.TEST) - SET_BY_RUNS,
-    )
+    task = "a comparison of objectives, which sets it for each run"
+    return parse_settings(argv, __doc__, ComparisonOptions, task=task, without=SET_BY_RUNS)
 
 
 def main(argv: list[str] | None) -> None:

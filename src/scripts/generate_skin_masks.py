@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..core.errors import UserError, run_main
+from ..core.errors import require, run_main
 from ..core.image_files import Workers, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
@@ -26,8 +26,7 @@ def main(argv: list[str] | None) -> int:
     """0 once every mask is written; 1 where some images could not be read."""
     options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.source_path)
-    refuse_same_stems(paths)
-    refuse_masks_among_images(options.source_path.resolve(), options.output_dir.resolve())
+    check_masks(options.source_path, paths, options.output_dir)
 
     from ..batch.mask_files import write_masks
     from ..batch.per_image_csv import failures
@@ -41,25 +40,20 @@ def main(argv: list[str] | None) -> int:
     return 1 if not_read else 0
 
 
-def refuse_masks_among_images(source: Path, output: Path) -> None:
-    """Raise `UserError` where the next run would take masks for images."""
-    inside = output.is_relative_to(source)
-    if inside and "masks" not in output.relative_to(source).parts:
-        raise UserError(
-            f"--output_dir {output} is inside --source_path: its masks would be taken for images; "
-            "expected a folder elsewhere, or one named masks"
-        )
-
-
-def refuse_same_stems(paths: list[Path]) -> None:
-    """Raise `UserError` where two images would write one mask."""
+def check_masks(source: Path, paths: list[Path], output: Path) -> None:
+    """Raise `UserError` where two images would write one mask, or masks be taken for images."""
+    inside = output.resolve().is_relative_to(source.resolve())
+    require(
+        not inside or "masks" in output.resolve().relative_to(source.resolve()).parts,
+        f"--output_dir {output} is inside --source_path: its masks would be taken for images; "
+        "expected a folder elsewhere, or one named masks",
+    )
     stem, count = Counter(path.stem for path in paths).most_common(1)[0]
-    if count > 1:
-        same = [str(path) for path in paths if path.stem == stem]
-        raise UserError(
-            f"{same[0]} and {same[1]} would both write {stem}_mask.png: give each folder its own "
-            "--output_dir"
-        )
+    same = " and ".join([str(path) for path in paths if path.stem == stem][:2])
+    require(
+        count == 1,
+        f"{same} would both write {stem}_mask.png: give each folder its own --output_dir",
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from ..core.errors import UserError, run_main
+from ..core.errors import require, run_main
 from ..core.files import check_training_paths, expect_file
 from ..core.flags import parse_settings, resolve
 from ..engine.names import check_names
@@ -20,8 +20,7 @@ def main(argv: list[str] | None) -> None:
         evaluate(given, run.checkpoint)
         return
     cfg = resolve(given)
-    if run.test:
-        raise UserError("--test: expected the checkpoint to evaluate, --checkpoint FILE")
+    require(not run.test, "--test: expected the checkpoint to evaluate, --checkpoint FILE")
     check_training_paths(cfg)
     check_names(cfg)
 

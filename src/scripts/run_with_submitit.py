@@ -6,11 +6,10 @@ from functools import partial
 from typing import Any
 
 from ..cluster.options import Cluster
-from ..core.config import settings_with
 from ..core.errors import UserError, run_main
 from ..core.files import check_training_paths
-from ..core.flags import ANNOTATIONS, parse_settings, resolve
-from ..core.options import Role, flag
+from ..core.flags import parse_settings, resolve
+from ..core.options import flag
 from ..engine.names import check_names
 
 
@@ -24,14 +23,7 @@ class Submission:
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    return parse_settings(
-        argv,
-        __doc__,
-        Cluster,
-        Submission,
-        task="training jobs",
-        offered=set(ANNOTATIONS) - settings_with(Role.TEST),
-    )
+    return parse_settings(argv, __doc__, Cluster, Submission, task="training jobs")
 
 
 def main(argv: list[str] | None) -> int:

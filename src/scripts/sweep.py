@@ -9,11 +9,9 @@ continues what was interrupted and adds the trials that are missing. Writes `stu
 from pathlib import Path
 from typing import Any
 
-from ..core.config import settings_with
 from ..core.errors import run_main
 from ..core.files import check_training_paths
-from ..core.flags import ANNOTATIONS, parse_settings, resolve
-from ..core.options import Role
+from ..core.flags import parse_settings, resolve
 from ..engine.names import check_names
 from ..sweeps.options import SweepOptions, TrialJobs
 from ..sweeps.search_space import check_search, read_space
@@ -24,12 +22,7 @@ SET_BY_TRIALS = {"run_name", "resume", "save_ckpt", "save_ckpt_freq", "keep_chec
 
 def parse(argv: list[str] | None) -> list[Any]:
     return parse_settings(
-        argv,
-        __doc__,
-        SweepOptions,
-        TrialJobs,
-        task="a sweep",
-        offered=set(ANNOTATIONS) - settings_with(Role.TEST) - SET_BY_TRIALS,
+        argv, __doc__, SweepOptions, TrialJobs, task="a sweep", without=SET_BY_TRIALS
     )
 
 

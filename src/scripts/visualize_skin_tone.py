@@ -6,7 +6,7 @@ Masks are found in the images as they are.
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import UserError, run_main
+from ..core.errors import require, run_main
 from ..core.files import expect_file, expect_folder, make_folder
 from ..core.image_files import ImageFolder, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
@@ -28,11 +28,11 @@ class Options(ImageFolder):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.output_dir.resolve().is_relative_to(self.folder.resolve()):
-            raise UserError(
-                f"--output_dir {self.output_dir} is inside {self.folder}: expected a folder "
-                "outside, as figures would count as images"
-            )
+        require(
+            not self.output_dir.resolve().is_relative_to(self.folder.resolve()),
+            f"--output_dir {self.output_dir} is inside {self.folder}: expected a folder "
+            "outside, as figures would count as images",
+        )
 
 
 def main(argv: list[str] | None) -> int:

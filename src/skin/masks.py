@@ -122,7 +122,6 @@ MASK_KINDS = {"lesion": lesion_mask, "hair": hair_mask, "skin": skin_mask}
 
 
 def _at_side(image: np.ndarray, side: int, find: Callable) -> np.ndarray:
-    """The mask that `find` gives on a copy with this longer side, in the image's own size."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale == 1.0:
@@ -245,7 +244,6 @@ def _ellipse(size: int) -> np.ndarray:
 
 
 def _line(degrees: float, length: int = 21) -> np.ndarray:
-    """A line through the middle of a square kernel, uint8 [length, length]."""
     kernel = np.zeros((length, length), np.uint8)
     reach = length // 2
     x, y = np.rint(reach * np.cos(np.radians((degrees, degrees - 90)))).astype(int).tolist()

@@ -29,12 +29,7 @@ def darken_skin(image: np.ndarray, lesion: np.ndarray, skin: np.ndarray, ita: fl
     gain = linear_from_srgb(wanted) / np.maximum(linear_from_srgb(tone.color), 1e-4)
     table = srgb_from_linear(linear_from_srgb(np.arange(256))[:, None] * gain)
     shifted = cv2.LUT(image, table.astype(np.float32)[None])
-    mixed = image + _share_of_skin(lesion) * (shifted - image)
-    return np.rint(mixed).astype(np.uint8)
-
-
-def _share_of_skin(lesion: np.ndarray) -> np.ndarray:
-    """float32 [H, W, 1]: 0 on the lesion, rising to 1 beside it, so that no edge is drawn."""
+    # none of it on the lesion, rising to all of it beside the lesion, so that no edge is drawn
     distance = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, 3)
-    width = max(1.0, _EDGE * max(lesion.shape))
-    return np.minimum(distance / width, 1.0)[..., None]
+    share = np.minimum(distance / max(1.0, _EDGE * max(lesion.shape)), 1.0)[..., None]
+    return np.rint(image + share * (shifted - image)).astype(np.uint8)

@@ -1,5 +1,6 @@
 """Skin tone from CIELAB: the individual typology angle (ITA), its categories, an image's tone."""
 
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -157,11 +158,6 @@ class ToneEstimate(NamedTuple):
     group: int
 
 
-def median_color(lab):
-    """L*a*b* [3]: the median of each channel of skin pixels [N, 3]."""
-    return np.median(lab, axis=0)
-
-
 def dominant_color(lab):
     """L*a*b* [3]: the centre of the largest k-means cluster of skin pixels [N, 3].
 
@@ -180,7 +176,7 @@ def dominant_color(lab):
     return fit.cluster_centers_[np.bincount(fit.labels_).argmax()]
 
 
-SKIN_COLORS = {"median": median_color, "kmeans": dominant_color}
+SKIN_COLORS = {"median": partial(np.median, axis=0), "kmeans": dominant_color}
 
 
 def estimate_tone(image, skin, method="cielab", color="median"):
@@ -219,13 +215,10 @@ def _why_invalid(skin_lab, lab, skin, places) -> str:
     )
     radius = x * x + y * y
     inner = radius < np.median(radius)
-    if inner.any() and abs(np.subtract(*_medians(lab[:, 0], inner))) > MAX_FALL_OFF:
+    light = lab[:, 0]
+    if inner.any() and abs(np.median(light[inner]) - np.median(light[~inner])) > MAX_FALL_OFF:
         return VIGNETTE
     return ""
-
-
-def _medians(values, inner):
-    return np.median(values[inner]), np.median(values[~inner])
 
 
 def _thinned(values, n_most: int):

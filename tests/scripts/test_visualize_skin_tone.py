@@ -291,7 +291,7 @@ def test_both_spellings_of_flags_and_their_defaults():
     [
         (["--n_images", "0"], "--n_images 0: expected 1 to 64"),
         (["--n_images", "65"], "--n_images 65: expected 1 to 64"),
-        (["--target", "60"], "--target 60: expected an angle from -60 to 55"),
+        (["--target", "60"], "--target 60.0: expected -60 to 55"),
         (["--target", "nan"], "--target is 'nan': expected a number"),
         (["--masks", "nowhere"], "--masks nowhere: expected a folder"),
         (["--ita_csv", "nowhere.csv"], "--ita_csv nowhere.csv: expected a file"),
