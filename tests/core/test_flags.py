@@ -3,7 +3,7 @@
 import contextlib
 import io
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ from src.core.flags import (
     to_yaml,
 )
 from src.core.legacy_flags import LEGACY_FLAGS
-from src.core.options import parse_flags
+from src.core.options import Section, flag, parse_flags
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
 
@@ -416,3 +416,17 @@ def test_random_yaml_loads_or_is_refused(tmp_path_factory, text):
     path.write_text(text)
     with contextlib.suppress(UserError):
         assert isinstance(load_config(["--config", str(path)]), Config)
+
+
+def test_limits_hold_for_every_number_of_a_section():
+    @dataclass(frozen=True)
+    class Options(Section):
+        """limits"""
+
+        share: float | None = flag(None, "a share", above=0, below=1)
+        seeds: tuple[int, ...] = flag((0,), "seeds", least=0, most=9)
+
+    assert Options(0.5, (0, 9)) == Options(share=0.5, seeds=(0, 9))
+    for wrong in ({"share": 0.0}, {"share": 1.0}, {"share": float("nan")}, {"seeds": (3, 10)}):
+        with pytest.raises(UserError, match=f"--{next(iter(wrong))} "):
+            Options(**wrong)
