@@ -150,11 +150,7 @@ def scaled(probabilities: np.ndarray, temperatures: float | np.ndarray) -> np.nd
 
 
 def fit_group_temperatures(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    groups: np.ndarray,
-    n_groups: int,
-    min_rows: int,
+    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, n_groups: int, min_rows: int
 ) -> np.ndarray:
     """[n_groups + 1] temperature of each group, so that `[groups]` of it is that of each row.
 

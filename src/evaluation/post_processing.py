@@ -12,13 +12,7 @@ from .predictions import Predictions
 from .results import calibration_bins
 from .thresholds import choose_threshold, decide, group_thresholds
 
-COSTS = (
-    "sensitivity",
-    "specificity",
-    "balanced_accuracy",
-    "f1",
-    "selection_rate",
-)
+COSTS = ("sensitivity", "specificity", "balanced_accuracy", "f1", "selection_rate")
 COST_GAPS = ("equal_opportunity_difference", "equalized_odds_difference")
 
 

@@ -6,15 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from .style import (
-    BAND,
-    MAIN,
-    SMALL,
-    SOFT_INK,
-    WRONG,
-    save_figure,
-    short,
-)
+from .style import BAND, MAIN, SMALL, SOFT_INK, WRONG, save_figure, short
 
 _MOST_COLUMNS, _MOST_CLASSES = 4, 30
 

@@ -7,16 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import binomtest
 
-from .style import (
-    INK,
-    MAIN,
-    RULE,
-    SMALL,
-    SOFT_INK,
-    WRONG,
-    save_figure,
-    short,
-)
+from .style import INK, MAIN, RULE, SMALL, SOFT_INK, WRONG, save_figure, short
 
 _DIAGONAL = {"color": SOFT_INK, "linewidth": 1, "linestyle": (0, (2, 2)), "zorder": 0}
 

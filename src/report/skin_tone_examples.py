@@ -28,11 +28,7 @@ LIGHT_GROUPS = [GROUP_NAMES.index("Very light"), GROUP_NAMES.index("Light")]
 
 
 def tone_figures(
-    rows: pd.DataFrame,
-    files: dict[str, Path],
-    masks: dict[str, Path],
-    target: float,
-    n_images: int,
+    rows: pd.DataFrame, files: dict[str, Path], masks: dict[str, Path], target: float, n_images: int
 ) -> dict[str, tuple]:
     """By file name: what a figure shows, the word for that, and a function that saves it.
 

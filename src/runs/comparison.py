@@ -124,11 +124,7 @@ def _n_positives(scores: list[Scores], group: int) -> int:
 
 
 def _figures(
-    scores: list[Scores],
-    weights: np.ndarray,
-    picks: np.ndarray,
-    n_groups: int,
-    compared: list[int],
+    scores: list[Scores], weights: np.ndarray, picks: np.ndarray, n_groups: int, compared: list[int]
 ) -> tuple[dict, np.ndarray]:
     """(figure -> values [resamples], sensitivity of each group [groups, resamples])"""
 

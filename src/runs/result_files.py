@@ -6,14 +6,7 @@ from pathlib import Path
 from ..core.errors import UserError, nearest
 from ..core.files import write_text
 from .results import COUNTS, Result, over_seeds
-from .tables import (
-    results_frame,
-    results_table,
-    spread_frame,
-    spread_table,
-    to_latex,
-    to_markdown,
-)
+from .tables import results_frame, results_table, spread_frame, spread_table, to_latex, to_markdown
 
 
 def write_tables(results: list[Result], metrics: Sequence[str], folder: Path) -> str:
