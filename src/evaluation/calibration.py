@@ -149,22 +149,6 @@ def scaled(probabilities: np.ndarray, temperatures: float | np.ndarray) -> np.nd
     return softmax(_logs(probabilities) / np.reshape(temperatures, (-1, 1)), axis=1)
 
 
-def fit_group_temperatures(
-    labels: np.ndarray, probabilities: np.ndarray, groups: np.ndarray, n_groups: int, min_rows: int
-) -> np.ndarray:
-    """[n_groups + 1] temperature of each group, so that `[groups]` of it is that of each row.
-
-    `groups` int [N], -1 unknown. The last one is that of all rows, for rows of unknown group;
-    a group with fewer than `min_rows` rows or only one class has it too.
-    """
-    temperatures = np.full(n_groups + 1, fit_temperature(labels, probabilities))
-    for group in range(n_groups):
-        rows = groups == group
-        if rows.sum() >= min_rows and len(np.unique(labels[rows])) > 1:
-            temperatures[group] = fit_temperature(labels[rows], probabilities[rows])
-    return temperatures
-
-
 @CALIBRATIONS.register
 def temperature(
     labels: np.ndarray,
@@ -175,15 +159,20 @@ def temperature(
     *,
     by: str = "all",
 ) -> np.ndarray:
-    """[n_groups + 1] temperatures as `fit_group_temperatures` gives them; all equal by `all`.
+    """[n_groups + 1] temperature of each group, so that `[groups]` of it is that of each row.
 
-    `by` is `all` or `group`.
+    `groups` int [N], -1 unknown. The last one is that of all rows, for rows of unknown group. All
+    are equal with `by` `all`; with `group` a group with fewer than `min_rows` rows or only one
+    class has the temperature of all too.
     """
-    if by == "all":
-        return np.full(n_groups + 1, fit_temperature(labels, probabilities))
-    if by == "group":
-        return fit_group_temperatures(labels, probabilities, groups, n_groups, min_rows)
-    raise UserError(f"temperature(by='{by}'): expected 'all' or 'group'")
+    if by not in ("all", "group"):
+        raise UserError(f"temperature(by='{by}'): expected 'all' or 'group'")
+    temperatures = np.full(n_groups + 1, fit_temperature(labels, probabilities))
+    for group in range(n_groups if by == "group" else 0):
+        rows = groups == group
+        if rows.sum() >= min_rows and len(np.unique(labels[rows])) > 1:
+            temperatures[group] = fit_temperature(labels[rows], probabilities[rows])
+    return temperatures
 
 
 def _logs(probabilities: np.ndarray) -> np.ndarray:

@@ -60,10 +60,6 @@ class EvaluatedModel:
         """The file of an evaluated image, by its name with or without folders and suffix."""
         return self.images.get(image_stem(name))
 
-    def with_predictions(self, predictions: Predictions) -> "EvaluatedModel":
-        """The same model with its rows predicted or decided in another way."""
-        return replace(self, predictions=predictions)
-
     def validation(self, what: str) -> Predictions:
         """The rows to fit on. Raises `UserError` that begins with `what` where there are none."""
         if self.valid is None or not len(self.valid.labels):
@@ -111,7 +107,7 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
         predictions, found["threshold"] = decide_by_group(predictions, valid, fits.threshold, least)
     elif fits.threshold:
         predictions, found["threshold"] = decide_by_rule(predictions, valid, fits.threshold)
-    return model.with_predictions(predictions), found
+    return replace(model, predictions=predictions), found
 
 
 def evaluate_model(
@@ -128,7 +124,8 @@ def evaluate_model(
     model, found = fitted(model, fits, settings)
     if other is not None:  # what is wrong with it shows before the resamples take their time
         other, _ = fitted(other, fits, settings)
-        other = other.with_predictions(in_order_of(other.predictions, model.predictions))
+        theirs = in_order_of(other.predictions, model.predictions)
+        other = replace(other, predictions=theirs)
     w = bootstrapped(model.predictions, model.clusters, settings)
     results = all_results(w, groupings, model.lesions, settings)
     results["calibration"]["temperature"] = found["temperature"]

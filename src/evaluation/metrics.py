@@ -5,14 +5,58 @@ that of weights of one. To add a metric, add a function here: trainer, `--monito
 tables and page take it from its row.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from .calibration import reliability_of
-from .metric_row import METRICS, metric
 from .weighted import Curve, Weighted, mean_of_known, ratios
 
 FIXED_RATE = 0.9  # where sensitivity is read at a specificity, and the other way round
 _ALMOST = 1e-9  # a rate that is reached but for rounding is reached
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric's row.
+
+    `label` is its name in tables; `unit` `%` for shares, which a report tells in percent;
+    `higher_is_better` None where neither is; `counts` the rows that it counts (`all`, `positive`,
+    `negative`; `both` where it needs positive and negative ones); `needs` `decisions` or
+    `probabilities`. `of_classes` is one for more than two classes alone, `per_class` also told of
+    each class, `compares_groups` a rate that groups are compared by. One without `has_interval`
+    grows under resampling, so that resamples lie above the truth.
+    """
+
+    measure: Callable[[Weighted], np.ndarray]
+    label: str
+    unit: str = ""
+    higher_is_better: bool | None = True
+    counts: str = "both"
+    needs: str = "decisions"
+    of_classes: bool = False
+    per_class: bool = False
+    compares_groups: bool = False
+    has_interval: bool = True
+
+    @property
+    def is_proportion(self) -> bool:
+        """Whether it is a share of rows of one kind, so that it has an exact interval."""
+        return self.unit == "%" and self.counts != "both"
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(**row) -> Callable:
+    """Decorator that adds a function to `METRICS` under its own name, with its row."""
+
+    def register(measure: Callable[[Weighted], np.ndarray]) -> Callable:
+        METRICS[measure.__name__] = Metric(measure, **row)
+        return measure
+
+    return register
 
 
 @metric(label="accuracy", unit="%", counts="all", compares_groups=True)
@@ -72,7 +116,7 @@ def false_positive_rate(w: Weighted) -> np.ndarray:
 )
 def false_negative_rate(w: Weighted) -> np.ndarray:
     """Positive rows that are not decided positive."""
-    return ratios(w.fn, w.n_positive)
+    return ratios(w.n_positive - w.tp, w.n_positive)
 
 
 @metric(label="selection rate", unit="%", counts="all", higher_is_better=None, compares_groups=True)
@@ -164,83 +208,22 @@ def matthews(w: Weighted) -> np.ndarray:
     return ratios(w.n * w.n_right - by_chance, np.sqrt(spread[0] * spread[1]))
 
 
-@metric(
-    label="calibration error", higher_is_better=False, needs="probabilities", has_interval=False
-)
-def ece(w: Weighted) -> np.ndarray:
-    """Expected calibration error of the most probable class (Guo et al. 2017)."""
-    return _calibration_error(w, "equal_width")
+def _calibration_error(name: str, bins: str, label: str) -> None:
+    """Register the expected calibration error (Guo et al. 2017) in these bins of `BINS`."""
+
+    def measure(w: Weighted) -> np.ndarray:
+        rows = w.rows
+        of_rows = w.weights[:, rows.clusters]
+        found = [reliability_of(rows.predictions, bins, rows.n_bins, each) for each in of_rows]
+        return np.array([one.ece for one in found])
+
+    options = {"higher_is_better": False, "needs": "probabilities", "has_interval": False}
+    METRICS[name] = Metric(measure, label, **options)
 
 
-@metric(
-    label="calibration error, bins of equal size",
-    higher_is_better=False,
-    needs="probabilities",
-    has_interval=False,
-)
-def ece_equal_mass(w: Weighted) -> np.ndarray:
-    """As `ece`, in bins of about as many rows each (Nguyen & O'Connor 2015)."""
-    return _calibration_error(w, "equal_mass")
-
-
-@metric(
-    label="calibration error of the positive class",
-    higher_is_better=False,
-    needs="probabilities",
-    has_interval=False,
-)
-def ece_positive(w: Weighted) -> np.ndarray:
-    """As `ece`, of the probability of the positive class."""
-    return _calibration_error(w, "positive")
-
-
-@metric(label="precision, mean of the classes", unit="%", of_classes=True)
-def precision_macro(w: Weighted) -> np.ndarray:
-    """Mean precision of the classes that have rows; one that is never decided counts as 0."""
-    return _macro(w, w.decided)
-
-
-@metric(label="recall, mean of the classes", unit="%", of_classes=True)
-def recall_macro(w: Weighted) -> np.ndarray:
-    """Mean recall of the classes that have rows."""
-    return balanced_accuracy(w)
-
-
-@metric(label="F1, mean of the classes", of_classes=True)
-def f1_macro(w: Weighted) -> np.ndarray:
-    """Mean F1 of the classes that have rows."""
-    return _macro(w, (w.labelled + w.decided) / 2)
-
-
-@metric(label="precision, weighted by class size", unit="%", of_classes=True)
-def precision_weighted(w: Weighted) -> np.ndarray:
-    """Mean precision of the classes, each by its rows; one that is never decided counts as 0."""
-    return _by_class_size(w, w.decided)
-
-
-@metric(label="recall, weighted by class size", unit="%", of_classes=True)
-def recall_weighted(w: Weighted) -> np.ndarray:
-    """Mean recall of the classes, each by its rows: the accuracy."""
-    return _by_class_size(w, w.labelled)
-
-
-@metric(label="F1, weighted by class size", of_classes=True)
-def f1_weighted(w: Weighted) -> np.ndarray:
-    """Mean F1 of the classes, each by its rows."""
-    return _by_class_size(w, (w.labelled + w.decided) / 2)
-
-
-@metric(label="AUROC, mean of the classes", needs="probabilities", of_classes=True)
-def auroc_macro(w: Weighted) -> np.ndarray:
-    """Mean AUROC of each class against the rest, of those that have it."""
-    return mean_of_known(np.stack([auroc(one) for one in w.by_class], axis=1))
-
-
-def _calibration_error(w: Weighted, bins: str) -> np.ndarray:
-    rows = w.rows
-    of_rows = w.weights[:, rows.clusters]
-    found = [reliability_of(rows.predictions, bins, rows.n_bins, weights) for weights in of_rows]
-    return np.array([one.ece for one in found])
+_calibration_error("ece", "equal_width", "calibration error")
+_calibration_error("ece_equal_mass", "equal_mass", "calibration error, bins of equal size")
+_calibration_error("ece_positive", "positive", "calibration error of the positive class")
 
 
 def _macro(w: Weighted, wholes: np.ndarray) -> np.ndarray:
@@ -252,6 +235,32 @@ def _macro(w: Weighted, wholes: np.ndarray) -> np.ndarray:
 def _by_class_size(w: Weighted, wholes: np.ndarray) -> np.ndarray:
     """Mean over all rows of hits / wholes [n_resamples, classes] of their class, 0 of nothing."""
     return ratios((np.nan_to_num(ratios(w.hits, wholes)) * w.labelled).sum(axis=1), w.n)
+
+
+def _averages(suffix: str, mean: Callable, label: str) -> None:
+    """Register precision, recall and F1 of each class against the rest, averaged by `mean`."""
+    wholes_of = {
+        "precision": lambda w: w.decided,
+        "recall": lambda w: w.labelled,
+        "F1": lambda w: (w.labelled + w.decided) / 2,
+    }
+    for name, wholes in wholes_of.items():
+        METRICS[f"{name.lower()}_{suffix}"] = Metric(
+            lambda w, wholes=wholes: mean(w, wholes(w)),
+            f"{name}, {label}",
+            unit="" if name == "F1" else "%",
+            of_classes=True,
+        )
+
+
+_averages("macro", _macro, "mean of the classes")
+_averages("weighted", _by_class_size, "weighted by class size")
+
+
+@metric(label="AUROC, mean of the classes", needs="probabilities", of_classes=True)
+def auroc_macro(w: Weighted) -> np.ndarray:
+    """Mean AUROC of each class against the rest, of those that have it."""
+    return mean_of_known(np.stack([auroc(one) for one in w.by_class], axis=1))
 
 
 def _pick(values: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Two models on the same rows: how far apart they are, and whether by more than chance."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import binomtest, norm, rankdata
@@ -39,10 +39,8 @@ def compare_pair(
         "by_group": {
             grouping.name: _by_group(w, other, grouping, settings) for grouping in groupings
         },
-        "delong": asdict(areas),
-        "mcnemar": {
-            kind: asdict(mcnemar(right[keep], other_right[keep])) for kind, keep in kinds.items()
-        },
+        "delong": areas,
+        "mcnemar": {kind: mcnemar(right[keep], other_right[keep]) for kind, keep in kinds.items()},
     }
 
 
@@ -111,10 +109,10 @@ def difference(value: float, resamples: np.ndarray, confidence: float = 0.95) ->
     known = resamples[~np.isnan(resamples)]
     low, high = percentile_interval(resamples, confidence)
     if low == high != 0:
-        return {"value": float(value), "low": NAN, "high": NAN, "p": NAN}
+        return _difference(value, NAN, NAN, NAN)
     tail = min((known <= 0).sum(), (known >= 0).sum())
     p = min(1.0, 2 * (tail + 1) / (len(known) + 1)) if len(known) else NAN
-    return {"value": float(value), "low": low, "high": high, "p": p}
+    return _difference(value, low, high, p)
 
 
 def _by_group(
@@ -130,30 +128,12 @@ def _by_group(
     return found
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A figure of one model minus that of another, its interval and two-sided p-value."""
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-
-@dataclass(frozen=True)
-class Discordance:
-    """Rows that only one of two models has right, and McNemar's exact two-sided p-value."""
-
-    only_this_right: int
-    only_other_right: int
-    p: float
-
-
 def delong(
     target: np.ndarray, score: np.ndarray, other: np.ndarray, confidence: float = 0.95
-) -> Difference:
-    """AUROC of `score` minus that of `other`, both [N] for the same rows, `target` bool [N].
+) -> dict[str, float]:
+    """AUROC of `score` minus that of `other`: `value`, `low`, `high` and two-sided `p`.
 
+    Scores are [N] for the same rows, `target` bool [N].
     By DeLong et al. (1988), with the midranks of Sun & Xu (2014). Rows count as independent: with
     several of a patient p is too small, and the bootstrap by patients is what holds. Interval and
     p are NaN where the variance is 0 but the difference is not; all is NaN with fewer than two
@@ -161,7 +141,7 @@ def delong(
     """
     scores = np.stack([score, other])
     if min(target.sum(), (~target).sum()) < 2 or np.isnan(scores).any():
-        return Difference(NAN, NAN, NAN, NAN)
+        return _difference(NAN, NAN, NAN, NAN)
     positives, negatives = (_pairs_won(scores, kind) for kind in (target, ~target))
     n_positive, n_negative = len(positives), len(negatives)
     value = float(positives.sum()) / (n_positive * n_negative)
@@ -170,11 +150,15 @@ def delong(
         + negatives.var(ddof=1) / n_negative / n_positive**2
     )
     if variance == 0:
-        return Difference(0.0, 0.0, 0.0, 1.0) if value == 0 else Difference(value, NAN, NAN, NAN)
+        return _difference(value, *([0.0, 0.0, 1.0] if value == 0 else [NAN] * 3))
     error = np.sqrt(variance)
     reach = norm.ppf((1 + confidence) / 2) * error
     p = 2 * norm.sf(abs(value) / error)
-    return Difference(*map(float, (value, value - reach, value + reach, p)))
+    return _difference(value, value - reach, value + reach, p)
+
+
+def _difference(value: float, low: float, high: float, p: float) -> dict[str, float]:
+    return {"value": float(value), "low": float(low), "high": float(high), "p": float(p)}
 
 
 def _pairs_won(scores: np.ndarray, kind: np.ndarray) -> np.ndarray:
@@ -186,11 +170,11 @@ def _pairs_won(scores: np.ndarray, kind: np.ndarray) -> np.ndarray:
     return won[0] - won[1]
 
 
-def mcnemar(right: np.ndarray, other: np.ndarray) -> Discordance:
-    """The rows that one of two models has right and the other wrong, `right` and `other` bool [N].
+def mcnemar(right: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    """The rows that only one of two models has right, `right` and `other` bool [N], and `p`.
 
-    p is that of a fair coin for these rows (McNemar 1947, exact), 1 where there are none.
+    It is two-sided, that of a fair coin for these rows (McNemar 1947, exact), 1 without any.
     """
     n_this, n_other = int((right & ~other).sum()), int((other & ~right).sum())
     p = binomtest(n_this, n_this + n_other).pvalue if n_this + n_other else 1.0
-    return Discordance(n_this, n_other, float(p))
+    return {"only_this_right": n_this, "only_other_right": n_other, "p": float(p)}

@@ -211,11 +211,6 @@ class Weighted:
         return self.n_selected - self.tp
 
     @property
-    def fn(self) -> np.ndarray:
-        """[n_resamples]: false negatives."""
-        return self.n_positive - self.tp
-
-    @property
     def n_negative(self) -> np.ndarray:
         """[n_resamples]: rows of the other classes."""
         return self.n - self.n_positive

@@ -1,16 +1,19 @@
 """Several ways of training side by side, each with several runs: figures with intervals."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from itertools import chain, cycle
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from ..core.classes import BINARY_CLASSES
 from ..core.errors import UserError
 from ..evaluation.bootstrap import percentile_interval, resample_weights
 from ..evaluation.measure import resampled
-from ..evaluation.predictions import Predictions
 from ..evaluation.weighted import Rows, Weighted, ratios
+from ..report.style import SMALL, save_figure
 
 # the columns of `compare` that have an interval, and what a table calls them
 FIGURES = {
@@ -23,44 +26,12 @@ FIGURES = {
 }
 
 
-@dataclass(frozen=True)
-class Scores:
-    """One run's test rows, all arrays [N].
-
-    `clusters` int: the patient or lesion of the row, the same number in all runs; `target` bool;
-    `score` float; `decision` bool; `groups` int, -1 unknown.
-    """
-
-    images: np.ndarray
-    clusters: np.ndarray
-    target: np.ndarray
-    score: np.ndarray
-    decision: np.ndarray
-    groups: np.ndarray
-
-    def rows(self) -> Rows:
-        """The rows as predictions of two classes."""
-        predictions = Predictions(
-            names=self.images.tolist(),
-            labels=self.target.astype(np.int64),
-            groups=self.groups,
-            probabilities=np.stack([1 - self.score, self.score], axis=1),
-            decisions=self.decision.astype(np.int64),
-            classes=BINARY_CLASSES,
-            positive=1,
-            group_names=(),
-        )
-        return Rows(predictions, self.clusters)
-
-
 def compare(
-    runs: dict[str, list[Scores]],
-    group_names: tuple[str, ...],
-    min_positives: int,
-    n_resamples: int,
+    runs: dict[str, list[Rows]], group_names: tuple[str, ...], min_positives: int, n_resamples: int
 ) -> pd.DataFrame:
     """A line for each name in `runs`, with `<figure>`, `<figure>_low` and `<figure>_high`.
 
+    `runs` are the test rows of each run; a cluster has the same number in all of them.
     AUROC is the mean over runs; `auroc_gain` that minus the first name's; sensitivity, specificity
     and the sensitivity of each group are of the rows of all runs together. Worst-group sensitivity
     and equal-opportunity difference (highest minus lowest sensitivity) take the groups with
@@ -82,30 +53,33 @@ def compare(
     n_positives = [_n_positives(first, group) for group in range(len(group_names))]
     compared = _compared_groups(n_positives, min_positives)
     counts = {
-        "n": len({image for run in first for image in run.images}),
+        "n": len({image for run in first for image in run.predictions.names}),
         "n_positive": sum(n_positives) + _n_positives(first, -1),
         **{f"n_positive {group_names[g]}": n for g, n in enumerate(n_positives)},
     }
     lines, baseline = [], None
-    for name, scores in runs.items():
-        figures, by_group = _figures(scores, weights, picks, len(group_names), compared)
+    for name, rows in runs.items():
+        figures, by_group = _figures(rows, weights, picks, len(group_names), compared)
         baseline = figures["auroc"] if baseline is None else baseline
         figures["auroc_gain"] = figures["auroc"] - baseline
         figures |= {f"sensitivity {g}": v for g, v in zip(group_names, by_group, strict=True)}
-        lines.append({"objective": name, "n_runs": len(scores), **counts, **_summary(figures)})
+        lines.append({"objective": name, "n_runs": len(rows), **counts, **_summary(figures)})
     return pd.DataFrame(lines)
 
 
-def _require_same_rows(runs: dict[str, list[Scores]]) -> None:
-    first = next(iter(runs.values()))
-    for name, scores in runs.items():
-        for run, other in zip(scores, first, strict=True):
-            for what in ("images", "clusters", "target", "groups"):
-                if not np.array_equal(getattr(run, what), getattr(other, what)):
-                    raise UserError(
-                        f"{name}: its test rows are not those of {next(iter(runs))}: the data "
-                        "changed between their runs; expected all runs of the same data"
-                    )
+def _require_same_rows(runs: dict[str, list[Rows]]) -> None:
+    first = next(iter(runs))
+    for name, rows in runs.items():
+        for run, other in zip(rows, runs[first], strict=True):
+            if not all(map(np.array_equal, _identity(run), _identity(other))):
+                raise UserError(
+                    f"{name}: its test rows are not those of {first}: the data changed between "
+                    "their runs; expected all runs of the same data"
+                )
+
+
+def _identity(run: Rows) -> tuple:
+    return run.predictions.names, run.clusters, run.target, run.predictions.groups
 
 
 def _compared_groups(n_positives: list[int], min_positives: int) -> list[int]:
@@ -118,39 +92,40 @@ def _compared_groups(n_positives: list[int], min_positives: int) -> list[int]:
     return compared
 
 
-def _n_positives(scores: list[Scores], group: int) -> int:
+def _of_group(run: Rows, group: int) -> np.ndarray:
+    return run.predictions.groups == group
+
+
+def _n_positives(runs: list[Rows], group: int) -> int:
     """Different positive images of a group in the test rows of all runs."""
-    return len({i for run in scores for i in run.images[run.target & (run.groups == group)]})
+    parts = [run.predictions.where(run.target & _of_group(run, group)) for run in runs]
+    return len({name for part in parts for name in part.names})
 
 
 def _figures(
-    scores: list[Scores], weights: np.ndarray, picks: np.ndarray, n_groups: int, compared: list[int]
+    runs: list[Rows], weights: np.ndarray, picks: np.ndarray, n_groups: int, compared: list[int]
 ) -> tuple[dict, np.ndarray]:
     """(figure -> values [resamples], sensitivity of each group [groups, resamples])"""
 
-    def of_rows(run: Scores, rows: np.ndarray) -> np.ndarray:
-        return weights[:, run.clusters[rows]].sum(axis=1, dtype=np.float64)
+    def rates(keep: Callable[[Rows], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Sensitivity and specificity of the kept rows of the runs that a resample takes."""
+        parts = [Weighted(run, weights).part(keep(run)) for run in runs]
+        each = [[w.tp, w.n_positive, w.n_negative - w.fp, w.n_negative] for w in parts]
+        tp, n_positive, tn, n_negative = np.take_along_axis(
+            np.array(each), picks.T[:, None], axis=0
+        ).sum(axis=0)
+        return ratios(tp, n_positive), ratios(tn, n_negative)
 
-    def rate(hit, of) -> np.ndarray:
-        """Of the rows in `of` those in `hit`, both functions of a run."""
-        parts = np.stack([of_rows(run, of(run) & hit(run)) for run in scores], axis=1)
-        wholes = np.stack([of_rows(run, of(run)) for run in scores], axis=1)
-        return ratios(*(np.take_along_axis(x, picks, 1).sum(1) for x in (parts, wholes)))
-
-    auroc = [resampled(Weighted(run.rows(), weights), ["auroc"])["auroc"] for run in scores]
-    by_group = np.stack(
-        [
-            rate(lambda run: run.decision, lambda run, g=g: run.target & (run.groups == g))
-            for g in range(n_groups)
-        ]
-    )
-    highest, lowest = by_group[compared].max(0), by_group[compared].min(0)
+    auroc = [resampled(Weighted(run, weights), ["auroc"])["auroc"] for run in runs]
+    sensitivity, specificity = rates(lambda run: run.of_kind("all"))
+    by_group = np.array([rates(lambda run, g=g: _of_group(run, g))[0] for g in range(n_groups)])
+    lowest = by_group[compared].min(axis=0)
     return {
         "auroc": np.take_along_axis(np.stack(auroc, axis=1), picks, 1).mean(1),
-        "sensitivity": rate(lambda run: run.decision, lambda run: run.target),
-        "specificity": rate(lambda run: ~run.decision, lambda run: ~run.target),
+        "sensitivity": sensitivity,
+        "specificity": specificity,
         "worst_group_sensitivity": lowest,
-        "equal_opportunity_difference": highest - lowest,
+        "equal_opportunity_difference": by_group[compared].max(axis=0) - lowest,
     }, by_group
 
 
@@ -161,3 +136,33 @@ def _summary(figures: dict[str, np.ndarray]) -> dict[str, float]:
         low, high = percentile_interval(values[1:])
         line |= {name: values[0], f"{name}_low": low, f"{name}_high": high}
     return line
+
+
+def plot_gain_against_gap(rows: pd.DataFrame, path: Path) -> None:
+    """Save a PNG: AUROC against the equal-opportunity difference of each line of `compare`.
+
+    Crosses are 95 % CIs; the first line, which others are compared with, is black.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        colors = chain(["black"], cycle(matplotlib.colormaps["tab20"].colors))
+        for (_, row), color in zip(rows.iterrows(), colors, strict=False):
+            x, y = row["equal_opportunity_difference"], row["auroc"]
+            reach = {
+                side: [
+                    [max(0, row[name] - row[f"{name}_low"])],
+                    [max(0, row[f"{name}_high"] - row[name])],
+                ]
+                for side, name in (("xerr", "equal_opportunity_difference"), ("yerr", "auroc"))
+            }
+            axes.errorbar(x, y, **reach, fmt="none", color=color, alpha=0.35, linewidth=1)
+            axes.plot(x, y, "o", color=color, markersize=7, label=row["objective"])
+        axes.set(
+            xlabel="equal-opportunity difference between tone groups (lower is fairer)",
+            ylabel="AUROC",
+            title="AUROC against equal-opportunity difference, with 95 % CIs",
+        )
+        figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+
+    save_figure(draw, (9, 5.4), path)

@@ -1,15 +1,18 @@
-"""Tables of runs: as CSV with all digits, as Markdown and LaTeX to read."""
+"""Tables of runs as files: as CSV with all digits, as Markdown and LaTeX to read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..core.errors import UserError, nearest
+from ..core.files import write_text
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import MONITORED, title_of
-from .results import Result
+from .results import COUNTS, Result, over_seeds
 
 UNDEFINED = "–"
 _TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_positive")
@@ -209,3 +212,29 @@ def latex_text(text: str) -> str:
     is_known = [c in _LATEX or (c.isprintable() and c < "\u0180") for c in text]
     plain = [c if known else "?" for c, known in zip(text, is_known, strict=True)]
     return "".join(_LATEX.get(c, c) for c in plain)
+
+
+def write_tables(results: list[Result], metrics: Sequence[str], folder: Path) -> str:
+    """The tables as Markdown, once they are in `folder` in every format."""
+    groups = over_seeds(results)
+    tables = [results_table(results, metrics)]
+    write_text(folder / "results.csv", results_frame(results, metrics).to_csv(index=False))
+    spread_path = folder / "results_over_seeds.csv"
+    spread_path.unlink(missing_ok=True)  # of other runs
+    if groups:
+        tables.append(spread_table(groups, metrics))
+        write_text(spread_path, spread_frame(groups, metrics).to_csv(index=False))
+    markdown = "\n".join(map(to_markdown, tables))
+    write_text(folder / "results.md", markdown)
+    write_text(folder / "results.tex", "\n".join(map(to_latex, tables)))
+    return markdown
+
+
+def check_metrics(metrics: Sequence[str], results: list[Result]) -> None:
+    """Raise `UserError` for a metric that no run has, where runs have any."""
+    known = sorted({name for result in results for name in result.metrics} - {*COUNTS})
+    for name in metrics:
+        if known and name not in known:
+            raise UserError(
+                f"--metrics {name}: no run has it{nearest(name, known)} (known: {', '.join(known)})"
+            )

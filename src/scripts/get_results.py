@@ -36,8 +36,8 @@ def main(argv: list[str] | None) -> int:
     options = parse_options(argv, __doc__, Options)[0]
     expect_folder(options.root, "ROOT")
 
-    from ..runs.result_files import check_metrics, write_tables
     from ..runs.results import MAX_DEPTH, find_results
+    from ..runs.tables import check_metrics, write_tables
 
     results, problems = find_results(options.root)
     for problem in problems:

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ from ..datasets.splits import connected_units
 from ..engine.checkpoint import find_finished
 from ..engine.checks import check_settings
 from ..engine.run import train
-from ..evaluation.thresholds import threshold_at_specificity
+from ..evaluation.thresholds import decide, threshold_at_specificity
+from ..evaluation.weighted import Rows, rows_of
 from ..evaluator.predictions_csv import read_predictions
 from ..objectives.catalog import OBJECTIVES
-from ..runs.comparison import FIGURES, Scores, compare
-from ..runs.comparison_figure import plot_gain_against_gap
+from ..runs.comparison import FIGURES, compare, plot_gain_against_gap
 from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
 
@@ -42,11 +43,11 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
     folder = make_folder(Path(cfg.run.output_dir))
     runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
     units = units_of(itertools.chain(*runs.values()))
-    scores = {
-        objective: [read_scores(path, units, options.specificity) for path in paths]
+    tested = {
+        objective: [read_rows(path, units, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
-    rows = compare(scores, GROUP_NAMES, options.min_positive, options.n_resamples)
+    rows = compare(tested, GROUP_NAMES, options.min_positive, options.n_resamples)
     write_text(folder / "objectives.csv", rows.to_csv(index=False))
     write_text(folder / "objectives.md", to_markdown(rows))
     plot_gain_against_gap(rows, folder / "objectives.png")
@@ -83,22 +84,18 @@ def units_of(folders: Iterable[Path]) -> dict[str, int]:
     return dict(zip(rows["image"], units.tolist(), strict=True))
 
 
-def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
+def read_rows(folder: Path, units: dict[str, int], specificity: float) -> Rows:
     """The test rows of a run, decided at the threshold of its validation rows."""
     valid, test = (
-        read_predictions(folder / f"predictions_{split}.csv", None) for split in ("valid", "test")
+        rows_of(read_predictions(folder / f"predictions_{split}.csv", None))
+        for split in ("valid", "test")
     )
-    scores = [p.probabilities[:, p.positive] for p in (valid, test)]
-    threshold = threshold_at_specificity(valid.labels == valid.positive, scores[0], specificity)
-    images = _test_rows(folder)["image"].to_numpy()  # in the same order; file names may repeat
-    return Scores(
-        images=images,
-        clusters=np.array([units[image] for image in images]),
-        target=test.labels == test.positive,
-        score=scores[1],
-        decision=scores[1] >= threshold,
-        groups=test.groups,
-    )
+    threshold = threshold_at_specificity(valid.target, valid.score, specificity)
+    images = _test_rows(folder)["image"].tolist()  # in the same order; file names may repeat
+    found = test.predictions
+    decisions = decide(found.probabilities, found.positive, threshold)
+    decided = replace(found, names=images, decisions=decisions)
+    return Rows(decided, np.array([units[image] for image in images]))
 
 
 def _test_rows(folder: Path) -> pd.DataFrame:

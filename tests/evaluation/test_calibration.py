@@ -14,10 +14,10 @@ from src.evaluation.calibration import (
     CALIBRATIONS,
     equal_mass_edges,
     equal_width_edges,
-    fit_group_temperatures,
     fit_temperature,
     reliability,
     scaled,
+    temperature,
     top_label,
 )
 
@@ -242,8 +242,8 @@ def test_scaled_probabilities_by_hand():
 
 def test_scaling_leaves_the_decision_and_what_is_unknown():
     probabilities = np.random.default_rng(0).dirichlet(np.ones(5), size=50).astype(np.float32)
-    for temperature in (0.05, 0.7, 20):
-        found = scaled(probabilities, temperature)
+    for value in (0.05, 0.7, 20):
+        found = scaled(probabilities, value)
         np.testing.assert_allclose(found.sum(axis=1), 1)
         np.testing.assert_array_equal(found.argmax(axis=1), probabilities.argmax(axis=1))
     assert np.isnan(scaled(np.full((2, 3), NAN), 2.0)).all()
@@ -266,13 +266,14 @@ def grouped():
 
 def test_groups_have_their_own_temperature_where_they_can(grouped):
     labels, probabilities, groups = grouped
-    found = fit_group_temperatures(labels, probabilities, groups, 5, min_rows=10)
+    given = (labels, probabilities, groups, 5)
+    found = temperature(*given, 10, by="group")
     everyone = fit_temperature(labels, probabilities)
     assert found.shape == (6,)
     assert found[:2] == pytest.approx([3, 0.5], rel=0.15)
     assert found[2:].tolist() == [everyone] * 4
     own = fit_temperature(labels[groups == 2], probabilities[groups == 2])
-    enough = fit_group_temperatures(labels, probabilities, groups, 5, min_rows=9)
+    enough = temperature(*given, 9, by="group")
     assert enough[2] == own != everyone
     before, after = (
         log_loss(labels, scaled(probabilities, temperatures[groups]))
@@ -293,6 +294,6 @@ def test_the_call_string_chooses_by_what(grouped):
     everyone = CALIBRATIONS.build("temperature", **given)
     assert everyone.tolist() == [fit_temperature(labels, probabilities)] * 6
     by_group = CALIBRATIONS.build("temperature(by='group')", **given)
-    np.testing.assert_array_equal(by_group, fit_group_temperatures(**given))
+    np.testing.assert_array_equal(by_group, temperature(**given, by="group"))
     with pytest.raises(UserError, match="expected 'all' or 'group'"):
         CALIBRATIONS.build("temperature(by='tone')", **given)

@@ -12,23 +12,32 @@ from sklearn.metrics import roc_auc_score
 import src.runs.comparison as module
 from src.core.errors import UserError
 from src.evaluation.bootstrap import resample_weights
-from src.runs.comparison import FIGURES, Scores, compare
-from src.runs.comparison_figure import plot_gain_against_gap
+from src.evaluation.predictions import Predictions
+from src.evaluation.weighted import Rows
+from src.runs.comparison import FIGURES, compare, plot_gain_against_gap
 
 GROUPS = ("pale", "brown", "dark")
 
 
 def scores_of(rows, images=None):
-    """`Scores` of (unit, target, score, decision, group) rows."""
+    """`Rows` of (unit, target, score, decision, group) rows."""
     clusters, target, score, decision, groups = map(np.array, zip(*rows, strict=True))
-    return Scores(
-        images=np.array(images or [f"{row}.jpg" for row in range(len(rows))]),
-        clusters=clusters,
-        target=target.astype(bool),
-        score=score.astype(float),
-        decision=decision.astype(bool),
+    score = score.astype(float)
+    predictions = Predictions(
+        names=[*(images or [f"{row}.jpg" for row in range(len(rows))])],
+        labels=target.astype(int),
         groups=groups,
+        probabilities=np.stack([1 - score, score], axis=1),
+        decisions=decision.astype(int),
+        classes=("benign", "malignant"),
+        positive=1,
+        group_names=GROUPS,
     )
+    return Rows(predictions, clusters)
+
+
+def changed(run, **changes):
+    return replace(run, predictions=replace(run.predictions, **changes))
 
 
 def random_runs(seed, n_runs=3, n_clusters=14, n_rows=40, names=("a", "b", "c")):
@@ -122,7 +131,8 @@ def figures_of_a_draw(scores, counts, pick, judged):
         target = run.target[rows]
         both = target.any() and not target.all()
         auroc.append(roc_auc_score(target, run.score[rows]) if both else np.nan)
-        parts.append((target, run.decision[rows], run.groups[rows]))
+        decision = run.predictions.decisions.astype(bool)
+        parts.append((target, decision[rows], run.predictions.groups[rows]))
     target, decision, groups = map(np.concatenate, zip(*parts, strict=True))
     recalls = [mean(decision[target & (groups == g)]) for g in range(len(GROUPS))]
     known = np.array(recalls)[list(judged)]
@@ -195,7 +205,12 @@ def test_the_same_scores_gain_nothing_in_any_draw():
 
 def test_a_gain_that_every_draw_has_is_sure_although_both_aurocs_are_not():
     runs = random_runs(4, names=("first",), n_clusters=60)
-    better = [replace(run, score=run.score + 0.2 * run.target) for run in runs["first"]]
+    better = [
+        changed(
+            run, probabilities=run.predictions.probabilities + 0.2 * np.outer(run.target, [0, 1])
+        )
+        for run in runs["first"]
+    ]
     first, other = compare(runs | {"better": better}, GROUPS, 1, 200).to_dict("records")
     assert 0 < other["auroc_gain_low"] <= other["auroc_gain"] <= other["auroc_gain_high"]
     assert other["auroc_gain"] == pytest.approx(other["auroc"] - first["auroc"])
@@ -210,11 +225,15 @@ def test_repeating_a_comparison_gives_the_same_and_changes_no_scores():
     assert all(map(np.array_equal, before, after))
 
 
-@pytest.mark.parametrize("what", ["images", "clusters", "target", "groups"])
+@pytest.mark.parametrize("what", ["names", "clusters", "labels", "groups"])
 def test_runs_of_a_seed_on_other_rows_are_refused(what):
     runs = random_runs(6)
-    changed = replace(runs["b"][1], **{what: np.roll(getattr(runs["b"][1], what), 1)})
-    runs["b"] = [runs["b"][0], changed, runs["b"][2]]
+    first, run, last = runs["b"]
+    if what == "clusters":
+        other = replace(run, clusters=np.roll(run.clusters, 1))
+    else:
+        other = changed(run, **{what: np.roll(getattr(run.predictions, what), 1)})
+    runs["b"] = [first, other, last]
     with pytest.raises(UserError, match="b: its test rows are not those of a: the data changed"):
         compare(runs, GROUPS, 1, 100)
 

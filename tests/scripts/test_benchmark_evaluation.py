@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.evaluation.benchmark import random_predictions
 from src.evaluation.metrics import METRICS
-from src.scripts.benchmark_evaluation import main
+from src.scripts.benchmark_evaluation import main, random_predictions
 
 OF_TWO = [name for name, row in METRICS.items() if not row.of_classes]
 
