@@ -6,52 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .numbers import (
-    ci_of,
-    count,
-    decimal,
-    difference_unit,
-    interval_of,
-    is_known,
-    metric,
-    p_value,
-    percent,
-    too_few,
-    value_of,
-    why_undefined,
-)
-from .sentences import (
-    calibration_sentences,
-    counted,
-    differences,
-    in_short,
-    plain,
-    words_for,
-    worst_group,
-)
-
-# what the template calls by name
-_FUNCTIONS = (
-    calibration_sentences,
-    ci_of,
-    count,
-    counted,
-    decimal,
-    difference_unit,
-    differences,
-    in_short,
-    interval_of,
-    is_known,
-    metric,
-    p_value,
-    percent,
-    plain,
-    too_few,
-    value_of,
-    why_undefined,
-    words_for,
-    worst_group,
-)
+from . import numbers, sentences
 
 # what each figure shows, for those who see it and for those who do not
 CAPTIONS = {
@@ -80,7 +35,8 @@ def report_page(evaluation: dict, figures: list[Path]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update({function.__name__: function for function in _FUNCTIONS})
+    for module in (numbers, sentences):
+        environment.globals |= {name: f for name, f in vars(module).items() if callable(f)}
     return environment.get_template("page.html").render(
         evaluation=evaluation,
         figures={path.stem: _inlined(path) for path in figures},

@@ -40,10 +40,11 @@ def judge_fit(history: History) -> Verdict:
         return Verdict("too few epochs", [reason], counts)
     with np.errstate(over="ignore", invalid="ignore"):  # losses near the largest number
         figures = counts | _figures(curves, history.valid.get("auroc", np.array([])))
-    found = [(name, reason) for name, rule in RULES if (reason := rule(figures))]
+    found = [(name, reason) for name, holds, reason in RULES if holds(figures)]
     end = "good fit" if "validation" in curves else "no validation"
-    name = found[0][0] if found else end
-    return Verdict(name, [*(reason for _, reason in found), *_summary(figures)], figures)
+    told = [*(reason for _, reason in found), *_summary(figures)]
+    reasons = [text.format_map(figures).replace("%", " %") for text in told]
+    return Verdict(found[0][0] if found else end, reasons, figures)
 
 
 def _curves(history: History) -> dict[str, np.ndarray]:
@@ -71,8 +72,10 @@ def _figures(curves: dict[str, np.ndarray], auroc: np.ndarray) -> dict[str, floa
         "train_first": train[0],
         "train_last": t[-1],
         "train_fall": _share(train[0] - t[-1], train[0]),
+        "train_rise": _share(t[-1] - train[0], train[0]),
         "train_rise_of_mean": _share(t[-1] - t.min(), t.mean()),
         "train_jumps": _jumps(train),
+        "many_jumps": max(MIN_JUMPS, JUMPY_SHARE * len(train)),
         "train_fall_since_best": _share(t[best] - t[-1], t[best]),
         "valid_best": v[best],
         "valid_best_epoch": best + 1 + width // 2 if "validation" in curves else np.nan,
@@ -101,95 +104,78 @@ def _jumps(values: np.ndarray) -> int:
     return int((np.abs(inner - usual) > JUMP * usual.mean()).sum())
 
 
-def _jumping(f: dict) -> str:
-    limit = max(MIN_JUMPS, JUMPY_SHARE * f["n_epochs"])
-    for name, n_jumps in (("training", f["train_jumps"]), ("validation", f["valid_jumps"])):
-        if n_jumps >= limit:
-            return (
-                f"{name} loss jumps by more than {_percent(JUMP)} of its mean in {n_jumps:.0f} of "
-                f"{f['n_epochs']} epochs"
-            )
-    return ""
-
-
-def _exploded(f: dict) -> str:
-    if not f["train_fall"] <= -EXPLODED:
-        return ""
-    return f"training loss ends {_percent(-f['train_fall'])} above its first epoch"
-
-
-def _lost(f: dict) -> str:
-    if not f["train_rise_of_mean"] > JUMP:
-        return ""
-    return f"training loss ends above its best by {_percent(f['train_rise_of_mean'])} of its mean"
-
-
-def _rising(f: dict) -> str:
-    is_rise = f["valid_rise"] >= RISE and f["valid_last"] - f["valid_best"] >= f["valid_step"]
-    if not (is_rise and f["train_fall_since_best"] >= 0):
-        return ""
-    return (
-        f"validation loss rose {_percent(f['valid_rise'])} from its best (epoch "
-        f"{f['valid_best_epoch']:.0f}) to the end while training loss fell "
-        f"{_percent(f['train_fall_since_best'])}"
-    )
-
-
-def _improving(f: dict) -> str:
-    is_fall = f["valid_before"] - f["valid_last"] >= f["valid_step"]
-    if not (is_fall and f["valid_recent_fall"] >= RECENT_FALL):
-        return ""
-    return (
-        f"validation loss still fell {_percent(f['valid_recent_fall'])} over the last "
-        f"{f['n_recent']:.0f} epochs"
-    )
-
-
-def _apart(f: dict) -> str:
-    if not (f["train_fall"] >= LITTLE_FALL and f["gap_of_gain"] >= GAP):
-        return ""
-    return (
-        f"validation loss ends at {f['valid_last']:.3g}, training loss at {f['train_last']:.3g}: "
-        f"{_percent(f['gap_of_gain'])} of what training gained is not seen in validation"
-    )
-
-
-def _little(f: dict) -> str:
-    if f["auroc_best"] < CHANCE_AUROC:
-        return f"validation AUROC never exceeds {f['auroc_best']:.3f}, chance being 0.5"
-    if f["train_fall"] < LITTLE_FALL and not f["auroc_best"] >= GOOD_AUROC:
-        return f"training loss fell by {_percent(f['train_fall'])} only"
-    return ""
-
-
-RULES: tuple[tuple[str, Callable[[dict], str]], ...] = (
-    ("unstable", _jumping),
-    ("diverged", _exploded),
-    ("unstable", _lost),
-    ("overfitting", _rising),
-    ("still improving", _improving),
-    ("overfitting", _apart),
-    ("underfitting", _little),
+# (verdict, whether it holds for the figures, what is told of them)
+RULES: tuple[tuple[str, Callable[[dict], bool], str], ...] = (
+    (
+        "unstable",
+        lambda f: f["train_jumps"] >= f["many_jumps"],
+        f"training loss jumps by more than {JUMP:.0%} of its mean in {{train_jumps:.0f}} of "
+        "{n_epochs} epochs",
+    ),
+    (
+        "unstable",
+        lambda f: f["train_jumps"] < f["many_jumps"] <= f["valid_jumps"],
+        f"validation loss jumps by more than {JUMP:.0%} of its mean in {{valid_jumps:.0f}} of "
+        "{n_epochs} epochs",
+    ),
+    (
+        "diverged",
+        lambda f: f["train_rise"] >= EXPLODED,
+        "training loss ends {train_rise:.0%} above its first epoch",
+    ),
+    (
+        "unstable",
+        lambda f: f["train_rise_of_mean"] > JUMP,
+        "training loss ends above its best by {train_rise_of_mean:.0%} of its mean",
+    ),
+    (
+        "overfitting",
+        lambda f: (
+            f["valid_rise"] >= RISE
+            and f["valid_last"] - f["valid_best"] >= f["valid_step"]
+            and f["train_fall_since_best"] >= 0
+        ),
+        "validation loss rose {valid_rise:.0%} from its best (epoch {valid_best_epoch:.0f}) to the "
+        "end while training loss fell {train_fall_since_best:.0%}",
+    ),
+    (
+        "still improving",
+        lambda f: (
+            f["valid_recent_fall"] >= RECENT_FALL
+            and f["valid_before"] - f["valid_last"] >= f["valid_step"]
+        ),
+        "validation loss still fell {valid_recent_fall:.0%} over the last {n_recent:.0f} epochs",
+    ),
+    (
+        "overfitting",
+        lambda f: f["train_fall"] >= LITTLE_FALL and f["gap_of_gain"] >= GAP,
+        "validation loss ends at {valid_last:.3g}, training loss at {train_last:.3g}: "
+        "{gap_of_gain:.0%} of what training gained is not seen in validation",
+    ),
+    (
+        "underfitting",
+        lambda f: f["auroc_best"] < CHANCE_AUROC,
+        "validation AUROC never exceeds {auroc_best:.3f}, chance being 0.5",
+    ),
+    (
+        "underfitting",
+        lambda f: (
+            f["train_fall"] < LITTLE_FALL
+            and not (f["auroc_best"] < CHANCE_AUROC or f["auroc_best"] >= GOOD_AUROC)
+        ),
+        "training loss fell by {train_fall:.0%} only",
+    ),
 )
 
 
 def _summary(f: dict) -> list[str]:
     """Where the curves began and ended."""
-    lines = [
-        f"training loss went from {f['train_first']:.3g} to {f['train_last']:.3g} in "
-        f"{f['n_epochs']} epochs"
-    ]
-    if not np.isnan(f["valid_last"]):
-        lines.append(
-            f"validation loss is best at {f['valid_best']:.3g} (epoch {f['valid_best_epoch']:.0f}) "
-            f"and ends at {f['valid_last']:.3g}"
-        )
-    else:
-        lines.append("there is no validation loss: overfitting cannot be seen")
-    if not np.isnan(f["auroc_best"]):
-        lines.append(f"the best validation AUROC is {f['auroc_best']:.3f}")
-    return lines
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    has_validation, has_auroc = (not np.isnan(f[name]) for name in ("valid_last", "auroc_best"))
+    lines = {
+        "training loss went from {train_first:.3g} to {train_last:.3g} in {n_epochs} epochs": True,
+        "validation loss is best at {valid_best:.3g} (epoch {valid_best_epoch:.0f}) and ends at "
+        "{valid_last:.3g}": has_validation,
+        "there is no validation loss: overfitting cannot be seen": not has_validation,
+        "the best validation AUROC is {auroc_best:.3f}": has_auroc,
+    }
+    return [line for line, is_told in lines.items() if is_told]

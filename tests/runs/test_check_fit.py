@@ -34,7 +34,7 @@ def test_a_file_is_as_good_as_its_folder(tiny_run, tmp_path, capsys):
 
 def test_every_verdict_has_advice_of_flags_that_exist():
     others = {"too few epochs", "no validation", "good fit"}
-    assert set(ADVICE) == {name for name, _ in RULES} | others
+    assert set(ADVICE) == {name for name, *_ in RULES} | others
     flags = re.findall(r"--(\w+)", " ".join(ADVICE.values()))
     assert flags and set(flags) <= set(ANNOTATIONS)
 

@@ -180,7 +180,7 @@ def test_few_epochs_of_steady_gain_are_still_improving(n):
 
 def test_the_rules_are_explained_with_their_constants():
     page = (Path(__file__).parents[2] / "docs" / "RUNS.md").read_text("utf-8")
-    for name in {name for name, _ in fit.RULES} | {"too few epochs", "no validation", "good fit"}:
+    for name in {name for name, *_ in fit.RULES} | {"too few epochs", "no validation", "good fit"}:
         assert f"    {name} " in verdicts.__doc__
         assert f"| {name} |" in page
     shares = (fit.EXPLODED, fit.JUMP, fit.RISE, fit.RECENT_FALL, fit.LITTLE_FALL)
