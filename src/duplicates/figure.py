@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from ..report.style import printable, save_figure
+from ..report.style import printable, saved_figure
 
 _COLUMNS = 3
 _GAP = 0.04  # between the two images, of the first one's width
@@ -24,8 +23,7 @@ class ImagePair(NamedTuple):
 def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None:
     """Save a PNG: each pair side by side at the height of its first image, the caption above."""
     n_rows = -(-len(pairs) // _COLUMNS)
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((4.6 * _COLUMNS, 0.6 + 2.5 * n_rows), path) as figure:
         figure.suptitle(title, fontsize=12)
         for place, pair in enumerate(pairs, start=1):
             axes = figure.add_subplot(n_rows, _COLUMNS, place)
@@ -38,5 +36,3 @@ def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None
             caption = "\n".join(map(printable, pair.caption.split("\n")))
             axes.set_title(caption, fontsize=8, fontweight="normal", loc="center")
             axes.axis("off")
-
-    save_figure(draw, (4.6 * _COLUMNS, 0.6 + 2.5 * n_rows), path)

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from .style import BAND, MAIN, SMALL, SOFT_INK, WRONG, save_figure, short
+from .style import BAND, MAIN, SMALL, SOFT_INK, WRONG, saved_figure, short
 
 _MOST_COLUMNS, _MOST_CLASSES = 4, 30
 
@@ -27,8 +26,8 @@ def plot_confusion(evaluation: dict, path: Path) -> None:
             for count, share, total in zip(counts.flat, shares.flat, totals.repeat(n), strict=True)
         ]
     ).reshape(n, n)
-
-    def draw(figure: Figure) -> None:
+    side = max(3.6, 1.7 + 0.72 * min(n, _MOST_CLASSES))
+    with saved_figure((side + 1.3, side), path) as figure:
         import seaborn  # takes a second, which no other figure has to wait for
 
         axes = figure.subplots()
@@ -54,9 +53,6 @@ def plot_confusion(evaluation: dict, path: Path) -> None:
         axes.tick_params(axis="y", length=0, rotation=0)
         axes.collections[0].colorbar.ax.set_yticklabels(["0 %", "50 %", "100 %"])
 
-    side = max(3.6, 1.7 + 0.72 * min(n, _MOST_CLASSES))
-    save_figure(draw, (side + 1.3, side), path)
-
 
 def plot_hard_cases(
     evaluation: dict, image_of: Callable[[str], np.ndarray | None], path: Path
@@ -69,8 +65,7 @@ def plot_hard_cases(
     n_columns = min(_MOST_COLUMNS, len(cases))
     n_rows = -(-len(cases) // n_columns)
     positive = evaluation["source"]["positive"]
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((max(4.6, 2.3 * n_columns), 2.45 * n_rows), path) as figure:
         grid = figure.add_gridspec(n_rows, n_columns)
         for place, case in enumerate(cases):
             axes = figure.add_subplot(grid[divmod(place, n_columns)])
@@ -80,8 +75,6 @@ def plot_hard_cases(
             for spine in axes.spines.values():
                 spine.set(visible=True, color=color, linewidth=2)
             _caption(axes, case, color)
-
-    save_figure(draw, (max(4.6, 2.3 * n_columns), 2.45 * n_rows), path)
 
 
 def _picture(axes, image: np.ndarray | None) -> None:

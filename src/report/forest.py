@@ -18,7 +18,7 @@ from .style import (
     SMALL,
     SOFT_INK,
     UNKNOWN_COLOR,
-    save_figure,
+    saved_figure,
     short,
     tone_color,
 )
@@ -45,13 +45,6 @@ class Line(NamedTuple):
     color: str = MAIN
 
 
-class Middle(NamedTuple):
-    """What the dashed lines are, and their value in each column."""
-
-    name: str
-    figures: tuple[dict, ...]
-
-
 def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
     """Save a PNG: sensitivity, specificity, AUROC, selection rate of every group, with intervals.
 
@@ -70,7 +63,7 @@ def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
             color = colors.get(level, MAIN) if attribute == "skin tone" else MAIN
             lines.append(_part_line(level, part, rates, least, color))
     positive = short(evaluation["source"]["positive"], 10)
-    middle = Middle("all images", lines[0].figures)
+    middle = Line("all images", figures=lines[0].figures)
     _plot_forest(lines, ("images", positive), rates, middle, least, path)
 
 
@@ -94,7 +87,7 @@ def plot_per_class(evaluation: dict, path: Path) -> None:
     ]
     nothing = {"value": float("nan")}
     means = tuple(overall["metrics"].get(mean, nothing) for mean in _OF_CLASSES.values())
-    middle = Middle("mean of the classes", means)
+    middle = Line("mean of the classes", figures=means)
     _plot_forest(lines, ("images",), [*_OF_CLASSES], middle, least, path)
 
 
@@ -102,13 +95,16 @@ def _plot_forest(
     lines: list[Line],
     counts: tuple[str, ...],
     columns: list[str],
-    middle: Middle,
+    middle: Line,
     least: int,
     path: Path,
 ) -> None:
     """Dots with whiskers by [line][column], and dashed lines at the `middle`."""
-
-    def draw(figure: Figure) -> None:
+    size = (
+        2 + _COUNT_WIDTH * len(counts) + _COLUMN_WIDTH * len(columns),
+        1.1 + _ROW_HEIGHT * len(lines),
+    )
+    with saved_figure(size, path) as figure:
         widths = [1.7 + _COUNT_WIDTH * len(counts), *[_COLUMN_WIDTH] * len(columns)]
         names, *panels = figure.subplots(1, 1 + len(columns), width_ratios=widths, sharey=True)
         _names(names, lines, counts, widths[0])
@@ -122,12 +118,6 @@ def _plot_forest(
         names.set_ylim(len(lines) - 0.5, -1.0)
         figure.get_layout_engine().set(wspace=0.03)
         _legend(figure, lines, middle, least)
-
-    size = (
-        2 + _COUNT_WIDTH * len(counts) + _COLUMN_WIDTH * len(columns),
-        1.1 + _ROW_HEIGHT * len(lines),
-    )
-    save_figure(draw, size, path)
 
 
 def _names(axes, lines: list[Line], counts: tuple[str, ...], width: float) -> None:
@@ -187,7 +177,7 @@ def _nice_end(lines: list[Line], place: int) -> float:
     return min(1.02, max(0.05, 1.08 * highest))
 
 
-def _legend(figure: Figure, lines: list[Line], middle: Middle, least: int) -> None:
+def _legend(figure: Figure, lines: list[Line], middle: Line, least: int) -> None:
     dot = {"marker": "o", "linestyle": "none", "markersize": 6.5}
     keys = [Line2D([], [], mfc=MAIN, mec=INK, label="estimate and 95 % CI", **dot)]
     if not all(all(line.is_enough) for line in lines):

@@ -5,13 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ..batch.mask_agreement import DEFAULT
 from ..batch.mask_files import read_lesion
-from ..core.files import replacing
 from ..preprocess.image import read_image
 from ..skin.masks import lesion_mask
+from .style import saved_figure
 
 EXPERT, FOUND = (0, 158, 115), (213, 94, 0)  # apart for the colour-blind (Okabe & Ito 2008)
 
@@ -20,19 +19,19 @@ def plot_worst_masks(
     folder: Path, masks: dict[str, Path], rows: pd.DataFrame, output: Path
 ) -> None:
     """Save a PNG of at most twelve images (`image`, `DEFAULT`'s overlap) with both outlines."""
-    figure = Figure(figsize=(12, 7.2), layout="constrained")
-    panels = figure.subplots(3, 4)
-    for panel in panels.flat:
-        panel.set_axis_off()
-    for panel, row in zip(panels.flat, rows.itertuples(), strict=False):
-        image = read_image(folder / row.image)
-        expert = read_lesion(masks[Path(row.image).stem], image.shape[:2], image.shape[:2])
-        for mask, color in ((expert, EXPERT), (lesion_mask(image), FOUND)):
-            outline = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            width = max(1, round(max(image.shape) / 150))
-            cv2.drawContours(image, outline[0], -1, color, width)
-        panel.imshow(image)
-        panel.set_title(f"{Path(row.image).stem}: {getattr(row, DEFAULT):.2f}", fontsize=9)
-    figure.suptitle("Least overlap: lesion of the expert (green) and segmented (orange)")
-    with replacing(output) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
+    with saved_figure((12, 7.2), output) as figure:
+        panels = figure.subplots(3, 4)
+        for panel in panels.flat:
+            panel.set_axis_off()
+        for panel, row in zip(panels.flat, rows.itertuples(), strict=False):
+            image = read_image(folder / row.image)
+            expert = read_lesion(masks[Path(row.image).stem], image.shape[:2], image.shape[:2])
+            for mask, color in ((expert, EXPERT), (lesion_mask(image), FOUND)):
+                outline = cv2.findContours(
+                    mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+                )
+                width = max(1, round(max(image.shape) / 150))
+                cv2.drawContours(image, outline[0], -1, color, width)
+            panel.imshow(image)
+            panel.set_title(f"{Path(row.image).stem}: {getattr(row, DEFAULT):.2f}", fontsize=9)
+        figure.suptitle("Least overlap: lesion of the expert (green) and segmented (orange)")

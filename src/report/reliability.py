@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import binomtest
 
-from .style import INK, MAIN, RULE, SMALL, SOFT_INK, WRONG, save_figure, short
+from .style import INK, MAIN, RULE, SMALL, SOFT_INK, WRONG, saved_figure, short
 
 _DIAGONAL = {"color": SOFT_INK, "linewidth": 1, "linestyle": (0, (2, 2)), "zorder": 0}
 
@@ -26,8 +26,7 @@ def plot_calibration(evaluation: dict, path: Path) -> None:
         "positive": (f"Probability of {positive}", f"observed share of {positive}"),
         "equal_width": ("Probability of the most probable class", "observed accuracy"),
     }
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((9, 6), path) as figure:
         grid = figure.subplots(2, 2, height_ratios=(3.4, 1), sharex=True)
         for (curve, counts), (key, (title, share)) in zip(grid.T, panels.items(), strict=True):
             curve.plot([0, 1], [0, 1], **_DIAGONAL)
@@ -42,8 +41,6 @@ def plot_calibration(evaluation: dict, path: Path) -> None:
             curve.text(0, 1.03, error, **place)
             _counts(counts, found[key]["bins"])
         _legend(figure, found["temperature"], before, least)
-
-    save_figure(draw, (9, 6), path)
 
 
 def _of_at_least(reliability: dict, least: int) -> dict:

@@ -18,7 +18,7 @@ from ..skin.tone import (
     tone_category,
     tone_group,
 )
-from .style import GROUP_COLORS, SMALL, SOFT_INK, WRONG, save_figure, short
+from .style import GROUP_COLORS, SMALL, SOFT_INK, WRONG, saved_figure, short
 
 # Far from every skin colour, and apart for the colour-blind (Okabe & Ito 2008).
 LESION_COLOR, HAIR_COLOR = "#f0e442", "#0072b2"
@@ -60,8 +60,7 @@ def plot_histogram(ita: np.ndarray, left_out: dict[str, int], path: Path) -> Non
 
     `left_out` counts the images without a valid angle by their reason.
     """
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((10, 4.2), path) as figure:
         import seaborn  # takes a second, which no other figure has to wait for
 
         axes = figure.subplots()
@@ -92,8 +91,6 @@ def plot_histogram(ita: np.ndarray, left_out: dict[str, int], path: Path) -> Non
         keys = [Patch(color=c, label=n) for c, n in zip(GROUP_COLORS, names, strict=True)]
         look = {"ncols": 4, "fontsize": SMALL, "frameon": False}
         figure.legend(handles=keys, loc="outside lower center", **look)
-
-    save_figure(draw, (10, 4.2), path)
 
 
 def _group_labels() -> list[str]:
@@ -133,8 +130,7 @@ def plot_strips(ita: np.ndarray, colors: np.ndarray, path: Path) -> None:
     `ita` [N] is in degrees; `colors` [N, 3] are RGB, 0..255. Lightest first, within a strip too.
     The median is that of L*, a* and b*.
     """
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((10, 5.6), path) as figure:
         axes = figure.subplots()
         categories = tone_category(ita)
         for row, category in enumerate(TONE_CATEGORIES):
@@ -149,8 +145,6 @@ def plot_strips(ita: np.ndarray, colors: np.ndarray, path: Path) -> None:
         axes.text(1.11, -0.62, "median", ha="center", va="center")
         axes.set(xlim=(-0.32, 1.42), ylim=(len(TONE_CATEGORIES) - 0.5, -0.8))
         axes.axis("off")
-
-    save_figure(draw, (10, 5.6), path)
 
 
 def _strip(axes, row: int, colors: np.ndarray) -> None:
@@ -175,8 +169,8 @@ def _range_text(above: float, upper: float) -> str:
 
 def plot_overlays(panels: Sequence[MaskPanel], path: Path) -> None:
     """Save a PNG: images with their lesion outlined, hair painted and other non-skin veiled."""
-
-    def draw(figure: Figure) -> None:
+    n_columns, n_rows = _grid_shape(len(panels), _MOST_COLUMNS)
+    with saved_figure((max(5.5, 2.6 * n_columns), 0.5 + 2.6 * n_rows), path) as figure:
         for axes, panel in zip(_grid(figure, len(panels), _MOST_COLUMNS), panels, strict=True):
             axes.imshow(marked(panel.image, panel.hair, panel.skin))
             has_edge = panel.lesion.any() and not panel.lesion.all()
@@ -197,9 +191,6 @@ def plot_overlays(panels: Sequence[MaskPanel], path: Path) -> None:
         ]
         figure.legend(handles=keys, loc="outside lower center", ncols=3, frameon=False)
 
-    n_columns, n_rows = _grid_shape(len(panels), _MOST_COLUMNS)
-    save_figure(draw, (max(5.5, 2.6 * n_columns), 0.5 + 2.6 * n_rows), path)
-
 
 def marked(image: np.ndarray, hair: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """RGB uint8 [H, W, 3]: pixels of `skin` as they are, `hair` in blue, the rest under grey."""
@@ -211,8 +202,8 @@ def marked(image: np.ndarray, hair: np.ndarray, skin: np.ndarray) -> np.ndarray:
 
 def plot_pairs(pairs: Sequence[TonePair], target: float, path: Path) -> None:
     """Save a PNG: each image beside itself with skin darkened to `target` degrees."""
-
-    def draw(figure: Figure) -> None:
+    n_columns, n_rows = _grid_shape(len(pairs), 2)
+    with saved_figure((4.8 * n_columns, 0.4 + 2.2 * n_rows), path) as figure:
         for axes, pair in zip(_grid(figure, len(pairs), 2), pairs, strict=True):
             height, width = pair.before.shape[:2]
             gap = np.full((height, max(1, width // 40), 3), 255, np.uint8)
@@ -224,9 +215,6 @@ def plot_pairs(pairs: Sequence[TonePair], target: float, path: Path) -> None:
             axes.set_xlabel(short(pair.name, _LONGEST), **_CAPTION)
         figure.suptitle(f"Skin darkened to {target:g}°, lesions as they were", fontsize=11)
         figure.get_layout_engine().set(wspace=0.04)
-
-    n_columns, n_rows = _grid_shape(len(pairs), 2)
-    save_figure(draw, (4.8 * n_columns, 0.4 + 2.2 * n_rows), path)
 
 
 def _grid_shape(n_panels: int, most_columns: int) -> tuple[int, int]:

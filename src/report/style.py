@@ -1,6 +1,7 @@
 """The look that all figures share, and saving one."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -35,11 +36,12 @@ _LOOK = {
 }
 
 
-def save_figure(draw: Callable[[Figure], None], size: tuple[float, float], path: Path) -> None:
-    """Save a PNG of what `draw` puts on a figure of this size in inches."""
+@contextmanager
+def saved_figure(size: tuple[float, float], path: Path) -> Iterator[Figure]:
+    """A figure of this size in inches, a PNG at `path` when the block ends."""
     with matplotlib.rc_context(_LOOK):
         figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
+        yield figure
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=150, format="png")
 

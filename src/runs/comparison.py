@@ -7,13 +7,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from ..core.errors import UserError
 from ..evaluation.bootstrap import percentile_interval, resample_weights
 from ..evaluation.measure import resampled
 from ..evaluation.weighted import Rows, Weighted, ratios
-from ..report.style import SMALL, save_figure
+from ..report.style import SMALL, saved_figure
 
 # the columns of `compare` that have an interval, and what a table calls them
 FIGURES = {
@@ -143,8 +142,7 @@ def plot_gain_against_gap(rows: pd.DataFrame, path: Path) -> None:
 
     Crosses are 95 % CIs; the first line, which others are compared with, is black.
     """
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((9, 5.4), path) as figure:
         axes = figure.subplots()
         colors = chain(["black"], cycle(matplotlib.colormaps["tab20"].colors))
         for (_, row), color in zip(rows.iterrows(), colors, strict=False):
@@ -164,5 +162,3 @@ def plot_gain_against_gap(rows: pd.DataFrame, path: Path) -> None:
             title="AUROC against equal-opportunity difference, with 95 % CIs",
         )
         figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
-
-    save_figure(draw, (9, 5.4), path)

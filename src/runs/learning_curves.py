@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from ..core.errors import UserError
 from ..evaluation.metrics import MONITORED, title_of
-from ..report.style import RULE, SOFT_INK, printable, save_figure
+from ..report.style import RULE, SOFT_INK, printable, saved_figure
 from .history import History
 from .run_folder import CONFIG, read_json
 
@@ -48,8 +48,8 @@ def plot_training(runs: dict[str, History], monitored: list[str], path: Path) ->
     n_columns = min(_N_COLUMNS, len(panels))
     n_rows = -(-len(panels) // n_columns)
     n_abreast = 2 if len(runs) > 1 and n_columns == _N_COLUMNS else 1
-
-    def draw(figure: Figure) -> None:
+    size = (3.7 * n_columns, 0.9 + 2.9 * n_rows + 0.22 * -(-len(runs) // n_abreast))
+    with saved_figure(size, path) as figure:
         figure.get_layout_engine().set(hspace=0.05, wspace=0.06)
         grid = figure.subplots(n_rows, n_columns, squeeze=False).flat
         for axes in grid[len(panels) :]:
@@ -57,9 +57,6 @@ def plot_training(runs: dict[str, History], monitored: list[str], path: Path) ->
         for axes, panel in zip(grid[: len(panels)], panels, strict=True):
             _draw(axes, panel, list(runs.values()))
         _legend(figure, runs, n_abreast)
-
-    size = (3.7 * n_columns, 0.9 + 2.9 * n_rows + 0.22 * -(-len(runs) // n_abreast))
-    save_figure(draw, size, path)
 
 
 def panels_of(runs: list[History], monitored: list[str]) -> list[Panel]:

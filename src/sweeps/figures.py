@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..report.style import MAIN, SMALL, WRONG, save_figure, short
+from ..report.style import MAIN, SMALL, WRONG, saved_figure, short
 
 _MOST_COLUMNS = 4
 _LONGEST_TEXT = 24
@@ -19,8 +18,7 @@ def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path
 
     `trials` has the columns number, state (complete, pruned, fail) and value.
     """
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((8, 4.2), path) as figure:
         axes = figure.subplots()
         complete = trials[trials["state"] == "complete"]
         pruned = trials[(trials["state"] == "pruned") & trials["value"].notna()]
@@ -42,8 +40,6 @@ def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path
         axes.xaxis.get_major_locator().set_params(integer=True)
         figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
 
-    save_figure(draw, (8, 4.2), path)
-
 
 def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path: Path) -> None:
     """Save a PNG: the trials' values over each setting, a panel for each of `scales`.
@@ -53,8 +49,7 @@ def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path:
     n_columns = min(_MOST_COLUMNS, len(scales))
     n_rows = -(-len(scales) // n_columns)
     shown = trials[trials["value"].notna()]
-
-    def draw(figure: Figure) -> None:
+    with saved_figure((max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows), path) as figure:
         panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
         for axes in panels.flat[len(scales) :]:
             axes.set_visible(False)
@@ -69,8 +64,6 @@ def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path:
         handles, labels = panels[0, 0].get_legend_handles_labels()
         look = {"ncols": 2, "fontsize": SMALL, "frameon": False}
         figure.legend(handles, labels, loc="outside upper right", **look)
-
-    save_figure(draw, (max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows), path)
 
 
 def _places(axes, values: pd.Series, scale: str) -> np.ndarray:
