@@ -11,6 +11,7 @@ from .measure import compute_metrics
 from .predictions import Predictions
 from .results import calibration_bins
 from .thresholds import choose_threshold, decide, group_thresholds
+from .weighted import rows_of
 
 COSTS = ("sensitivity", "specificity", "balanced_accuracy", "f1", "selection_rate")
 COST_GAPS = ("equal_opportunity_difference", "equalized_odds_difference")
@@ -54,7 +55,8 @@ def decide_by_rule(
 
     `rule` is one of `THRESHOLDS`.
     """
-    threshold = choose_threshold(rule, *_cases(valid))
+    rows = rows_of(valid)
+    threshold = choose_threshold(rule, rows.target, rows.score)
     found = _fitted(rule, valid, np.array([threshold]))
     return _decided(predictions, threshold), found | {"cost": {}}
 
@@ -68,20 +70,14 @@ def decide_by_group(
     group, takes the threshold of all. The cost is the same figures of the evaluated rows at the one
     threshold and at those by group, with the gaps between groups of `min_group` rows or more.
     """
-    n_groups = len(valid.group_names)
-    thresholds = group_thresholds(rule, *_cases(valid), valid.groups, n_groups, min_group)
+    rows, groups = rows_of(valid), (valid.groups, len(valid.group_names))
+    thresholds = group_thresholds(rule, rows.target, rows.score, *groups, min_group)
     by_group = _decided(predictions, thresholds[predictions.groups])
     cost = {
         "one_threshold": _figures(_decided(predictions, thresholds[-1]), min_group),
         "by_group": _figures(by_group, min_group),
     }
     return by_group, _fitted(rule, valid, thresholds) | {"cost": cost}
-
-
-def _cases(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """(whether a row is of the positive class, the probability of it)"""
-    positive = predictions.positive
-    return predictions.labels == positive, predictions.probabilities[:, positive]
 
 
 def _decided(predictions: Predictions, thresholds: float | np.ndarray) -> Predictions:

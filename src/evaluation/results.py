@@ -166,7 +166,6 @@ def hard_cases(predictions: Predictions, lesions: np.ndarray) -> list[dict]:
 
 
 def _notes(predictions: Predictions) -> list[str]:
-    """What a reader must know of all figures, in sentences."""
     if not np.isnan(predictions.probabilities).any():
         return []
     names = names_for(predictions)
@@ -175,7 +174,6 @@ def _notes(predictions: Predictions) -> list[str]:
 
 
 def _group_notes(predictions: Predictions, grouping: Grouping, min_group: int) -> list[str]:
-    """What a reader must know of the figures by one grouping, in sentences."""
     target = predictions.labels == predictions.positive
     found = target & (predictions.decisions == predictions.positive)
     rows = grouping.rows()

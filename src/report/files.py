@@ -1,5 +1,6 @@
 """The files of an evaluation, its summary for a terminal, the files of a training's splits."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from tensorboardX import SummaryWriter
 from ..core.files import to_strict_json, write_text
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.metrics import title_of
+from ..evaluation.predictions import Predictions
 from ..preprocess.image import ImageError, read_image
-from .figures import FIGURES, write_figures
-from .forest import plot_fairness
+from .cases import plot_confusion, plot_hard_cases
+from .curves import can_be_ranked, curves_of, plot_precision_recall, plot_roc
+from .forest import plot_fairness, plot_per_class
 from .page import report_page
+from .reliability import plot_calibration
 from .style import interval_text, printable
 
+FIGURES = ("confusion_matrix", "fairness_by_group", "per_class_metrics", "roc_curves", "pr_curves")
+FIGURES += ("calibration_curve", "hard_cases")
 IN_LINES = ("auroc", "sensitivity", "specificity")
 OVERALL = ("accuracy", "balanced_accuracy", "precision", "f1", "auprc", "f1_macro", "auroc_macro")
 OVERALL += ("brier", "ece")
@@ -153,7 +159,6 @@ def evaluation_summary(evaluation: dict) -> str:
 
 
 def _line(name: str, part: dict, positive: str) -> str:
-    """Counts and the main figures, in columns."""
     figures = "  ".join(
         f"{title_of(metric)} {interval_text(part['metrics'][metric], 3):<22}" for metric in IN_LINES
     )
@@ -169,3 +174,36 @@ def _gap_lines(gaps: dict, settings: dict) -> list[str]:
         least = f"fewer than {settings['min_group']} positive images"
         lines.append(f"  not compared in sensitivity ({least}): {', '.join(left_out)}")
     return lines
+
+
+def write_figures(
+    folder: Path,
+    predictions: Predictions,
+    evaluation: dict,
+    image_of: Callable[[str], np.ndarray | None],
+    other: Predictions | None = None,
+) -> list[Path]:
+    """The PNGs written into an existing folder, in a reader's order; all from one evaluation.
+
+    `confusion_matrix`, `per_class_metrics` and `fairness_by_group` always; `roc_curves` and
+    `pr_curves` where something can be ranked; `calibration_curve` where probabilities are known;
+    `hard_cases` where a decision is wrong, with the images that `image_of` gives for names.
+    `other` are the predictions of the compared model for the same rows.
+    """
+    curves = curves_of(predictions, evaluation, other)
+    bins = evaluation["calibration"]["positive"]["bins"]
+    drawn = {
+        "confusion_matrix": partial(plot_confusion, evaluation),
+        "fairness_by_group": partial(plot_fairness, evaluation, predictions.group_names),
+        "per_class_metrics": partial(plot_per_class, evaluation),
+    }
+    if any(map(can_be_ranked, curves)):
+        drawn["roc_curves"] = partial(plot_roc, curves)
+        drawn["pr_curves"] = partial(plot_precision_recall, curves)
+    if any(b["n"] for b in bins):
+        drawn["calibration_curve"] = partial(plot_calibration, evaluation)
+    if evaluation["hard_cases"]:
+        drawn["hard_cases"] = partial(plot_hard_cases, evaluation, image_of)
+    for name, draw in drawn.items():
+        draw(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in drawn]

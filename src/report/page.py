@@ -39,14 +39,14 @@ def report_page(evaluation: dict, figures: list[Path]) -> str:
         environment.globals |= {name: f for name, f in vars(module).items() if callable(f)}
     return environment.get_template("page.html").render(
         evaluation=evaluation,
-        figures={path.stem: _inlined(path) for path in figures},
+        figures={path.stem: f"data:image/png;base64,{_base64(path)}" for path in figures},
         captions=CAPTIONS,
         provenance=_flat(evaluation["provenance"]),
     )
 
 
-def _inlined(path: Path) -> str:
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:

@@ -79,13 +79,12 @@ def _counts(axes, bins: list[dict]) -> None:
     """How many images a bin has; on a logarithmic axis, since most may be in one."""
     lefts, widths = [b["lower"] for b in bins], [b["upper"] - b["lower"] for b in bins]
     counts = np.array([b["n"] for b in bins])
-    axes.bar(lefts, counts, widths, align="edge", color=RULE, edgecolor="white", linewidth=0.8)
+    look = {"align": "edge", "color": RULE, "edgecolor": "white", "linewidth": 0.8}
+    bars = axes.bar(lefts, counts, widths, **look)
     axes.set_yscale("log")
     axes.set(ylim=(0.7, max(15, 4 * counts.max())), xlabel="predicted probability")
     axes.set_ylabel("images")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
-    for left, width, n in zip(lefts, widths, counts, strict=True):
-        if n:
-            place = left + width / 2
-            axes.text(place, n * 1.15, f"{n:,}", ha="center", fontsize=6, color=INK)
+    texts = [f"{n:,}" if n else "" for n in counts]
+    axes.bar_label(bars, texts, padding=1.5, fontsize=6, color=INK)

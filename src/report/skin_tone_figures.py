@@ -94,7 +94,6 @@ def plot_histogram(ita: np.ndarray, left_out: dict[str, int], path: Path) -> Non
 
 
 def _group_labels() -> list[str]:
-    """The Chardon categories of each tone group."""
     groups = range(len(GROUP_NAMES))
     names = [dict.fromkeys(c.chardon for c in TONE_CATEGORIES if c.group == g) for g in groups]
     return [", ".join(chardon) for chardon in names]

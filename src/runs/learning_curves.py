@@ -10,8 +10,7 @@ from matplotlib.lines import Line2D
 from ..core.errors import UserError
 from ..evaluation.metrics import MONITORED, title_of
 from ..report.style import RULE, SOFT_INK, printable, saved_figure
-from .history import History
-from .run_folder import CONFIG, read_json
+from .history import CONFIG, History, read_json
 
 # apart for the colour-blind and on white (Okabe & Ito 2008, without yellow)
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00")
@@ -99,7 +98,6 @@ def _draw(axes, panel: Panel, runs: list[History]) -> None:
 
 
 def _look(index: int) -> tuple[str, str]:
-    """Colour and marker of a run."""
     return COLORS[index % len(COLORS)], MARKERS[index // len(COLORS)]
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from ..core.config import settings_with
 from ..core.errors import UserError
 from ..core.options import Role
-from .history import is_number, read_history, to_float
-from .run_folder import HISTORY, read_json
+from .history import HISTORY, is_number, read_history, read_json, to_float
 
 EVALUATION, METRICS, FOLDS = "evaluation_metrics.json", "metrics.json", "kfold.json"
 MAX_DEPTH = 6

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ..core.errors import run_main
 from ..core.options import REQUIRED, flag, parse_options
-from ..runs import verdicts
-from ..runs.run_folder import history_path
+from ..runs import fit
+from ..runs.history import history_path, read_history
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,12 @@ class Options:
 
 def main(argv: list[str] | None) -> None:
     """None once the verdict is printed."""
-    rules = verdicts.__doc__.partition("\n\n")[2]
+    rules = fit.__doc__.partition("\n\n")[2]
     raw = argparse.RawDescriptionHelpFormatter
     options = parse_options(argv, __doc__, Options, epilog=rules, formatter_class=raw)[0]
-    history = history_path(options.run)
-
-    from ..runs.fit import judge_fit
-    from ..runs.history import read_history
-
-    verdict = judge_fit(read_history(history))
+    verdict = fit.judge_fit(read_history(history_path(options.run)))
     reasons = [f"  {reason}" for reason in verdict.reasons]
-    advice = f"try: {verdicts.ADVICE[verdict.name]}"
+    advice = f"try: {fit.ADVICE[verdict.name]}"
     print("\n".join([f"{options.run}: {verdict.name}", *reasons, advice]))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..core.errors import UserError, run_main
 from ..core.files import check_output
 from ..core.options import REQUIRED, flag, parse_options
-from ..runs.run_folder import history_path, run_names
+from ..runs.history import history_path, read_history, run_names
 
 FIGURE = "training_curves.png"
 
@@ -40,7 +40,6 @@ def main(argv: list[str] | None) -> None:
     output = options.output or paths[0].parent / FIGURE
     check_output(output, *paths)
 
-    from ..runs.history import read_history
     from ..runs.learning_curves import monitored, plot_training
 
     histories = dict(zip(names, map(read_history, paths), strict=True))

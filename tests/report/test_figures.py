@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from src.report import style as figure_style
 from src.report.cases import plot_confusion, plot_hard_cases
 from src.report.curves import curves_of, plot_precision_recall, plot_roc
-from src.report.figures import write_figures
+from src.report.files import write_figures
 from src.report.forest import plot_fairness, plot_per_class
 from src.report.reliability import plot_calibration
 from src.report.style import GROUP_COLORS, MAIN, UNKNOWN_COLOR, WRONG

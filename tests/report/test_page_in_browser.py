@@ -6,7 +6,7 @@ import shutil
 import pytest
 from playwright.sync_api import sync_playwright
 
-from src.report.figures import write_figures
+from src.report.files import write_figures
 from src.report.page import CAPTIONS, report_page
 from tests.evaluation.drawn_predictions import draw_binary, draw_classes, lesion_image
 from tests.report.drawn_evaluation import evaluation_of

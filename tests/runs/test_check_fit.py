@@ -7,8 +7,7 @@ import pytest
 
 from src.core.errors import UserError
 from src.core.flags import ANNOTATIONS
-from src.runs.fit import RULES
-from src.runs.verdicts import ADVICE
+from src.runs.fit import ADVICE, RULES
 from src.scripts.check_fit import main
 
 

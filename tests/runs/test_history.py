@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.runs import run_folder
-from src.runs.history import read_history
-from src.runs.run_folder import HISTORY, history_path
+from src.runs import history
+from src.runs.history import HISTORY, history_path, read_history
 
 
 def entry(epoch, **changes):
@@ -80,7 +79,7 @@ def test_a_damaged_or_foreign_file_is_refused_in_one_line(tmp_path, content):
 
 
 def test_a_file_beyond_the_limit_is_not_opened(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_folder, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(history, "MAX_JSON_BYTES", 10)
     with pytest.raises(UserError, match="expected at most 10"):
         read_history(written(tmp_path, [entry(0)]))
 
