@@ -60,7 +60,7 @@ def reliability_of(
     else:
         confidence, correct = top_label(predictions.labels, predictions.probabilities)
     is_equal_mass = bins == "equal_mass"
-    edges = equal_mass_edges(confidence, n_bins) if is_equal_mass else equal_width_edges(n_bins)
+    edges = equal_mass_edges(confidence, n_bins) if is_equal_mass else np.linspace(0, 1, n_bins + 1)
     return reliability(confidence, correct, edges, weights)
 
 
@@ -87,11 +87,6 @@ def reliability(
     return Reliability(edges[:-1], edges[1:], n, ratios(confidences, n), ratios(n_correct, n))
 
 
-def equal_width_edges(n_bins: int) -> np.ndarray:
-    """[n_bins + 1] edges from 0 to 1 at equal distances."""
-    return np.linspace(0, 1, n_bins + 1)
-
-
 def equal_mass_edges(confidence: np.ndarray, n_bins: int) -> np.ndarray:
     """Edges from 0 to 1 of bins with about as many rows each (Nguyen & O'Connor 2015).
 
@@ -100,7 +95,7 @@ def equal_mass_edges(confidence: np.ndarray, n_bins: int) -> np.ndarray:
     without rows and with a NaN.
     """
     if not len(confidence) or np.isnan(confidence).any():
-        return equal_width_edges(1)
+        return np.array([0.0, 1.0])
     shares = np.arange(1, n_bins) / n_bins
     inner = np.unique(np.quantile(confidence.astype(np.float64), shares, method="inverted_cdf"))
     return np.array([0, *inner[inner < confidence.max()], 1], np.float64)

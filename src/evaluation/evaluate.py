@@ -9,7 +9,6 @@ import numpy as np
 
 from ..core.classes import NOTICE
 from ..core.errors import UserError
-from ..core.image_files import image_stem
 from .groupings import Grouping
 from .paired_comparison import compare_pair, in_order_of
 from .post_processing import calibrate, decide_by_group, decide_by_rule
@@ -56,19 +55,6 @@ class EvaluatedModel:
         is_lesion = self.cluster == LESION
         return self.clusters if is_lesion else np.arange(len(self.clusters))
 
-    def image(self, name: str) -> Path | None:
-        """The file of an evaluated image, by its name with or without folders and suffix."""
-        return self.images.get(image_stem(name))
-
-    def validation(self, what: str) -> Predictions:
-        """The rows to fit on. Raises `UserError` that begins with `what` where there are none."""
-        if self.valid is None or not len(self.valid.labels):
-            raise UserError(
-                f"{what}: expected validation rows to fit on, apart from the evaluated ones; give "
-                "--valid_predictions_csv FILE beside --predictions_csv, or data with a test split"
-            )
-        return self.valid
-
 
 @dataclass(frozen=True)
 class Fits:
@@ -97,7 +83,12 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
     """
     predictions, found = model.predictions, {"temperature": None, "threshold": None}
     no_rows = predictions.at(np.zeros(0, int))
-    valid = model.validation(fits.flag) if fits.flag else no_rows
+    valid = model.valid if fits.flag and model.valid else no_rows
+    if fits.flag and not len(valid.labels):
+        raise UserError(
+            f"{fits.flag}: expected validation rows to fit on, apart from the evaluated ones; give "
+            "--valid_predictions_csv FILE beside --predictions_csv, or data with a test split"
+        )
     least = settings.min_group
     if fits.calibration:
         predictions, valid, found["temperature"] = calibrate(

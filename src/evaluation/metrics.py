@@ -40,92 +40,75 @@ class Metric:
     compares_groups: bool = False
     has_interval: bool = True
 
-    @property
-    def is_proportion(self) -> bool:
-        """Whether it is a share of rows of one kind, so that it has an exact interval."""
-        return self.unit == "%" and self.counts != "both"
-
 
 METRICS: dict[str, Metric] = {}
 
 
-def metric(**row) -> Callable:
+def metric(label: str, unit: str = "", **row) -> Callable:
     """Decorator that adds a function to `METRICS` under its own name, with its row."""
 
     def register(measure: Callable[[Weighted], np.ndarray]) -> Callable:
-        METRICS[measure.__name__] = Metric(measure, **row)
+        METRICS[measure.__name__] = Metric(measure, label, unit, **row)
         return measure
 
     return register
 
 
-@metric(label="accuracy", unit="%", counts="all", compares_groups=True)
+@metric("accuracy", "%", counts="all", compares_groups=True)
 def accuracy(w: Weighted) -> np.ndarray:
     """Rows that are decided rightly, of all."""
     return ratios(w.n_right, w.n)
 
 
-@metric(label="balanced accuracy", unit="%")
+@metric("balanced accuracy", "%")
 def balanced_accuracy(w: Weighted) -> np.ndarray:
     """Mean recall of the classes that have rows."""
     return mean_of_known(ratios(w.hits, w.labelled))
 
 
-@metric(label="precision", unit="%", per_class=True)
+@metric("precision", "%", per_class=True)
 def precision(w: Weighted) -> np.ndarray:
     """Positive rows among those decided positive."""
     return ratios(w.tp, w.n_selected)
 
 
-@metric(label="sensitivity", unit="%", counts="positive", per_class=True, compares_groups=True)
+@metric("sensitivity", "%", counts="positive", per_class=True, compares_groups=True)
 def sensitivity(w: Weighted) -> np.ndarray:
     """Positive rows that are decided positive."""
     return ratios(w.tp, w.n_positive)
 
 
-@metric(label="F1", counts="positive", per_class=True, compares_groups=True)
+@metric("F1", counts="positive", per_class=True, compares_groups=True)
 def f1(w: Weighted) -> np.ndarray:
     """Harmonic mean of precision and sensitivity; NaN without positive rows."""
     return np.where(w.n_positive > 0, ratios(2 * w.tp, w.n_positive + w.n_selected), np.nan)
 
 
-@metric(label="specificity", unit="%", counts="negative")
+@metric("specificity", "%", counts="negative")
 def specificity(w: Weighted) -> np.ndarray:
     """Negative rows that are not decided positive."""
     return ratios(w.n_negative - w.fp, w.n_negative)
 
 
-@metric(
-    label="false-positive rate",
-    unit="%",
-    counts="negative",
-    higher_is_better=False,
-    compares_groups=True,
-)
+@metric("false-positive rate", "%", counts="negative", higher_is_better=False, compares_groups=True)
 def false_positive_rate(w: Weighted) -> np.ndarray:
     """Negative rows that are decided positive."""
     return ratios(w.fp, w.n_negative)
 
 
-@metric(
-    label="false-negative rate",
-    unit="%",
-    counts="positive",
-    higher_is_better=False,
-    compares_groups=True,
-)
+@metric("false-negative rate", "%", counts="positive", higher_is_better=False, compares_groups=True)
 def false_negative_rate(w: Weighted) -> np.ndarray:
     """Positive rows that are not decided positive."""
     return ratios(w.n_positive - w.tp, w.n_positive)
 
 
-@metric(label="selection rate", unit="%", counts="all", higher_is_better=None, compares_groups=True)
+@metric("selection rate", "%", counts="all", higher_is_better=None, compares_groups=True)
 def selection_rate(w: Weighted) -> np.ndarray:
     """Rows that are decided positive, of all."""
     return ratios(w.n_selected, w.n)
 
 
-@metric(label="AUROC", needs="probabilities", per_class=True)
+@metric("AUROC", needs="probabilities", per_class=True)
 def auroc(w: Weighted) -> np.ndarray:
     """Share of pairs of a positive and a negative row that are in order, ties counting half."""
     curve = w.curve
@@ -134,7 +117,7 @@ def auroc(w: Weighted) -> np.ndarray:
     return ratios(in_order, curve.n_positive * curve.n_negative)
 
 
-@metric(label="partial AUROC above 80 % sensitivity", needs="probabilities")
+@metric("partial AUROC above 80 % sensitivity", needs="probabilities")
 def partial_auroc(w: Weighted) -> np.ndarray:
     """Area between the ROC curve and a sensitivity of 0.8, 0 to 0.2 (ISIC 2024 challenge)."""
     curve = w.curve
@@ -147,7 +130,7 @@ def partial_auroc(w: Weighted) -> np.ndarray:
     return ratios(area / 2, curve.n_positive * curve.n_negative)
 
 
-@metric(label="AUPRC", needs="probabilities", per_class=True)
+@metric("AUPRC", needs="probabilities", per_class=True)
 def auprc(w: Weighted) -> np.ndarray:
     """Average precision: mean over the positive rows of the precision down to their score."""
     curve = w.curve
@@ -158,9 +141,7 @@ def auprc(w: Weighted) -> np.ndarray:
     return ratios(area, curve.n_positive)
 
 
-@metric(
-    label=f"sensitivity at {100 * FIXED_RATE:.0f} % specificity", unit="%", needs="probabilities"
-)
+@metric(f"sensitivity at {100 * FIXED_RATE:.0f} % specificity", "%", needs="probabilities")
 def sensitivity_at_specificity(w: Weighted) -> np.ndarray:
     """The best sensitivity of one threshold with this specificity, without interpolation."""
     curve = w.curve
@@ -170,9 +151,7 @@ def sensitivity_at_specificity(w: Weighted) -> np.ndarray:
     return _of_both(curve, ratios(hits, curve.n_positive))
 
 
-@metric(
-    label=f"specificity at {100 * FIXED_RATE:.0f} % sensitivity", unit="%", needs="probabilities"
-)
+@metric(f"specificity at {100 * FIXED_RATE:.0f} % sensitivity", "%", needs="probabilities")
 def specificity_at_sensitivity(w: Weighted) -> np.ndarray:
     """The best specificity of one threshold with this sensitivity, without interpolation."""
     curve = w.curve
@@ -181,26 +160,26 @@ def specificity_at_sensitivity(w: Weighted) -> np.ndarray:
     return _of_both(curve, 1 - ratios(alarms, curve.n_negative))
 
 
-@metric(label="Brier score", higher_is_better=False, counts="all", needs="probabilities")
+@metric("Brier score", higher_is_better=False, counts="all", needs="probabilities")
 def brier(w: Weighted) -> np.ndarray:
     """Mean squared distance of probabilities from the label, as in `Rows.losses`."""
     return ratios(w.losses[:, 0], w.n)
 
 
-@metric(label="log loss", higher_is_better=False, counts="all", needs="probabilities")
+@metric("log loss", higher_is_better=False, counts="all", needs="probabilities")
 def log_loss(w: Weighted) -> np.ndarray:
     """Mean negative log probability of the label, in nats."""
     return ratios(w.losses[:, 1], w.n)
 
 
-@metric(label="Cohen's κ", counts="all")
+@metric("Cohen's κ", counts="all")
 def cohen_kappa(w: Weighted) -> np.ndarray:
     """Agreement of labels and decisions beyond chance, -1 to 1 (Cohen 1960)."""
     by_chance = (w.labelled * w.decided).sum(axis=1)
     return ratios(w.n * w.n_right - by_chance, w.n**2 - by_chance)
 
 
-@metric(label="Matthews correlation", counts="all")
+@metric("Matthews correlation", counts="all")
 def matthews(w: Weighted) -> np.ndarray:
     """Correlation of labels and decisions, -1 to 1 (Gorodkin 2004)."""
     by_chance = (w.labelled * w.decided).sum(axis=1)
@@ -257,7 +236,7 @@ _averages("macro", _macro, "mean of the classes")
 _averages("weighted", _by_class_size, "weighted by class size")
 
 
-@metric(label="AUROC, mean of the classes", needs="probabilities", of_classes=True)
+@metric("AUROC, mean of the classes", needs="probabilities", of_classes=True)
 def auroc_macro(w: Weighted) -> np.ndarray:
     """Mean AUROC of each class against the rest, of those that have it."""
     return mean_of_known(np.stack([auroc(one) for one in w.by_class], axis=1))

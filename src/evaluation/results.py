@@ -105,7 +105,8 @@ def figures(w: Weighted, names: Sequence[str], confidence: float) -> dict[str, d
             values[name],
             resamples.get(name, np.zeros(0)),
             confidence,
-            n_clusters[METRICS[name].counts] if METRICS[name].is_proportion else 0,
+            # a share of rows of one kind has an exact interval
+            n_clusters.get(METRICS[name].counts, 0) if METRICS[name].unit == "%" else 0,
         )
         for name in names
     }

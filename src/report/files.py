@@ -10,6 +10,7 @@ import pandas as pd
 from tensorboardX import SummaryWriter
 
 from ..core.files import to_strict_json, write_text
+from ..core.image_files import image_stem
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import Predictions
@@ -120,7 +121,7 @@ def _tag(text: str) -> str:
 
 def read_case(model: EvaluatedModel, name: str) -> np.ndarray | None:
     """RGB uint8 [H, W, 3] of an evaluated image, None where its file is unknown or unreadable."""
-    path = model.image(name)
+    path = model.images.get(image_stem(name))
     try:
         return read_image(path) if path else None
     except ImageError:

@@ -13,7 +13,6 @@ from src.core.errors import UserError
 from src.evaluation.calibration import (
     CALIBRATIONS,
     equal_mass_edges,
-    equal_width_edges,
     fit_temperature,
     reliability,
     scaled,
@@ -56,7 +55,7 @@ def ece_by_loop(confidence, correct, edges) -> float:
 
 
 def test_by_hand():
-    found = reliability(*top_label(LABELS, PROBABILITIES), equal_width_edges(3))
+    found = reliability(*top_label(LABELS, PROBABILITIES), np.linspace(0, 1, 3 + 1))
     assert found.ece == pytest.approx(1 / 3)
     assert found.n.tolist() == [0, 1, 2]
     np.testing.assert_allclose(found.lower, [0, 1 / 3, 2 / 3])
@@ -66,7 +65,7 @@ def test_by_hand():
 
 
 def test_of_a_class_it_is_its_probability_against_its_share():
-    found = reliability(PROBABILITIES[:, 1], LABELS == 1, equal_width_edges(2))
+    found = reliability(PROBABILITIES[:, 1], LABELS == 1, np.linspace(0, 1, 2 + 1))
     np.testing.assert_allclose(found.confidence, [0.1, 0.65])
     np.testing.assert_array_equal(found.accuracy, [0, 0.5])
     assert found.ece == pytest.approx((0.1 + 2 * 0.15) / 3)
@@ -80,7 +79,7 @@ def test_error_is_that_of_a_loop(data):
     rng = np.random.default_rng(data.draw(st.integers(0, 9999)))
     confidence = rng.integers(n_values + 1, size=n_rows) / n_values
     correct = rng.random(n_rows) < confidence
-    for edges in (equal_width_edges(n_bins), equal_mass_edges(confidence, n_bins)):
+    for edges in (np.linspace(0, 1, n_bins + 1), equal_mass_edges(confidence, n_bins)):
         found = reliability(confidence, correct, edges)
         assert found.ece == pytest.approx(ece_by_loop(confidence, correct, edges), abs=1e-12)
         assert found.n.sum() == n_rows
@@ -93,7 +92,7 @@ def test_error_is_that_of_a_loop(data):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_bin_has_its_upper_edge_and_the_first_also_its_lower(dtype):
     confidence = np.array([0, 0.25, 0.5, 0.75, 1], dtype)
-    found = reliability(confidence, np.ones(5, bool), equal_width_edges(4))
+    found = reliability(confidence, np.ones(5, bool), np.linspace(0, 1, 4 + 1))
     assert found.n.tolist() == [2, 1, 1, 1]
 
 
@@ -131,7 +130,7 @@ def test_equal_mass_edges_by_hand():
 def test_nothing_known_is_no_error_known(confidence):
     confidence = np.array(confidence, np.float64)
     correct = np.ones(len(confidence), bool)
-    for edges in (equal_width_edges(3), equal_mass_edges(confidence, 3)):
+    for edges in (np.linspace(0, 1, 3 + 1), equal_mass_edges(confidence, 3)):
         found = reliability(confidence, correct, edges)
         assert math.isnan(found.ece)
         assert found.n.sum() == 0
@@ -140,12 +139,12 @@ def test_nothing_known_is_no_error_known(confidence):
 
 def test_probabilities_of_decisions_alone_give_an_undefined_error():
     confidence, correct = top_label(np.zeros(4, int), np.full((4, 2), NAN))
-    assert math.isnan(reliability(confidence, correct, equal_width_edges(5)).ece)
+    assert math.isnan(reliability(confidence, correct, np.linspace(0, 1, 5 + 1)).ece)
 
 
 @pytest.mark.parametrize(("correct", "ece"), [(True, 0), (False, 1)])
 def test_certain_rows_are_calibrated_when_they_are_right(correct, ece):
-    found = reliability(np.ones(5), np.full(5, correct), equal_width_edges(10))
+    found = reliability(np.ones(5), np.full(5, correct), np.linspace(0, 1, 10 + 1))
     assert found.ece == ece
 
 
@@ -155,7 +154,7 @@ def test_of_equally_probable_classes_the_first_is_the_top_label():
 
 
 def test_the_dict_is_of_json_types():
-    found = reliability(*top_label(LABELS, PROBABILITIES), equal_width_edges(3)).to_dict()
+    found = reliability(*top_label(LABELS, PROBABILITIES), np.linspace(0, 1, 3 + 1)).to_dict()
     assert set(found) == {"ece", "bins"}
     filled = {"lower": 2 / 3, "upper": 1, "n": 2, "confidence": 0.8, "accuracy": 1}
     assert json.loads(json.dumps(found))["bins"][2] == pytest.approx(filled)
@@ -174,7 +173,7 @@ def test_temperature_is_the_factor_of_the_logits(n_classes, factor):
     assert temperature == pytest.approx(exact, rel=1e-6)
     restored = scaled(probabilities, temperature)
     ece = [
-        reliability(*top_label(labels, p), equal_width_edges(15)).ece
+        reliability(*top_label(labels, p), np.linspace(0, 1, 15 + 1)).ece
         for p in (restored, probabilities)
     ]
     assert ece[0] < 0.03

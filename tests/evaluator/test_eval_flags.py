@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.evaluation.calibration import equal_width_edges, reliability, top_label
+from src.evaluation.calibration import reliability, top_label
 from src.evaluation.measure import compute_metrics
 from src.evaluation.thresholds import choose_threshold
 from src.evaluator.flags import EvaluationOptions, Source
@@ -114,7 +114,7 @@ def test_the_bins_are_as_many_as_asked_for(judge, fit):
     folder, found = judge(*fit, "--n_bins", "4", "--calibration", "temperature")
     rows = read_predictions(folder / "predictions.csv", None)
     case = top_label(rows.labels, rows.probabilities)
-    ece = reliability(*case, equal_width_edges(4)).ece
+    ece = reliability(*case, np.linspace(0, 1, 4 + 1)).ece
     calibration = found["calibration"]
     assert len(calibration["equal_width"]["bins"]) == len(calibration["positive"]["bins"]) == 4
     after = calibration["temperature"]["after"]["ece"]
