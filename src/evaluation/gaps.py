@@ -45,28 +45,14 @@ def gap_estimates(predictions: Predictions, min_group: int) -> dict:
     NaN with fewer than two groups that are `large_enough`.
     """
     by_tone = tone_groups(predictions).rows().items()
-    groups = {name: rows_of(predictions.where(keep)) for name, keep in by_tone}
-    alarms = _difference_estimate("false_positive_rate", groups, min_group)
-    found = {
-        f"{name}_difference": _difference_estimate(rate, groups, min_group)
-        for name, rate in NAMED.items()
-    }
-    return found | {
-        "equalized_odds_difference": float(
-            np.maximum(found["equal_opportunity_difference"], alarms)
-        ),
-        "equal_opportunity_groups": large_enough("sensitivity", groups, min_group),
-    }
-
-
-def _difference_estimate(rate: str, groups: dict[str, Rows], min_group: int) -> float:
-    compared = large_enough(rate, groups, min_group)
-    rates = [estimates(groups[name], [rate])[rate] for name in compared]
-    return float(np.ptp(rates)) if len(rates) > 1 else NAN
+    groups = {name: rows_of(predictions.where(keep)).as_they_are() for name, keep in by_tone}
+    (gaps,) = gaps_by_class([predictions.positive], groups, min_group)
+    differences = {name: gaps[name]["value"] for name in gaps if name.endswith("_difference")}
+    return differences | {"equal_opportunity_groups": gaps["rates"]["sensitivity"]["groups"]}
 
 
 def gaps_by_class(
-    classes: list[int], groups: dict[str, Weighted], min_group: int, confidence: float
+    classes: list[int], groups: dict[str, Weighted], min_group: int, confidence: float = 0.95
 ) -> list[dict]:
     """Gaps between groups in deciding for each of these classes, against the rest.
 

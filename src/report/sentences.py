@@ -42,7 +42,8 @@ def in_short(evaluation: dict) -> list[str]:
     """The result in a few sentences, with natural frequencies."""
     found = [_found(evaluation), _false_alarms(evaluation), _alarms(evaluation)]
     found.append(worst_group(evaluation, "skin tone"))
-    found.append(_against(evaluation))
+    for told in differences(evaluation)[:1]:
+        found.append(f"Compared with “{evaluation['comparison']['name']}”: {told}")
     return [sentence for sentence in found if sentence]
 
 
@@ -193,11 +194,6 @@ def differences(evaluation: dict) -> list[str]:
     confidence = evaluation["settings"]["confidence"]
     names = ("auroc", "sensitivity", "specificity")
     return [_difference(metric(name), found[name], confidence) for name in names if name in found]
-
-
-def _against(evaluation: dict) -> str:
-    told = differences(evaluation)
-    return f"Compared with “{evaluation['comparison']['name']}”: {told[0]}" if told else ""
 
 
 def _difference(told: Named, figure: dict, confidence: float) -> str:
