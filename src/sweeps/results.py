@@ -10,7 +10,7 @@ from ..core.config import Config
 from ..core.files import write_text
 from ..core.flags import to_yaml
 from ..evaluation.metrics import MONITORED
-from ..runs.run_folder import HISTORY, read_json
+from ..runs.history import HISTORY, read_json
 from .figures import plot_history, plot_slices
 from .search_space import Space
 

@@ -18,7 +18,7 @@ from ..engine.checks import check_settings
 from ..engine.log import log_to_console
 from ..engine.run import train
 from ..evaluation.metrics import MONITORED
-from ..runs.run_folder import HISTORY, read_json
+from ..runs.history import HISTORY, read_json
 from .results import write_figures, write_trials
 from .search_space import Space
 from .study import Sweep, only_process, open_study
