@@ -19,7 +19,7 @@ def plot_worst_masks(
     folder: Path, masks: dict[str, Path], rows: pd.DataFrame, output: Path
 ) -> None:
     """Save a PNG of at most twelve images (`image`, `DEFAULT`'s overlap) with both outlines."""
-    with saved_figure((12, 7.2), output) as figure:
+    with saved_figure((9.6, 5.76), output) as figure:
         panels = figure.subplots(3, 4)
         for panel in panels.flat:
             panel.set_axis_off()
