@@ -33,5 +33,6 @@ def plot_worst_masks(
                 width = max(1, round(max(image.shape) / 150))
                 cv2.drawContours(image, outline[0], -1, color, width)
             panel.imshow(image)
-            panel.set_title(f"{Path(row.image).stem}: {getattr(row, DEFAULT):.2f}", fontsize=9)
+            title = f"{Path(row.image).stem}: {getattr(row, DEFAULT):.2f}"
+            panel.set_title(title, loc="center", fontsize=7.2, fontweight="normal")
         figure.suptitle("Least overlap: lesion of the expert (green) and segmented (orange)")

@@ -27,25 +27,6 @@ class Options(Section):
     n_runs: int = flag(5, "runs to time", also=("--runs",), least=1)
 
 
-def time_evaluation(n_rows: int, n_resamples: int, n_groups: int, n_runs: int) -> str:
-    """A sentence with the median of the seconds that runs took."""
-    predictions, patients = random_predictions(n_rows, n_groups)
-    settings = Settings(n_resamples=n_resamples)
-    seconds = []
-    for _ in range(n_runs):
-        started = time.perf_counter()
-        w = bootstrapped(predictions, patients, settings)
-        found = all_results(w, [tone_groups(predictions)], patients, settings)
-        seconds.append(time.perf_counter() - started)
-    n_metrics = len(found["overall"]["metrics"])
-    return (
-        f"{n_rows:,} predictions of {len(np.unique(patients)):,} patients x {n_resamples:,} "
-        f"resamples x {n_metrics} metrics x {n_groups} groups: median "
-        f"{statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}) of "
-        f"{n_runs} runs"
-    )
-
-
 def random_predictions(n_rows: int, n_groups: int) -> tuple[Predictions, np.ndarray]:
     """Random predictions with about the prevalence of ISIC 2020, and the patient of each row."""
     rng = np.random.default_rng(0)
@@ -67,10 +48,23 @@ def random_predictions(n_rows: int, n_groups: int) -> tuple[Predictions, np.ndar
 
 
 def main(argv: list[str] | None) -> None:
-    """None once the times are printed."""
+    """None once the median of the runs' seconds is printed."""
     options = parse_options(argv, __doc__, Options)[0]
-
-    print(time_evaluation(options.n_rows, options.n_resamples, options.n_groups, options.n_runs))
+    predictions, patients = random_predictions(options.n_rows, options.n_groups)
+    settings = Settings(n_resamples=options.n_resamples)
+    seconds = []
+    for _ in range(options.n_runs):
+        started = time.perf_counter()
+        w = bootstrapped(predictions, patients, settings)
+        found = all_results(w, [tone_groups(predictions)], patients, settings)
+        seconds.append(time.perf_counter() - started)
+    n_metrics = len(found["overall"]["metrics"])
+    print(
+        f"{options.n_rows:,} predictions of {len(np.unique(patients)):,} patients x "
+        f"{options.n_resamples:,} resamples x {n_metrics} metrics x {options.n_groups} groups: "
+        f"median {statistics.median(seconds):.1f} s ({min(seconds):.1f} to {max(seconds):.1f}) of "
+        f"{options.n_runs} runs"
+    )
 
 
 if __name__ == "__main__":
