@@ -30,7 +30,7 @@ def main(argv: list[str] | None) -> int:
     output = make_folder(options.output_dir)
 
     from ..batch.mask_agreement import compare_masks, readable, summary, worst_of
-    from ..report.mask_figure import plot_worst_masks
+    from ..report.skin_tone_examples import plot_worst_masks
 
     masks = expert_masks(options.masks, paths)
     csv, figure = output / "masks_by_image.csv", output / "worst_masks.png"
