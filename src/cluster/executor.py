@@ -1,16 +1,20 @@
 """submitit's executor for a cluster: how a job is started, and on which code."""
 
+import hashlib
 import math
 import os
 import shlex
+import shutil
 import sys
+from pathlib import Path
 
 import submitit
 
+from ..core.commit import FILE, commit
 from ..core.files import make_folder
 from .options import Cluster
-from .snapshot import snapshot
 
+PACKAGE = Path(__file__).resolve().parents[1]  # `src` in a clone, else the installed package
 MAX_TIMEOUTS = 1000
 # the notice a job gets of its end: no more than queueing again takes, the state is on disk
 SIGNAL_DELAY_S = 30
@@ -31,6 +35,10 @@ def make_executor(cluster: Cluster, name: str) -> submitit.Executor:
         return executor
     given = ("partition", "cpus_per_task", "account", "qos", "constraint", "comment")
     parameters = {name: getattr(cluster, name) for name in given if getattr(cluster, name)}
+    # a task that fails would leave the others waiting for it
+    srun_args = ["--kill-on-bad-exit=1"]
+    if cluster.cpus_per_task:  # srun does not take them over from sbatch
+        srun_args.append(f"--cpus-per-task={cluster.cpus_per_task}")
     if cluster.ngpus:
         parameters["gpus_per_node"] = cluster.ngpus
     if cluster.mem_gb:
@@ -43,18 +51,10 @@ def make_executor(cluster: Cluster, name: str) -> submitit.Executor:
         nodes=cluster.nodes,
         ntasks_per_node=n_tasks,
         signal_delay_s=SIGNAL_DELAY_S,
-        srun_args=_srun_args(cluster),
+        srun_args=srun_args,
         additional_parameters={"requeue": True},
     )
     return executor
-
-
-def _srun_args(cluster: Cluster) -> list[str]:
-    # a task that fails would leave the others waiting for it
-    arguments = ["--kill-on-bad-exit=1"]
-    if cluster.cpus_per_task:  # srun does not take them over from sbatch
-        arguments.append(f"--cpus-per-task={cluster.cpus_per_task}")
-    return arguments
 
 
 def _python(cluster: Cluster) -> str:
@@ -71,3 +71,30 @@ def _python(cluster: Cluster) -> str:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(visible.split(",")[: cluster.ngpus])
     settings = [f"{name}={value}" for name, value in variables.items()]
     return shlex.join(["env", *settings, sys.executable, "-P"])
+
+
+def snapshot(folder: Path, package: Path = PACKAGE) -> Path:
+    """A folder inside `folder` that holds the package and its commit as they are now.
+
+    Edits of the checkout do not reach jobs that start later. It is named by its content: the same
+    code is copied once, and no copy is ever changed.
+    """
+    files = {
+        path.relative_to(package.parent).as_posix(): path.read_bytes()
+        for path in sorted(package.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    files[FILE] = commit().encode()
+    digest = hashlib.sha256(repr(list(files.items())).encode()).hexdigest()[:16]
+    copy = folder / digest
+    if copy.exists():
+        return copy
+    unfinished = folder / f".{digest}.{os.getpid()}"
+    for name, content in files.items():
+        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+        (unfinished / name).write_bytes(content)
+    try:
+        unfinished.rename(copy)
+    except OSError:  # another submission was faster
+        shutil.rmtree(unfinished)
+    return copy

@@ -17,7 +17,7 @@ from .checkpoint import (
     state_files,
 )
 from .distributed import Processes
-from .interruption import exit_code, stop_requests
+from .interruption import stop_requests
 from .log import RunLog
 from .parts import Parts
 
@@ -104,7 +104,7 @@ def stop_if_asked(processes: Processes, asked: int, folder: Path) -> None:
     if asked:
         processes.highest(0)  # all wait here for the main one: a launcher ends the rest after one
         log.info("stopped by signal %d and saved: continue with --resume %s", asked, folder)
-        sys.exit(exit_code(asked))
+        sys.exit(128 + asked)  # as shells say it
 
 
 def checkpoint_names(cfg: Config, entry: dict) -> list[str]:

@@ -42,8 +42,3 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number in taken:
             signal.signal(number, _DEFAULT[number])
-
-
-def exit_code(number: int) -> int:
-    """The code of a run that a signal stopped after it was saved, as shells give it: 128 + n."""
-    return 128 + number

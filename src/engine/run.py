@@ -30,7 +30,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     The processes that the environment tells of share the work; the main one names the folder and
     writes it. `after_epoch` is called there with the history when an epoch is saved.
     Raises `UserError` for what is wrong with settings, data or folders, before training starts.
-    SIGTERM and SIGINT end the step, save the state and exit with `exit_code`.
+    SIGTERM and SIGINT end the step, save the state and exit with 128 + their number.
     """
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
