@@ -68,13 +68,9 @@ def load_contract(path: str | Path) -> Contract:
 
 def load_network(path: str | Path) -> tuple[Network, Contract]:
     """(network in evaluation mode on the CPU, its contract) from a checkpoint file."""
-    return network_from(load_checkpoint(path), str(path))
-
-
-def network_from(content: dict[str, Any], source: str) -> tuple[Network, Contract]:
-    """(network in evaluation mode on the CPU, its contract) from a checkpoint's content."""
-    contract = contract_from_json(content["contract"], source)
-    return with_weights(contract, content["model_state_dict"], source), contract
+    content = load_checkpoint(path)
+    contract = contract_from_json(content["contract"], str(path))
+    return with_weights(contract, content["model_state_dict"], str(path)), contract
 
 
 def with_weights(contract: Contract, weights: dict[str, torch.Tensor], source: str) -> Network:

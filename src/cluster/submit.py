@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,19 +92,15 @@ def last_lines(error: str) -> str:
 
 def _submit(executor: submitit.Executor, calls: Sequence[Callable[[], Any]]) -> list[submitit.Job]:
     """The submitted jobs. Raises `UserError` with what `sbatch` says."""
+    own = {k: v for k, v in os.environ.items() if k.startswith("SBATCH_") or k == "SLURM_CONF"}
     said = io.StringIO()
     try:
-        with _outside_of_jobs(), contextlib.redirect_stderr(said):
+        with (
+            submitit.helpers.clean_env(),  # of what tells of a job that this may itself run in
+            submitit.helpers.environment_variables(**own),
+            contextlib.redirect_stderr(said),
+        ):
             return executor.submit_array(calls)
     except submitit.core.utils.FailedJobError as error:
         reason = (str(error).strip() or "no reason given").splitlines()[-1]
         raise UserError(f"SLURM refused the job: {reason}") from None
-
-
-@contextlib.contextmanager
-def _outside_of_jobs() -> Iterator[None]:
-    """The submitter's environment without what tells of a job it may itself run in."""
-    names = [name for name in os.environ if name.startswith("SBATCH_") or name == "SLURM_CONF"]
-    own = {name: os.environ[name] for name in names}
-    with submitit.helpers.clean_env(), submitit.helpers.environment_variables(**own):
-        yield

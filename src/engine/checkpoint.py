@@ -173,14 +173,13 @@ def best_state(folder: Path, best_epoch: int) -> dict:
     Where that is lost it is made again from another file of the epoch; else raises `UserError`.
     """
     content, problem = content_or_error(folder / BEST)
-    for name in (f"checkpoint_epoch_{best_epoch}.pth", LATEST):
-        if not problem:
-            break
-        content, other = content_or_error(folder / name)
-        if not other and content.get("epoch") == best_epoch and not content["position"]["step"]:
+    others = [f"checkpoint_epoch_{best_epoch}.pth", LATEST] if problem else []
+    for name in others:
+        content, _ = content_or_error(folder / name)
+        if content and content.get("epoch") == best_epoch and not content["position"]["step"]:
             log.warning("%s: made again from %s", problem, name)
             copy_whole(folder / name, folder / BEST)
-            problem = ""
+            return content
     if problem:
         raise UserError(problem)
     return content

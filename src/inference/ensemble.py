@@ -1,5 +1,6 @@
 """Predictions of one ONNX model or of several on a table, and their votes; needs no torch."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,39 @@ from ..evaluation.predictions import Predictions
 from .predictor import OnnxPredictor, Prediction, predict_together
 
 
+def model_files(path: Path) -> list[Path]:
+    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
+    found = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
+    if not found:
+        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
+    return found
+
+
+def predict_splits(
+    predictors: Sequence[OnnxPredictor],
+    tables: Sequence[Table],
+    splits: Sequence[list[str]],
+    batch_size: int,
+) -> list[dict[str, Predictions]]:
+    """Each model's predictions of the splits of its table; models of one table share its images."""
+    found: list[dict[str, Predictions]] = [{} for _ in predictors]
+    for table in {id(table): table for table in tables}.values():
+        places = [place for place, other in enumerate(tables) if other is table]
+        models = [predictors[place] for place in places]
+        for name in splits[places[0]]:
+            of_models = predict_table(models, table.split(name), batch_size)
+            for place, predictions in zip(places, of_models, strict=True):
+                found[place][name] = predictions
+    return found
+
+
 def predict_table(
     predictors: Sequence[OnnxPredictor], table: Table, batch_size: int
 ) -> list[Predictions]:
     """Each model's predictions of every row of a table that has their classes."""
     paths = [Path(path) for path in table.rows["image"]]
     rows = list(predict_together(predictors, paths, batch_size))
-    for prediction in (prediction for row in rows for prediction in row):
+    for prediction in itertools.chain(*rows):
         if prediction.probabilities is None:
             raise UserError(f"{prediction.path}: {prediction.reason}")
     by_model = zip(predictors, zip(*rows, strict=True), strict=True)

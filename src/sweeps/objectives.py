@@ -79,8 +79,7 @@ def finished_run(cfg: Config) -> Path:
 def units_of(folders: Iterable[Path]) -> dict[str, int]:
     """The number of the lesion or patient of each test image, by its path in the split files."""
     rows = pd.concat(map(_test_rows, folders)).drop_duplicates("image")
-    _, units = np.unique(connected_units(rows), return_inverse=True)
-    return dict(zip(rows["image"], units.tolist(), strict=True))
+    return dict(zip(rows["image"], connected_units(rows).tolist(), strict=True))
 
 
 def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
