@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.classes import NOTICE
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
 from .decisions import DecisionRule, make_rule
 
@@ -153,8 +153,7 @@ def _read(content: Any) -> dict[str, Any]:
                 raise ValueError("too long")
             content = json.loads(content)
         except (ValueError, RecursionError) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
-            raise UserError(f"unreadable contract ({reason})") from None
+            raise UserError(f"unreadable contract ({first_line(error)})") from None
     if not isinstance(content, dict) or "version" not in content:
         raise UserError("unreadable contract: expected fields and their version")
     if content["version"] != VERSION or type(content["version"]) is not int:

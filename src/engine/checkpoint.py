@@ -9,7 +9,7 @@ from pathlib import Path
 from ..artifact.contract import contract_from_json
 from ..artifact.network import load_checkpoint, save_checkpoint
 from ..core.config import Config, settings_with
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from ..core.files import copy_whole
 from ..core.options import Role
 from ..evaluation.measure import scalars
@@ -117,8 +117,7 @@ def load_state(content: dict, source: str, parts: Parts) -> Progress:
         trainer.objective.load_state_dict(content["objective_state_dict"])
         trainer.scaler.load_state_dict(content["scaler_state_dict"])
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:120]
-        raise UserError(f"{source}: it does not fit this run ({reason})") from None
+        raise UserError(f"{source}: it does not fit this run ({first_line(error)})") from None
     if progress.position.step and n_processes != trainer.processes.count:
         raise UserError(
             f"{source}: stopped within an epoch by {n_processes} processes: continue it with as "

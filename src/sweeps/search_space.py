@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..core.config import Config, settings_with
-from ..core.errors import UserError, nearest
+from ..core.errors import UserError, first_line, nearest
 from ..core.flags import DEFAULTS, compose_yaml, convert_setting
 from ..core.options import Role
 
@@ -22,16 +22,12 @@ class Choices:
     """One of several values."""
 
     values: tuple[Any, ...]
+    scale = "choices"  # how a figure shows the values
 
     @property
     def extremes(self) -> tuple[Any, ...]:
         """Values that all must be possible, for the space to be."""
         return self.values
-
-    @property
-    def scale(self) -> str:
-        """How a figure shows the values."""
-        return "choices"
 
     def draw(self, trial: Any, key: str) -> None:
         """Give a trial of Optuna a value, unless it has one."""
@@ -164,7 +160,7 @@ def _read(path: Path) -> Any:
     try:
         return _as_written(root, path)
     except RecursionError as error:  # a node that holds itself by its anchor
-        raise UserError(f"--space {path}: not YAML ({str(error).splitlines()[0]})") from None
+        raise UserError(f"--space {path}: not YAML ({first_line(error)})") from None
 
 
 def _as_written(node: yaml.Node | None, path: Path) -> Any:

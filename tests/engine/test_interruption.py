@@ -14,7 +14,7 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
-from src.engine.interruption import stop_requests
+from src.engine.epochs import stop_requests
 from src.engine.run import train
 from tests.engine.processes import ROOT, finish, start
 
