@@ -120,7 +120,7 @@ class Contract:
             "input": {"name": "input", "shape": ["batch", 3, height, width], "type": "float32"},
             "preprocessing": self.preprocessing.to_json(),
             "rule": self.rule.name,
-            "rules": {rule.name: rule.constants for rule in (self.rule, *self.other_rules)},
+            "rules": {rule.name: rule.options for rule in (self.rule, *self.other_rules)},
         }
         return json.loads(json.dumps(content))
 

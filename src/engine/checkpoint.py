@@ -56,10 +56,6 @@ class Progress:
         """The monitored value of each epoch, higher is better."""
         return [_score(entry, monitor)[0] for entry in self.history if entry["valid"]]
 
-    def epochs_without_gain(self) -> int:
-        """Epochs since the best one."""
-        return len(self.history) - 1 - self.best_epoch
-
 
 def save_state(folder: Path, parts: Parts, progress: Progress, names: list[str]) -> None:
     """Write the state under each of `names`, the last one last.

@@ -77,7 +77,8 @@ def resume(cfg: Config, parts: Parts, folder: Path) -> Progress:
 def is_finished(cfg: Config, progress: Progress) -> bool:
     """Whether all epochs are done, or too many since the best one."""
     patience = cfg.learning.early_stopping
-    if patience and progress.history and progress.epochs_without_gain() >= patience:
+    n_without_gain = len(progress.history) - 1 - progress.best_epoch
+    if patience and progress.history and n_without_gain >= patience:
         log.info("stopped early: %d epochs without a better one", patience)
         return True
     return progress.position.epoch >= cfg.learning.epochs

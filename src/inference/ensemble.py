@@ -109,10 +109,11 @@ def vote(
     if len(members) == 1:
         return members[0]
     first = contracts[0]
-    for member, contract in zip(members, contracts, strict=True):
+    names = [{split: rows.names for split, rows in member.items()} for member in members]
+    for contract, of_member in zip(contracts, names, strict=True):
         if (contract.classes, contract.positive) != (first.classes, first.positive):
             raise UserError(f"{source}: its models know different classes: expected the same")
-        if _names(member) != _names(members[0]):
+        if of_member != names[0]:
             raise UserError(
                 f"{source}: its models were not tested on the same images, so that one may have "
                 "seen what another is tested on: expected models of one split"
@@ -121,7 +122,3 @@ def vote(
     return {
         split: VOTES[voting]([member[split] for member in members], rule) for split in members[0]
     }
-
-
-def _names(member: dict[str, Predictions]) -> dict[str, list[str]]:
-    return {split: predictions.names for split, predictions in member.items()}

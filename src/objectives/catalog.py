@@ -19,7 +19,7 @@ class Objective(nn.Module):
 
     `n_outputs` is the width of the head that it needs, `reduction` the name of the rule that
     makes class probabilities of such logits; with `own_head` that is only for rows of unknown
-    group, others are judged by their group's head alone. `weight` [1 or num_groups, num_classes]
+    group, others are decided by their group's head alone. `weight` [1 or num_groups, num_classes]
     weighs rows by class, or by group and class.
     """
 
@@ -36,12 +36,10 @@ class Objective(nn.Module):
         logits, targets, groups = logits.float()[kept], targets[kept], groups[kept]
         if not len(targets):
             return logits.sum()  # 0, with a gradient of 0
-        return self.loss(logits, targets, groups, self._row_weights(targets, groups))
-
-    def _row_weights(self, targets, groups) -> torch.Tensor | None:
-        if self.weight is None:
-            return None
-        return self.weight[0 if len(self.weight) == 1 else groups, targets]
+        weights = self.weight
+        if weights is not None:
+            weights = weights[0 if len(weights) == 1 else groups, targets]
+        return self.loss(logits, targets, groups, weights)
 
 
 @OBJECTIVES.register

@@ -41,9 +41,9 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
         check_settings(run)
     folder = make_folder(Path(cfg.run.output_dir))
     runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
-    units = units_of(itertools.chain(*runs.values()))
+    clusters = clusters_of(itertools.chain(*runs.values()))
     scores = {
-        objective: [read_scores(path, units, options.specificity) for path in paths]
+        objective: [read_scores(path, clusters, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
     rows = compare(scores, GROUP_NAMES, options.min_positive, options.n_resamples)
@@ -76,13 +76,13 @@ def finished_run(cfg: Config) -> Path:
     return folder
 
 
-def units_of(folders: Iterable[Path]) -> dict[str, int]:
+def clusters_of(folders: Iterable[Path]) -> dict[str, int]:
     """The number of the lesion or patient of each test image, by its path in the split files."""
     rows = pd.concat(map(_test_rows, folders)).drop_duplicates("image")
     return dict(zip(rows["image"], connected_units(rows).tolist(), strict=True))
 
 
-def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scores:
+def read_scores(folder: Path, clusters: dict[str, int], specificity: float) -> Scores:
     """The test rows of a run, decided at the threshold of its validation rows."""
     valid, test = (
         read_predictions(folder / f"predictions_{split}.csv", None) for split in ("valid", "test")
@@ -92,7 +92,7 @@ def read_scores(folder: Path, units: dict[str, int], specificity: float) -> Scor
     images = _test_rows(folder)["image"].to_numpy()  # in the same order; file names may repeat
     return Scores(
         images=images,
-        clusters=np.array([units[image] for image in images]),
+        clusters=np.array([clusters[image] for image in images]),
         target=test.labels == test.positive,
         score=scores[1],
         decision=scores[1] >= threshold,

@@ -85,22 +85,29 @@ def read_space(path: Path) -> Space:
 
 def check_search(cfg: Config, space: Space, given: Collection[str]) -> None:
     """Raise `UserError` for settings of a sweep that contradict it; `given` are their flags."""
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UserError("a sweep is one process: start it without torchrun")
-    if cfg.run.test:
-        raise UserError("--test: a sweep trains; evaluate its best run with melanoma_eval.py")
-    if cfg.data.train_on_all:
-        raise UserError("--train_on_all leaves no validation rows to compare trials on: remove it")
-    if cfg.data.kfold and cfg.data.fold == -1:
-        raise UserError("--kfold: a trial is one run; choose its validation fold with --fold")
-    for key in space:
-        if key in given:
-            raise UserError(f"--{key} is searched: remove it, or remove it from the search space")
-    if cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space):
-        raise UserError(
+    n_processes = os.environ.get("WORLD_SIZE", "1")
+    twice = next((key for key in space if key in given), "")
+    compares_losses = cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space)
+    for is_wrong, message in (
+        (n_processes != "1", "a sweep is one process: start it without torchrun"),
+        (cfg.run.test, "--test: a sweep trains; evaluate its best run with melanoma_eval.py"),
+        (
+            cfg.data.train_on_all,
+            "--train_on_all leaves no validation rows to compare trials on: remove it",
+        ),
+        (
+            cfg.data.kfold and cfg.data.fold == -1,
+            "--kfold: a trial is one run; choose its validation fold with --fold",
+        ),
+        (twice, f"--{twice} is searched: remove it, or remove it from the search space"),
+        (
+            compares_losses,
             "--monitor loss is not comparable between objectives; use another metric, such as "
-            "log_loss"
-        )
+            "log_loss",
+        ),
+    ):
+        if is_wrong:
+            raise UserError(message)
 
 
 def _setting(key: str, options: Any, where: str) -> Choices | Range:
