@@ -77,10 +77,9 @@ class MelanomaClassifier(nn.Module):
                 "it; expected the weights of this --model"
             )
         self.backbone.load_state_dict(fitting, strict=False)
-        missing = [k for k in wanted if k not in fitting]
         return (
             f"weights from {path}: {len(fitting)} of {len(wanted)} backbone tensors matched"
-            + _some("not in the file", [k for k in missing if k not in unlike])
+            + _some("not in the file", [k for k in wanted if k not in given])
             + _some("of another shape", unlike)
             + _some("left out", [k for k in given if k not in wanted])
         )
