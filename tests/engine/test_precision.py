@@ -54,7 +54,7 @@ def test_judging_is_in_full_precision(make):
     parts.network.classifier.head.register_forward_hook(
         lambda _, given, logits: seen.add(logits.dtype)
     )
-    _, metrics = parts.evaluator(parts.evaluatord_network(), "valid")
+    _, metrics = parts.evaluator(parts.evaluated_network(), "valid")
     assert seen == {torch.float32}
     assert math.isfinite(metrics["loss"])
 
