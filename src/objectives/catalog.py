@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Registry
 from . import losses
 from .reductions import REDUCTIONS
@@ -60,8 +60,8 @@ def focal(num_classes: int, weight, *, gamma: float = 2.0) -> Objective:
 @OBJECTIVES.register
 def ohem(num_classes: int, weight, *, fraction: float = 0.7, count: int = 0) -> Objective:
     """Online hard example mining: the hardest share, or `count`, of each batch's rows."""
-    _require(0 < fraction <= 1, f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
-    _require(count >= 0, f"ohem(count={count}): expected 1 or more rows, or 0 for the fraction")
+    require(0 < fraction <= 1, f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
+    require(count >= 0, f"ohem(count={count}): expected 1 or more rows, or 0 for the fraction")
     loss = partial(losses.ohem, keep=count or float(fraction))
     return Objective(num_classes, loss, "softmax", weight)
 
@@ -143,20 +143,15 @@ def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:
 def _group_aware(n_outputs: int, loss, rules: dict, decide: str, weight) -> Objective:
     """An objective whose rule is chosen by name; `own` falls back to the first of `rules`."""
     known = [*rules, "own"]
-    _require(decide in known, f"decide='{decide}': expected one of {', '.join(known)}")
+    require(decide in known, f"decide='{decide}': expected one of {', '.join(known)}")
     rule = rules.get(decide, next(iter(rules.values())))
     return Objective(n_outputs, loss, rule, weight, own_head=decide == "own")
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
-
-
 def _require_share(name: str, value: float) -> None:
-    _require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
+    require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
 
 
 def _require_strength(name: str, value: float) -> None:
     """Far beyond any use, and before float32 overflows."""
-    _require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")
+    require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")
