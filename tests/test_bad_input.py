@@ -476,7 +476,7 @@ def test_a_split_drawn_from_other_rows_is_refused(
 
 def test_eval_of_onnx_on_a_gpu_is_refused(refuse, tiny_onnx):
     flags = ["--onnx_model_path", tiny_onnx, "--device", "cuda"]
-    assert "judged on the CPU" in refuse("eval", *flags)
+    assert "evaluated on the CPU" in refuse("eval", *flags)
 
 
 def test_test_prints_the_configuration_it_would_use(tiny_run, capsys):

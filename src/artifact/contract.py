@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.classes import NOTICE
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
 from .decisions import DecisionRule, make_rule
 
@@ -37,6 +37,10 @@ FIELDS = {
     "provenance": (dict,),
     "metrics": (dict,),
 }
+AS_WRITTEN = (
+    *("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature"),
+    *("provenance", "metrics"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Contract:
             "input": {"name": "input", "shape": ["batch", 3, height, width], "type": "float32"},
             "preprocessing": self.preprocessing.to_json(),
             "rule": self.rule.name,
-            "rules": {rule.name: rule.constants for rule in (self.rule, *self.other_rules)},
+            "rules": {rule.name: rule.options for rule in (self.rule, *self.other_rules)},
         }
         return json.loads(json.dumps(content))
 
@@ -135,14 +139,10 @@ def contract_from_json(content: Any, source: str) -> Contract:
             preprocessing=preprocessing_from_json(content["preprocessing"]),
             rule=rules.pop(content["rule"]),
             other_rules=tuple(rules.values()),
-            **{name: content[name] for name in _AS_WRITTEN},
+            **{name: content[name] for name in AS_WRITTEN},
         )
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-
-
-_AS_WRITTEN = ("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature")
-_AS_WRITTEN += ("provenance", "metrics")
 
 
 def _read(content: Any) -> dict[str, Any]:
@@ -153,8 +153,7 @@ def _read(content: Any) -> dict[str, Any]:
                 raise ValueError("too long")
             content = json.loads(content)
         except (ValueError, RecursionError) as error:
-            reason = f"{type(error).__name__}: {error}".splitlines()[0][:100]
-            raise UserError(f"unreadable contract ({reason})") from None
+            raise UserError(f"unreadable contract ({first_line(error)})") from None
     if not isinstance(content, dict) or "version" not in content:
         raise UserError("unreadable contract: expected fields and their version")
     if content["version"] != VERSION or type(content["version"]) is not int:
@@ -215,18 +214,15 @@ def _is_provenance(content: dict[str, Any], n_classes: int) -> bool:
 
 def _are_counts(row: Any, n_classes: int) -> bool:
     """Numbers of rows of each class."""
-    if not isinstance(row, list) or len(row) != n_classes:
-        return False
-    return all(type(count) is int and 0 <= count < 2**40 for count in row)
+    is_row = isinstance(row, list) and len(row) == n_classes
+    return is_row and all(type(count) is int and 0 <= count < 2**40 for count in row)
 
 
 def _are_priors(rows: list, n_groups: int, n_classes: int) -> bool:
     """Shares of the head's combinations of group and class that sum to 1."""
-    if not all(isinstance(row, list) for row in rows):
-        return False
-    if [len(row) for row in rows] != [n_classes] * n_groups:
+    are_rows = all(isinstance(row, list) and len(row) == n_classes for row in rows)
+    if not are_rows or len(rows) != n_groups:
         return False
     shares = [share for row in rows for share in row]
-    if not all(type(share) in (int, float) and 0 <= share <= 1 for share in shares):
-        return False
-    return abs(sum(shares) - 1) < 1e-6
+    are_shares = all(type(share) in (int, float) and 0 <= share <= 1 for share in shares)
+    return are_shares and abs(sum(shares) - 1) < 1e-6

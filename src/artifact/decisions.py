@@ -5,7 +5,6 @@ A rule is one function of `probabilities` [N, classes], the index of the `positi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,22 +17,15 @@ RULES = Registry("decision rule")
 MOST = float(np.nextafter(1, 2))  # the threshold that no probability reaches
 
 
-@dataclass(frozen=True)
-class DecisionRule:
-    """A rule's name and its constants, all written out."""
-
-    name: str
-    constants: dict[str, Any] = field(default_factory=dict)
+class DecisionRule(Call):
+    """A rule's name and its constants, which are all of its options."""
 
     def __call__(
         self, probabilities: np.ndarray, positive: int, groups: np.ndarray | None = None
     ) -> np.ndarray:
         """Class indices [N]; without `groups` none is known."""
         groups = np.full(len(probabilities), -1) if groups is None else groups
-        return RULES[self.name](probabilities, positive, groups, **self.constants)
-
-    def __str__(self) -> str:
-        return str(Call(self.name, self.constants))
+        return RULES[self.name](probabilities, positive, groups, **self.options)
 
 
 def make_rule(name: str, constants: dict[str, Any]) -> DecisionRule:
@@ -54,12 +46,12 @@ def mean_rule(rules: Sequence[DecisionRule], source: str) -> DecisionRule:
 
     Raises `UserError`, which begins with `source`, for rules of different kinds.
     """
-    if len({(rule.name, *map(np.size, rule.constants.values())) for rule in rules}) > 1:
+    if len({(rule.name, *map(np.size, rule.options.values())) for rule in rules}) > 1:
         names = ", ".join(sorted({rule.name for rule in rules}))
         raise UserError(f"{source}: its models decide by different rules ({names}): expected one")
     constants = {
-        name: np.mean([rule.constants[name] for rule in rules], axis=0).tolist()
-        for name in rules[0].constants
+        name: np.mean([rule.options[name] for rule in rules], axis=0).tolist()
+        for name in rules[0].options
     }
     return make_rule(rules[0].name, constants)
 

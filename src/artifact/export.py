@@ -1,5 +1,6 @@
 """Export to one self-describing ONNX file, checked against the network that it came from."""
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -8,13 +9,15 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from onnx import TensorProto, helper, numpy_helper
 
 from ..core.errors import UserError
 from ..core.files import replacing
-from .contract import Contract
+from ..evaluation.calibration import LEAST_PROBABILITY
+from .contract import CONTRACT_KEY, Contract
 from .network import Network
-from .onnx_file import write_contract
 
+TEMPERATURE, PROBABILITIES = "temperature", "probabilities"
 TOLERANCE = 1e-4
 MAX_BYTES = 1_900_000_000  # a protobuf message ends at 2 GiB
 
@@ -45,7 +48,7 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
             dynamo=True,
             verbose=False,
             input_names=["input"],
-            output_names=["output", "probabilities"],
+            output_names=["output", PROBABILITIES],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         )
     model = program.model_proto
@@ -68,5 +71,46 @@ def export_onnx(network: Network, contract: Contract, path: Path) -> float:
 def _deviation(network: Network, data: bytes, images: torch.Tensor) -> float:
     """Largest difference in probabilities between the network and its ONNX form."""
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    _, exported = session.run(["output", "probabilities"], {"input": images.numpy()})
+    _, exported = session.run(["output", PROBABILITIES], {"input": images.numpy()})
     return float(np.abs(exported - network(images)[1].numpy()).max())
+
+
+def write_contract(model: onnx.ModelProto, contract: Contract) -> None:
+    """Put the contract into a model's metadata and its temperature into the graph.
+
+    Both replace those that are there. The graph's probabilities become softmax(log p / temperature)
+    of those the reduction gives, in float64 like the evaluator's.
+    """
+    kept = [entry for entry in model.metadata_props if entry.key != CONTRACT_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = CONTRACT_KEY, json.dumps(contract.to_json())
+    value = numpy_helper.from_array(np.array(contract.temperature, np.float64), TEMPERATURE)
+    for tensor in model.graph.initializer:
+        if tensor.name == TEMPERATURE:
+            tensor.CopyFrom(value)
+            return
+    if contract.temperature != 1:
+        _append_temperature(model.graph, value)
+
+
+def _append_temperature(graph: onnx.GraphProto, value: onnx.TensorProto) -> None:
+    raw = f"{PROBABILITIES}_at_1"
+    if PROBABILITIES not in {name for node in graph.node for name in node.output}:
+        raise UserError(f"the ONNX model has no output '{PROBABILITIES}': export it again")
+    for node in graph.node:
+        for names in (node.input, node.output):
+            names[:] = [raw if name == PROBABILITIES else name for name in names]
+    least = numpy_helper.from_array(np.array(LEAST_PROBABILITY, np.float64), "least_probability")
+    graph.initializer.extend([value, least])
+    graph.node.extend(
+        [
+            helper.make_node("Cast", [raw], ["p"], to=TensorProto.DOUBLE),
+            helper.make_node("Max", ["p", least.name], ["bounded_p"]),
+            helper.make_node("Log", ["bounded_p"], ["log_p"]),
+            helper.make_node("Div", ["log_p", TEMPERATURE], ["scaled_log_p"]),
+            helper.make_node("Softmax", ["scaled_log_p"], ["scaled_p"], axis=1),
+            helper.make_node("Cast", ["scaled_p"], [PROBABILITIES], to=TensorProto.FLOAT),
+        ]
+    )

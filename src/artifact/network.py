@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from ..core.files import replacing
 from ..evaluation.calibration import LEAST_PROBABILITY
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
@@ -68,13 +68,9 @@ def load_contract(path: str | Path) -> Contract:
 
 def load_network(path: str | Path) -> tuple[Network, Contract]:
     """(network in evaluation mode on the CPU, its contract) from a checkpoint file."""
-    return network_from(load_checkpoint(path), str(path))
-
-
-def network_from(content: dict[str, Any], source: str) -> tuple[Network, Contract]:
-    """(network in evaluation mode on the CPU, its contract) from a checkpoint's content."""
-    contract = contract_from_json(content["contract"], source)
-    return with_weights(contract, content["model_state_dict"], source), contract
+    content = load_checkpoint(path)
+    contract = contract_from_json(content["contract"], str(path))
+    return with_weights(contract, content["model_state_dict"], str(path)), contract
 
 
 def with_weights(contract: Contract, weights: dict[str, torch.Tensor], source: str) -> Network:
@@ -84,8 +80,7 @@ def with_weights(contract: Contract, weights: dict[str, torch.Tensor], source: s
         classifier = MelanomaClassifier(contract.model, contract.n_outputs, size, contract.head)
         classifier.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0][:120]
         raise UserError(
-            f"{source}: its weights do not fit its model {contract.model} ({reason})"
+            f"{source}: its weights do not fit its model {contract.model} ({first_line(error)})"
         ) from None
     return make_network(contract, classifier).eval()

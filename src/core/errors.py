@@ -24,6 +24,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{match[0]}'?" if match else ""
 
 
+def first_line(error: Exception) -> str:
+    """The first line of what a library's error says, at most 150 characters, else its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+
+
 def run_main(main: Callable[[list[str] | None], int | None]) -> None:
     """Run an entry point and exit: its return value, or 2 with one line for a `UserError`."""
     try:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from .config import SECTIONS, Config, from_flat, settings_with
-from .errors import UserError, nearest, require
+from .errors import UserError, first_line, nearest, require
 from .legacy_flags import LEGACY_FLAGS, canonical, check_refused
 from .options import Role, add_flag, add_section, convert, new_parser, parse_flags, take_section
 
@@ -143,7 +143,7 @@ def compose_yaml(path: str, flag: str, what: str) -> yaml.Node | None:
     try:
         return yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UserError(f"{flag} {path}: not YAML ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{flag} {path}: not YAML ({first_line(error)})") from None
 
 
 def read_yaml(path: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -19,15 +20,25 @@ from ..datasets.adapters import DATASETS
 from ..datasets.load import with_known_groups, with_split
 from ..datasets.loaders import n_processes
 from ..preprocess.image import ImageError, read_reduced
-from .figure import ImagePair, plot_image_pairs
+from ..report.style import printable, saved_figure
 from .options import SearchOptions
-from .perceptual_hash import ORIENTATIONS, oriented, perceptual_hashes, row_blocks, thumbnail
-from .search import Duplicates, details, duplicates_of
+from .search import (
+    ORIENTATIONS,
+    Duplicates,
+    details,
+    duplicates_of,
+    oriented,
+    perceptual_hashes,
+    row_blocks,
+    thumbnail,
+)
 from .table import describe, pair_table
 
 DECODED_SIDE = 128  # pixels of the longer side, at least: a large JPEG is not decoded in full
 SHOWN_SIDE = 256
 MOST_SHOWN, MOST_LISTED = 24, 10
+COLUMNS, GAP = 3, 0.04  # of the figure; between two images, of the first one's width
+ImagePair = tuple[np.ndarray, np.ndarray, str]  # two of any sizes, and lines of text on them
 log = logging.getLogger(__name__)
 
 
@@ -152,4 +163,21 @@ def image_pair(pair: tuple, paths: dict[str, str]) -> ImagePair:
         )
     ]
     fact = f"similarity {pair.similarity:.2f}, {pair.distance} bits, b {pair.orientation}"
-    return ImagePair(images[0], second, "\n".join((*lines, fact)))
+    return images[0], second, "\n".join((*lines, fact))
+
+
+def plot_image_pairs(pairs: Sequence[ImagePair], title: str, path: Path) -> None:
+    """Save a PNG: each pair side by side at the height of its first image, the caption above."""
+    n_rows = -(-len(pairs) // COLUMNS)
+    with saved_figure((4.6 * COLUMNS, 0.6 + 2.5 * n_rows), path) as figure:
+        figure.suptitle(title, fontsize=12)
+        for place, (first, second, caption) in enumerate(pairs, start=1):
+            axes = figure.add_subplot(n_rows, COLUMNS, place)
+            width, other_width = (image.shape[1] / image.shape[0] for image in (first, second))
+            left = width * (1 + GAP)
+            axes.imshow(first, extent=(0, width, 1, 0))
+            axes.imshow(second, extent=(left, left + other_width, 1, 0))
+            axes.set(xlim=(0, left + other_width), ylim=(1, 0), aspect="equal")
+            caption = "\n".join(map(printable, caption.split("\n")))
+            axes.set_title(caption, fontsize=8, fontweight="normal", loc="center")
+            axes.axis("off")

@@ -5,8 +5,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .perceptual_hash import ORIENTATIONS
-from .search import Duplicates
+from .search import ORIENTATIONS, Duplicates
 
 
 def pair_table(rows: pd.DataFrame, found: Duplicates) -> pd.DataFrame:

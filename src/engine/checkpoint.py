@@ -9,7 +9,7 @@ from pathlib import Path
 from ..artifact.contract import contract_from_json
 from ..artifact.network import load_checkpoint, save_checkpoint
 from ..core.config import Config, settings_with
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from ..core.files import copy_whole
 from ..core.options import Role
 from ..evaluation.measure import scalars
@@ -55,10 +55,6 @@ class Progress:
     def values(self, monitor: str) -> list[float]:
         """The monitored value of each epoch, higher is better."""
         return [_score(entry, monitor)[0] for entry in self.history if entry["valid"]]
-
-    def epochs_without_gain(self) -> int:
-        """Epochs since the best one."""
-        return len(self.history) - 1 - self.best_epoch
 
 
 def save_state(folder: Path, parts: Parts, progress: Progress, names: list[str]) -> None:
@@ -117,8 +113,7 @@ def load_state(content: dict, source: str, parts: Parts) -> Progress:
         trainer.objective.load_state_dict(content["objective_state_dict"])
         trainer.scaler.load_state_dict(content["scaler_state_dict"])
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or [repr(error)])[0][:120]
-        raise UserError(f"{source}: it does not fit this run ({reason})") from None
+        raise UserError(f"{source}: it does not fit this run ({first_line(error)})") from None
     if progress.position.step and n_processes != trainer.processes.count:
         raise UserError(
             f"{source}: stopped within an epoch by {n_processes} processes: continue it with as "
@@ -173,14 +168,13 @@ def best_state(folder: Path, best_epoch: int) -> dict:
     Where that is lost it is made again from another file of the epoch; else raises `UserError`.
     """
     content, problem = content_or_error(folder / BEST)
-    for name in (f"checkpoint_epoch_{best_epoch}.pth", LATEST):
-        if not problem:
-            break
-        content, other = content_or_error(folder / name)
-        if not other and content.get("epoch") == best_epoch and not content["position"]["step"]:
+    others = [f"checkpoint_epoch_{best_epoch}.pth", LATEST] if problem else []
+    for name in others:
+        content, _ = content_or_error(folder / name)
+        if content and content.get("epoch") == best_epoch and not content["position"]["step"]:
             log.warning("%s: made again from %s", problem, name)
             copy_whole(folder / name, folder / BEST)
-            problem = ""
+            return content
     if problem:
         raise UserError(problem)
     return content

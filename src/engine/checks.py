@@ -12,7 +12,6 @@ from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 from .names import check_names
-from .optim import check_optimizer
 from .schedules import SCHEDULERS
 
 
@@ -23,10 +22,8 @@ def check_settings(cfg: Config) -> Preprocessing:
     """
     check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
-    augmentation = Augmentation(cfg.data.augment)
-    if augmentation.groups is not None and any(
-        step.name == "segment_out_skin" for step in spec.steps
-    ):
+    darkens = Augmentation(cfg.data.augment).groups is not None
+    if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(
             "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
             "give one of them"
@@ -35,7 +32,6 @@ def check_settings(cfg: Config) -> Preprocessing:
     shape = {"num_classes": 2, "num_groups": 1}
     OBJECTIVES.build(cfg.learning.objective, weight=None, **shape, **counts)
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
-    check_optimizer(cfg.learning.opt)
     SCHEDULERS.build(cfg.learning.scheduler, lr=cfg.learning.lr, epochs=cfg.learning.epochs)
     return spec
 

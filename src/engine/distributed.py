@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed, nn
 
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 
 T = TypeVar("T")
 # what gloo and NCCL say in a RuntimeError when a process is gone
@@ -119,10 +119,9 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
     except RuntimeError as error:
         if not any(word in str(error) for word in _LOST):
             raise
-        reason = str(error).strip().splitlines()[0][:150]
         raise UserError(
             f"process {rank} lost its connection to another process of this run, whose own message "
-            f"tells why ({reason}): continue with --resume auto"
+            f"tells why ({first_line(error)}): continue with --resume auto"
         ) from None
     finally:
         _joined = SINGLE_PROCESS
@@ -134,10 +133,9 @@ def _connect(backend: str, who: str, timeout_s: float) -> None:
         distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
     except (distributed.DistError, RuntimeError, ValueError) as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        reason = str(error).strip().splitlines()[0][:150]
         raise UserError(
-            f"{who} cannot reach the others at {place} ({reason}): start all of them with "
-            "torchrun, within --dist_timeout seconds"
+            f"{who} cannot reach the others at {place} ({first_line(error)}): start all of them "
+            "with torchrun, within --dist_timeout seconds"
         ) from None
 
 

@@ -1,27 +1,25 @@
 """The epochs of a run: train, evaluate, save; stopped and continued to the same result."""
 
 import logging
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from ..core.config import Config
-from .checkpoint import (
-    BEST,
-    LATEST,
-    Progress,
-    load_first,
-    remove_old,
-    save_state,
-    state_files,
-)
+from .checkpoint import BEST, LATEST, Progress, load_first, remove_old, save_state, state_files
 from .distributed import Processes
-from .interruption import exit_code, stop_requests
 from .log import RunLog
 from .parts import Parts
 
 log = logging.getLogger(__name__)
+_DEFAULT = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+# who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
+_REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
 
 
 def train_epochs(
@@ -71,7 +69,8 @@ def resume(cfg: Config, parts: Parts, folder: Path) -> Progress:
 def is_finished(cfg: Config, progress: Progress) -> bool:
     """Whether all epochs are done, or too many since the best one."""
     patience = cfg.learning.early_stopping
-    if patience and progress.history and progress.epochs_without_gain() >= patience:
+    n_without_gain = len(progress.history) - 1 - progress.best_epoch
+    if patience and progress.history and n_without_gain >= patience:
         log.info("stopped early: %d epochs without a better one", patience)
         return True
     return progress.position.epoch >= cfg.learning.epochs
@@ -104,7 +103,7 @@ def stop_if_asked(processes: Processes, asked: int, folder: Path) -> None:
     if asked:
         processes.highest(0)  # all wait here for the main one: a launcher ends the rest after one
         log.info("stopped by signal %d and saved: continue with --resume %s", asked, folder)
-        sys.exit(exit_code(asked))
+        sys.exit(128 + asked)  # as shells say it
 
 
 def checkpoint_names(cfg: Config, entry: dict) -> list[str]:
@@ -113,3 +112,33 @@ def checkpoint_names(cfg: Config, entry: dict) -> list[str]:
     kept = cfg.run.save_ckpt and (number + 1) % cfg.run.save_ckpt_freq == 0
     names = [f"checkpoint_epoch_{number}.pth"] if kept else []
     return [*names, *([BEST] if entry["is_best"] else []), LATEST]
+
+
+class StopRequest:
+    """`signal` is the number of the signal that asked this process to stop, 0 without one."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
+        signal.signal(number, _REPEATED[number])
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """SIGTERM and SIGINT in the block are noted instead of ending the process.
+
+    Those that somebody else handles already, such as a cluster's launcher, stay theirs.
+    """
+    request = StopRequest()
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        taken = [n for n in _DEFAULT if signal.getsignal(n) == _DEFAULT[n]]
+    for number in taken:
+        signal.signal(number, request)
+    try:
+        yield request
+    finally:
+        for number in taken:
+            signal.signal(number, _DEFAULT[number])

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..artifact.contract import Contract
-from ..artifact.network import Network, load_checkpoint, network_from
+from ..artifact.network import Network, load_checkpoint, with_weights
 from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
@@ -160,10 +160,7 @@ def trained_settings(contract: Contract) -> dict:
 
 
 def rows_to_evaluate(
-    cfg: Config,
-    contract: Contract,
-    source: str,
-    load: Callable[[Data], Table] = load_table,
+    cfg: Config, contract: Contract, source: str, load: Callable[[Data], Table] = load_table
 ) -> tuple[Table, str]:
     """(table, split) to evaluate a model on: its test rows, else the validation rows.
 
@@ -205,14 +202,12 @@ def report_folder(cfg: Config, source: Path, what: str) -> Path:
     return make_folder(Path(cfg.run.output_dir) / name)
 
 
-def test(cfg: Config) -> dict:
+def test(cfg: Config, contract: Contract) -> dict:
     """Evaluate `--checkpoint` on the test rows, else the validation rows; its metrics by split.
 
     Writes the report into a folder of its own under `--output_dir`.
     """
-    if not cfg.run.checkpoint:
-        raise UserError("--test: expected the checkpoint to evaluate, with --checkpoint FILE")
-    with evaluator_of_checkpoint(cfg) as (evaluator, network, split):
+    with evaluator_of_checkpoint(cfg, contract) as (evaluator, network, split):
         source = Path(cfg.run.checkpoint)
         folder = evaluator.processes.from_main(lambda: report_folder(cfg, source, "test"))
         found = evaluator.report(network, folder, (split,))
@@ -221,8 +216,10 @@ def test(cfg: Config) -> dict:
 
 
 @contextmanager
-def evaluator_of_checkpoint(cfg: Config) -> Iterator[tuple[Evaluator, Network, str]]:
-    """(evaluator, network, split) of `--checkpoint`: the split is test, else validation.
+def evaluator_of_checkpoint(
+    cfg: Config, contract: Contract
+) -> Iterator[tuple[Evaluator, Network, str]]:
+    """(evaluator, network, split) of `--checkpoint` and its contract; test, else validation.
 
     All processes have them, and share the work.
     """
@@ -230,9 +227,8 @@ def evaluator_of_checkpoint(cfg: Config) -> Iterator[tuple[Evaluator, Network, s
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
         device = pick_device(cfg.run.device, processes)
-        network, contract = network_from(
-            processes.from_main(lambda: load_checkpoint(source)), source
-        )
+        content = processes.from_main(lambda: load_checkpoint(source))
+        network = with_weights(contract, content["model_state_dict"], source)
         table, split = processes.from_main(lambda: rows_to_evaluate(cfg, contract, source))
         objective = objective_of(cfg, contract, source)
         evaluator = Evaluator(cfg, table, contract, objective, device, processes)

@@ -69,7 +69,6 @@ class RunLog:
                 if math.isfinite(value):
                     self._writer.add_scalar(f"{part}/{key}", value, entry["epoch"])
         self._writer.flush()
-
         log.info(_epoch_line(entry, self._epochs))
 
     def history(self, history: list[dict]) -> None:

@@ -16,7 +16,6 @@ from tqdm import tqdm
 from ..core.errors import UserError
 from ..objectives.mixing import Mixing, mixed_loss
 from .distributed import SINGLE_PROCESS, Processes
-from .precision import autocast, make_scaler
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,9 @@ class Trainer:
         self.classifier, self.objective, self.optimizer = classifier, objective, optimizer
         self.settings, self.device, self.processes = settings, device, processes
         self.average = average
-        self.scaler = make_scaler(settings.autocast_dtype, device)
+        # at work for float16 only: its small gradients would become 0
+        needs_scaling = settings.autocast_dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(device.type, enabled=needs_scaling)
         self.model = classifier
         if processes.count > 1:
             ids = [device] if device.type == "cuda" else None
@@ -106,12 +107,12 @@ class Trainer:
     def _backward(self, batch, n_parts: int, numbers: tuple[int, int]) -> tuple[float, int]:
         """(mean loss, rows) of a batch of all processes; adds its share to the gradients."""
         images, labels, groups = batch
-        count = self.processes.count
+        count, dtype = self.processes.count, self.settings.autocast_dtype
         seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
         images, order, share = self.settings.mixing(_to_device(images, self.device))
         seed_torch(self.settings.seed, *numbers, self.processes.rank + 1)
         try:
-            with autocast(self.settings.autocast_dtype, self.device):
+            with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 logits = self.model(images)
         except ValueError as error:  # batch statistics of a single value
             raise UserError(f"--batch_size: {error}") from None
@@ -121,8 +122,7 @@ class Trainer:
         loss = mixed_loss(self.objective, logits, rows[:, :2].T, rows[:, 2:].T, share)
         value = loss.item()
         if not np.isfinite(value):
-            step = numbers[0]
-            raise UserError(f"the loss is {value} at step {step}: try a lower --lr")
+            raise UserError(f"the loss is {value} at step {numbers[0]}: try a lower --lr")
         # processes average their gradients, of which each has its own rows' part of the sum
         self.scaler.scale(loss * count / n_parts).backward()
         return value, len(rows)
@@ -138,14 +138,11 @@ class Trainer:
             self.average.update_parameters(self.classifier)
 
     def _set_rates(self, step: int, values: list[float]) -> None:
-        lr, weight_decay = (
-            self.settings.learning_rate(step, values),
-            self.settings.weight_decay(step),
-        )
+        lr, decay = self.settings.learning_rate(step, values), self.settings.weight_decay(step)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["lr_scale"]
             if group["decays"]:
-                group["weight_decay"] = weight_decay
+                group["weight_decay"] = decay
 
 
 @torch.inference_mode()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from contextlib import AbstractContextManager
 
 import torch
 
@@ -55,16 +54,6 @@ def autocast_dtype(run: Run, device: torch.device) -> torch.dtype | None:
     if not on_cpu and name == "bfloat16" and not torch.cuda.is_bf16_supported(False):
         raise UserError("--amp_dtype bfloat16: this GPU has none; use float16")
     return getattr(torch, name)
-
-
-def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager:
-    """The context of a forward pass in `dtype`."""
-    return torch.autocast(device.type, dtype, enabled=dtype is not None)
-
-
-def make_scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradScaler:
-    """A scaler of gradients, at work for float16 only: its small ones would become 0."""
-    return torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
 
 
 def set_kernels(run: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..artifact.network import network_from
+from ..artifact.network import with_weights
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
@@ -30,7 +30,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     The processes that the environment tells of share the work; the main one names the folder and
     writes it. `after_epoch` is called there with the history when an epoch is saved.
     Raises `UserError` for what is wrong with settings, data or folders, before training starts.
-    SIGTERM and SIGINT end the step, save the state and exit with `exit_code`.
+    SIGTERM and SIGINT end the step, save the state and exit with 128 + their number.
     """
     with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
         log_to_console(processes.is_main)
@@ -42,12 +42,15 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
         with RunLog(folder, cfg) if processes.is_main else nullcontext() as run_log:
             log.info("run folder %s on %s", folder, device)
             log.info(row_counts(table))
-            if processes.is_main:
-                write_splits(folder, table, cfg.data.data_path)
+            for split in SPLITS if processes.is_main else ():
+                write_text(
+                    folder / f"{split}_split.csv", split_csv(table, split, cfg.data.data_path)
+                )
             parts = make_parts(cfg, spec, table, device, processes)
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
-            best, _ = network_from(content, str(folder / BEST))
+            weights, source = content["model_state_dict"], str(folder / BEST)
+            best = with_weights(parts.contract, weights, source)
             best = best.to(device, memory_format=torch.channels_last)
             parts.evaluator.report(best, folder, ("valid", "test"))
             log.info("best checkpoint: %s", folder / BEST)
@@ -69,9 +72,3 @@ def open_run(cfg: Config, size: tuple[int, int]) -> tuple[Path, Table]:
     for path in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
         path.unlink()
     return folder, table
-
-
-def write_splits(folder: Path, table: Table, data_path: str) -> None:
-    """Write the rows of each split as a CSV."""
-    for split in SPLITS:
-        write_text(folder / f"{split}_split.csv", split_csv(table, split, data_path))

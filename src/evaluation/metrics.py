@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.errors import UserError, nearest
 from .calibration import reliability_of
 from .weighted import Curve, Weighted, mean_of_known, ratios
 
@@ -264,6 +265,13 @@ MONITORED = {
     "equal_opportunity_difference": False,
     "equalized_odds_difference": False,
 } | {n: row.higher_is_better for n, row in METRICS.items() if row.higher_is_better is not None}
+
+
+def check_monitored(name: str) -> None:
+    """Raise `UserError` that suggests the nearest of `MONITORED` unless `name` is one."""
+    if name not in MONITORED:
+        hint, known = nearest(name, MONITORED), ", ".join(MONITORED)
+        raise UserError(f"--monitor {name}: no such metric{hint} (known: {known})")
 
 
 def title_of(name: str) -> str:

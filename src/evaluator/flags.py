@@ -54,8 +54,7 @@ class EvaluationOptions(Section):
         "age_approx:30,50,70, or combined sex*group",
     )
     resample_by: str = flag(
-        "",
-        "column that identifies bootstrap clusters (default: patients and lesions, else images)",
+        "", "column that identifies bootstrap clusters (default: patients and lesions, else images)"
     )
     n_resamples: int = flag(2000, "number of bootstrap resamples", least=100, most=100_000)
     min_group: int = flag(
@@ -136,8 +135,7 @@ class CsvColumns:
         "(default: all probability_<class>)",
     )
     classes: tuple[str, ...] = flag(
-        (),
-        "class names in the order of --probability_columns (default: the names of the columns)",
+        (), "class names in the order of --probability_columns (default: the names of the columns)"
     )
     positive_class: str = flag(
         "", "the class to detect (default: malignant, mel or melanoma, else the last)"

@@ -1,5 +1,6 @@
-"""What `melanoma_eval.py` judges: an `EvaluatedModel` of each kind of source."""
+"""What `melanoma_eval.py` evaluates: an `EvaluatedModel` of each kind of source."""
 
+import functools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +9,11 @@ import numpy as np
 
 from ..artifact.contract import Contract
 from ..artifact.network import load_contract
-from ..core.config import Config
+from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.flags import resolve
 from ..core.image_files import image_stem, images_below
+from ..datasets.load import load_table
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
 from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate, trained_settings
@@ -19,13 +21,20 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
-from ..inference.ensemble import vote
+from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
 from .flags import CsvColumns, EvaluationOptions
-from .image_metadata import known_images, require_apart, require_units_apart
-from .metadata import Metadata, read_metadata
-from .onnx_models import model_files, predict_splits, tables_read_once
+from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .predictions_csv import read_predictions
+
+# data settings that do not say which rows there are, at their defaults
+NOT_OF_ROWS = {
+    name: getattr(Data(), name)
+    for name in (
+        *("preprocess", "input_size", "augment", "sampler", "malignant_copies"),
+        *("num_workers", "pin_mem"),
+    )
+}
 
 
 class Opened(NamedTuple):
@@ -41,26 +50,26 @@ class Inputs:
     """All that was given: `flags` are the trainer's, as text."""
 
     flags: dict[str, Any]
-    judging: EvaluationOptions
+    options: EvaluationOptions
     columns: CsvColumns
 
     def check(self, kind: str, path: str) -> None:
-        """Raise `UserError` for flags that say nothing of what is judged, a `kind` of `SOURCES`."""
-        judging = self.judging
-        kinds = [kind, *([kind_of(judging.compare)] if judging.compare else [])]
-        if kinds == ["predictions_csv"] * 2 and judging.needs_valid:
+        """Raise `UserError` for flags that say nothing of the source, a `kind` of `SOURCES`."""
+        options = self.options
+        kinds = [kind, *([kind_of(options.compare)] if options.compare else [])]
+        if kinds == ["predictions_csv"] * 2 and options.needs_valid:
             raise UserError(
                 "--compare: expected two CSVs as they are, without --calibration and --threshold, "
                 "since --valid_predictions_csv would be of one of the models only"
             )
-        models = [path, *([judging.compare] if judging.compare else [])]
-        if judging.voting != "soft" and not any(Path(model).is_dir() for model in models):
-            raise UserError(f"--voting {judging.voting}: expected a folder of ONNX models")
+        is_ensemble = Path(path).is_dir() or (options.compare and Path(options.compare).is_dir())
+        if options.voting != "soft" and not is_ensemble:
+            raise UserError(f"--voting {options.voting}: expected a folder of ONNX models")
         if "predictions_csv" in kinds:
             return
         given = {
-            "valid_predictions_csv": judging.valid_predictions_csv,
-            "image_folder": judging.image_folder,
+            "valid_predictions_csv": options.valid_predictions_csv,
+            "image_folder": options.image_folder,
             **asdict(self.columns),
         }
         for name, value in given.items():
@@ -69,54 +78,47 @@ class Inputs:
 
     def open(self, kind: str, path: str) -> Opened | None:
         """What there is at `path`, a `kind` of `SOURCES`; None in processes but the main one."""
-        readers = {
-            "checkpoint": self._checkpoint,
-            "onnx_model_path": self._onnx,
-            "predictions_csv": self._csv,
-        }
-        return readers[kind](path)
+        if kind == "checkpoint":
+            return self._checkpoint(path)
+        return self._onnx(path) if kind == "onnx_model_path" else self._csv(path)
 
     def open_other(self) -> Opened | None:
-        """What there is at `--compare`: its images are resampled as those that are judged."""
-        judging = replace(self.judging, resample_by="")
-        return replace(self, judging=judging).open(kind_of(judging.compare), judging.compare)
+        """What there is at `--compare`: its images are resampled as those of the first."""
+        options = replace(self.options, resample_by="")
+        return replace(self, options=options).open(kind_of(options.compare), options.compare)
 
     def settings(self) -> Settings:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
         given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
         return Settings(
-            n_resamples=self.judging.n_resamples,
+            n_resamples=self.options.n_resamples,
             seed=resolve(given).run.seed,
-            min_group=self.judging.min_group,
-            n_bins=self.judging.n_bins,
+            min_group=self.options.min_group,
+            n_bins=self.options.n_bins,
         )
 
     def config(self, contract: Contract | None = None) -> Config:
         """The configuration of the flags, over that of a model where there is one."""
         cfg = resolve(self.flags, trained_settings(contract) if contract else None)
-        if self.judging.metadata_image_column and not self._metadata_path(cfg):
+        if self.options.metadata_image_column and not self._metadata_path(cfg):
             raise UserError("--metadata_image_column: expected its table, --metadata_csv FILE")
         return cfg
 
     def _metadata_path(self, cfg: Config) -> str:
-        return self.judging.metadata_csv or cfg.data.skin_color_csv
+        return self.options.metadata_csv or cfg.data.skin_color_csv
 
     def metadata(self, cfg: Config) -> Metadata | None:
         """The table of metadata, where one is given."""
         path = self._metadata_path(cfg)
-        return read_metadata(Path(path), self.judging.metadata_image_column) if path else None
+        return read_metadata(Path(path), self.options.metadata_image_column) if path else None
 
     def groupings(self, opened: Opened) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
         predictions = opened.model.predictions
         tones, found = known_tones(predictions), []
-        if self.judging.group_by:
-            if opened.known is None:
-                raise UserError(
-                    "--group_by: expected the table with its columns, --metadata_csv FILE"
-                )
-            names = predictions.names
-            found = [opened.known.grouping(names, text) for text in self.judging.group_by]
+        if self.options.group_by:
+            known, names = expect_known(opened.known, "group_by"), predictions.names
+            found = [known.grouping(names, text) for text in self.options.group_by]
         given = [grouping.name for grouping in found]
         for name in given:
             if given.count(name) > 1:
@@ -126,7 +128,7 @@ class Inputs:
     def _checkpoint(self, path: str) -> Opened | None:
         contract = load_contract(path)
         cfg = self.config(contract).with_settings(checkpoint=path)
-        with evaluator_of_checkpoint(cfg) as (evaluator, network, split):
+        with evaluator_of_checkpoint(cfg, contract) as (evaluator, network, split):
             names = self._splits(split, evaluator.table)
             found = {name: evaluator(network, name)[0] for name in names}
             if not evaluator.processes.is_main:
@@ -135,33 +137,35 @@ class Inputs:
 
     def _onnx(self, path: str) -> Opened:
         predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
-        if self.judging.write_model and predictors[0].is_foreign:
+        if self.options.write_model and predictors[0].is_foreign:
             raise UserError(f"--write_model: {path} has no contract; expected an exported model")
         contracts = [predictor.contract for predictor in predictors]
-        load, tables, splits = tables_read_once(), [], []
+        load, tables, splits = functools.cache(load_table), [], []
         for contract in contracts:
             cfg = self.config(contract)
             require_cpu(cfg)
-            table, split = rows_to_evaluate(cfg, contract, path, load)
+            table, split = rows_to_evaluate(
+                cfg, contract, path, lambda data: load(replace(data, **NOT_OF_ROWS))
+            )
             tables.append(table)
             splits.append(self._splits(split, table))
         members = predict_splits(predictors, tables, splits, cfg.run.eval_batch_size)
-        found = vote(members, contracts, self.judging.voting, path)
+        found = vote(members, contracts, self.options.voting, path)
         kind = "ONNX model" if len(members) == 1 else "ensemble"
         return self._of_table(kind, path, split, table, found, contracts, cfg)
 
     def _csv(self, path: str) -> Opened:
-        cfg, judging = self.config(), self.judging
+        cfg, options = self.config(), self.options
         require_cpu(cfg)
         metadata = self.metadata(cfg)
         predictions = read_predictions(Path(path), metadata, self.columns)
         known = known_images(predictions.names, metadata, [Path(path)], self.columns.image_column)
         clusters, cluster = np.arange(len(predictions.names)), "image"
-        if known:
-            clusters, cluster = known.units(predictions.names, judging.resample_by)
-        elif judging.resample_by:
-            raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
-        fits = judging.valid_predictions_csv and judging.needs_valid
+        if known or options.resample_by:
+            known = expect_known(known, "resample_by")
+            clusters, cluster = known.clusters(predictions.names, options.resample_by)
+        images = images_below(Path(options.image_folder)) if options.image_folder else []
+        fits = options.valid_predictions_csv and options.needs_valid
         model = EvaluatedModel(
             kind="predictions CSV",
             name=name_of(path),
@@ -171,26 +175,26 @@ class Inputs:
             clusters=clusters,
             cluster=cluster,
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
-            images=images_in(judging.image_folder),
+            images={image_stem(image.name): image for image in images},
         )
         return Opened(model, cfg, known)
 
     def _valid_of_csv(
-        self, path: str, judged: Predictions, metadata: Metadata | None, cfg: Config
+        self, path: str, evaluated: Predictions, metadata: Metadata | None, cfg: Config
     ) -> Predictions:
-        """The validation rows, which share nothing with those judged in the CSV at `path`."""
-        valid_path = Path(self.judging.valid_predictions_csv)
+        """The validation rows, which share nothing with those evaluated in the CSV at `path`."""
+        valid_path = Path(self.options.valid_predictions_csv)
         valid = read_predictions(valid_path, metadata, self.columns)
-        require_apart(valid, judged)
+        require_apart(valid, evaluated)
         if not cfg.data.allow_leakage:
-            names, paths = valid.names + judged.names, [valid_path, Path(path)]
+            names, paths = valid.names + evaluated.names, [valid_path, Path(path)]
             known = known_images(names, metadata, paths, self.columns.image_column)
-            require_units_apart(known, valid, judged)
+            require_clusters_apart(known, valid, evaluated)
         return valid
 
     def _splits(self, split: str, table: Table) -> list[str]:
         """The split to evaluate, and that to fit on where one is needed and there is another."""
-        fits = self.judging.needs_valid and split != "valid" and len(table.split("valid"))
+        fits = self.options.needs_valid and split != "valid" and len(table.split("valid"))
         return [split, "valid"] if fits else [split]
 
     def _of_table(
@@ -203,13 +207,12 @@ class Inputs:
         contracts: list[Contract],
         cfg: Config,
     ) -> Opened:
-        rows, judging = table.split(split).rows, self.judging
-        known = self.metadata(cfg) if judging.resample_by or judging.group_by else None
+        rows, column = table.split(split).rows, self.options.resample_by
+        known = self.metadata(cfg) if column or self.options.group_by else None
         clusters, cluster = unit_numbers(rows)
-        if judging.resample_by:
-            if known is None:
-                raise UserError("--resample_by: expected the table with it, --metadata_csv FILE")
-            clusters, cluster = known.units(found[split].names, judging.resample_by)
+        if column:
+            known = expect_known(known, "resample_by")
+            clusters, cluster = known.clusters(found[split].names, column)
         model = EvaluatedModel(
             kind=kind,
             name=name_of(path),
@@ -238,12 +241,14 @@ def name_of(path: str) -> str:
     return Path(path).name.encode("utf-8", "replace").decode("utf-8")
 
 
+def expect_known(known: Metadata | None, flag: str) -> Metadata:
+    """The metadata. Raises `UserError` where `flag` names columns of a table that is not given."""
+    if known is None:
+        raise UserError(f"--{flag}: expected the table with its columns, --metadata_csv FILE")
+    return known
+
+
 def require_cpu(cfg: Config) -> None:
-    """Raise `UserError` for a device that ONNX models and CSVs are not judged on."""
+    """Raise `UserError` for a device that ONNX models and CSVs are not evaluated on."""
     if cfg.run.device not in ("auto", "cpu"):
-        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are judged on the CPU")
-
-
-def images_in(folder: str) -> dict[str, Path]:
-    """The images of `--image_folder` by their stems, at any depth; none where none is given."""
-    return {image_stem(path.name): path for path in images_below(Path(folder))} if folder else {}
+        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are evaluated on the CPU")

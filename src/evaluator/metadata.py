@@ -1,4 +1,4 @@
-"""What a table of any origin says of images, which it knows by name: tone, patient, any column."""
+"""What tables of any origin say of images, which they know by name: tone, patient, any column."""
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
@@ -10,9 +10,10 @@ import pandas as pd
 
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
-from ..datasets.splits import UNIT_COLUMNS, unit_numbers
+from ..datasets.splits import UNIT_COLUMNS, says_something, unit_numbers
 from ..datasets.table import IMAGE_COLUMNS, groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
+from ..evaluation.predictions import Predictions
 from ..skin.tone import GROUP_NAMES
 from .csv_cells import listed
 
@@ -51,12 +52,12 @@ class Metadata:
         """int64 [names]: by the column `group`, else by `ita`; -1 where neither says."""
         return tone_groups_of(self.rows_of(names), names, self.path)
 
-    def units(self, names: Sequence[str], column: str = "") -> tuple[np.ndarray, str]:
-        """(int64 [names], what): equal numbers, from 0, for images of one unit, and what that is.
+    def clusters(self, names: Sequence[str], column: str = "") -> tuple[np.ndarray, str]:
+        """(int64 [names], what): equal numbers, from 0, for images of one cluster; what that is.
 
-        A unit is a value of `column`; without one, all images that share, directly or over others,
-        a `patient_id` or a `lesion_id`; else each image. A blank or
-        unknown value makes a unit of its own.
+        A cluster is a value of `column`; without one, all images that share, directly or over
+        others, a `patient_id` or a `lesion_id`; else each image. A blank or unknown value makes a
+        cluster of its own.
         """
         rows = self.rows_of(names)
         if column:
@@ -101,6 +102,28 @@ def read_metadata(
     return Metadata(path, rows.set_axis(keys)[~is_repeat & (keys != "")], key)
 
 
+def known_images(
+    names: Sequence[str], metadata: Metadata | None, paths: Sequence[Path], image_column: str = ""
+) -> Metadata | None:
+    """What the metadata say of these images and, in columns where they say nothing, their CSVs.
+
+    The predictions CSVs at `paths` name the images, each as `names` do. None where neither can say
+    anything: without metadata, for a run's files in which several images may have one name.
+    """
+    if len(set(names)) < len(names):
+        return metadata
+    own = [read_metadata(path, image_column, key=str.strip) for path in paths]
+    rows = pd.concat([table.rows for table in own]).fillna("")
+    own = Metadata(paths[0], rows, key=str.strip)
+    if metadata is None:
+        return own
+    said, others = metadata.rows_of(names), own.rows_of(names)
+    is_kept = said.apply(says_something).any() | ~said.columns.isin(others)
+    said = said.loc[:, is_kept]
+    said = said.join(others[others.columns.difference(said.columns, sort=False)])
+    return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
+
+
 def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:
     """int64 [rows]: by the column `group`, else by `ita`; -1 where neither says.
 
@@ -134,6 +157,36 @@ def require_columns(rows: pd.DataFrame, wanted: Iterable[str], path: Path, what:
                 f"{what}: {path} has no column '{listed([column])}'{nearest(column, rows.columns)} "
                 f"(found: {listed(rows.columns)})"
             )
+
+
+def require_apart(valid: Predictions, evaluated: Predictions) -> None:
+    """Raise `UserError` where images to fit on are among those evaluated, or have other classes."""
+    fitted, known = ({image_stem(name) for name in t.names} for t in (valid, evaluated))
+    shared = fitted & known
+    if shared:
+        raise UserError(
+            f"--valid_predictions_csv: {len(shared)} of its images are evaluated too (first: "
+            f"{min(shared)!r}): expected others, or the fit would know the answers"
+        )
+    if valid.classes != evaluated.classes:
+        raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
+
+
+def require_clusters_apart(
+    known: Metadata | None, valid: Predictions, evaluated: Predictions
+) -> None:
+    """Raise `UserError` where patients or lesions to fit on are among those evaluated."""
+    if known is None:
+        return
+    clusters, what = known.clusters(valid.names + evaluated.names)
+    fitted, rest = (set(part.tolist()) for part in np.split(clusters, [len(valid.names)]))
+    shared = len(fitted & rest)
+    if shared:
+        raise UserError(
+            f"--valid_predictions_csv: {shared:,} of its {len(fitted):,} clusters ({what}) are "
+            "evaluated too: expected others, or the fit would know them; to fit all the same: "
+            "--allow_leakage"
+        )
 
 
 def _edges(text: str, written: str) -> tuple[float, ...]:

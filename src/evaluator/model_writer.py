@@ -9,9 +9,8 @@ import onnx
 
 from ..artifact.contract import Contract
 from ..artifact.decisions import MOST, DecisionRule, make_rule, usual_rule
-from ..artifact.export import TOLERANCE, export_onnx
+from ..artifact.export import TOLERANCE, export_onnx, write_contract
 from ..artifact.network import load_network, make_network, save_checkpoint
-from ..artifact.onnx_file import write_contract
 from ..core.errors import UserError
 from ..core.files import replacing
 from ..evaluation.calibration import scaled

@@ -11,15 +11,11 @@ from ..core.errors import UserError
 from ..core.image_files import image_stem
 from ..datasets.table import numbers, read_csv
 from ..evaluation.predictions import Predictions, from_columns, probability_columns
+from ..evaluation.thresholds import decide
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP
 from .csv_cells import class_indices, exact_probabilities, listed, one_hot_places
 from .flags import USUAL_COLUMNS, CsvColumns
-from .metadata import (
-    Metadata,
-    find_image_column,
-    require_columns,
-    tone_groups_of,
-)
+from .metadata import Metadata, find_image_column, require_columns, tone_groups_of
 
 
 def read_predictions(
@@ -45,8 +41,10 @@ def read_predictions(
     if decision:
         title = f"{path}: column '{decision}'"
         decisions = class_indices(rows[decision], (), classes, images, "decision", title)
+    elif len(scores) > 1:
+        decisions = probabilities.argmax(axis=1)
     else:
-        decisions = source.most_probable(scores, classes, probabilities)
+        decisions = decide(probabilities, positive_index(classes, columns.positive_class), 0.5)
     return from_columns(
         names=images,
         labels=source.labels(classes),
@@ -136,15 +134,6 @@ class _Source:
             return values
         is_positive = np.arange(2) == positive_index(classes, self.columns.positive_class)
         return np.where(is_positive, values, 1 - values)
-
-    def most_probable(
-        self, scores: list[str], classes: tuple[str, ...], probabilities: np.ndarray
-    ) -> np.ndarray:
-        """int64 [N]: the first of equally probable classes; of a single column, the positive."""
-        if len(scores) > 1:
-            return probabilities.argmax(axis=1)
-        positive = positive_index(classes, self.columns.positive_class)
-        return np.where(probabilities[:, positive] >= 0.5, positive, 1 - positive)
 
     def labels(self, classes: tuple[str, ...]) -> np.ndarray:
         """int64 [N]: the true classes, of the CSV or of the metadata."""

@@ -1,5 +1,6 @@
 """Predictions of one ONNX model or of several on a table, and their votes; needs no torch."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,39 @@ from ..evaluation.predictions import Predictions
 from .predictor import OnnxPredictor, Prediction, predict_together
 
 
+def model_files(path: Path) -> list[Path]:
+    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
+    found = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
+    if not found:
+        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
+    return found
+
+
+def predict_splits(
+    predictors: Sequence[OnnxPredictor],
+    tables: Sequence[Table],
+    splits: Sequence[list[str]],
+    batch_size: int,
+) -> list[dict[str, Predictions]]:
+    """Each model's predictions of the splits of its table; models of one table share its images."""
+    found: list[dict[str, Predictions]] = [{} for _ in predictors]
+    for table in {id(table): table for table in tables}.values():
+        places = [place for place, other in enumerate(tables) if other is table]
+        models = [predictors[place] for place in places]
+        for name in splits[places[0]]:
+            of_models = predict_table(models, table.split(name), batch_size)
+            for place, predictions in zip(places, of_models, strict=True):
+                found[place][name] = predictions
+    return found
+
+
 def predict_table(
     predictors: Sequence[OnnxPredictor], table: Table, batch_size: int
 ) -> list[Predictions]:
     """Each model's predictions of every row of a table that has their classes."""
     paths = [Path(path) for path in table.rows["image"]]
     rows = list(predict_together(predictors, paths, batch_size))
-    for prediction in (prediction for row in rows for prediction in row):
+    for prediction in itertools.chain(*rows):
         if prediction.probabilities is None:
             raise UserError(f"{prediction.path}: {prediction.reason}")
     by_model = zip(predictors, zip(*rows, strict=True), strict=True)
@@ -82,10 +109,11 @@ def vote(
     if len(members) == 1:
         return members[0]
     first = contracts[0]
-    for member, contract in zip(members, contracts, strict=True):
+    names = [{split: rows.names for split, rows in member.items()} for member in members]
+    for contract, of_member in zip(contracts, names, strict=True):
         if (contract.classes, contract.positive) != (first.classes, first.positive):
             raise UserError(f"{source}: its models know different classes: expected the same")
-        if _names(member) != _names(members[0]):
+        if of_member != names[0]:
             raise UserError(
                 f"{source}: its models were not tested on the same images, so that one may have "
                 "seen what another is tested on: expected models of one split"
@@ -94,7 +122,3 @@ def vote(
     return {
         split: VOTES[voting]([member[split] for member in members], rule) for split in members[0]
     }
-
-
-def _names(member: dict[str, Predictions]) -> dict[str, list[str]]:
-    return {split: predictions.names for split, predictions in member.items()}

@@ -1,5 +1,6 @@
-"""Predicting images with an ONNX model by its contract; needs no torch."""
+"""Predicting images with an ONNX model by its contract, and the CSV of it; needs no torch."""
 
+import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,8 @@ from tqdm import tqdm
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
 from ..artifact.decisions import usual_rule
 from ..core.classes import BINARY_CLASSES, positive_index
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
+from ..core.files import replacing
 from ..preprocess.image import ImageError, read_image
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 
@@ -78,8 +80,9 @@ class OnnxPredictor:
         try:
             logits, *others = self._session.run(outputs, {name: images})
         except Exception as error:  # onnxruntime raises kinds of its own
-            reason = str(error).strip().splitlines()[0][:120]
-            raise UserError(f"the ONNX model failed on a batch of images ({reason})") from None
+            raise UserError(
+                f"the ONNX model failed on a batch of images ({first_line(error)})"
+            ) from None
         probabilities = _softmax(logits) if self.is_foreign else others[0]
         shapes = [(len(images), n) for n in (self.contract.n_outputs, len(self.contract.classes))]
         if [logits.shape, probabilities.shape] != shapes:
@@ -111,6 +114,31 @@ def predict_together(
             pending = loading
         if pending:
             yield from _run(predictors, pending)
+
+
+def write_predictions(
+    predictions: Iterable[Prediction],
+    contract: Contract,
+    with_probability: tuple[str, ...],
+    output: Path,
+) -> list[Prediction]:
+    """Those without a result, once `output` has the others, decided as the contract says.
+
+    Classes in `with_probability` have a column `probability_<class>`.
+    """
+    failed = []
+    places = [contract.classes.index(name) for name in with_probability]
+    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_name", "target", *(f"probability_{n}" for n in with_probability)])
+        for prediction in predictions:
+            if prediction.probabilities is None:
+                failed.append(prediction)
+                continue
+            target = contract.decide(prediction.probabilities[None])[0]
+            values = [float(prediction.probabilities[place]) for place in places]
+            writer.writerow([prediction.path.name, target, *values])
+    return failed
 
 
 def _load(path: Path, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
@@ -161,8 +189,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
             path.read_bytes(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime raises kinds of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a usable ONNX model ({reason[:120]})") from None
+        raise UserError(f"{path}: not a usable ONNX model ({first_line(error)})") from None
 
 
 def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Contract:

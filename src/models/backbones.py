@@ -13,7 +13,7 @@ import torchvision
 from timm.layers import PatchEmbed
 from torch import nn
 
-from ..core.errors import UserError, nearest
+from ..core.errors import UserError, first_line, nearest
 
 CONVNEXT = [f"convnext_{size}" for size in ("tiny", "small", "base", "large", "xlarge")]
 CONVNEXT_V2 = [
@@ -50,13 +50,7 @@ NAMED_BACKBONES = [*CONVNEXT, *CONVNEXT_V2, *TIMM_NAMES, *TORCHVISION_NAMES]
 # timm's weights by preference: trained on ImageNet-1k alone where there are such, and on 22k
 _TAGS_1K = ("fb_in1k", "fcmae_ft_in1k", "in1k", "fb_in22k_ft_in1k", "in21k_ft_in1k", "lvd142m")
 _DINOV2_PATCH = 14
-_TAGS_22K = (
-    "fb_in22k",
-    "fcmae_ft_in22k_in1k",
-    "fcmae_ft_in22k_in1k_384",
-    "in21k",
-    "miil_in21k",
-)
+_TAGS_22K = ("fb_in22k", "fcmae_ft_in22k_in1k", "fcmae_ft_in22k_in1k_384", "in21k", "miil_in21k")
 
 
 def check_name(name: str) -> None:
@@ -165,9 +159,8 @@ def _fetch(name: str, create):
     except TypeError:  # an option that the backbone lacks
         raise
     except Exception as error:  # every hub client raises its own kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"--pretrained true: the weights of {name} could not be fetched ({reason[:150]}); "
+            f"--pretrained true: the weights of {name} could not be fetched ({first_line(error)}); "
             "give a file with --weights FILE, or train from scratch with --pretrained false"
         ) from None
 
@@ -179,8 +172,9 @@ def _feature_width(name: str, module: nn.Module, input_size: tuple[int, int]) ->
         with torch.no_grad():
             width = module.eval()(torch.zeros(1, 3, *input_size)).shape[1]
     except (AssertionError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0][:150]
         size = input_size[0] if len({*input_size}) == 1 else f"{input_size[0]}x{input_size[1]}"
-        raise UserError(f"--input_size {size}: {name} takes other sizes ({reason})") from None
+        raise UserError(
+            f"--input_size {size}: {name} takes other sizes ({first_line(error)})"
+        ) from None
     module.train(was_training)
     return width

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.errors import UserError
+from ..core.errors import UserError, first_line
 from .backbones import create_backbone
 from .heads import HEADS
 
@@ -77,10 +77,9 @@ class MelanomaClassifier(nn.Module):
                 "it; expected the weights of this --model"
             )
         self.backbone.load_state_dict(fitting, strict=False)
-        missing = [k for k in wanted if k not in fitting]
         return (
             f"weights from {path}: {len(fitting)} of {len(wanted)} backbone tensors matched"
-            + _some("not in the file", [k for k in missing if k not in unlike])
+            + _some("not in the file", [k for k in wanted if k not in given])
             + _some("of another shape", unlike)
             + _some("left out", [k for k in given if k not in wanted])
         )
@@ -97,8 +96,7 @@ def load_tensors(path: str | Path, what: str, **options: Any) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True, **options)
     except Exception as error:  # pickle, zip and torch each raise their own kinds
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not a {what}, or a truncated one ({reason[:120]})") from None
+        raise UserError(f"{path}: not a {what}, or a truncated one ({first_line(error)})") from None
 
 
 def read_state_dict(path: str) -> dict[str, torch.Tensor]:

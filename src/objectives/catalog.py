@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.registry import Registry
 from . import losses
 from .reductions import REDUCTIONS
@@ -19,7 +19,7 @@ class Objective(nn.Module):
 
     `n_outputs` is the width of the head that it needs, `reduction` the name of the rule that
     makes class probabilities of such logits; with `own_head` that is only for rows of unknown
-    group, others are judged by their group's head alone. `weight` [1 or num_groups, num_classes]
+    group, others are decided by their group's head alone. `weight` [1 or num_groups, num_classes]
     weighs rows by class, or by group and class.
     """
 
@@ -36,12 +36,10 @@ class Objective(nn.Module):
         logits, targets, groups = logits.float()[kept], targets[kept], groups[kept]
         if not len(targets):
             return logits.sum()  # 0, with a gradient of 0
-        return self.loss(logits, targets, groups, self._row_weights(targets, groups))
-
-    def _row_weights(self, targets, groups) -> torch.Tensor | None:
-        if self.weight is None:
-            return None
-        return self.weight[0 if len(self.weight) == 1 else groups, targets]
+        weights = self.weight
+        if weights is not None:
+            weights = weights[0 if len(weights) == 1 else groups, targets]
+        return self.loss(logits, targets, groups, weights)
 
 
 @OBJECTIVES.register
@@ -62,8 +60,8 @@ def focal(num_classes: int, weight, *, gamma: float = 2.0) -> Objective:
 @OBJECTIVES.register
 def ohem(num_classes: int, weight, *, fraction: float = 0.7, count: int = 0) -> Objective:
     """Online hard example mining: the hardest share, or `count`, of each batch's rows."""
-    _require(0 < fraction <= 1, f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
-    _require(count >= 0, f"ohem(count={count}): expected 1 or more rows, or 0 for the fraction")
+    require(0 < fraction <= 1, f"ohem(fraction={fraction}): expected 0 < fraction <= 1")
+    require(count >= 0, f"ohem(count={count}): expected 1 or more rows, or 0 for the fraction")
     loss = partial(losses.ohem, keep=count or float(fraction))
     return Objective(num_classes, loss, "softmax", weight)
 
@@ -145,20 +143,15 @@ def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:
 def _group_aware(n_outputs: int, loss, rules: dict, decide: str, weight) -> Objective:
     """An objective whose rule is chosen by name; `own` falls back to the first of `rules`."""
     known = [*rules, "own"]
-    _require(decide in known, f"decide='{decide}': expected one of {', '.join(known)}")
+    require(decide in known, f"decide='{decide}': expected one of {', '.join(known)}")
     rule = rules.get(decide, next(iter(rules.values())))
     return Objective(n_outputs, loss, rule, weight, own_head=decide == "own")
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
-
-
 def _require_share(name: str, value: float) -> None:
-    _require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
+    require(0 <= value < 1, f"{name}={value}: expected 0 <= {name} < 1")
 
 
 def _require_strength(name: str, value: float) -> None:
     """Far beyond any use, and before float32 overflows."""
-    _require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")
+    require(0 <= value <= 100, f"{name}={value}: expected 0 to 100")

@@ -84,7 +84,7 @@ class GroupDRO(nn.Module):
     """The groups' mean losses, weighted towards the worst (Sagawa et al. 2020, algorithm 1).
 
     In training the weight of each group in the batch is multiplied by exp(`step` * its loss). In
-    evaluation the worst group has all the weight: what is judged does not hang on the training.
+    evaluation the worst group has all the weight: its value does not depend on the training.
     """
 
     def __init__(self, num_groups: int, step: float):

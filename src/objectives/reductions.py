@@ -8,28 +8,29 @@ import torch
 from torch import nn
 
 
-class Softmax(nn.Module):
-    """Softmax over the classes."""
-
-    def __init__(self, priors: torch.Tensor):
-        super().__init__()
-
-    def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits.float().softmax(dim=1)
-
-
-class SumOverGroups(nn.Module):
-    """Joint softmax over group x class, then the sum over groups (Wang et al. 2020)."""
+class Reduction(nn.Module):
+    """What all have in common: the `shape` of logits by group and class."""
 
     def __init__(self, priors: torch.Tensor):
         super().__init__()
         self.shape = (-1, *priors.shape)
 
+
+class Softmax(Reduction):
+    """Softmax over the classes."""
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits.float().softmax(dim=1)
+
+
+class SumOverGroups(Reduction):
+    """Joint softmax over group x class, then the sum over groups (Wang et al. 2020)."""
+
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         return logits.float().softmax(dim=1).reshape(self.shape).sum(dim=1)
 
 
-class MeanOverGroups(nn.Module):
+class MeanOverGroups(Reduction):
     """Softmax over the classes within each group's head, then the mean over heads.
 
     For heads that were trained apart, each on its own group (Wang et al. 2020); heads of groups
@@ -37,8 +38,7 @@ class MeanOverGroups(nn.Module):
     """
 
     def __init__(self, priors: torch.Tensor):
-        super().__init__()
-        self.shape = (-1, *priors.shape)
+        super().__init__(priors)
         share = (priors.sum(dim=1) > 0).float()
         self.register_buffer("share", share / share.sum(), persistent=False)
 
@@ -47,20 +47,18 @@ class MeanOverGroups(nn.Module):
         return (by_group * self.share[:, None]).sum(dim=1)
 
 
-class ShiftedSumOverGroups(nn.Module):
-    """Joint softmax divided by the training priors, summed over groups (Wang et al. 2020, 3).
+class ShiftedSumOverGroups(SumOverGroups):
+    """`SumOverGroups` of the joint softmax divided by the training priors (Wang et al. 2020, 3).
 
     The probabilities are those under equal priors of all combinations of group and class.
     """
 
     def __init__(self, priors: torch.Tensor):
-        super().__init__()
-        self.shape = (-1, *priors.shape)
+        super().__init__(priors)
         self.register_buffer("shift", _log_odds(priors.flatten()), persistent=False)
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
-        shifted = logits.float() + self.shift
-        return shifted.softmax(dim=1).reshape(self.shape).sum(dim=1)
+        return super().forward(logits.float() + self.shift)
 
 
 class ShiftedMeanOverGroups(MeanOverGroups):

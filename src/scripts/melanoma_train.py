@@ -40,7 +40,8 @@ def evaluate(given: dict[str, Any], checkpoint: str) -> None:
     from ..artifact.network import load_contract
     from ..engine.evaluate import test, trained_settings
 
-    test(resolve(given, trained_settings(load_contract(checkpoint))))
+    contract = load_contract(checkpoint)
+    test(resolve(given, trained_settings(contract)), contract)
 
 
 run = partial(run_main, main)  # the command as an installed program

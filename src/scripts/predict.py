@@ -45,8 +45,7 @@ def main(argv: list[str] | None) -> int:
     model = find_model(options.onnx_model_path)
     check_output(options.output_csv, model)
 
-    from ..inference.predict_folder import write_predictions
-    from ..inference.predictor import OnnxPredictor
+    from ..inference.predictor import OnnxPredictor, write_predictions
 
     size = (options.image_height, options.image_width) if options.image_height else None
     classes = tuple(options.classes.split(",")) if options.classes else None

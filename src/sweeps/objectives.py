@@ -42,9 +42,9 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
         check_settings(run)
     folder = make_folder(Path(cfg.run.output_dir))
     runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
-    units = units_of(itertools.chain(*runs.values()))
+    clusters = clusters_of(itertools.chain(*runs.values()))
     tested = {
-        objective: [read_rows(path, units, options.specificity) for path in paths]
+        objective: [read_rows(path, clusters, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
     rows = compare(tested, GROUP_NAMES, options.min_positive, options.n_resamples)
@@ -77,14 +77,13 @@ def finished_run(cfg: Config) -> Path:
     return folder
 
 
-def units_of(folders: Iterable[Path]) -> dict[str, int]:
+def clusters_of(folders: Iterable[Path]) -> dict[str, int]:
     """The number of the lesion or patient of each test image, by its path in the split files."""
     rows = pd.concat(map(_test_rows, folders)).drop_duplicates("image")
-    _, units = np.unique(connected_units(rows), return_inverse=True)
-    return dict(zip(rows["image"], units.tolist(), strict=True))
+    return dict(zip(rows["image"], connected_units(rows).tolist(), strict=True))
 
 
-def read_rows(folder: Path, units: dict[str, int], specificity: float) -> Rows:
+def read_rows(folder: Path, clusters: dict[str, int], specificity: float) -> Rows:
     """The test rows of a run, decided at the threshold of its validation rows."""
     valid, test = (
         rows_of(read_predictions(folder / f"predictions_{split}.csv", None))
@@ -95,7 +94,7 @@ def read_rows(folder: Path, units: dict[str, int], specificity: float) -> Rows:
     found = test.predictions
     decisions = decide(found.probabilities, found.positive, threshold)
     decided = replace(found, names=images, decisions=decisions)
-    return Rows(decided, np.array([units[image] for image in images]))
+    return Rows(decided, np.array([clusters[image] for image in images]))
 
 
 def _test_rows(folder: Path) -> pd.DataFrame:

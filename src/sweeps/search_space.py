@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..core.config import Config, settings_with
-from ..core.errors import UserError, nearest
+from ..core.errors import UserError, first_line, nearest
 from ..core.flags import DEFAULTS, compose_yaml, convert_setting
 from ..core.options import Role
 
@@ -22,16 +22,12 @@ class Choices:
     """One of several values."""
 
     values: tuple[Any, ...]
+    scale = "choices"  # how a figure shows the values
 
     @property
     def extremes(self) -> tuple[Any, ...]:
         """Values that all must be possible, for the space to be."""
         return self.values
-
-    @property
-    def scale(self) -> str:
-        """How a figure shows the values."""
-        return "choices"
 
     def draw(self, trial: Any, key: str) -> None:
         """Give a trial of Optuna a value, unless it has one."""
@@ -89,22 +85,29 @@ def read_space(path: Path) -> Space:
 
 def check_search(cfg: Config, space: Space, given: Collection[str]) -> None:
     """Raise `UserError` for settings of a sweep that contradict it; `given` are their flags."""
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise UserError("a sweep is one process: start it without torchrun")
-    if cfg.run.test:
-        raise UserError("--test: a sweep trains; evaluate its best run with melanoma_eval.py")
-    if cfg.data.train_on_all:
-        raise UserError("--train_on_all leaves no validation rows to compare trials on: remove it")
-    if cfg.data.kfold and cfg.data.fold == -1:
-        raise UserError("--kfold: a trial is one run; choose its validation fold with --fold")
-    for key in space:
-        if key in given:
-            raise UserError(f"--{key} is searched: remove it, or remove it from the search space")
-    if cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space):
-        raise UserError(
+    n_processes = os.environ.get("WORLD_SIZE", "1")
+    twice = next((key for key in space if key in given), "")
+    compares_losses = cfg.run.monitor == "loss" and {"objective", "class_weights"} & set(space)
+    for is_wrong, message in (
+        (n_processes != "1", "a sweep is one process: start it without torchrun"),
+        (cfg.run.test, "--test: a sweep trains; evaluate its best run with melanoma_eval.py"),
+        (
+            cfg.data.train_on_all,
+            "--train_on_all leaves no validation rows to compare trials on: remove it",
+        ),
+        (
+            cfg.data.kfold and cfg.data.fold == -1,
+            "--kfold: a trial is one run; choose its validation fold with --fold",
+        ),
+        (twice, f"--{twice} is searched: remove it, or remove it from the search space"),
+        (
+            compares_losses,
             "--monitor loss is not comparable between objectives; use another metric, such as "
-            "log_loss"
-        )
+            "log_loss",
+        ),
+    ):
+        if is_wrong:
+            raise UserError(message)
 
 
 def _setting(key: str, options: Any, where: str) -> Choices | Range:
@@ -164,7 +167,7 @@ def _read(path: Path) -> Any:
     try:
         return _as_written(root, path)
     except RecursionError as error:  # a node that holds itself by its anchor
-        raise UserError(f"--space {path}: not YAML ({str(error).splitlines()[0]})") from None
+        raise UserError(f"--space {path}: not YAML ({first_line(error)})") from None
 
 
 def _as_written(node: yaml.Node | None, path: Path) -> Any:

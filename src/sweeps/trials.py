@@ -64,7 +64,6 @@ def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
     raised, and the trial is taken up again once its cause is mended.
     """
     while trial := next_trial(sweep, study, n_trials):
-        log.info("trial %d of %d: %s", trial.number, n_trials, describe(trial.params))
         try:
             study.tell(trial, run_trial(sweep, trial))
         except optuna.TrialPruned:
@@ -87,8 +86,6 @@ def run_waves(
 ) -> None:
     """As `run_trials`, with `n_parallel` trials at a time as jobs of `cluster`; none is pruned."""
     while wave := next_wave(sweep, study, n_trials, n_parallel):
-        for trial in wave:
-            log.info("trial %d of %d: %s", trial.number, n_trials, describe(trial.params))
         cfgs = [trial_settings(sweep, trial) for trial in wave]
         failures = wait_for(submit_trainings(cfgs, cluster))
         done = [Path(cfg.run.output_dir, cfg.run.run_name) for cfg in cfgs]
@@ -108,10 +105,9 @@ def run_waves(
 def next_wave(sweep: Sweep, study: optuna.Study, n_trials: int, n_parallel: int) -> list[Trial]:
     """Up to `n_parallel` trials as `next_trial` gives them."""
     wave: list[Trial] = []
-    while len(wave) < n_parallel:
-        trial = next_trial(sweep, study, n_trials, {trial.number for trial in wave})
-        if trial is None:
-            break
+    while len(wave) < n_parallel and (
+        trial := next_trial(sweep, study, n_trials, {earlier.number for earlier in wave})
+    ):
         wave.append(trial)
     return wave
 
@@ -143,6 +139,7 @@ def next_trial(
     trial = Trial(study, interrupted[0]._trial_id) if interrupted else study.ask()
     for key, setting in sweep.space.items():
         setting.draw(trial, key)  # what an interrupted one has drawn stays
+    log.info("trial %d of %d: %s", trial.number, n_trials, describe(trial.params))
     return trial
 
 

@@ -130,11 +130,7 @@ NO_COUNTS = [None, "abc", 5, {}, [], [1], [1, 2, 3], [-1, 2], [math.nan, 2], [1.
 NO_COUNTS += [["1", "2"], [None, 2], [10**400, 1], [[1], [2]]]
 
 
-@pytest.mark.parametrize(
-    "counts",
-    NO_COUNTS,
-    ids=lambda value: str(value)[:60],
-)
+@pytest.mark.parametrize("counts", NO_COUNTS, ids=lambda value: str(value)[:60])
 def test_counts_of_training_rows_are_counts(counts):
     for provenance in ({"label_counts": counts}, {"group_counts": [[3, 4], counts]}):
         content = make_contract(provenance=provenance).to_json()

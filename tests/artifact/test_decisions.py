@@ -20,7 +20,7 @@ def test_every_rule_decides_every_row_and_says_what_it_does():
         assert decisions.tolist() == one_by_one
         assert rule(probabilities, 2).tolist() == rule(probabilities, 2, np.full(20, -1)).tolist()
         assert RULES[name].__doc__
-        assert make_rule(name, rule.constants) == rule
+        assert make_rule(name, rule.options) == rule
 
 
 @pytest.mark.parametrize("positive", [0, 1])
@@ -43,9 +43,9 @@ def test_usually_two_classes_are_decided_at_a_half_and_more_by_the_most_probable
 
 def test_rules_together_have_the_mean_of_their_constants():
     rules = [make_rule("threshold", {"value": value}) for value in (0.2, 0.6)]
-    assert mean_rule(rules, "x").constants["value"] == pytest.approx(0.4)
+    assert mean_rule(rules, "x").options["value"] == pytest.approx(0.4)
     rules = [make_rule("thresholds_by_group", {"values": [v, 0.5], "overall": v}) for v in (0, 1)]
-    assert mean_rule(rules, "x").constants == {"values": [0.5, 0.5], "overall": 0.5}
+    assert mean_rule(rules, "x").options == {"values": [0.5, 0.5], "overall": 0.5}
     assert mean_rule([usual_rule(3)] * 2, "x") == usual_rule(3)
     for other in (usual_rule(3), make_rule("thresholds_by_group", {"values": [], "overall": 0})):
         with pytest.raises(UserError, match=r"^x: "):

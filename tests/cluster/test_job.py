@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 import submitit
 
-from src.cluster.executor import make_executor
 from src.cluster.job import TrainingJob, _signals_of_the_end
 from src.cluster.options import Cluster
-from src.cluster.snapshot import PACKAGE, snapshot
-from src.cluster.submit import wait_for
+from src.cluster.submit import PACKAGE, make_executor, snapshot, wait_for
 from src.core.config import Config
 from src.core.errors import UserError
 

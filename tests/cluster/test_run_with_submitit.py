@@ -96,10 +96,7 @@ def test_both_kinds_of_flags_are_read():
         ("--objective cross_entropi", "no objective is called 'cross_entropi'"),
         ("--ngpus 0 --device cuda", "--device cuda: there are no GPUs with --ngpus 0"),
         ("--test", "--test: has no effect on training jobs"),
-        (
-            "--kfold 3 --resume auto",
-            "--resume of all folds: give their --run_name",
-        ),
+        ("--kfold 3 --resume auto", "--resume of all folds: give their --run_name"),
     ],
 )
 def test_a_mistake_is_refused_before_anything_is_submitted(

@@ -17,9 +17,8 @@ import submitit
 import torch
 
 from src.artifact.network import load_checkpoint
-from src.cluster.executor import make_executor
 from src.cluster.options import Cluster
-from src.cluster.submit import wait_for
+from src.cluster.submit import make_executor, wait_for
 from src.cluster.training import submit_trainings
 from src.core.config import Config
 from src.engine.log import to_yaml

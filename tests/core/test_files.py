@@ -5,13 +5,7 @@ import json
 import pytest
 
 from src.core.errors import UserError
-from src.core.files import (
-    check_output,
-    expect_file,
-    expect_folder,
-    replacing,
-    to_strict_json,
-)
+from src.core.files import check_output, expect_file, expect_folder, replacing, to_strict_json
 
 
 def test_a_block_that_ends_well_replaces_the_file(tmp_path):

@@ -369,11 +369,7 @@ CHAINS = {  # a chain; the same with the prefix; the same without it
         ("skin_former", "skin_former", ""),
         ("flips", "skin_former | flips", "flips"),
         ("none | flips", "skin_former | none | flips", "none | flips"),
-        (
-            "skin_former(masks='estimated')|flips",
-            "skin_former(masks='estimated')|flips",
-            "flips",
-        ),
+        ("skin_former(masks='estimated')|flips", "skin_former(masks='estimated')|flips", "flips"),
         ("skin_formers | flips", "skin_former | skin_formers | flips", "skin_formers | flips"),
     ],
     "segment_out_skin": [

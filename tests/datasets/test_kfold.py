@@ -107,15 +107,9 @@ def test_test_rows_stay_and_all_others_are_folded_whatever_their_split():
     [
         ({"patient_id": [*"aaabbbcccc"]}, "3 patients or lesions are too few for --kfold 5"),
         ({"split": "test"}, "no rows but test rows"),
-        (
-            {"label": [1] * 3 + [0] * 7},
-            "class malignant is in 3 folds, expected at least 5",
-        ),
+        ({"label": [1] * 3 + [0] * 7}, "class malignant is in 3 folds, expected at least 5"),
         ({}, "class malignant is in 0 folds"),
-        (
-            {"label": [0] + [1] * 9},
-            "class benign is in 1 folds, expected at least 2",
-        ),
+        ({"label": [0] + [1] * 9}, "class benign is in 1 folds, expected at least 2"),
     ],
 )
 def test_what_cannot_be_folded_is_refused(columns, message):

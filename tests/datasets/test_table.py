@@ -99,8 +99,7 @@ def test_split_gives_its_rows_in_order():
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @pytest.mark.parametrize(
-    ("separator", "lines"),
-    [(";", ["a;b", "é x;1,5", ";2"]), (",", ["a,b", 'é x,"1,5"', ",2"])],
+    ("separator", "lines"), [(";", ["a;b", "é x;1,5", ";2"]), (",", ["a,b", 'é x,"1,5"', ",2"])]
 )
 def test_csv_is_read_alike_with_either_separator(tmp_path, separator, lines, mark, newline):
     path = write(tmp_path / "t.csv", mark + newline.join(lines) + newline)

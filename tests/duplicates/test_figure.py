@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from src.duplicates.figure import ImagePair, plot_image_pairs
+from src.duplicates.run import plot_image_pairs
 
 
 @pytest.mark.parametrize("n_pairs", [1, 4])
 def test_both_images_of_every_pair_are_drawn(tmp_path, n_pairs):
     red, blue = np.full((40, 60, 3), (255, 0, 0), np.uint8), np.full((90, 50, 3), (0, 0, 255))
-    pairs = [ImagePair(red, blue.astype(np.uint8), "$\\frac{1}$\n皮膚")] * n_pairs
+    pairs = [(red, blue.astype(np.uint8), "$\\frac{1}$\n皮膚")] * n_pairs
     plot_image_pairs(pairs, "pairs", tmp_path / "pairs.png")
     assert [file.name for file in tmp_path.iterdir()] == ["pairs.png"]
     drawn = cv2.imread(str(tmp_path / "pairs.png"), cv2.IMREAD_COLOR_RGB)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from src.duplicates import perceptual_hash as module
-from src.duplicates.perceptual_hash import (
+from src.duplicates import search as module
+from src.duplicates.search import (
     ORIENTATIONS,
     near_pairs,
     oriented,

@@ -4,8 +4,15 @@ import cv2
 import numpy as np
 import pytest
 
-from src.duplicates.perceptual_hash import oriented, perceptual_hashes, thumbnail
-from src.duplicates.search import Duplicates, details, duplicates_of, similarity
+from src.duplicates.search import (
+    Duplicates,
+    details,
+    duplicates_of,
+    oriented,
+    perceptual_hashes,
+    similarity,
+    thumbnail,
+)
 from src.preprocess.image import read_image
 
 USUAL = {"max_distance": 14, "min_similarity": 0.9}

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from src.artifact.network import load_checkpoint
+from src.artifact.network import load_checkpoint, load_contract
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.files import to_strict_json
@@ -55,7 +55,9 @@ def test_logged_is_saved_with_batch_statistics_on_two_processes(two, tmp_path):
         ["--test", "--checkpoint", str(folder / "best_checkpoint.pth")],
         content["contract"]["provenance"]["config"] | {"output_dir": str(tmp_path)},
     )
-    alone = evaluate_checkpoint(cfg)  # one process, from the saved file
+    alone = evaluate_checkpoint(
+        cfg, load_contract(cfg.run.checkpoint)
+    )  # one process, from the saved file
     assert json.loads(to_strict_json(alone["test"])) == metrics["test"]
 
 

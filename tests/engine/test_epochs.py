@@ -47,7 +47,7 @@ def test_the_average_is_the_exponential_one(tiny_settings, force_cpu):
             key: 0.7 * expected[key] + 0.3 * value if value.is_floating_point() else None
             for key, value in now.items()
         }
-    network = parts.evaluatord_network()
+    network = parts.evaluated_network()
     for key, value in network.classifier.state_dict().items():
         if expected[key] is not None:
             torch.testing.assert_close(value, expected[key], rtol=1e-5, atol=1e-6)

@@ -205,7 +205,9 @@ def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
     of_onnx, _ = judge(tmp_path, "--onnx_model_path", onnx, *flags)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
     flags += ["--test", "--checkpoint", str(checkpoint), "--output_dir", str(tmp_path)]
-    assert np.isfinite(evaluate_checkpoint(load_config(flags, cfg.flat()))["test"]["loss"])
+    cfg = load_config(flags, cfg.flat())
+    found = evaluate_checkpoint(cfg, load_contract(cfg.run.checkpoint))
+    assert np.isfinite(found["test"]["loss"])
     argv = ["--onnx_model_path", onnx, "--output_csv", tmp_path / "p.csv", "--probabilities"]
     argv += ["--input_folder", Path(cfg.data.data_path) / "test" / "benign"]
     assert predict.main(list(map(str, argv))) == 0

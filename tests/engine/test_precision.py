@@ -10,9 +10,9 @@ from src.core.config import Config, Run
 from src.core.errors import UserError
 from src.datasets.load import load_table
 from src.engine.checks import check_settings
-from src.engine.loop import Position
+from src.engine.loop import Position, StepSettings, Trainer
 from src.engine.parts import make_parts
-from src.engine.precision import autocast_dtype, check_device, make_scaler, set_kernels
+from src.engine.precision import autocast_dtype, check_device, set_kernels
 from src.engine.run import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -54,7 +54,7 @@ def test_judging_is_in_full_precision(make):
     parts.network.classifier.head.register_forward_hook(
         lambda _, given, logits: seen.add(logits.dtype)
     )
-    _, metrics = parts.evaluator(parts.evaluatord_network(), "valid")
+    _, metrics = parts.evaluator(parts.evaluated_network(), "valid")
     assert seen == {torch.float32}
     assert math.isfinite(metrics["loss"])
 
@@ -71,13 +71,15 @@ def test_judging_is_in_full_precision(make):
 )
 def test_the_type_of_mixed_precision(settings, device, dtype):
     assert autocast_dtype(Run(**settings), device) == dtype
-    assert not make_scaler(dtype, CPU).is_enabled() or dtype == torch.float16
 
 
 def test_small_gradients_of_float16_are_scaled():
-    assert make_scaler(torch.float16, CPU).is_enabled()
-    assert not make_scaler(torch.bfloat16, CPU).is_enabled()
-    assert not make_scaler(None, CPU).is_enabled()
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters())
+    for dtype in (torch.float16, torch.bfloat16, None):
+        settings = StepSettings(1, 1, None, float, float, autocast_dtype=dtype)
+        scaler = Trainer(model, model, optimizer, settings, CPU).scaler
+        assert scaler.is_enabled() == (dtype == torch.float16)
 
 
 @pytest.mark.parametrize(

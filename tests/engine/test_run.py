@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from src.artifact.network import load_checkpoint
+from src.artifact.network import load_checkpoint, load_contract
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.files import to_strict_json
@@ -94,7 +94,8 @@ def test_testing_the_checkpoint_repeats_the_logged_metrics(tiny_run, tmp_path):
     checkpoint = str(tiny_run / "best_checkpoint.pth")
     trained_with = load_checkpoint(checkpoint)["contract"]["provenance"]["config"]
     flags = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
-    found = evaluate_checkpoint(load_config(flags, trained_with))
+    cfg = load_config(flags, trained_with)
+    found = evaluate_checkpoint(cfg, load_contract(cfg.run.checkpoint))
     assert strict(found)["test"] == read(tiny_run / "metrics.json")["test"]
 
 
@@ -108,7 +109,8 @@ def test_testing_on_other_rows_warns(tiny_run, tiny_settings, demo, tmp_path, ca
         (image,) = (demo / "isic2020" / "valid").glob(f"*/{name}")
         (tmp_path / name).symlink_to(image)
     base["dataset"] = f"siim(csv='{tmp_path / 'rows.csv'}', images='{tmp_path}')"
-    found = evaluate_checkpoint(load_config(flags, base))
+    cfg = load_config(flags, base)
+    found = evaluate_checkpoint(cfg, load_contract(cfg.run.checkpoint))
     assert found["valid"]["n"] == len(rows)
     assert "its training rows may be among these" in capsys.readouterr().out
 

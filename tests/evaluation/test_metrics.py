@@ -199,11 +199,7 @@ def test_undefined_is_nan_and_nothing_else_is(table):
         ([0, 0], [0, 1], sensitive | areas | {"auprc", "matthews"}),
         ([1, 1], [0, 1], {"specificity", "false_positive_rate", "matthews"} | areas),
         ([0, 1], [0, 0], {"precision", "matthews"}),
-        (
-            [0, 0],
-            [0, 0],
-            sensitive | areas | {"cohen_kappa", "matthews", "precision", "auprc"},
-        ),
+        ([0, 0], [0, 0], sensitive | areas | {"cohen_kappa", "matthews", "precision", "auprc"}),
         ([0, 1], [1, 0], set()),
         ([], [], OF_TWO),
     ):

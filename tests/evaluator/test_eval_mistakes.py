@@ -40,8 +40,8 @@ def refuse(capsys, tmp_path):
         ("--valid_predictions_csv VALID --threshold __import__('os')", "expected name"),
         ("--valid_predictions_csv VALID --calibration temprature", "did you mean 'temperature'"),
         ("--valid_predictions_csv VALID --calibration temperature(by='x')", "'all' or 'group'"),
-        ("--valid_predictions_csv TEST --threshold youden", "150 of its images are judged too"),
-        ("--valid_predictions_csv OTHER --threshold youden", "150 of its images are judged too"),
+        ("--valid_predictions_csv TEST --threshold youden", "150 of its images are evaluated too"),
+        ("--valid_predictions_csv OTHER --threshold youden", "150 of its images are evaluated too"),
         ("--valid_predictions_csv VALID --threshold youden --compare OTHER", "two CSVs as they"),
         ("--group_by sexx", "--group_by: TEST has no column 'sexx'"),
         ("--metadata_csv TABLE --group_by sexx", "did you mean 'sex'"),
@@ -53,10 +53,7 @@ def refuse(capsys, tmp_path):
             "age_approx is there twice",
         ),
         ("--resample_by clinic", "--resample_by: TEST has no column 'clinic'"),
-        (
-            "--metadata_image_column x",
-            "_image_column: expected its table, --metadata_csv",
-        ),
+        ("--metadata_image_column x", "_image_column: expected its table, --metadata_csv"),
         ("--classes a \udcff", "expected printable names, found \\udcff"),
         ("--positive_class a\nb", "expected printable names, found a\\nb"),
         ("--label_classes a b\x1b[31m", "expected printable names, found b\\x1b[31m"),
@@ -79,7 +76,7 @@ def refuse(capsys, tmp_path):
         ("--voting majority", "--voting majority: expected a folder of ONNX models"),
         ("--voting softt", "expected soft, majority; did you mean 'soft'"),
         ("--grup_by sex", "did you mean 'group_by'"),
-        ("--device cuda", "judged on the CPU"),
+        ("--device cuda", "evaluated on the CPU"),
     ],
 )
 def test_mistakes_end_in_one_line_with_nothing_written(refuse, drawn, tmp_path, flags, expected):
@@ -110,7 +107,7 @@ def test_validation_rows_of_patients_that_are_judged_are_refused(
     flags += ["--valid_predictions_csv", tmp_path / "valid.csv"]
     flags += ["--metadata_csv", tmp_path / "table.csv"] if home == "metadata" else []
     line = refuse(*flags)
-    assert "--valid_predictions_csv: 10 of its 50 units (patient_id) are judged too" in line
+    assert "--valid_predictions_csv: 10 of its 50 clusters (patient_id) are evaluated too" in line
     _, found = judge(*flags, "--allow_leakage")
     assert found["source"]["cluster"] == "patient_id"
     assert found["overall"]["n_clusters"] == 50

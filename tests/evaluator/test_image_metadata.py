@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.evaluator.image_metadata import known_images, require_units_apart
-from src.evaluator.metadata import read_metadata
+from src.evaluator.metadata import known_images, read_metadata, require_clusters_apart
 from src.evaluator.predictions_csv import read_predictions
 
 NAMES = ["x/1.jpg", "y/1.jpg", "y/2.jpg", "z/3.jpg"]
@@ -15,7 +14,7 @@ PATIENTS = ["p", "q", "q", ""]
 def test_a_csv_alone_tells_its_columns_by_whole_names(write):
     path = write({"image": NAMES, "patient_id": PATIENTS, "sex": list("fmmf")})
     known = known_images(NAMES[::-1], None, [path])
-    units, what = known.units(NAMES[::-1])
+    units, what = known.clusters(NAMES[::-1])
     assert (what, units.tolist()) == ("patient_id", [0, 1, 1, 2])
     found = known.grouping(NAMES, "sex")
     assert [found.levels[code] for code in found.codes] == list("fmmf")
@@ -33,7 +32,7 @@ def test_metadata_come_first_where_they_say_something(write):
     assert rows["sex"].tolist() == ["m", "", "f"], "a blank in a column that is known stays"
     assert rows["clinic"].tolist() == list("xyx")
     assert rows["site"].tolist() == [""] * 3
-    units, what = known.units(names)
+    units, what = known.clusters(names)
     assert (what, units.tolist()) == ("lesion_id", [0, 0, 1])
     assert known.grouping(names, "sex*clinic").levels == ("f × x", "m × x")
 
@@ -47,7 +46,7 @@ def test_metadata_of_names_alone_add_nothing(write):
 def test_a_run_s_file_with_one_name_for_two_images_tells_nothing(write):
     rows = {"image_name": ["1.jpg", "1.jpg"], "patient_id": ["p", "q"]}
     assert known_images(rows["image_name"], None, [write(rows)]) is None
-    require_units_apart(None, *[None] * 2)
+    require_clusters_apart(None, *[None] * 2)
 
 
 def test_units_of_two_files_are_apart(write):
@@ -59,9 +58,9 @@ def test_units_of_two_files_are_apart(write):
 
     (first, valid), (second, test) = judged(NAMES, PATIENTS), judged(["a", "b"], ["", "r"])
     names = valid.names + test.names
-    require_units_apart(known_images(names, None, [first, second]), valid, test)
+    require_clusters_apart(known_images(names, None, [first, second]), valid, test)
     second, test = judged(["a", "b"], ["", "q"])
     known = known_images(names, None, [first, second])
-    with pytest.raises(UserError, match=r"1 of its 3 units \(patient_id\) are judged too"):
-        require_units_apart(known, valid, test)
-    assert np.unique(known.units(names)[0]).size == 4
+    with pytest.raises(UserError, match=r"1 of its 3 clusters \(patient_id\) are evaluated too"):
+        require_clusters_apart(known, valid, test)
+    assert np.unique(known.clusters(names)[0]).size == 4

@@ -122,48 +122,45 @@ def partition(units: np.ndarray) -> set[frozenset[int]]:
 def test_units_are_what_shares_a_patient_or_a_lesion(read):
     columns = {"patient_id": ["p", "p", "", ""], "lesion_id": ["", "l", "l", ""]}
     metadata = read(image=NAMES, **columns)
-    units, what = metadata.units(NAMES)
+    units, what = metadata.clusters(NAMES)
     assert what == "patient_id and lesion_id"
     assert partition(units) == {frozenset({0, 1, 2}), frozenset({3})}
     for column, expected in (("patient_id", {0, 1}), ("lesion_id", {1, 2})):
-        units, what = metadata.units(NAMES, column)
+        units, what = metadata.clusters(NAMES, column)
         assert what == column
         assert frozenset(expected) in partition(units)
         assert len(partition(units)) == 3, "rows without one are units of their own"
-        units, what = read(image=NAMES, **{column: columns[column]}).units(NAMES)
+        units, what = read(image=NAMES, **{column: columns[column]}).clusters(NAMES)
         assert (what, len(partition(units))) == (column, 3)
 
 
 def test_without_patients_each_image_is_its_own_unit(read):
     for columns in ({"sex": ["f"] * 4}, {"patient_id": [""] * 4, "sex": ["f"] * 4}):
-        units, what = read(image=NAMES, **columns).units(NAMES)
+        units, what = read(image=NAMES, **columns).clusters(NAMES)
         assert (what, units.tolist()) == ("image", [0, 1, 2, 3])
 
 
 def test_images_of_unknown_patients_are_units_of_their_own(read):
     ids = ["unknown", "Unknown", "-1", "-1"]
     for column in ("patient_id", "lesion_id", "clinic"):
-        units, _ = read(image=NAMES, **{column: ids}).units(NAMES, column)
+        units, _ = read(image=NAMES, **{column: ids}).clusters(NAMES, column)
         assert units.tolist() == [0, 1, 2, 3]
-    units, what = read(image=NAMES, patient_id=ids, lesion_id=list("llmm")).units(NAMES)
+    units, what = read(image=NAMES, patient_id=ids, lesion_id=list("llmm")).clusters(NAMES)
     assert (what, units.tolist()) == ("lesion_id", [0, 0, 1, 1])
 
 
 def test_units_may_be_of_any_column(read):
     metadata = read(image=NAMES, hospital=["x", "y", "x", "y"], patient_id=["p"] * 4)
-    units, what = metadata.units(["d", "c", "b"], "hospital")
+    units, what = metadata.clusters(["d", "c", "b"], "hospital")
     assert (what, partition(units)) == ("hospital", {frozenset({0, 2}), frozenset({1})})
     with pytest.raises(UserError, match="no column 'hospitl'; did you mean 'hospital'"):
-        metadata.units(NAMES, "hospitl")
+        metadata.clusters(NAMES, "hospitl")
 
 
 @pytest.fixture
 def people(read) -> Metadata:
     return read(
-        image=NAMES,
-        group=["0", "3", "3", ""],
-        sex=["f", "m", "f", "f"],
-        age=["20", "35", "80", ""],
+        image=NAMES, group=["0", "3", "3", ""], sex=["f", "m", "f", "f"], age=["20", "35", "80", ""]
     )
 
 
@@ -231,7 +228,7 @@ def test_published_table_of_isic(real_data):
     names = [f"valid/{name}" for name in rows["image_name"]]
     assert len(names) == 32_699
     np.testing.assert_array_equal(metadata.tone_groups(names), rows["group"])
-    units, what = metadata.units(names)
+    units, what = metadata.clusters(names)
     assert what == "patient_id"
     pairs = set(zip(units.tolist(), rows["patient_id"], strict=True))
     assert len(pairs) == len(set(units.tolist())) == rows["patient_id"].nunique()
@@ -249,7 +246,7 @@ def test_published_table_of_ham10000(real_data):
     path = real_data / "ham10000" / "HAM10000_metadata.csv"
     rows = pd.read_csv(path)
     metadata = read_metadata(path)
-    units, what = metadata.units(rows["image_id"].tolist())
+    units, what = metadata.clusters(rows["image_id"].tolist())
     assert (what, len(set(units.tolist()))) == ("lesion_id", rows["lesion_id"].nunique())
     assert metadata.grouping(rows["image_id"].tolist(), "sex").levels == ("female", "male")
     assert len(metadata.grouping(rows["image_id"].tolist(), "localization").levels) == 14

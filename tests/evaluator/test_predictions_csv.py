@@ -166,12 +166,7 @@ def test_usual_positive_classes_are_found_in_any_case(read, name):
 
 @pytest.mark.parametrize(
     ("decisions", "settings"),
-    [
-        ([2, 0], {}),
-        (["2.0", "0"], {}),
-        (["z", "x"], {}),
-        (["Z", "X"], {}),
-    ],
+    [([2, 0], {}), (["2.0", "0"], {}), (["z", "x"], {}), (["Z", "X"], {})],
 )
 def test_decisions_are_indices_or_names(read, decisions, settings):
     rows = {"image": ["a", "b"], "x": [0.5, 0.5], "y": [0.25, 0.5], "z": [0.25, 0.0]}

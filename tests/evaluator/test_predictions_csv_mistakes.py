@@ -13,11 +13,7 @@ SCORES = {"probability_columns": ("p", "q")}
 @pytest.mark.parametrize(
     ("rows", "settings", "expected"),
     [
-        (
-            {"p": ["", 0.5]},
-            SCORES,
-            r"column 'p': expected probabilities, 0 to 1; image 'a' has ''",
-        ),
+        ({"p": ["", 0.5]}, SCORES, r"column 'p': expected probabilities, 0 to 1; image 'a' has ''"),
         ({"q": [0.75, "x\ny"]}, SCORES, r"column 'q': expected prob.*image 'b' has 'x\\ny'"),
         ({"q": [0.75, 1.5]}, SCORES, r"column 'q': expected prob.*'1.5'"),
         ({"p": ["0_1", 0.5], "q": [0, 0.5]}, SCORES, r"column 'p': expected prob.*'0_1'"),

@@ -57,7 +57,7 @@ def test_predictions_of_the_written_model_are_those_of_the_report(
     if "--threshold" in fit:
         threshold = found["threshold"]["value"]
         assert contract.rule.name == "threshold" and threshold != 0.5
-        assert contract.rule.constants["value"] == pytest.approx(threshold, abs=1.01 * MARGIN)
+        assert contract.rule.options["value"] == pytest.approx(threshold, abs=1.01 * MARGIN)
     before = decided(sources["onnx_model_path"], demo, tmp_path)
     moved = (before["target"] != model["target"].loc[before.index]).any()
     assert moved == ("--threshold" in fit), "a temperature alone moves no decision"
@@ -79,7 +79,7 @@ def test_thresholds_by_group_decide_by_the_groups_and_overall_without(
     exported = tmp_path / "fitted.onnx"
     export_onnx(*load_network(target), exported)
     rows = decided(exported, demo, tmp_path)
-    positive = rows["probability_malignant"] >= contract.rule.constants["overall"]
+    positive = rows["probability_malignant"] >= contract.rule.options["overall"]
     assert rows["target"].tolist() == positive.astype(int).tolist()
 
 
@@ -131,10 +131,7 @@ def test_a_threshold_keeps_its_decisions_and_its_distance():
         (["--predictions_csv", "p.csv", "--threshold", "fixed", "--write_model", "x.onnx"], "CSV"),
         (["--onnx_model_path", ".", *FIT, "--write_model", "x.onnx"], "ensemble"),
         (["--checkpoint", "m.pth", "--write_model", "x.onnx"], "nothing is fitted"),
-        (
-            ["--checkpoint", "m.pth", *BY_GROUP, "--write_model", "x.onnx"],
-            "one temperature",
-        ),
+        (["--checkpoint", "m.pth", *BY_GROUP, "--write_model", "x.onnx"], "one temperature"),
     ],
     ids=lambda value: str(value)[-30:],
 )

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from src.inference.predict_folder import write_predictions
-from src.inference.predictor import Prediction
+from src.inference.predictor import Prediction, write_predictions
 
 PREDICTIONS = [
     Prediction(Path("x/a.jpg"), np.float32([0.75, 0.25])),

@@ -12,15 +12,7 @@ from src.objectives.catalog import Objective, make_reduction, needs_groups
 from src.objectives.losses import cross_entropy
 from src.objectives.reductions import REDUCTIONS
 from tests.artifact.test_contract import make_contract
-from tests.objectives.samples import (
-    CALLS,
-    CLASSES,
-    EVEN,
-    GROUPS,
-    batch,
-    build,
-    value_and_gradient,
-)
+from tests.objectives.samples import CALLS, CLASSES, EVEN, GROUPS, batch, build, value_and_gradient
 
 
 def decide(objective: Objective, logits, groups, counts=EVEN) -> np.ndarray:

@@ -84,10 +84,7 @@ def check_whole_and_even(rows, sizes, tolerance):
     [
         ([], {"train": 0.7, "valid": 0.15, "test": 0.15}),
         (["--valid_size", "0.1", "--test_size", "0"], {"train": 0.9, "valid": 0.1}),
-        (
-            ["--valid-size", "0.2", "--test-size", "0.2"],
-            {"train": 0.6, "valid": 0.2, "test": 0.2},
-        ),
+        (["--valid-size", "0.2", "--test-size", "0.2"], {"train": 0.6, "valid": 0.2, "test": 0.2}),
     ],
 )
 def test_patients_are_whole_and_shares_even(tmp_path, flags, sizes):

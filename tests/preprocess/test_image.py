@@ -15,13 +15,7 @@ from PIL import Image, ImageOps
 
 from src.core.image_files import list_images, masks_by_stem
 from src.preprocess import image as decoder
-from src.preprocess.image import (
-    ImageError,
-    decode_image,
-    read_image,
-    read_reduced,
-    why_bad,
-)
+from src.preprocess.image import ImageError, decode_image, read_image, read_reduced, why_bad
 
 HEIGHT, WIDTH = 24, 40
 RNG = np.random.default_rng(0)

@@ -87,10 +87,7 @@ def comparison_of(rows: Predictions, by_attribute: dict) -> dict:
     def difference(value, half, p):
         return {"value": value, "low": value - half, "high": value + half, "p": p}
 
-    some = {
-        "sensitivity": difference(0.051, 0.06, 0.11),
-        "auroc": difference(0.021, 0.015, 0.004),
-    }
+    some = {"sensitivity": difference(0.051, 0.06, 0.11), "auroc": difference(0.021, 0.015, 0.004)}
     some["specificity"] = difference(-0.012, 0.006, 0.0004)
     by_group = {
         attribute: {group: some | {"auroc": difference(NAN, NAN, NAN)} for group in groups}

@@ -35,10 +35,7 @@ def test_a_runs_figure_is_in_its_folder(run, capsys):
     entries = json.loads((run / "training_history.json").read_text())
     best = max(entry["epoch"] for entry in entries if entry["is_best"]) + 1
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [
-        f"one: 3 epochs, best epoch {best}",
-        f"written to {run}/training_curves.png",
-    ]
+    assert printed == [f"one: 3 epochs, best epoch {best}", f"written to {run}/training_curves.png"]
 
 
 def test_runs_are_named_by_what_tells_them_apart(run, tmp_path, plotted):

@@ -8,7 +8,7 @@ from src.core.errors import UserError
 from src.objectives.catalog import OBJECTIVES
 from src.scripts.compare_objectives import main, parse
 from src.sweeps import objectives as module
-from src.sweeps.objectives import every_objective, read_rows, units_of
+from src.sweeps.objectives import clusters_of, every_objective, read_rows
 from src.sweeps.options import ComparisonOptions
 
 
@@ -84,7 +84,7 @@ def write_run(folder, images, patients, labels, scores):
 def test_patients_are_numbered_alike_in_all_runs(tmp_path):
     one = write_run(tmp_path / "1", ["a", "b", "c"], ["p", "q", ""], [0, 1, 0], [0.1, 0.2, 0.3])
     two = write_run(tmp_path / "2", ["d", "c", "a"], ["q", "", "p"], [0, 1, 0], [0.1, 0.2, 0.3])
-    units = units_of([one, two])
+    units = clusters_of([one, two])
     assert set(units) == set("abcd")
     assert units["b"] == units["d"]
     assert sorted({units[name] for name in "abc"}) == [0, 1, 2]
@@ -97,7 +97,7 @@ def test_patients_are_numbered_alike_in_all_runs(tmp_path):
 def test_images_of_one_file_name_in_two_folders_are_two(tmp_path):
     images = ["benign/1.jpg", "malignant/1.jpg", "benign/2.jpg"]
     folder = write_run(tmp_path / "r", images, ["p", "q", "p"], [0, 1, 0], [0.1, 0.9, 0.2])
-    found = read_rows(folder, units_of([folder]), 0.5)
+    found = read_rows(folder, clusters_of([folder]), 0.5)
     assert found.predictions.names == images
     assert found.clusters[0] == found.clusters[2] != found.clusters[1]
 
@@ -111,7 +111,7 @@ def test_the_threshold_is_that_of_the_validation_rows(tmp_path):
         frame = pd.read_csv(path).assign(probability_malignant=scores, probability_benign=others)
         frame.to_csv(path, index=False)
     for specificity, decisions in ((0.6, [0, 1, 1, 0]), (0.9, [0, 0, 1, 0]), (0.3, [1, 1, 1, 1])):
-        found = read_rows(folder, units_of([folder]), specificity)
+        found = read_rows(folder, clusters_of([folder]), specificity)
         assert found.predictions.decisions.tolist() == decisions
         assert found.target.tolist() == [False, False, False, True]
         assert found.score.tolist() == [0.39, above, 0.61, 0.4]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from src.sweeps.figures import plot_history, plot_slices
+from src.sweeps.results import plot_history, plot_slices
 
 TRIALS = pd.DataFrame(
     {

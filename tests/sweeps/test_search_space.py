@@ -31,10 +31,7 @@ def space_of(tmp_path):
         ("batch_size: {choices: [16, 32]}", Choices((16, 32))),
         ("pretrained: {choices: [yes, no]}", Choices((True, False))),
         ("clip_grad: {choices: [null, 1]}", Choices((None, 1.0))),
-        (
-            'objective: {choices: ["focal(gamma=1.5)", ohem]}',
-            Choices(("focal(gamma=1.5)", "ohem")),
-        ),
+        ('objective: {choices: ["focal(gamma=1.5)", ohem]}', Choices(("focal(gamma=1.5)", "ohem"))),
     ],
 )
 def test_a_line_is_its_distribution(space_of, line, expected):
