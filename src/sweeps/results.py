@@ -84,35 +84,7 @@ def plot_history(trials: pd.DataFrame, metric: str, is_better_higher: bool, path
 
     `trials` has the columns number, state (complete, pruned, fail) and value.
     """
-    with saved_figure((8, 4.2), path)
-
-
-def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path: Path) -> None:
-    """Save a PNG: the trials' values over each setting, a panel for each of `scales`.
-
-    A scale is linear, log or choices.
-    """
-    n_columns = min(_MOST_COLUMNS, len(scales))
-    n_rows = -(-len(scales) // n_columns)
-    shown = trials[trials["value"].notna()]
-
-    def draw(figure: Figure) -> None:
-        panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
-        for axes in panels.flat[len(scales) :]:
-            axes.set_visible(False)
-        for axes, (name, scale) in zip(panels.flat, scales.items(), strict=False):
-            places = _places(axes, shown[name], scale)
-            for state in ("pruned", "complete"):
-                own = (shown["state"] == state).to_numpy()
-                _points(axes, places[own], shown["value"][own], state)
-            axes.set_xlabel(name)
-        for axes in panels[:, 0]:
-            axes.set_ylabel(metric)
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        look = {"ncols": 2, "fontsize": SMALL, "frameon": False}
-        figure.legend(handles, labels, loc="outside upper right", **look)
-
-    save_figure(draw, (max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows), path) as figure:
+    with saved_figure((8, 4.2), path) as figure:
         axes = figure.subplots()
         complete = trials[trials["state"] == "complete"]
         pruned = trials[(trials["state"] == "pruned") & trials["value"].notna()]
@@ -133,6 +105,31 @@ def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path:
         )
         axes.xaxis.get_major_locator().set_params(integer=True)
         figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False)
+
+
+def plot_slices(trials: pd.DataFrame, scales: dict[str, str], metric: str, path: Path) -> None:
+    """Save a PNG: the trials' values over each setting, a panel for each of `scales`.
+
+    A scale is linear, log or choices.
+    """
+    n_columns = min(_MOST_COLUMNS, len(scales))
+    n_rows = -(-len(scales) // n_columns)
+    shown = trials[trials["value"].notna()]
+    with saved_figure((max(4.5, 3.2 * n_columns), 0.4 + 3 * n_rows), path) as figure:
+        panels = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
+        for axes in panels.flat[len(scales) :]:
+            axes.set_visible(False)
+        for axes, (name, scale) in zip(panels.flat, scales.items(), strict=False):
+            places = _places(axes, shown[name], scale)
+            for state in ("pruned", "complete"):
+                own = (shown["state"] == state).to_numpy()
+                _points(axes, places[own], shown["value"][own], state)
+            axes.set_xlabel(name)
+        for axes in panels[:, 0]:
+            axes.set_ylabel(metric)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        look = {"ncols": 2, "fontsize": SMALL, "frameon": False}
+        figure.legend(handles, labels, loc="outside upper right", **look)
 
 
 def _places(axes, values: pd.Series, scale: str) -> np.ndarray:
