@@ -6,7 +6,6 @@ from pathlib import Path
 from ..core.errors import UserError, run_main
 from ..core.files import check_output
 from ..core.options import REQUIRED, flag, parse_options
-from ..runs.history import history_path, read_history, run_names
 
 FIGURE = "training_curves.png"
 
@@ -35,13 +34,14 @@ class Options:
 def main(argv: list[str] | None) -> None:
     """None once the figure is written."""
     options = parse_options(argv, __doc__, Options)[0]
+
+    from ..runs.history import history_path, read_history, run_names
+    from ..runs.learning_curves import monitored, plot_training
+
     paths = [history_path(run) for run in options.runs]
     names = run_names(paths)
     output = options.output or paths[0].parent / FIGURE
     check_output(output, *paths)
-
-    from ..runs.learning_curves import monitored, plot_training
-
     histories = dict(zip(names, map(read_history, paths), strict=True))
     plot_training(histories, [name for name in map(monitored, paths) if name], output)
     for name, run in histories.items():

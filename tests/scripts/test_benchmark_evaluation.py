@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from src.core.errors import UserError
+from src.evaluation.benchmark import random_predictions
 from src.evaluation.metrics import METRICS
-from src.scripts.benchmark_evaluation import main, random_predictions
+from src.scripts.benchmark_evaluation import main
 
 OF_TWO = [name for name, row in METRICS.items() if not row.of_classes]
 
