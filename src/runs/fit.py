@@ -18,15 +18,15 @@ LITTLE_FALL, CHANCE_AUROC, GOOD_AUROC = 0.10, 0.6, 0.8
 
 
 ADVICE = {
-    "diverged": "a lower --lr, --clip_grad 1, a scheduler with warmup_epochs, no --use_amp",
-    "too few epochs": "more --epochs",
-    "unstable": "a lower --lr, --clip_grad 1, a larger --batch_size, --model_ema",
-    "overfitting": "the best checkpoint, not the last; --early_stopping, stronger --augment, more "
-    "--weight_decay or --dropout, a smaller --model",
-    "still improving": "more --epochs",
-    "underfitting": "a higher --lr, more --epochs, a larger --model, less --freeze",
-    "no validation": "a run without --train_on_all, to choose --epochs",
-    "good fit": "nothing: evaluate it on the test set",
+    "diverged": "try: a lower --lr, --clip_grad 1, a scheduler with warmup_epochs, no --use_amp",
+    "too few epochs": "try: more --epochs",
+    "unstable": "try: a lower --lr, --clip_grad 1, a larger --batch_size, --model_ema",
+    "overfitting": "try: use the best checkpoint instead of the last; increase --weight_decay or "
+    "--dropout, strengthen --augment, use --early_stopping or a smaller --model",
+    "still improving": "try: more --epochs",
+    "underfitting": "try: a higher --lr, more --epochs, a larger --model, less --freeze",
+    "no validation": "try: rerun without --train_on_all to choose --epochs",
+    "good fit": "next: evaluate on the test set",
 }
 
 
@@ -39,17 +39,18 @@ class Verdict:
     figures: dict[str, float]
 
 
-def judge_fit(history: History) -> Verdict:
-    """The verdict on a run's curves by the rules above; epochs count from 1."""
+def diagnose_fit(history: History) -> Verdict:
+    """The verdict on a run's curves by those rules; epochs count from 1."""
     curves = _curves(history)
     counts = {"n_epochs": history.n_epochs}
     for name, loss in curves.items():
         wrong = np.flatnonzero(~np.isfinite(loss))
         if len(wrong):
-            reason = f"{name} loss is not a number in epoch {wrong[0] + 1}"
+            reason = f"{name} loss became NaN or infinite in epoch {wrong[0] + 1}"
             return Verdict("diverged", [f"{reason} of {history.n_epochs}"], counts)
     if history.n_epochs < MIN_EPOCHS:
-        reason = f"{history.n_epochs} of the {MIN_EPOCHS} epochs that a verdict takes"
+        trained = f"only {history.n_epochs} {'epoch' if history.n_epochs == 1 else 'epochs'}"
+        reason = f"{trained}; a verdict needs at least {MIN_EPOCHS}"
         return Verdict("too few epochs", [reason], counts)
     with np.errstate(over="ignore", invalid="ignore"):  # losses near the largest number
         figures = counts | _figures(curves, history.valid.get("auroc", np.array([])))
@@ -63,7 +64,7 @@ def judge_fit(history: History) -> Verdict:
 def _curves(history: History) -> dict[str, np.ndarray]:
     """The losses by what they are of; validation loss only where it was ever defined."""
     valid = history.valid.get("loss", np.array([]))
-    # rows that the objective cannot judge leave it undefined in every epoch: that is no divergence
+    # rows that the objective cannot rate leave it undefined in every epoch: that is no divergence
     known = {"validation": valid} if np.isfinite(valid).any() else {}
     return {"training": history.train_loss, **known}
 
@@ -139,7 +140,7 @@ RULES: tuple[tuple[str, Callable[[dict], bool], str], ...] = (
     (
         "unstable",
         lambda f: f["train_rise_of_mean"] > JUMP,
-        "training loss ends above its best by {train_rise_of_mean:.0%} of its mean",
+        "final training loss exceeds its minimum by {train_rise_of_mean:.0%} of the mean loss",
     ),
     (
         "overfitting",
@@ -163,12 +164,12 @@ RULES: tuple[tuple[str, Callable[[dict], bool], str], ...] = (
         "overfitting",
         lambda f: f["train_fall"] >= LITTLE_FALL and f["gap_of_gain"] >= GAP,
         "validation loss ends at {valid_last:.3g}, training loss at {train_last:.3g}: "
-        "{gap_of_gain:.0%} of what training gained is not seen in validation",
+        "{gap_of_gain:.0%} of the reduction in training loss is absent from validation loss",
     ),
     (
         "underfitting",
         lambda f: f["auroc_best"] < CHANCE_AUROC,
-        "validation AUROC never exceeds {auroc_best:.3f}, chance being 0.5",
+        "validation AUROC never exceeds {auroc_best:.3f} (chance level: 0.5)",
     ),
     (
         "underfitting",
@@ -176,7 +177,7 @@ RULES: tuple[tuple[str, Callable[[dict], bool], str], ...] = (
             f["train_fall"] < LITTLE_FALL
             and not (f["auroc_best"] < CHANCE_AUROC or f["auroc_best"] >= GOOD_AUROC)
         ),
-        "training loss fell by {train_fall:.0%} only",
+        "training loss fell by only {train_fall:.0%}",
     ),
 )
 
@@ -187,7 +188,7 @@ def _summary(f: dict) -> list[str]:
         "training loss went from {train_first:.3g} to {train_last:.3g} in {n_epochs} epochs": True,
         "validation loss is best at {valid_best:.3g} (epoch {valid_best_epoch:.0f}) and ends at "
         "{valid_last:.3g}": has_validation,
-        "there is no validation loss: overfitting cannot be seen": not has_validation,
+        "no validation loss was recorded, so overfitting cannot be assessed": not has_validation,
         "the best validation AUROC is {auroc_best:.3f}": has_auroc,
     }
     return [line for line, is_told in lines.items() if is_told]

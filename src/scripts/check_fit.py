@@ -1,24 +1,23 @@
-"""Did a run learn too little, too much or enough: a verdict on its curves, the reasons, advice.
+"""Diagnose a run from its learning curves: a verdict, the reasons and advice.
 
-Rules in the order in which they are tried; the first that holds names the verdict, the sentences of
-the others that hold follow it. Losses are compared with each other only, so that their unit does
-not matter. "At the end", "best" and "recent" are of the losses after a running median of a fifth of
-the epochs (odd, at least 3), which takes out outliers and leaves steady curves as they are.
-Validation loss rises or falls where it does so by no less than its usual step between epochs, the
-median of their absolute differences.
+Rules are tried in this order. The first that applies gives the verdict; reasons from other matching
+rules are listed after it. Losses are compared only with each other, so their scale does not matter.
+They are first smoothed by a running median over a fifth of the epochs (an odd number, at least 3),
+so outliers do not affect the verdict. Changes in validation loss smaller than its typical
+epoch-to-epoch change, the median of the absolute changes, are ignored.
 
-    diverged         a loss is not a number
+    diverged         a loss is NaN or infinite
     too few epochs   fewer than 5
-    unstable         a fifth of the epochs (at least 2) jump away from their neighbours by more than
+    unstable         a fifth of the epochs (at least 2) deviate from their neighbours by more than
                      25 % of the mean loss
     diverged         training loss ends 50 % above its first epoch
-    unstable         training loss ends above its best by more than 25 % of the mean loss
-    overfitting      validation loss rose 10 % from its best to the end, training loss did not
+    unstable         final training loss exceeds its minimum by more than 25 % of the mean loss
+    overfitting      validation loss rose 10 % from its best to the end, training loss did not rise
     still improving  validation loss fell by 5 % or more in the last third (at least 2 epochs)
-    overfitting      half or more of what training loss gained is missing in validation loss
+    overfitting      half or more of the reduction in training loss is absent from validation loss
     underfitting     validation AUROC never reached 0.6, or training loss fell by less than 10 % and
                      AUROC did not reach 0.8
-    no validation    no rule above holds, and there is no validation loss
+    no validation    none of these, and no validation loss was recorded
     good fit         none of these
 """
 
@@ -48,10 +47,9 @@ def main(argv: list[str] | None) -> None:
     from ..runs import fit
     from ..runs.history import history_path, read_history
 
-    verdict = fit.judge_fit(read_history(history_path(options.run)))
+    verdict = fit.diagnose_fit(read_history(history_path(options.run)))
     reasons = [f"  {reason}" for reason in verdict.reasons]
-    advice = f"try: {fit.ADVICE[verdict.name]}"
-    print("\n".join([f"{options.run}: {verdict.name}", *reasons, advice]))
+    print("\n".join([f"{options.run}: {verdict.name}", *reasons, fit.ADVICE[verdict.name]]))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ def test_the_verdict_is_printed_with_its_reasons(tiny_run, capsys):
     main([str(tiny_run)])
     assert capsys.readouterr().out.splitlines() == [
         f"{tiny_run}: too few epochs",
-        "  3 of the 5 epochs that a verdict takes",
+        "  only 3 epochs; a verdict needs at least 5",
         "try: more --epochs",
     ]
 
@@ -27,7 +27,7 @@ def test_a_file_is_as_good_as_its_folder(tiny_run, tmp_path, capsys):
     path.write_text(json.dumps(longer))
     main([str(path)])
     assert capsys.readouterr().out.splitlines()[1] == (
-        "  training loss is not a number in epoch 5 of 6"
+        "  training loss became NaN or infinite in epoch 5 of 6"
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src.runs import fit
-from src.runs.fit import judge_fit, running_median
+from src.runs.fit import diagnose_fit, running_median
 from src.runs.history import History
 from src.scripts import check_fit
 
@@ -53,7 +53,7 @@ CURVES = {
 @pytest.mark.parametrize("case", CURVES)
 def test_verdicts_of_curves(case):
     train, valid, auroc, expected = CURVES[case]
-    assert judge_fit(history(train, valid, auroc)).name == (expected or "unstable")
+    assert diagnose_fit(history(train, valid, auroc)).name == (expected or "unstable")
 
 
 @pytest.mark.parametrize("case", CURVES)
@@ -61,8 +61,8 @@ def test_verdicts_of_curves(case):
 @hypothesis.settings(max_examples=20)
 def test_the_unit_of_the_loss_does_not_matter(case, factor):
     train, valid, auroc, _ = CURVES[case]
-    scaled = judge_fit(history(factor * train, factor * valid, auroc))
-    assert scaled.name == judge_fit(history(train, valid, auroc)).name
+    scaled = diagnose_fit(history(factor * train, factor * valid, auroc))
+    assert scaled.name == diagnose_fit(history(train, valid, auroc)).name
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.09, 0.11, 0.2, 0.5, 2.0])
@@ -70,34 +70,34 @@ def test_a_higher_end_of_validation_loss_is_overfitting_from_ten_percent_on(shar
     train = falling(0.7, 0.4, 5)
     # seven equal last epochs: the running median ends at this height exactly
     valid = 0.5 * (1 + share * np.minimum(1, np.maximum(0, EPOCHS - 10) / 13))
-    verdict = judge_fit(history(train, valid))
+    verdict = diagnose_fit(history(train, valid))
     assert verdict.figures["valid_rise"] == pytest.approx(share)
     assert (verdict.name == "overfitting") == (share >= fit.RISE)
 
 
 def test_rising_together_is_not_called_overfitting():
     both = SETTLED + 0.1 * LATE_RISE
-    assert judge_fit(history(both, both + 0.01)).figures["valid_rise"] > fit.RISE
-    assert judge_fit(history(both, both + 0.01)).name != "overfitting"
+    assert diagnose_fit(history(both, both + 0.01)).figures["valid_rise"] > fit.RISE
+    assert diagnose_fit(history(both, both + 0.01)).name != "overfitting"
 
 
 @pytest.mark.parametrize(("share", "name"), [(0.48, "good fit"), (0.52, "overfitting")])
 def test_the_gap_counts_against_what_training_gained(share, name):
     train = np.r_[1.0, np.full(29, 0.4)]
     valid = np.full(30, 0.4 + share * 0.6)
-    assert judge_fit(history(train, valid)).name == name
+    assert diagnose_fit(history(train, valid)).name == name
 
 
 @pytest.mark.parametrize(("fall", "name"), [(0.04, "good fit"), (0.06, "still improving")])
 def test_recent_is_the_last_third(fall, name):
     valid = 0.5 * np.r_[np.ones(22), 1 - fall / 2, np.full(7, 1 - fall)]
-    assert judge_fit(history(falling(0.7, 0.3, 3), valid)).name == name
+    assert diagnose_fit(history(falling(0.7, 0.3, 3), valid)).name == name
 
 
 def test_reasons_quote_the_figures():
     train = np.r_[1.0, np.linspace(0.9, 0.5, 9), np.full(3, 0.4)]
     valid = np.r_[0.9, np.linspace(0.7, 0.5, 4), np.linspace(0.51, 0.64, 5), np.full(3, 0.65)]
-    verdict = judge_fit(history(train, valid, 0.812))
+    verdict = diagnose_fit(history(train, valid, 0.812))
     assert verdict.name == "overfitting"
     assert verdict.reasons[0] == (
         "validation loss rose 27 % from its best (epoch 5) to the end while training loss fell 47 %"
@@ -114,14 +114,14 @@ def test_reasons_quote_the_figures():
 def test_a_loss_that_is_no_number_is_divergence_however_few_epochs(name, value):
     curves = {"training": np.array([0.7, 0.6, 0.5]), "validation": np.array([0.7, 0.6, 0.5])}
     curves[name][1] = value
-    verdict = judge_fit(history(curves["training"], curves["validation"]))
+    verdict = diagnose_fit(history(curves["training"], curves["validation"]))
     assert verdict.name == "diverged"
-    assert verdict.reasons == [f"{name} loss is not a number in epoch 2 of 3"]
+    assert verdict.reasons == [f"{name} loss became NaN or infinite in epoch 2 of 3"]
 
 
 @pytest.mark.parametrize("n", range(1, 8))
 def test_a_verdict_takes_five_epochs(n):
-    name = judge_fit(history(falling(0.7, 0.2, 0.2)[:n], falling(0.7, 0.25, 0.2)[:n])).name
+    name = diagnose_fit(history(falling(0.7, 0.2, 0.2)[:n], falling(0.7, 0.25, 0.2)[:n])).name
     assert name == ("too few epochs" if n < 5 else "good fit")
 
 
@@ -135,16 +135,16 @@ def test_a_verdict_takes_five_epochs(n):
         (0.7 * 1.1**EPOCHS, "diverged"),
     ],
 )
-def test_without_validation_loss_training_loss_is_judged(valid, train, name):
-    verdict = judge_fit(history(train, valid, auroc=np.nan))
+def test_without_validation_loss_training_loss_is_diagnosed(valid, train, name):
+    verdict = diagnose_fit(history(train, valid, auroc=np.nan))
     assert verdict.name == name
-    assert "there is no validation loss: overfitting cannot be seen" in verdict.reasons
+    assert "no validation loss was recorded, so overfitting cannot be assessed" in verdict.reasons
     assert np.isnan(verdict.figures["valid_best_epoch"])
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-320, 1e308])
-def test_losses_at_the_ends_of_the_numbers_are_judged(value):
-    verdict = judge_fit(history(np.full(30, value), np.full(30, value)))
+def test_losses_at_the_ends_of_the_numbers_have_a_verdict(value):
+    verdict = diagnose_fit(history(np.full(30, value), np.full(30, value)))
     assert verdict.name in ("good fit", "underfitting")
 
 
@@ -162,21 +162,21 @@ def test_noise_of_the_validation_loss_seldom_changes_the_verdict(case):
     train, valid, auroc, expected = CURVES[case]
     rng = np.random.default_rng(0)
     factors = np.exp(rng.normal(0, 0.05, (200, len(valid))))
-    names = [judge_fit(history(train, valid * factor, auroc)).name for factor in factors]
+    names = [diagnose_fit(history(train, valid * factor, auroc)).name for factor in factors]
     assert np.mean([name == expected for name in names]) > 0.85
 
 
 def test_strong_noise_of_a_settled_validation_loss_is_not_called_overfitting():
     factors = np.exp(np.random.default_rng(0).normal(0, 0.1, (200, 30)))
-    names = [judge_fit(history(SETTLED, (SETTLED + 0.03) * factor)).name for factor in factors]
+    names = [diagnose_fit(history(SETTLED, (SETTLED + 0.03) * factor)).name for factor in factors]
     assert names.count("overfitting") < 20  # 30 if changes below the usual step counted
 
 
 @pytest.mark.parametrize("n", range(5, 12))
 def test_few_epochs_of_steady_gain_are_still_improving(n):
     steady = np.linspace(0.7, 0.4, n)
-    assert judge_fit(history(steady, steady + 0.05)).name == "still improving"
-    assert judge_fit(history(steady, steady[::-1])).name == "overfitting"
+    assert diagnose_fit(history(steady, steady + 0.05)).name == "still improving"
+    assert diagnose_fit(history(steady, steady[::-1])).name == "overfitting"
 
 
 def test_the_rules_are_explained_with_their_constants():
