@@ -1,4 +1,4 @@
-"""Apply an ONNX model to a folder of images: `image_name,target`; needs no torch."""
+"""Classify a folder of images with an ONNX model and write a CSV (no PyTorch needed)."""
 
 from src.scripts.predict import run
 

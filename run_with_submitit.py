@@ -1,4 +1,4 @@
-"""Train as jobs: the flags of melanoma_train.py and those of a cluster -> submitted jobs."""
+"""Submit training as SLURM or local jobs. Accepts all flags of melanoma_train.py."""
 
 from src.scripts.run_with_submitit import run
 

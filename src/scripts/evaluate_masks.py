@@ -1,6 +1,7 @@
-"""Lesion segmentation against experts' masks: overlap of every method, and what skin tones change.
+"""Compare automatic lesion segmentation with expert masks.
 
-Writes `masks_by_image.csv` and `worst_masks.png`, and prints a summary.
+Reports the overlap by method, and the effect on estimated skin tone. Writes `masks_by_image.csv`
+and `worst_masks.png`, and prints a summary.
 """
 
 from dataclasses import dataclass

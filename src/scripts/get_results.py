@@ -1,4 +1,4 @@
-"""The runs below a folder as tables: CSV, Markdown and LaTeX."""
+"""Summarise all runs under a folder in CSV, Markdown and LaTeX tables."""
 
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Evaluate a model or its predictions: how good, for whom, how sure, and is a difference real?"""
+"""Evaluate a model or a predictions file, overall and by group; compare it with a second model."""
 
 from functools import partial
 from pathlib import Path

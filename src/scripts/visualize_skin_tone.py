@@ -1,4 +1,4 @@
-"""Four figures of the skin tones below a folder: angles, skin colours, masks, darkened light skin.
+"""Plot ITA, skin colour, masks and simulated darker skin for the images in a folder.
 
 Masks are found in the images as they are.
 """
