@@ -7,11 +7,11 @@ from scipy.stats import binomtest, norm
 def detectable_rates(
     n_group: int, n_rest: int, rate_rest: float, power: float = 0.8, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """(the highest rate below, the lowest above `rate_rest`) that a two-sided test tells apart.
+    """(the highest rate below, the lowest above `rate_rest`) that a two-sided test distinguishes.
 
-    The test compares a rate of `n_group` rows with `rate_rest` of `n_rest` others, and finds such
-    a rate with this power. By Cohen (1988): 2 arcsin √rate must differ by
-    (z₁₋α⸝₂ + z_power) √(1/n_group + 1/n_rest). NaN where even 0, or 1, would not be found, and
+    The test compares a rate of `n_group` rows with `rate_rest` of `n_rest` others, and detects
+    such a rate with this power. By Cohen (1988): 2 arcsin √rate must differ by
+    (z₁₋α⸝₂ + z_power) √(1/n_group + 1/n_rest). NaN where even 0, or 1, would not be detected, and
     without rows.
     """
     if not n_group or not n_rest:
@@ -38,7 +38,7 @@ def exact_interval(n_hits: int, n: int, confidence: float = 0.95) -> tuple[float
 def power_notes(groups: dict[str, tuple[int, int]], positive: str, min_group: int) -> list[str]:
     """A sentence on each group with fewer than `min_group` positive images.
 
-    `groups` are (positive images, how many of them were found) by name. A last sentence says how
+    `groups` are (positive images, how many of them were detected) by name. A last sentence says how
     large a difference could be detected between the two smallest groups that do have enough,
     where there are two.
     """
@@ -57,10 +57,10 @@ def power_notes(groups: dict[str, tuple[int, int]], positive: str, min_group: in
 
 def _note(start: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str:
     if not n:
-        return f"{start} Its sensitivity is not defined."
+        return f"{start} Its sensitivity could not be calculated."
     low, high = exact_interval(n_hits, n)
     note = (
-        f"{start} Too few to compare: {n_hits} of {n} were found, so the sensitivity may be "
+        f"{start} Too few to compare: {n_hits} of {n} were detected, so the sensitivity may be "
         f"anywhere from {low:.2f} to {high:.2f} (95 % exact CI)"
     )
     if not n_rest:
@@ -68,15 +68,15 @@ def _note(start: str, n: int, n_hits: int, n_rest: int, n_rest_hits: int) -> str
     rest = n_rest_hits / n_rest
     below, above = detectable_rates(n, n_rest, rest)
     told = [
-        f"{rate:.2f} or {word}"
-        for rate, word in ((below, "less"), (above, "more"))
+        f"at {end} {rate:.2f}"
+        for rate, end in ((below, "most"), (above, "least"))
         if not np.isnan(rate)
     ]
     if not told:
         return f"{note}; no difference from the other groups ({rest:.2f}) could be detected."
     return (
-        f"{note}; only a sensitivity of {' or of '.join(told)} could be told from that of the "
-        f"other groups ({rest:.2f}; 80 % power)."
+        f"{note}; only a sensitivity of {' or '.join(told)} could be distinguished from that "
+        f"of the other groups ({rest:.2f}; 80 % power)."
     )
 
 

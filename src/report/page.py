@@ -16,7 +16,7 @@ CAPTIONS = {
     "per_class_metrics": "Precision, sensitivity and F1 of every class, with 95 % CIs.",
     "calibration_curve": "Observed against predicted probability. On the diagonal the two agree.",
     "fairness_by_group": "Sensitivity, specificity, AUROC and selection rate of every group, with "
-    "95 % CIs. Hollow: estimated from too few images.",
+    "95 % CIs. Hollow markers: too few images for a reliable estimate.",
     "hard_cases": "Wrong decisions: missed positive images first (red frames), then false alarms "
     "by predicted probability.",
 }
@@ -41,7 +41,7 @@ def report_page(evaluation: dict, figures: list[Path]) -> str:
         evaluation=evaluation,
         figures={path.stem: f"data:image/png;base64,{_base64(path)}" for path in figures},
         captions=CAPTIONS,
-        provenance=_flat(evaluation["provenance"]),
+        provenance=_flat(evaluation["provenance"]) + sentences.call_strings(evaluation),
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ..core.registry import parse_call
 from .numbers import (
     Named,
     ci_of,
@@ -14,7 +15,19 @@ from .numbers import (
     value_of,
 )
 
-_CLUSTERS = {"patient_id": ("patient", "patients"), "lesion_id": ("lesion", "lesions")}
+_CLUSTERS = {
+    "patient_id": ("patient", "patients"),
+    "lesion_id": ("lesion", "lesions"),
+    "patient_id and lesion_id": ("patient or lesion", "patients or lesions"),
+    "image": ("image", "images"),
+}
+_RULES = {
+    "max_f1": "chosen for the highest F1",
+    "youden": "chosen for the highest Youden’s index (sensitivity + specificity − 1)",
+    "sensitivity": "chosen as the highest with a sensitivity of at least {least}",
+    "specificity": "chosen as the lowest with a specificity of at least {least}",
+    "fixed": "given in advance",
+}
 _PREDICTED = (0.1, 0.3, 0.5, 0.8)  # probabilities that the text on calibration looks at
 
 
@@ -24,6 +37,11 @@ class Words(NamedTuple):
     one: str
     many: str
     others: str
+
+    @property
+    def other(self) -> str:
+        """One of the others."""
+        return self.others.removesuffix("s")
 
 
 def words_for(source: dict) -> Words:
@@ -51,10 +69,33 @@ def counted(evaluation: dict) -> str:
     """How many images of how many patients were evaluated."""
     part, source = evaluation["overall"], evaluation["source"]
     images = f"{count(part['n'])} {'image' if part['n'] == 1 else 'images'}"
-    one, many = _CLUSTERS.get(source["cluster"], ("", ""))
-    n_clusters = part["n_clusters"]
-    clusters = f" of {count(n_clusters)} {one if n_clusters == 1 else many}" if one else ""
-    return f"{images}{clusters}, {_positives(part, source)}. Images are counted, not people."
+    clusters = f" of {clusters_of(evaluation)}" if source["cluster"] != "image" else ""
+    return f"{images}{clusters}, {_positives(part, source)}. Counts are of images, not patients."
+
+
+def clusters_of(evaluation: dict) -> str:
+    """`62 patients`: what the bootstrap resamples; a column of another name is quoted."""
+    n, cluster = evaluation["overall"]["n_clusters"], evaluation["source"]["cluster"]
+    told = f"cluster of “{cluster}”", f"clusters of “{cluster}”"
+    one, many = _CLUSTERS.get(cluster, told)
+    return f"{count(n)} {one if n == 1 else many}"
+
+
+def rule_in_words(call: str) -> str:
+    """How a threshold was chosen: `chosen for the highest F1`."""
+    words = _RULES.get(call.partition("(")[0])
+    if words is None:
+        return f"chosen by “{call}”"
+    return words.format(least=percent(parse_call(call).options.get("least", 0.9)))
+
+
+def call_strings(evaluation: dict) -> list[tuple[str, str]]:
+    """(name, call string) of what was fitted, as it was asked for."""
+    found = {
+        "calibration": evaluation["calibration"]["temperature"],
+        "threshold": evaluation["threshold"],
+    }
+    return [(name, fitted["rule"]) for name, fitted in found.items() if fitted]
 
 
 def _positives(part: dict, source: dict) -> str:
@@ -77,32 +118,33 @@ def _found(evaluation: dict) -> str:
     part, source = evaluation["overall"], evaluation["source"]
     n = part["n_positive"]
     if not n:
-        return f"There are no {words_for(source).many} among these images: no sensitivity."
+        words = words_for(source)
+        return f"These images include no {words.many}, so sensitivity cannot be calculated."
     hits = hits_of(part, source)
     share = _in_brackets(evaluation, "sensitivity")
-    return f"The model found {count(hits)} of {_positives(part, source)}{share}."
+    return f"The model detected {count(hits)} of {_positives(part, source)}{share}."
 
 
 def _false_alarms(evaluation: dict) -> str:
     part, source = evaluation["overall"], evaluation["source"]
     n, others = part["n"] - part["n_positive"], words_for(source).others
     if not n:
-        return f"There are no {others}: no specificity."
+        return f"These images include no {others}, so specificity cannot be calculated."
     false = _alarms_of(part, source) - hits_of(part, source)
     share = _in_brackets(evaluation, "false_positive_rate")
-    return f"It raised a false alarm for {count(false)} of {count(n)} {others}{share}."
+    return f"It falsely flagged {count(false)} of {count(n)} {others}{share}."
 
 
 def _alarms(evaluation: dict) -> str:
     part, source = evaluation["overall"], evaluation["source"]
     n, hits = _alarms_of(part, source), hits_of(part, source)
     if not n:
-        return "It raised no alarm." if part["n"] else ""
+        return "It flagged no images." if part["n"] else ""
     share = _in_brackets(evaluation, "precision")
     common = percent(part["n_positive"] / part["n"])
     return (
         f"Of its {count(n)} alarms, {count(hits)} were correct{share}. This depends on prevalence, "
-        f"here {common}: where {words_for(source).many} are rarer, fewer alarms are correct."
+        f"here {common}: at lower prevalence, a smaller proportion of alarms is correct."
     )
 
 
@@ -121,7 +163,7 @@ def _in_brackets(evaluation: dict, name: str) -> str:
 
 
 def worst_group(evaluation: dict, attribute: str) -> str:
-    """In which group fewest are found, and whether that may be chance; empty without groups."""
+    """In which group fewest are detected, and whether that may be chance; empty without groups."""
     source, groups = evaluation["source"], evaluation["groups"].get(attribute, {})
     gaps = evaluation["gaps"].get(attribute, {}).get(source["positive"])
     if not groups or gaps is None:
@@ -199,9 +241,9 @@ def differences(evaluation: dict) -> list[str]:
 def _difference(told: Named, figure: dict, confidence: float) -> str:
     value, unit = figure["value"], difference_unit(told.unit)
     if not is_known(value):
-        return f"The difference in {told.title} is not defined."
+        return f"The difference in {told.title} could not be calculated."
     low, high = figure["low"], figure["high"]
     size = {"value": -value, "low": -high, "high": -low} if value < 0 else figure
-    direction = "higher" if value > 0 else "lower" if value < 0 else "different"
+    amount = f"was {value_of(size, unit)} {'higher' if value > 0 else 'lower'}"
     inside = [text for text in (ci_of(size, unit, confidence), p_value(figure["p"])) if text]
-    return f"{told.title} was {value_of(size, unit)} {direction} ({', '.join(inside)})."
+    return f"{told.title} {amount if value else 'did not differ'} ({', '.join(inside)})."

@@ -120,7 +120,7 @@ def test_a_small_group_is_told_what_it_allows_to_say():
 
 
 def test_sentences_of_very_small_groups():
-    (note,) = notes_of([1, 60], [1, 20])  # no rate could be told from that of the others
+    (note,) = notes_of([1, 60], [1, 20])  # no rate could be distinguished from that of the others
     assert numbers_of(note) == ["1", "1", "1", "0.03", "1.00", "95", "0.33"]
     (note,) = notes_of([0, 60], [0, 20])
     assert note.startswith("A: no mel image.")
@@ -141,14 +141,14 @@ def test_of_two_groups_that_have_enough_it_tells_the_difference_that_could_be_de
     assert "no difference" in note
 
 
-def test_what_was_found_far_above_the_others_could_be_told_from_them():
+def test_what_was_found_far_above_the_others_could_be_distinguished_from_them():
     """5 of 5 against 10 of 66: no lower rate would, but this one does."""
     note, _ = notes_of([5, 66, 20], [5, 10, 3])
     below, above = detectable_rates(5, 86, 13 / 86)
     assert math.isnan(below) and above < 1
-    assert f" {above:.2f} or more" in note and "or less" not in note
+    assert f" at least {above:.2f} " in note and "at most" not in note
     note, _ = notes_of([8, 200, 100], [4, 100, 50])
-    assert re.search(r"0\.0\d or less or of 0\.9\d or more", note)
+    assert re.search(r"at most 0\.0\d or at least 0\.9\d", note)
 
 
 def test_notes_come_in_the_order_of_the_groups():

@@ -13,8 +13,15 @@ import pytest
 
 from src.core.files import to_strict_json
 from src.evaluation.metrics import METRICS
+from src.evaluation.thresholds import THRESHOLDS
 from src.report.page import CAPTIONS, report_page
-from src.report.sentences import calibration_sentences, differences, in_short, worst_group
+from src.report.sentences import (
+    calibration_sentences,
+    differences,
+    in_short,
+    rule_in_words,
+    worst_group,
+)
 from tests.evaluation.drawn_predictions import (
     all_right,
     draw_binary,
@@ -300,8 +307,13 @@ def test_every_metric_is_on_the_page(binary):
         assert METRICS[name].label.casefold() in text.casefold(), name
 
 
+def test_every_threshold_rule_has_words():
+    assert not any("chosen by" in rule_in_words(name) for name in THRESHOLDS.names())
+    assert rule_in_words("sensitivity(least=0.85)").endswith("at least 85\u202f%")
+
+
 def test_methods_name_resamples_clusters_and_the_least_group(binary):
     methods = words_of(binary).rsplit("Methods and provenance", 1)[1]
-    assert numbers(methods)[:4] == ["95", "100", "0", "2,188"]
-    assert "“patient_id”" in methods and "fewer than 10 images" in methods
+    assert numbers(methods)[:4] == ["95", "100", "2,188", "0"]
+    assert "2,188 patients" in methods and "fewer than 10 images" in methods
     assert "versions.numpy 2.4.6" in methods
