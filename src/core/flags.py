@@ -93,7 +93,7 @@ def make_parser(
         add_section(parser, section)
     for section in SECTIONS.values():
         add_section(parser, section, offered)
-    group = parser.add_argument_group("Flags of earlier systems")
+    group = parser.add_argument_group("Legacy flags")
     for name, legacy in LEGACY_FLAGS.items():
         if name in offered or getattr(legacy, "field", None) in offered:
             add_flag(group, name, legacy.annotation, legacy.help)

@@ -36,7 +36,7 @@ class Prefix(Legacy):
     call: str
     annotation: Any = bool
 
-    text = 'puts "{call} | " first in --{field}'
+    text = 'prepends "{call} | " to --{field}'
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class Data(Section):
 
     dataset: str = flag(
         "isic2020",
-        "layout of the data, a call string: isic2020, siim, ham10000, folders, table",
+        "layout of the data, as NAME or NAME(option=value): isic2020, siim, ham10000, folders, "
+        "table",
         _ROWS,
     )
     data_path: str = flag("./isic2020_challenge", "folder of the data set", _ROWS | _PATH)
@@ -27,7 +28,7 @@ class Data(Section):
     )
     kfold: int = flag(
         0,
-        "number of cross-validation folds; patients and lesions stay whole (0: off)",
+        "number of cross-validation folds; no patient or lesion spans two folds (0: off)",
         _ROWS | _MODEL,
     )
     fold: int = flag(
@@ -36,21 +37,21 @@ class Data(Section):
         _SHARED | _EVALUATION | _MODEL,
     )
     train_on_all: bool = flag(
-        False, "train on the validation rows too; the last epoch is kept", _ROWS | _MODEL
+        False, "also train on the validation rows; keep the last epoch", _ROWS | _MODEL
     )
     known_groups_only: bool = flag(False, "leave out rows whose skin-tone group is unknown", _ROWS)
     valid_size: float = flag(
-        0.15, "fraction of validation rows where the data have no split", _ROWS | _MODEL
+        0.15, "fraction of rows used for validation if the data define no split", _ROWS | _MODEL
     )
     test_size: float = flag(
-        0.15, "fraction of test rows where the data have no split", _ROWS | _MODEL
+        0.15, "fraction of rows used for testing if the data define no split", _ROWS | _MODEL
     )
     split_seed: int = flag(
         0, "seed of that split; --seed does not change it", _ROWS | _MODEL, least=0, most=MAX_SEED
     )
     allow_leakage: bool = flag(
         False,
-        "continue although a patient or lesion is in more than one split",
+        "continue even if a patient or lesion appears in more than one split",
         _SHARED | _EVALUATION,
     )
     max_bad_images: int = flag(
@@ -66,14 +67,17 @@ class Data(Section):
     )
     input_size: int = flag(224, "side of the network's input in pixels", _MODEL, least=16)
     augment: str = flag(
-        "dermatoscopy", "augmentations of training images joined by | (an unknown name lists all)"
+        "dermatoscopy",
+        "augmentations of training images joined by | (pass any unknown name to list the choices)",
     )
     sampler: str = flag(
-        "random", "sampling of training rows, a call string (an unknown name lists all)"
+        "random",
+        "sampling of training rows, as NAME or NAME(option=value) (pass any unknown name to list "
+        "the choices)",
     )
     malignant_copies: str = flag(
         "",
-        "transformed copies added of each training image of the positive class, joined by |: "
+        "transformations used to add copies of each positive training image, joined by |: "
         "original, horizontal_flip, vertical_flip, rotation, translation",
     )
     num_workers: int = flag(
@@ -107,7 +111,7 @@ class Model(Section):
     model: str = flag(
         "convnext_tiny", "backbone: a name in docs/MODELS.md or any timm model", _MODEL
     )
-    head: str = flag("linear", "classification head, a call string: linear", _MODEL)
+    head: str = flag("linear", "classification head, as NAME or NAME(option=value): linear", _MODEL)
     pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
     in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
     weights: str = flag(
@@ -123,7 +127,7 @@ class Model(Section):
         0.0, "stochastic depth rate, where the backbone supports it", least=0, below=1
     )
     dropout: float = flag(0.0, "dropout rate before the head", least=0, below=1)
-    num_classes: int = flag(0, "number of classes that the data must have (0: any)")
+    num_classes: int = flag(0, "expected number of classes; other data are refused (0: any)")
     num_groups: int = flag(
         0, "number of skin-tone groups of a group-aware head (0: as in the data)", least=0
     )
@@ -139,16 +143,21 @@ class Learning(Section):
     """Learning"""
 
     objective: str = flag(
-        "cross_entropy", "loss and decision rule, a call string (an unknown name lists all)"
+        "cross_entropy",
+        "loss and head layout, as NAME or NAME(option=value) (pass any unknown name to list "
+        "the choices)",
     )
     class_weights: str = flag(
         "none",
-        "class weights of the loss, a call string: none, inverse_frequency(by='group_class')",
+        "class weights of the loss, as NAME or NAME(option=value): none, "
+        "inverse_frequency(by='group_class')",
     )
-    opt: str = flag("adamw", "optimizer, a call string: adamw, adam, sgd, lamb, adan, lion")
+    opt: str = flag(
+        "adamw", "optimizer, as NAME or NAME(option=value): adamw, adam, sgd, lamb, adan, lion"
+    )
     lr: float = flag(1e-4, "peak learning rate", above=0)
     weight_decay: float = flag(
-        5e-3, "weight decay (biases and normalization layers have none)", least=0
+        5e-3, "weight decay (not applied to biases and normalization layers)", least=0
     )
     weight_decay_end: float | None = flag(
         None, "final weight decay, reached on a cosine schedule (default: constant)", least=0
@@ -156,7 +165,8 @@ class Learning(Section):
     layer_decay: float = flag(1.0, "layer-wise learning-rate decay (1: off)", above=0, most=1)
     scheduler: str = flag(
         "cosine",
-        "learning-rate schedule, a call string: cosine, cosine_restarts, plateau, constant",
+        "learning-rate schedule, as NAME or NAME(option=value): cosine, cosine_restarts, plateau, "
+        "constant",
     )
     epochs: int = flag(30, "number of epochs", least=1)
     batch_size: int = flag(16, "training batch size of each process", least=1)
@@ -222,9 +232,7 @@ class Run(Section):
     )
     monitor: str = flag("f1", "validation metric that selects the best epoch", _SHARED)
     save_ckpt: bool = flag(
-        True,
-        "keep checkpoint_epoch_<N>.pth files beside the latest and the best",
-        _NEUTRAL | _SHARED,
+        True, "also keep per-epoch checkpoints, checkpoint_epoch_<N>.pth", _NEUTRAL | _SHARED
     )
     save_ckpt_freq: int = flag(1, "number of epochs between these checkpoints", _NEUTRAL, least=1)
     keep_checkpoints: int = flag(
@@ -238,8 +246,8 @@ class Run(Section):
     )
     seed: int = flag(
         0,
-        "random seed: of weights, sampling, augmentation and dropout in training, of the "
-        "bootstrap in an evaluation",
+        "random seed (training: initial weights, sampling, augmentation, dropout; evaluation: "
+        "bootstrap)",
         _EVALUATION,
         least=0,
         most=MAX_SEED,
@@ -257,7 +265,7 @@ class Run(Section):
     eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION, least=1)
     dist_timeout: float = flag(
         600.0,
-        "seconds to wait for a lost process before the run ends",
+        "seconds to wait for an unresponsive process before aborting",
         _NEUTRAL | _EVALUATION,
         above=0,
     )

@@ -11,7 +11,7 @@ from ..core.registry import parse_call
 
 @dataclass(frozen=True)
 class Source:
-    """What to evaluate: one of these"""
+    """Input (exactly one)"""
 
     checkpoint: str = flag("", "checkpoint of the trainer", metavar="FILE")
     onnx_model_path: str = flag(
@@ -58,18 +58,21 @@ class EvaluationOptions(Section):
     )
     n_resamples: int = flag(2000, "number of bootstrap resamples", least=100, most=100_000)
     min_group: int = flag(
-        10, "smallest number of rows for a group to be compared", least=1, most=1_000_000
+        10,
+        "smallest number of images in a rate's denominator for a group to be compared",
+        least=1,
+        most=1_000_000,
     )
     n_bins: int = flag(15, "number of bins of calibration errors", least=2, most=1000)
     calibration: str = flag(
         "",
-        "calibration fitted on the validation rows, a call string: temperature, "
+        "calibration fitted on the validation rows, as NAME or NAME(option=value): temperature, "
         "temperature(by='group')",
     )
     threshold: str = flag(
         "",
-        "decision threshold chosen on the validation rows, a call string: max_f1, youden, "
-        "sensitivity(least=0.9), specificity(least=0.9), fixed(value=0.5)",
+        "decision threshold chosen on the validation rows, as NAME or NAME(option=value): max_f1, "
+        "youden, sensitivity(least=0.9), specificity(least=0.9), fixed(value=0.5)",
     )
     group_thresholds: bool = flag(
         False, "use one threshold per skin-tone group and report the trade-off"
@@ -78,12 +81,12 @@ class EvaluationOptions(Section):
         "", "predictions on the validation rows, with --predictions_csv"
     )
     compare: str = flag("", "second checkpoint, ONNX model or CSV, tested on the same images")
-    voting: Literal["soft", "majority"] = flag("soft", "how the models of an ensemble decide")
+    voting: Literal["soft", "majority"] = flag("soft", "how ensemble predictions are combined")
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
     write_model: str = flag(
         "",
-        "write the model with the fitted temperature and threshold to this file (.onnx or .pth), "
-        "for predict.py to decide by them",
+        "save the model with the fitted temperature and threshold, for use by predict.py "
+        "(.onnx or .pth)",
     )
 
     def __post_init__(self):
@@ -107,7 +110,7 @@ class EvaluationOptions(Section):
 
 @dataclass(frozen=True)
 class CsvColumns:
-    """Columns of --predictions_csv, where they have unusual names"""
+    """Column names in --predictions_csv"""
 
     image_column: str = flag(
         "",
@@ -117,7 +120,7 @@ class CsvColumns:
     decision_column: str = flag(
         "",
         "column of decisions, class names or indices (default: target; the most probable class "
-        "with --probability_columns and where there is no target)",
+        "if --probability_columns is given or target is missing)",
     )
     label_column: tuple[str, ...] = flag(
         (),
@@ -131,7 +134,7 @@ class CsvColumns:
     )
     probability_columns: tuple[str, ...] = flag(
         (),
-        "one column of probabilities for each class, or that of the positive of two classes "
+        "one column of probabilities for each class, or a single column for the positive class "
         "(default: all probability_<class>)",
     )
     classes: tuple[str, ...] = flag(

@@ -47,7 +47,7 @@ def test_a_wrong_name_is_refused_and_the_defaults_are_not():
 def test_every_call_string_is_checked():
     sections = SECTIONS.values()
     known = [field for section in sections for field in fields(section)]
-    calls = {f.name for f in known if "a call string" in f.metadata["help"]}
+    calls = {f.name for f in known if "NAME(option=value)" in f.metadata["help"]}
     assert calls <= set(CHECKS) <= set(ANNOTATIONS)
 
 
