@@ -272,7 +272,9 @@ def lose_all_masks(isic):
 
 def lose_groups(isic):
     csv_of(isic).unlink()
-    return "no training row is of a tone group that it shifts; give the groups with --skin_color"
+    return (
+        "no training image belongs to a skin-tone group that skin_former darkens; give the groups"
+    )
 
 
 @pytest.mark.parametrize("lose", [lose_one_mask, lose_all_masks, lose_groups])

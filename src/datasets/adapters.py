@@ -220,7 +220,7 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     if len(wrong):
         raise UserError(
             f"{csv}: target and folder disagree for {len(wrong)} images "
-            f"(first: {wrong['image'].iloc[0]}); correct the one or move the other"
+            f"(first: {wrong['image'].iloc[0]}); correct the CSV or move the images"
         )
     return joined, bad
 

@@ -91,7 +91,7 @@ def with_split(table: Table, data: Data) -> Table:
     unsplit = table.rows["split"] == ""
     require(
         unsplit.all() or not unsplit.any(),
-        f"{unsplit.sum()} rows have no split: expected all or none to have one",
+        f"{unsplit.sum()} rows have no split; either all rows or none must have one",
     )
     has_folds = (table.rows["fold"] >= 0).any()
     if data.kfold and has_folds:

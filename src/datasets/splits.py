@@ -100,7 +100,7 @@ def published_folds(table: Table, n_folds: int, fold: int) -> Table:
     homes = _rows_to_fold(table, n_folds)["fold"].to_numpy()
     found, counts = np.unique(homes, return_counts=True)
     if found[0] == -1:
-        raise UserError(f"fold: {counts[0]} rows have none: expected all or none to have one")
+        raise UserError(f"{counts[0]} rows have no fold; either all rows or none must have one")
     if not np.array_equal(found, np.arange(n_folds)):
         shown = ", ".join(map(str, found[:12])) + (", ..." if len(found) > 12 else "")
         raise UserError(
@@ -112,7 +112,10 @@ def published_folds(table: Table, n_folds: int, fold: int) -> Table:
 
 def _rows_to_fold(table: Table, n_folds: int) -> pd.DataFrame:
     rows = table.rows[table.rows["split"] != "test"]
-    require(not rows.empty, f"--kfold {n_folds}: no rows but test rows, which folds leave out")
+    require(
+        not rows.empty,
+        f"--kfold {n_folds}: all rows are test rows, which cross-validation excludes",
+    )
     return rows
 
 

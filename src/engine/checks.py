@@ -25,8 +25,8 @@ def check_settings(cfg: Config) -> Preprocessing:
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(
-            "skin_former and segment_out_skin: the one darkens skin that the other blackens; "
-            "give one of them"
+            "skin_former and segment_out_skin cannot be combined: segment_out_skin removes the "
+            "skin that skin_former would darken"
         )
     counts = {"label_counts": torch.ones(2), "joint_counts": torch.ones(1, 2), "positive": 1}
     shape = {"num_classes": 2, "num_groups": 1}
@@ -90,8 +90,9 @@ def check_skin_former(rows: Table, augment: str) -> None:
         return
     if not augmentation.groups & set(rows.group_indices.tolist()):
         raise UserError(
-            f"--augment '{augment}': no training row is of a tone group that it shifts; give the "
-            "groups with --skin_color_csv, or another probability=..."
+            f"--augment '{augment}': no training image belongs to a skin-tone group that "
+            "skin_former darkens; give the groups with --skin_color_csv, or another "
+            "probability=..."
         )
     needed = rows.rows[[augmentation.needs_mask(group) for group in rows.group_indices]]
     lacking = needed["image"][[not (mask and Path(mask).is_file()) for mask in needed["mask"]]]

@@ -120,8 +120,8 @@ def joined_processes(device: str, timeout_s: float) -> Iterator[Processes]:
         if not any(word in str(error) for word in _LOST):
             raise
         raise UserError(
-            f"process {rank} lost its connection to another process of this run, whose own message "
-            f"tells why ({first_line(error)}): continue with --resume auto"
+            f"process {rank} lost its connection to another process of this run; see that "
+            f"process's error message ({first_line(error)}); continue with --resume auto"
         ) from None
     finally:
         _joined = SINGLE_PROCESS

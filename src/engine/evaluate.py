@@ -185,8 +185,8 @@ def rows_to_evaluate(
     if table_hash(table) != contract.provenance.get("table"):
         if table.is_split_drawn and not cfg.data.allow_leakage:
             raise UserError(
-                f"{source} was trained on other rows or another split of them, so that a split "
-                "drawn here has its training rows in test: give data with a split of their own, "
+                f"{source} was trained on other rows or another split of them, and a new split "
+                "would put training rows in the test set; provide data with a predefined split, "
                 "or --allow_leakage"
             )
         log.warning("not the table it was trained with: its training rows may be among these")

@@ -121,8 +121,8 @@ def check_folds(folders: list[Path]) -> None:
     for folder, fold in zip(folders, rows, strict=True):
         if sorted(fold["train"] + fold["valid"]) != validated:
             raise UserError(
-                f"{folder}: its rows are not those of the other folds: the data changed in "
-                "between; start anew with another --run_name"
+                f"{folder}: rows differ from the other folds (the data changed); start a new run "
+                "with another --run_name"
             )
 
 

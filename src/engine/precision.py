@@ -37,7 +37,7 @@ def check_device(cfg: Config, device: torch.device) -> None:
     if cfg.learning.sync_bn and device.type == "cpu":
         raise UserError("--sync_bn: expected GPUs; batch statistics cannot be shared on CPUs")
     if cfg.run.compile and device.type == "cpu" and not shutil.which("g++"):
-        raise UserError("--compile: no C++ compiler (g++) found, which a CPU needs for it")
+        raise UserError("--compile: no C++ compiler (g++) found; it is required on a CPU")
 
 
 def autocast_dtype(run: Run, device: torch.device) -> torch.dtype | None:
@@ -52,7 +52,7 @@ def autocast_dtype(run: Run, device: torch.device) -> torch.dtype | None:
     if on_cpu and name == "float16":
         raise UserError("--amp_dtype float16: expected a GPU; use bfloat16 on a CPU")
     if not on_cpu and name == "bfloat16" and not torch.cuda.is_bf16_supported(False):
-        raise UserError("--amp_dtype bfloat16: this GPU has none; use float16")
+        raise UserError("--amp_dtype bfloat16: this GPU does not support bfloat16; use float16")
     return getattr(torch, name)
 
 

@@ -106,7 +106,7 @@ def test_test_rows_stay_and_all_others_are_folded_whatever_their_split():
     ("columns", "message"),
     [
         ({"patient_id": [*"aaabbbcccc"]}, "3 patients or lesions are too few for --kfold 5"),
-        ({"split": "test"}, "no rows but test rows"),
+        ({"split": "test"}, "all rows are test rows"),
         ({"label": [1] * 3 + [0] * 7}, "class malignant is in 3 folds, expected at least 5"),
         ({}, "class malignant is in 0 folds"),
         ({"label": [0] + [1] * 9}, "class benign is in 1 folds, expected at least 2"),
@@ -157,7 +157,7 @@ def test_published_folds_without_kfold_change_nothing_and_it_is_said(isic, caplo
     [
         (patients_folds(2), "--kfold 4"),
         ([fold + 1 for fold in patients_folds(4)], "--kfold 4"),
-        (["", *patients_folds(4)[1:]], "1 rows have none"),
+        (["", *patients_folds(4)[1:]], "1 rows have no fold"),
         ([1.5, *patients_folds(4)[1:]], "fold 1.5"),
         (["a", *patients_folds(4)[1:]], "'fold'"),
         ([1, *patients_folds(4)[1:]], "1 of 8 patients are in several folds"),

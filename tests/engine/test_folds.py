@@ -138,7 +138,7 @@ def test_stopped_folds_continue_and_finished_ones_are_kept(
     assert trained == [0, 1]
     rows = pd.read_csv(folder / "fold_1" / "valid_split.csv")
     rows.iloc[1:].to_csv(folder / "fold_1" / "valid_split.csv", index=False)
-    with pytest.raises(UserError, match="the data changed in between"):
+    with pytest.raises(UserError, match="rows differ from the other folds"):
         train_folds(cfg)
 
 

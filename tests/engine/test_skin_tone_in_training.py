@@ -276,7 +276,7 @@ def test_training_rows_without_a_group_to_shift_are_refused(table, group):
     """Whatever the groups of validation rows."""
     groups = table.rows["group"].where(table.rows["split"] != "train", group)
     message = refusal(table.with_rows(table.rows.assign(group=groups)))
-    assert message.startswith("--augment 'skin_former | flips': no training row is of a tone group")
+    assert message.startswith("--augment 'skin_former | flips': no training image belongs to")
     assert "--skin_color_csv" in message
 
 
@@ -284,6 +284,8 @@ def test_nothing_is_written_where_training_is_refused(tiny_settings, demo, tmp_p
     """HAM10000 has masks, but its metadata says nothing of skin."""
     settings = {**tiny_settings, "data_path": str(demo / "ham10000"), "dataset": "ham10000"}
     cfg = Config().with_settings(**{**settings, "augment": "skin_former"})
-    with pytest.raises(UserError, match="no training row is of a tone group that it shifts"):
+    with pytest.raises(
+        UserError, match="no training image belongs to a skin-tone group that skin_former"
+    ):
         train(cfg.with_settings(output_dir=str(tmp_path / "out")))
     assert not (tmp_path / "out").exists()
