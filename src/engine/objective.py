@@ -62,7 +62,7 @@ def trained_counts(contract: Contract) -> TrainingCounts:
 
 
 def objective_of(cfg: Config, contract: Contract, source: str) -> Objective:
-    """The objective that `cfg` names, for a model whose decision rule is the same, else refused."""
+    """The objective that `cfg` names, for a model with the same reduction, else refused."""
     objective = make_objective(cfg, trained_counts(contract))
     rules = [(o.n_outputs, o.reduction, o.own_head) for o in (objective, contract)]
     if rules[0] != rules[1]:

@@ -1,4 +1,4 @@
-"""Objectives by name: head width, loss and decision rule, chosen together."""
+"""Objectives by name: head width, loss and reduction, chosen together."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ OBJECTIVES = Registry("objective")
 class Objective(nn.Module):
     """`objective(logits, targets, groups)` is a scalar loss; rows of negative target are ignored.
 
-    `n_outputs` is the width of the head that it needs, `reduction` the name of the rule that
+    `n_outputs` is the width of the head that it needs, `reduction` the name of what
     makes class probabilities of such logits; with `own_head` that is only for rows of unknown
     group, others are decided by their group's head alone. `weight` [1 or num_groups, num_classes]
     weighs rows by class, or by group and class.
@@ -134,9 +134,9 @@ def needs_groups(call: str) -> bool:
 
 
 def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:
-    """The decision rule `name` as a module. Raises `UserError` for an unknown one."""
+    """The reduction `name` as a module. Raises `UserError` for an unknown one."""
     if name not in REDUCTIONS:
-        raise UserError(f"unknown decision rule '{name}': expected one of {', '.join(REDUCTIONS)}")
+        raise UserError(f"unknown reduction '{name}': expected one of {', '.join(REDUCTIONS)}")
     return REDUCTIONS[name](priors)
 
 

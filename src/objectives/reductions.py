@@ -1,4 +1,4 @@
-"""Decision rules: logits [N, n_outputs] to class probabilities [N, num_classes].
+"""Reductions: logits [N, n_outputs] to class probabilities [N, num_classes].
 
 Each is an `nn.Module` that is part of the exported graph. `priors` [num_groups, num_classes] are
 the shares of the training rows, 0 for a combination that has none.

@@ -134,7 +134,7 @@ def test_the_rule_takes_the_priors_of_the_contract(priors):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"reduction": "maximum"}, "unknown decision rule 'maximum'"),
+        ({"reduction": "maximum"}, "unknown reduction 'maximum'"),
         ({"priors": [[1.0, 0.0], [0.0, 0.0]]}, "invalid contract: field priors"),
         ({"n_outputs": 4, "reduction": "x", "priors": []}, "do not fit its model test_resnet"),
         ({"head": "linnear"}, "no head is called 'linnear'; did you mean 'linear'"),

@@ -1,4 +1,4 @@
-"""What holds of every objective by name: loss, head width and decision rule fit each other."""
+"""What holds of every objective by name: loss, head width and reduction fit each other."""
 
 from functools import partial
 
