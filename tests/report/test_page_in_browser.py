@@ -114,7 +114,11 @@ def test_every_figure_is_there_and_nothing_else_is_asked_for(visit, report):
 def test_headings_are_there_and_links_lead_to_them(visit):
     page = visit()
     headings = page.locator("h1, h2").all_inner_texts()
-    assert headings[:3] == ["How well does the model detect malignant lesions?", "In short", "Key figures"]
+    assert headings[:3] == [
+        "How well does the model detect malignant lesions?",
+        "In short",
+        "Key figures",
+    ]
     assert {"By group", "Gaps between groups", "Calibration", "Hard cases"} <= set(headings)
     for link in page.locator("nav a").all():
         assert page.locator(link.get_attribute("href")).count() == 1
