@@ -83,7 +83,7 @@ def train_flags(data, tmp_path, *more):
         (["--mixup", "-0.5"], "--mixup -0.5: expected 0, or 0.01 or more"),
         (["--cutmix_minmax", "0.8", "0.2"], "--cutmix_minmax 0.8 0.2: expected two numbers"),
         (["--mixup_mode", "pair"], "--mixup_mode pair: only batch is accepted"),
-        (["--test"], "--checkpoint FILE"),
+        (["--test"], "--test: expected the checkpoint"),
         (["--checkpoint", "x.pth"], "--checkpoint: expected with --test"),
         (["--resume", "nowhere.pth"], "expected auto or the folder of a run"),
         (["--run_name", "../x"], "expected a plain name"),
@@ -430,7 +430,7 @@ def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, 
         ["--checkpoint", tiny_run / "best_checkpoint.pth"],
         ["--onnx_model_path", tiny_onnx],
     ):
-        assert "knows the classes benign, malignant" in refuse("eval", *source, *flags)
+        assert "the model's classes (benign, malignant) do not" in refuse("eval", *source, *flags)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +473,9 @@ def test_a_split_drawn_from_other_rows_is_refused(
         (images / path.name).symlink_to(path)
     dataset = f"siim(csv='{tmp_path / 'rows.csv'}', images='{images}')"
     path = tiny_onnx if source == "onnx_model_path" else tiny_run / "best_checkpoint.pth"
-    assert "training rows in test" in refuse("eval", f"--{source}", path, "--dataset", dataset)
+    assert "training rows in the test set" in refuse(
+        "eval", f"--{source}", path, "--dataset", dataset
+    )
 
 
 def test_eval_of_onnx_on_a_gpu_is_refused(refuse, tiny_onnx):

@@ -2,8 +2,10 @@
 
 import difflib
 import errno
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -16,6 +18,17 @@ def require(condition: bool, message: str) -> None:
     """Raise `UserError` with this message unless the condition holds."""
     if not condition:
         raise UserError(message)
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """A mistake that all processes of a run make alike is told by the first of them alone."""
+    try:
+        yield
+    except UserError:
+        if os.environ.get("RANK", "0") == "0":
+            raise
+        sys.exit(2)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

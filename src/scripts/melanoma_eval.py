@@ -23,7 +23,7 @@ def parse(argv: list[str] | None) -> list[Any]:
         EvaluationOptions,
         task="an evaluation",
         offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
-        hidden=settings_with(Role.MODEL) | set(LEGACY_FLAGS),
+        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
     )
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from ..core.errors import require, run_main
+from ..core.errors import require, run_main, told_once
 from ..core.files import check_training_paths, expect_file
 from ..core.flags import parse_settings, resolve
 from ..engine.names import check_names
@@ -14,15 +14,18 @@ def parse(argv: list[str] | None) -> list[Any]:
 
 
 def main(argv: list[str] | None) -> None:
-    (given,) = parse(argv)
-    run = resolve({name: value for name, value in given.items() if name != "print_config"}).run
-    if run.test and run.checkpoint:
-        evaluate(given, run.checkpoint)
+    with told_once():  # all processes of a run have the same flags
+        (given,) = parse(argv)
+        cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
+        evaluates = cfg.run.test and cfg.run.checkpoint
+        if not evaluates:
+            cfg = resolve(given)
+            require(not cfg.run.test, "--test: expected the checkpoint, --checkpoint FILE")
+            check_training_paths(cfg)
+            check_names(cfg)
+    if evaluates:
+        evaluate(given, cfg.run.checkpoint)
         return
-    cfg = resolve(given)
-    require(not run.test, "--test: expected the checkpoint to evaluate, --checkpoint FILE")
-    check_training_paths(cfg)
-    check_names(cfg)
 
     from ..engine.folds import train_folds
     from ..engine.run import train

@@ -193,7 +193,7 @@ def test_the_models_own_rule_may_be_said_again(own_model, tmp_path, source):
 def test_a_table_of_training_rows_alone_judges_nothing(own_model, settings, tmp_path, source):
     cfg = settings(lambda rows: rows.__setitem__("split", "train"))
     path = own_model[source == "--onnx_model_path"]
-    with pytest.raises(UserError, match="no test and no validation rows to judge"):
+    with pytest.raises(UserError, match="expected test or validation rows"):
         judge(tmp_path, source, path, "--skin_color_csv", cfg.data.skin_color_csv)
 
 
@@ -206,8 +206,8 @@ def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
     flags += ["--test", "--checkpoint", str(checkpoint), "--output_dir", str(tmp_path)]
     cfg = load_config(flags, cfg.flat())
-    found = evaluate_checkpoint(cfg, load_contract(cfg.run.checkpoint))
-    assert np.isfinite(found["test"]["loss"])
+    metrics = evaluate_checkpoint(cfg, load_contract(cfg.run.checkpoint))
+    assert np.isfinite(metrics["test"]["loss"])
     argv = ["--onnx_model_path", onnx, "--output_csv", tmp_path / "p.csv", "--probabilities"]
     argv += ["--input_folder", Path(cfg.data.data_path) / "test" / "benign"]
     assert predict.main(list(map(str, argv))) == 0

@@ -29,7 +29,7 @@ ISIC_COLUMNS = [
     "age_approx",
     "anatom_site_general_challenge",
     "diagnosis",
-    "benign_positive",
+    "benign_malignant",
     "target",
     "duplicate",
     "group_str",
@@ -76,7 +76,7 @@ def test_isic_table_has_the_published_columns_and_decimal_comma(demo, table):
     assert len(table) == N_IMAGES
     assert table["image_name"].is_unique
     assert ((table["diagnosis"] == "melanoma") == (table["target"] == 1)).all()
-    assert ((table["benign_positive"] == "malignant") == (table["target"] == 1)).all()
+    assert ((table["benign_malignant"] == "malignant") == (table["target"] == 1)).all()
 
 
 def test_both_layouts_hold_the_same_images_and_masks(demo, table):
@@ -93,7 +93,7 @@ def test_both_layouts_hold_the_same_images_and_masks(demo, table):
     assert (ham["image_id"] + ".jpg").tolist() == table["image_name"].tolist()
     for row in table.itertuples():
         stem = row.image_name.removesuffix(".jpg")
-        place = f"{row.split}/{row.benign_positive}/{stem}"
+        place = f"{row.split}/{row.benign_malignant}/{stem}"
         isic_files = (f"{place}.jpg", f"masks/{place}.png")
         ham_files = (f"images/{stem}.jpg", f"masks/{stem}_segmentation.png")
         for isic_file, ham_file in zip(isic_files, ham_files, strict=True):
