@@ -152,11 +152,12 @@ def test_the_error_of_a_job_reaches_the_submitter(cluster, tmp_path, capsys):
         "--wait",
         "--no_pretrained",
     ]
-    argv += ["--data_path", str(tmp_path / "absent"), "--output_dir", str(tmp_path / "runs")]
+    (tmp_path / "empty").mkdir()
+    argv += ["--data_path", str(tmp_path / "empty"), "--output_dir", str(tmp_path / "runs")]
     assert run_with_submitit.main(argv) == 1
     error, log = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: job ") and f"{tmp_path}/absent: no such folder" in error
-    assert f"{tmp_path}/absent: no such folder" in Path(log.removeprefix("log: ")).read_text()
+    assert error.startswith("error: job ") and f"{tmp_path}/empty: expected" in error
+    assert f"{tmp_path}/empty: expected" in Path(log.removeprefix("log: ")).read_text()
 
 
 def test_the_first_error_of_a_job_of_two_nodes_ends_it(cluster):
