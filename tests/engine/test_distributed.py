@@ -147,7 +147,7 @@ def test_a_killed_process_ends_the_others_with_one_line(tiny_settings, tmp_path)
     lines = [line for line in error.splitlines() if line.startswith("error:")]
     (line,) = lines
     assert line.startswith("error: process 0 lost its connection to another process of this run")
-    assert line.endswith("): continue with --resume auto")
+    assert line.endswith("continue with --resume auto")
     assert "Traceback" not in error
     assert load_checkpoint(tmp_path / "r" / "checkpoint_latest.pth")["epoch"] >= 0
 
