@@ -32,7 +32,7 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 test-quick: $(INSTALLED)  ## run the tests that take moments; within 90 seconds
 	$(BIN)/python -m pytest -m "not slow"
 
-test: $(INSTALLED)  ## run all tests; about 12 minutes on 2 cores
+test: $(INSTALLED)  ## run all tests; 15 to 20 minutes on 2 cores
 	$(BIN)/python -m pytest
 
 test-full: $(INSTALLED)  ## repeat the simulations at full size
