@@ -103,6 +103,7 @@ def accepts(parse, name, argv=()):
 def test_an_evaluation_takes_settings_of_evaluation_and_of_the_model():
     source = ["--predictions_csv", "p.csv"]
     wanted = settings_with(Role.EVALUATION) | settings_with(Role.MODEL)
+    wanted |= {"objective"}  # the model's own, which may be said again
     for name in set(DEFAULTS) - {"checkpoint"}:  # that one is a source
         assert accepts(melanoma_eval.parse, name, source) == (name in wanted), name
 
