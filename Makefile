@@ -29,7 +29,7 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	echo "  ONNX evaluated    $${out}_eval (report.html is the page to read)"; \
 	echo "  predictions       $$out/predictions.csv"
 
-test-quick: $(INSTALLED)  ## run the tests that take moments; within 90 seconds
+test-quick: $(INSTALLED)  ## run the tests that take moments; about 4 minutes
 	$(BIN)/python -m pytest -m "not slow"
 
 test: $(INSTALLED)  ## run all tests; 15 to 20 minutes on 2 cores
