@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from preparer.make_demo import main as make_demo
 from src.artifact.export import export_onnx
@@ -68,6 +69,19 @@ def quiet_logger():
         logger.removeHandler(handler)
         handler.close()
     logger.propagate = True
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[Figure]:
+    """The figures that are saved."""
+    figures, real = [], Figure.savefig
+
+    def keep(figure, *args, **options):
+        figures.append(figure)
+        real(figure, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
 
 
 @pytest.fixture(scope="session")

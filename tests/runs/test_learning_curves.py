@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from src.core.errors import UserError
 from src.runs.history import History
@@ -20,19 +19,6 @@ def run(n_epochs=4, best=2, **metrics):
     valid |= {"specificity": 1 - steps, "auprc": steps / 2, "f1": steps / 3}
     valid = {name: values for name, values in (valid | metrics).items() if values is not None}
     return History(0.7 - steps, np.full(n_epochs, 1e-3), valid, best)
-
-
-@pytest.fixture
-def drawn(monkeypatch) -> list[Figure]:
-    """The figures that are saved."""
-    figures, real = [], Figure.savefig
-
-    def keep(figure, *args, **options):
-        figures.append(figure)
-        real(figure, *args, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def titles(figure):

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 
 from src.sweeps.results import plot_history, plot_slices
 
@@ -17,19 +16,6 @@ TRIALS = pd.DataFrame(
         "objective": ["ohem", "focal", "a_very_long_name(with='options')", "ohem", "ohem"],
     }
 )
-
-
-@pytest.fixture
-def drawn(monkeypatch) -> list[Figure]:
-    """The figures that are saved."""
-    figures, real = [], Figure.savefig
-
-    def keep(figure, *args, **options):
-        figures.append(figure)
-        real(figure, *args, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def points(axes):
