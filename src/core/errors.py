@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from .cells import visible
+
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -48,13 +50,14 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
         code = main(None)
     except UserError as error:
         # a data loading process hands its error on inside a report of several lines
-        print(f"error: {str(error).rpartition('UserError: ')[2].strip()}", file=sys.stderr)
+        text = visible(str(error).rpartition("UserError: ")[2].strip())
+        print(f"error: {text}", file=sys.stderr)
         code = 2
     except OSError as error:  # a full disk, a folder that went away
         if error.filename is None and error.errno not in NO_SPACE:
             raise
         what = error.filename or "writing a file"
-        print(f"error: {what}: {error.strerror}", file=sys.stderr)
+        print(f"error: {visible(what)}: {error.strerror}", file=sys.stderr)
         code = 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:

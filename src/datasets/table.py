@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from ..core.errors import UserError, require
+from ..core.cells import says_nothing, unguarded, visible
+from ..core.errors import UserError, first_line, require
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
@@ -19,6 +20,7 @@ IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
+MAX_HEADER = 1_000_000  # characters
 LONGEST_CELL = 60
 
 
@@ -100,9 +102,10 @@ def _folds_of(rows: pd.DataFrame) -> pd.Series:
 
 
 def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of a CSV as text; `,` or `;` separated; decimal comma becomes a point with `;`.
+    """The rows of a CSV as text, NaN in empty cells; separated by `,`, `;` or tabs.
 
-    Raises `UserError` that names a missing column and the columns found.
+    Words such as NA stay text: what they mean depends on the column. Raises `UserError` that names
+    a missing column and the columns found, and for a header that names a column twice.
     """
     require(
         path.is_file(),
@@ -113,37 +116,53 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images",
     )
     try:
-        rows = pd.read_csv(path, sep=csv_separator(path), dtype=str, encoding="utf-8-sig")
+        options = {"sep": csv_separator(path), "dtype": str, "encoding": "utf-8-sig"}
+        header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna().str.strip()
+        rows = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
     except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: not a CSV ({str(error).splitlines()[0]})") from None
+        raise UserError(f"{path}: not a CSV ({first_line(error)})") from None
+    twice = header[header.duplicated()]
+    require(twice.empty, f"{path}: its header has {shown(twice.min())} twice: remove one of them")
+    rows = rows.rename(columns=str.strip)
     missing = [column for column in required if column not in rows]
     if missing:
-        found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]  # tabs and such made visible
-        hint = "; is its separator neither , nor ;?" if len(rows.columns) == 1 else ""
+        found = visible(", ".join(map(str, rows.columns[:12])))
+        hint = "; is its separator neither , nor ; nor a tab?" if len(rows.columns) == 1 else ""
         raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
     require(not rows.empty, f"{path}: no rows below the header")
     if not isinstance(rows.index, pd.RangeIndex):  # pandas takes surplus cells for an index
         raise UserError(f"{path}: line 2 has more cells than the header; quote decimal commas")
-    return rows
+    texts = rows.select_dtypes(exclude="number")  # a column of empty cells holds numbers, NaN
+    return rows.assign(**{name: _unguarded(texts[name]) for name in texts})
+
+
+def _unguarded(texts: pd.Series) -> pd.Series:
+    is_guarded = texts.str.startswith("'", na=False)
+    return texts.mask(is_guarded, texts[is_guarded].map(unguarded)) if is_guarded.any() else texts
 
 
 def csv_separator(path: Path) -> str:
-    """`;` or `,`, whichever the header of a CSV has more of."""
+    """The one of `,`, `;` and tab that the header of a CSV has most of."""
     with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    return ";" if header.count(";") > header.count(",") else ","
+        header = file.readline(MAX_HEADER)
+    return max(",;\t", key=header.count)
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
-    """A column as numbers; of text with decimal comma or point, where empty cells are NaN."""
+    """A column as numbers; of text with decimal comma or point.
+
+    Empty cells and words for the unknown are NaN, `-1` stays a number.
+    """
     if is_numeric_dtype(rows[column]):
         return rows[column]
     text = rows[column].str.strip().str.replace(",", ".", regex=False)
     values = pd.to_numeric(text, errors="coerce")
-    wrong = text[values.isna() & text.notna() & (text != "")]
+    wrong = text[values.isna() & text.notna()]
+    wrong = wrong[[not says_nothing(cell) for cell in wrong]]
     if len(wrong):
         raise UserError(
-            f"{where}: column '{column}' holds {shown(wrong.iloc[0])}: expected a number"
+            f"{where}: line {wrong.index[0] + 2}: column '{column}' holds {shown(wrong.iloc[0])}: "
+            "expected a number"
         )
     return values
 
@@ -158,7 +177,7 @@ def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: st
 
 def shown(cell: str) -> str:
     """A cell of a stranger's file in quotes on one line, cut to `LONGEST_CELL` characters."""
-    return repr(cell[:LONGEST_CELL])
+    return f"'{visible(cell, LONGEST_CELL)}'"
 
 
 def groups_of(rows: pd.DataFrame) -> pd.Series:

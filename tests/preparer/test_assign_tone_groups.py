@@ -140,7 +140,7 @@ def test_reasons_are_cut_in_number_and_length(assign, estimates, capsys):
     assign([{"image_name": f"i{i}"} for i in range(13)], "--ita_csv", estimates(*rows))
     lines = capsys.readouterr().out.splitlines()[1:12]
     assert [line.split()[0] for line in lines] == ["1"] * 10 + ["3"]
-    assert lines[0].endswith("xxx'") and lines[10].endswith("of other reasons")
+    assert lines[0].endswith("xxx...'") and lines[10].endswith("of other reasons")
     assert max(map(len, lines)) < 80
 
 
@@ -180,7 +180,7 @@ def test_colours_give_the_angle_of_the_method(assign, capsys):
 @pytest.mark.parametrize("separator", [";", ","])
 def test_only_the_tone_columns_change(tmp_path, estimates, separator):
     """Byte for byte: quotes, decimals, NA, leading zeros, empty and repeated column names."""
-    header = ["", "image_name", "group", "site, exact", "age", "age", "target", ""]
+    header = ["", "image_name", "group", "site, exact", "age", "stage", "target", ""]
     rows = [
         ["0", "a.jpg", "2", 'left "upper"; arm', "045,0", "NA", "0", " "],
         ["1", "b.jpg", "", "Fuß\nrechts", "", "nan", "1", "x"],
@@ -356,7 +356,7 @@ def check_tones(table):
 
 
 WRONG_ESTIMATES = (
-    ([("a.jpg", "x")], r"ita.csv: column 'ita' holds 'x': expected a number"),
+    ([("a.jpg", "x")], r"ita.csv: line 2: column 'ita' holds 'x': expected a number"),
     ([("a.jpg", "")], r"line 2: ita '': expected -180 to 180, since the estimate is valid"),
     ([("b.jpg", "1"), ("a.jpg", "inf")], r"line 3: ita 'inf': expected -180"),
     ([("a.jpg", "181")], r"ita '181': expected -180"),
@@ -398,8 +398,8 @@ COLOR = {"color_r": "1", "color_g": "2", "color_b": "3"}
         ({"color_r": "-1"}, r"line 3: color_r '-1': expected a whole number"),
         ({"color_g": "1,5"}, r"line 3: color_g '1,5': expected a whole number"),
         ({"color_g": "inf"}, r"line 3: color_g 'inf': expected a whole number"),
-        ({"color_g": "red"}, r"in.csv: column 'color_g' holds 'red': expected a number"),
-        ({"ita": "x"}, r"in.csv: column 'ita' holds 'x': expected a number"),
+        ({"color_g": "red"}, r"in.csv: line 3: column 'color_g' holds 'red': expected a number"),
+        ({"ita": "x"}, r"in.csv: line 3: column 'ita' holds 'x': expected a number"),
         ({"group": "4"}, r"line 3: group '4': expected 0 to 3, or -1 for unknown"),
         ({"group": "0,5"}, r"line 3: group '0,5': expected 0 to 3"),
         (dict.fromkeys(COLOR, ""), r"in.csv: no colours in color_r, .* with --ita_csv"),

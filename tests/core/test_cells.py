@@ -1,0 +1,57 @@
+"""`core.cells`: spellings, unknown words, and text that is safe to show and to write."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
+
+
+def test_spellings_of_one_name_are_one():
+    assert {tidy(text) for text in ("1", "1.0", " 1", "1 ", "1.00", "\ufeff1", "\u00a01")} == {"1"}
+    assert tidy("caf\u0065\u0301") == tidy("caf\u00e9")
+    assert tidy("a  b\t c") == "a b c"
+    assert [tidy(text) for text in ("1.5", "01", "10", "1.0.0", "Mel")] == (
+        ["1.5", "01", "10", "1.0.0", "Mel"]
+    )
+    assert known_id("IP_1 ") == known_id("ip_1") != known_id("ip_10")
+
+
+def test_what_names_nobody_is_no_id():
+    for text in ("", " ", "unknown", "Unknown ", "NaN", "-1", "-1.0", "N/A", "none", "NULL", "?"):
+        assert says_nothing(text) and known_id(text) == "", text
+    for text in ("0", "1", "no", "nv", "nan1", "other"):
+        assert not says_nothing(text) and known_id(text) == text
+
+
+def test_the_most_frequent_spelling_is_used_and_the_others_are_told():
+    texts = ["melanoma", "Melanoma", "melanoma", "melanoma ", "nevus", "1", "1.0"]
+    used, merged = one_spelling(texts)
+    assert used == {
+        **dict.fromkeys(("melanoma", "Melanoma", "melanoma "), "melanoma"),
+        "nevus": "nevus",
+        **dict.fromkeys(("1", "1.0"), "1"),
+    }
+    assert [sorted(spellings) for spellings in merged] == [
+        ["Melanoma", "melanoma", "melanoma "],
+        ["1", "1.0"],
+    ]
+
+
+def test_control_characters_are_shown_not_sent_to_the_terminal():
+    assert visible("a\x1b[2Jb\r\nc\u202ed\udc80") == "a\\x1b[2Jb\\r\\nc\\u202ed\\udc80"
+    assert visible("C:\\new ähnlich 皮") == "C:\\new ähnlich 皮"
+    assert visible("x" * 100, 20) == "x" * 17 + "..."
+
+
+@given(st.text())
+def test_a_guarded_text_is_no_formula_and_comes_back(text):
+    cell = guarded(text)
+    assert unguarded(cell) == text
+    if not text.replace(".", "").strip("+-").isdigit():
+        assert not cell.startswith(("=", "@"))
+
+
+def test_numbers_are_not_guarded():
+    assert [guarded(text) for text in ("-1", "+2.5e3", "-inf", "=1", "-1+1", "@a", "a=1")] == (
+        ["-1", "+2.5e3", "-inf", "'=1", "'-1+1", "'@a", "a=1"]
+    )
