@@ -148,7 +148,7 @@ def test_absent_csv_is_refused_with_the_columns_it_should_have(tmp_path):
 def test_text_in_a_column_of_numbers_is_refused():
     rows = pd.DataFrame({"ita": ["1.5", "", None, " 2,5 ", "dark"]}, dtype=str)
     with pytest.raises(
-        UserError, match="t.csv: line 6: column 'ita' holds 'dark': expected a number"
+        UserError, match=r"t\.csv: line 6: column 'ita' holds 'dark': expected a number"
     ):
         numbers(rows, "ita", "t.csv")
     assert numbers(rows[:4], "ita", "t.csv").fillna(-9).tolist() == [1.5, -9, -9, 2.5]
