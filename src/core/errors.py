@@ -10,6 +10,13 @@ from contextlib import contextmanager
 from .cells import visible
 
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NO_MEMORY = (
+    "out of memory",  # CUDA
+    "can't allocate memory",  # torch on the CPU
+    "alloc_failed",  # cuBLAS, cuDNN
+    "bad_alloc",
+    "insufficient memory",  # OpenCV
+)
 
 
 class UserError(Exception):
@@ -44,6 +51,14 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that there is not enough memory."""
+    text = str(error).lower()
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
 def run_main(main: Callable[[list[str] | None], int | None]) -> None:
     """Run an entry point and exit: its return value, or 2 with one line for a `UserError`."""
     try:
@@ -64,6 +79,11 @@ def run_main(main: Callable[[list[str] | None], int | None]) -> None:
             raise
         extra = "pip install 'melanoma-classification[train]'"
         print(f"error: the package {error.name} is not installed: {extra}", file=sys.stderr)
+        code = 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: not enough memory ({visible(first_line(error))})", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -28,17 +28,22 @@ def load_config(argv: list[str] | None, base: dict[str, Any] | None = None) -> C
     return resolve(*parse_settings(argv, "The trainer's settings."), base)
 
 
-def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config:
+def resolve(
+    given: dict[str, Any],
+    base: dict[str, Any] | None = None,
+    source: str = "the model's configuration",
+) -> Config:
     """The configuration of parsed flags: `base` < `--config` files in order < flags.
 
-    `base` are flat settings that stand in for the defaults, such as those of a checkpoint.
+    `base` are flat settings that stand in for the defaults, such as those of a checkpoint, and
+    `source` is where they are from.
     Prints the result as YAML and exits for `--print_config`. Raises `UserError` for unknown
     keys, values of the wrong type and contradictions.
     """
     flags = {name: text for name, text in given.items() if name not in _NOT_SETTINGS}
     layers = [read_yaml(path) for path in given.get("config", [])]
     layers.append({name: convert_setting(name, text, f"--{name}") for name, text in flags.items()})
-    settings = {**DEFAULTS, **_checked_base(base or {})}
+    settings = {**DEFAULTS, **_checked_base(base or {}, source)}
     for layer in layers:
         settings = canonical(settings, layer, DEFAULTS)
     check_refused({name: value for layer in layers for name, value in layer.items()})
@@ -49,16 +54,19 @@ def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config
     return config
 
 
-def _checked_base(base: Any) -> dict[str, Any]:
+def _checked_base(base: Any, source: str) -> dict[str, Any]:
     """The settings in a file of unknown origin that this version has, each in its field's type."""
-    require(
-        isinstance(base, dict), "the model's configuration is unreadable: export or train it again"
-    )
-    return {
-        key: convert_setting(key, _as_text(base[key]), f"the model's configuration: {key}")
+    require(isinstance(base, dict), f"{source} is unreadable: export or train it again")
+    settings = {
+        key: convert_setting(key, _as_text(base[key]), f"{source}: {key}")
         for key in DEFAULTS
         if key in base
     }
+    try:
+        from_flat({**DEFAULTS, **settings})
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return settings
 
 
 def to_yaml(config: Config) -> str:

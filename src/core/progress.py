@@ -47,7 +47,8 @@ def _with_lines(
 
 
 def _line(title: str, n_done: int, total: int | None, unit: str, left: float | None) -> str:
-    units = "" if unit == "it" else f" {unit}{'s' * (total != 1)}"
+    plural = "es" if unit.endswith("ch") else "s"
+    units = "" if unit == "it" else f" {unit}{plural * (total != 1)}"
     if not total:
         return f"{title}: {n_done:,}{units}"
     share = f"{n_done / total:.0%}"

@@ -19,10 +19,10 @@ from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import from_frame
 from ..evaluation.results import Settings, point_estimates
-from .checkpoint import BEST, LATEST, find_finished, find_run
 from .distributed import Processes, joined_processes
 from .evaluate import write_evaluated_split
 from .log import log_to_console, new_run_name
+from .resume import BEST, LATEST, find_finished, find_run
 from .run import train
 
 log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from ..core.errors import require, run_main, told_once
 from ..core.files import check_training_paths, expect_file
 from ..core.flags import parse_settings, resolve
 from ..engine.names import check_names
+from ..engine.resume import settings_to_resume
 
 
 def parse(argv: list[str] | None) -> list[Any]:
@@ -16,10 +17,12 @@ def parse(argv: list[str] | None) -> list[Any]:
 def main(argv: list[str] | None) -> None:
     with told_once():  # all processes of a run have the same flags
         (given,) = parse(argv)
-        cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
+        base = settings_to_resume(given.get("resume"))
+        start = partial(resolve, base=base, source=f"--resume {given.get('resume')}")
+        cfg = start({name: value for name, value in given.items() if name != "print_config"})
         evaluates = cfg.run.test and cfg.run.checkpoint
         if not evaluates:
-            cfg = resolve(given)
+            cfg = start(given)
             require(not cfg.run.test, "--test: expected the checkpoint, --checkpoint FILE")
             check_training_paths(cfg)
             check_names(cfg)

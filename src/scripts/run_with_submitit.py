@@ -11,6 +11,7 @@ from ..core.files import check_training_paths
 from ..core.flags import parse_settings, resolve
 from ..core.options import flag
 from ..engine.names import check_names
+from ..engine.resume import settings_to_resume
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ def parse(argv: list[str] | None) -> list[Any]:
 def main(argv: list[str] | None) -> int:
     """1 where a job failed that was waited for, else 0."""
     given, cluster, submission = parse(argv)
-    cfg = resolve(given)
+    resume = given.get("resume")
+    cfg = resolve(given, settings_to_resume(resume), f"--resume {resume}")
     if cfg.data.kfold and cfg.data.fold == -1 and cfg.run.resume and not cfg.run.run_name:
         raise UserError("--resume of all folds: give their --run_name, without _fold<N>")
     cluster = cluster.found()

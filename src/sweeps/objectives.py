@@ -13,8 +13,8 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..datasets.splits import connected_units
-from ..engine.checkpoint import find_finished
 from ..engine.checks import check_settings
+from ..engine.resume import find_finished
 from ..engine.run import train
 from ..evaluation.thresholds import decide, threshold_at_specificity
 from ..evaluation.weighted import Rows, rows_of

@@ -12,7 +12,7 @@ import sqlalchemy
 
 from ..core.config import Config
 from ..core.errors import UserError
-from ..engine.checkpoint import RESULT_NEUTRAL
+from ..engine.resume import RESULT_NEUTRAL
 from ..evaluation.metrics import MONITORED
 from .search_space import Space
 

@@ -13,8 +13,8 @@ from src.core.config import ROLES, Config, settings_with
 from src.core.errors import UserError
 from src.core.flags import DEFAULTS
 from src.core.options import Role
-from src.engine.checkpoint import find_run
 from src.engine.evaluate import trained_settings
+from src.engine.resume import find_run
 from src.scripts import find_duplicates, melanoma_eval, run_with_submitit
 from src.sweeps.search_space import read_space
 
