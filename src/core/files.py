@@ -60,6 +60,7 @@ def check_training_paths(cfg: Config) -> None:
     expect_folder(cfg.data.data_path, "--data_path")
     expect_file(cfg.data.skin_color_csv, "--skin_color_csv")
     expect_file(cfg.model.weights, "--weights")
+    expect_file(cfg.model.finetune, "--finetune")
     resume = cfg.run.resume
     is_path = resume in ("", "auto") or Path(resume).exists()
     require(is_path, f"--resume {resume}: expected auto or the folder of a run; no such path")

@@ -6,11 +6,47 @@ from typing import Any
 
 from ..core.config import Config, settings_with
 from ..core.errors import UserError
-from ..core.flags import DEFAULTS
+from ..core.files import check_training_paths
+from ..core.flags import DEFAULTS, resolve
 from ..core.options import Role
+from .names import check_names
 
 LATEST, BEST, SETTINGS = "checkpoint_latest.pth", "best_checkpoint.pth", "config.json"
 RESULT_NEUTRAL = settings_with(Role.RESULT_NEUTRAL)
+
+
+def training_config(given: dict[str, Any]) -> Config:
+    """The checked configuration of a training, of parsed flags.
+
+    What is not given is as it was in the run that `--resume PATH` names; of a `--finetune`
+    checkpoint, model and preprocessing are. Raises `UserError` for mistakes in flags and paths.
+    """
+    resume = given.get("resume")
+    base, source = settings_to_resume(resume), f"--resume {resume}"
+    if not base:
+        cfg = resolve({name: text for name, text in given.items() if name != "print_config"})
+        if cfg.model.finetune:
+            _check(cfg)
+            base, source = (
+                _settings_of_model(cfg.model.finetune),
+                f"--finetune {cfg.model.finetune}",
+            )
+    cfg = resolve(given, base, source)
+    _check(cfg)
+    return cfg
+
+
+def _check(cfg: Config) -> None:
+    check_training_paths(cfg)
+    check_names(cfg)
+
+
+def _settings_of_model(checkpoint: str) -> dict[str, Any]:
+    from ..artifact.network import load_contract  # not before the flags are known to be right
+
+    settings = load_contract(checkpoint).provenance.get("config", {})
+    names = ("model", "head", "preprocess", "input_size")
+    return {name: settings[name] for name in names if name in settings}
 
 
 def find_run(cfg: Config) -> Path | None:

@@ -13,14 +13,14 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..datasets.splits import connected_units
-from ..engine.checks import check_settings
+from ..engine.checks import check_settings, positives_by_group
 from ..engine.resume import find_finished
 from ..engine.run import train
 from ..evaluation.thresholds import decide, threshold_at_specificity
 from ..evaluation.weighted import Rows, rows_of
 from ..evaluator.predictions_csv import read_predictions
 from ..objectives.catalog import OBJECTIVES
-from ..runs.comparison import FIGURES, compare, plot_gain_against_gap
+from ..runs.comparison import FIGURES, compare, compared_groups, plot_gain_against_gap
 from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
 
@@ -41,6 +41,10 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
     for run in itertools.chain(*planned.values()):
         check_settings(run)
     folder = make_folder(Path(cfg.run.output_dir))
+    if not all(map(find_finished, itertools.chain(*planned.values()))):  # told before hours
+        of_each_seed = next(iter(planned.values()))
+        positives = positives_by_group(of_each_seed, len(GROUP_NAMES))
+        compared_groups(positives, options.min_positive)
     runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
     clusters = clusters_of(itertools.chain(*runs.values()))
     tested = {
