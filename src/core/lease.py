@@ -48,12 +48,13 @@ class Lease:
 
 @contextmanager
 def leased(path: Path, what: str) -> Iterator[Lease]:
-    """Holds the lease file `path` in the block; its folder is made, and removed if left empty.
+    """Holds the lease file `path` in the block; folders made for it are removed if left empty.
 
     `what` it stands for is named to others. The lease of a dead process of this machine is taken
     over at once, and that of another machine after `STALE_S` seconds without a heartbeat.
     Raises `UserError` while another process holds it.
     """
+    made = [folder for folder in path.parents if not folder.exists()]
     make_folder(path.parent)
     lease, job = Lease(path, what), os.environ.get("SLURM_JOB_ID", "")
     job_path = path.with_name(f"{path.name}.job")
@@ -71,7 +72,8 @@ def leased(path: Path, what: str) -> Iterator[Lease]:
                 job_path.unlink(missing_ok=True)
         with suppress(OSError):
             lease.lock.release()
-            path.parent.rmdir()
+            for folder in made:
+                folder.rmdir()
 
 
 def _acquire(lock: SoftFileLease, path: Path, job_path: Path, what: str) -> None:

@@ -165,7 +165,7 @@ class Learning(Section):
     opt: str = flag(
         "adamw", "optimizer, as NAME or NAME(option=value): adamw, adam, sgd, lamb, adan, lion"
     )
-    lr: float = flag(1e-4, "peak learning rate", above=0)
+    lr: float = flag(1e-4, "peak learning rate", above=0, most=1000)
     weight_decay: float = flag(
         5e-3, "weight decay (not applied to biases and normalization layers)", least=0
     )

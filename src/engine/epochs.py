@@ -1,6 +1,7 @@
 """The epochs of a run: train, evaluate, save; stopped and continued to the same result."""
 
 import logging
+import os
 import shlex
 import signal
 import sys
@@ -114,9 +115,12 @@ def stop_if_asked(processes: Processes, asked: int, folder: Path) -> None:
 
 
 def command(folder: Path) -> str:
-    """The command that continues the run in a folder, for a shell in the present folder."""
+    """The command that continues the run in a folder, from the present one and its processes."""
     program = Path(sys.argv[0]).name
     trainer = program if program == "melanoma-train" else "python melanoma_train.py"
+    n_processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    if n_processes != "1":
+        trainer = f"torchrun --nproc_per_node {n_processes} melanoma_train.py"
     return f"{trainer} --resume {shlex.quote(str(folder))}"
 
 

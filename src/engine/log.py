@@ -5,6 +5,7 @@ import logging
 import math
 import platform
 import sys
+from contextlib import suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -92,9 +93,10 @@ class RunLog:
 
     def __exit__(self, *_: object) -> None:
         """Flush and let go of the files."""
-        self._writer.close()
         logging.getLogger(PACKAGE).removeHandler(self._handler)
-        self._handler.close()
+        for output in (self._writer, self._handler):
+            with suppress(OSError):  # on a full disk: what matters has said so
+                output.close()
 
 
 def log_to_console(is_main: bool = True) -> None:

@@ -25,12 +25,10 @@ def training_config(given: dict[str, Any]) -> Config:
     base, source = settings_to_resume(resume), f"--resume {resume}"
     if not base:
         cfg = resolve({name: text for name, text in given.items() if name != "print_config"})
-        if cfg.model.finetune:
+        checkpoint = cfg.model.finetune
+        if checkpoint:
             _check(cfg)
-            base, source = (
-                _settings_of_model(cfg.model.finetune),
-                f"--finetune {cfg.model.finetune}",
-            )
+            base, source = _settings_of_model(checkpoint), f"--finetune {checkpoint}"
     cfg = resolve(given, base, source)
     _check(cfg)
     return cfg
@@ -114,7 +112,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         settings = None
-    if not isinstance(settings, dict):
+    if not isinstance(settings, dict) or not {"data_path", "model", "epochs"} <= settings.keys():
         raise UserError(
             f"{path}: missing or unreadable; expected the settings of the run: bring the file "
             "back, or start a new run"

@@ -64,7 +64,16 @@ def test_the_second_is_refused_in_a_line_and_takes_over_from_a_killed_one(holder
     process.wait()
     with leased(path, "the run") as lease:
         lease.check()
-    assert not path.parent.exists()  # nothing but the lease was in it
+    assert not list(path.parent.iterdir())
+
+
+def test_folders_that_were_made_for_a_lease_go_with_it(tmp_path):
+    (tmp_path / "old").mkdir()
+    for folder in ("old", "new/er", "used/by"):
+        with leased(tmp_path / folder / ".lease", "the run"):
+            if folder == "used/by":
+                (tmp_path / "used" / "file").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "used"]
 
 
 @pytest.mark.slow
