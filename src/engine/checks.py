@@ -78,7 +78,9 @@ def check_monitor(table: Table, monitor: str) -> None:
         positive=table.positive,
         group_names=table.groups,
     )
-    if math.isnan(point_estimates(perfect).get(monitor, math.nan)):
+    n_kinds = len(set((rows.labels == table.positive).tolist()))
+    lacks_one = monitor in METRICS and METRICS[monitor].counts == "both" and n_kinds < 2
+    if lacks_one or math.isnan(point_estimates(perfect).get(monitor, math.nan)):
         counts = np.bincount(rows.labels, minlength=n_classes)
         named = [f"{n} {name}" for name, n in zip(table.classes, counts, strict=True)]
         if monitor not in METRICS:

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import re
+import shlex
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -19,6 +22,7 @@ from src.engine.parts import fetch_weights, make_classifier, make_parts
 from src.engine.resume import settings_to_resume, training_config
 from src.engine.schedules import SCHEDULERS
 from src.scripts.melanoma_train import main
+from tests.engine.processes import ROOT
 
 
 def read(path):
@@ -166,3 +170,33 @@ def test_finetuning_keeps_the_head_where_the_classes_match(tiny_run, parts, tmp_
     ):
         with pytest.raises(UserError, match=words):
             training_config(flags | {"data_path": str(tmp_path)})
+
+
+def documented():
+    """The commands of docs/RUNS.md that train, as lists of flags."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "RUNS.md").read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [shlex.split(line)[2:] for line in lines if line.startswith("python melanoma_train.py")]
+
+
+def test_the_documented_commands_go_on_and_finetune(
+    demo, tiny_settings, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "demo_data").symlink_to(demo)
+    small = {**tiny_settings, "data_path": "demo_data/isic2020", "input_size": 64}
+    lines = [f"{key}: {value}" for key, value in (small | {"output_dir": "demo_output"}).items()]
+    Path("configs/demo.yaml").write_text("\n".join(lines))
+    fewer = {"20": "1", "30": "2", "5": "1"}  # epochs
+    found = []
+    for flags in documented():
+        main([fewer.get(word, word) for word in flags] + ["--num_workers", "0"])
+        found.append(capsys.readouterr().out)
+    first, again, more, second = found
+    assert "epoch 1/1" in first
+    assert "continuing after 1 of 1" in again and "epoch 1/1" not in again
+    assert "epochs grow from 1 to 2" in more and "epoch 2/2" in more
+    assert "the head is kept" in second and "epoch 1/1" in second
+    settings = read(Path("demo_output/second/config.json"))
+    assert (settings["model"], settings["input_size"], settings["lr"]) == ("test_resnet", 64, 1e-5)

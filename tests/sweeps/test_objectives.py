@@ -223,7 +223,11 @@ def test_runs_on_changed_data_are_not_compared_with_earlier_ones(copy, flags, tr
     assert trained == ["focal_seed0"]
 
 
-def test_a_split_without_test_rows_is_refused_after_the_first_run(flags, trained, tmp_path):
-    with pytest.raises(UserError, match="cross_entropy_seed0: no test rows; expected"):
-        main(flags(tmp_path, test_size=0.0))
-    assert trained == [RUNS[0]]
+def test_what_the_test_rows_lack_is_told_before_the_first_run(flags, trained, tmp_path):
+    for more, words in (
+        ({"test_size": 0.0}, "no test rows to compare objectives on"),
+        ({"min_positive": 99}, r"groups with 99 or more .* found 0 \(there are \d+, "),
+    ):
+        with pytest.raises(UserError, match=words):
+            main(flags(tmp_path, **more))
+    assert trained == []
