@@ -91,9 +91,15 @@ def expect_folder(path: Path | str | None, name: str) -> None:
 
 
 def expect_file(path: Path | str | None, name: str) -> None:
-    """Raise `UserError` where the path of the flag `name`, if given, is no file."""
-    found = "found a folder" if path and Path(path).is_dir() else "no such file"
-    require(not path or Path(path).is_file(), f"{name} {path}: expected a file; {found}")
+    """Raise `UserError` where the path of the flag `name`, if given, is no regular file.
+
+    A pipe or device may never answer, or never end.
+    """
+    if not path or Path(path).is_file():
+        return
+    exists, is_folder = Path(path).exists(), Path(path).is_dir()
+    other = "found a folder" if is_folder else "found a device or pipe"
+    raise UserError(f"{name} {path}: expected a file; {other if exists else 'no such file'}")
 
 
 def expect_output_folder(path: Path | str, name: str) -> None:
