@@ -9,7 +9,6 @@ import torch
 from ..core.config import Config
 from ..core.errors import UserError
 from ..datasets.augment import Augmentation
-from ..datasets.load import load_table
 from ..datasets.table import Table
 from ..evaluation.metrics import METRICS
 from ..evaluation.predictions import Predictions
@@ -90,23 +89,6 @@ def check_monitor(table: Table, monitor: str) -> None:
             f"--monitor {monitor} is undefined on the validation rows ({', '.join(named)}): "
             "choose another metric, or a split that has enough of each there"
         )
-
-
-def positives_by_group(cfgs: list[Config], n_groups: int) -> list[int]:
-    """Different positive test images of each tone group in the data of these runs together.
-
-    Raises `UserError` for data that cannot be loaded or have no test rows.
-    """
-    images: list[set[str]] = [set() for _ in range(n_groups)]
-    for cfg in cfgs:
-        rows = load_table(cfg.data).split("test")
-        if not len(rows):
-            raise UserError(f"{cfg.data.data_path}: no test rows to compare objectives on")
-        found = zip(rows.rows["image"], rows.labels, rows.group_indices, strict=True)
-        for image, label, group in found:
-            if label == rows.positive and 0 <= group < n_groups:
-                images[group].add(image)
-    return [len(part) for part in images]
 
 
 def check_without_validation(cfg: Config) -> None:

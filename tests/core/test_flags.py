@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 from dataclasses import dataclass, fields
 
 import pytest
@@ -235,12 +236,15 @@ def test_bad_yaml_is_refused_in_one_line_that_names_the_file(write):
         ("pretrained: 2", "pretrained is '2': expected true or false"),
         ("opt_betas: [0.9, x]", "opt_betas is 'x': expected a number"),
         ("opt_betas: [[0.9], 1]", "opt_betas: expected a value or a list of values"),
-        ("opt_betas: &loop [*loop]", "opt_betas: expected a value or a list of values"),
+        ("opt_betas: &loop [*loop]", "line 1: *loop: expected the value itself, no alias"),
+        ("lr: &a 1\nepochs: *a", "line 2: *a: expected the value itself, no alias"),
         ("- lr\n- epochs", "expected 'key: value' lines"),
         ("lr", "expected 'key: value' lines"),
         ("lr: 1\n---\nlr: 2", "not YAML (expected a single document"),
         ("lr: [1", "not YAML ("),
-        ("lr: *undefined", "not YAML ("),
+        ("lr: *undefined", "line 1: *undefined: expected the value itself"),
+        ('run_name: "a\\0b"', "run_name is 'a\0b': expected text in UTF-8"),
+        ('data_path: "\\uD800"', "expected text in UTF-8"),
         ("lr: \0", "not YAML ("),
         ("lr: " + "[" * 1500 + "]" * 1500, "not YAML ("),
         ("lr: !!python/object/apply:os.getcwd []", "lr is '[]': expected a number"),
@@ -252,11 +256,18 @@ def test_bad_yaml_is_refused_in_one_line_that_names_the_file(write):
 
 
 def test_a_missing_config_file_a_folder_bytes_and_a_huge_file_are_refused(tmp_path):
-    missing, junk, huge = (tmp_path / name for name in ("missing", "junk", "huge"))
+    missing, junk, huge, pipe = (tmp_path / n for n in ("missing", "junk", "huge", "pipe"))
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
     junk.write_bytes(b"lr: \xff\xfe")
     huge.write_bytes(b"#" * (MAX_YAML_BYTES + 1))
-    assert refusal(["--config", str(missing)]) == f"--config {missing}: no such file"
-    assert refusal(["--config", str(tmp_path)]) == f"--config {tmp_path}: no such file"
+    assert (
+        refusal(["--config", str(missing)]) == f"--config {missing}: expected a file; no such file"
+    )
+    folder = refusal(["--config", str(tmp_path)])
+    assert folder == f"--config {tmp_path}: expected a file; found a folder"
+    link = refusal(["--config", str(tmp_path / "link")])
+    assert link == f"--config {tmp_path / 'link'}: expected a file; found a device or pipe"
     assert f"--config {junk}: not YAML" in refusal(["--config", str(junk)])
     assert f"larger than {MAX_YAML_BYTES} bytes" in refusal(["--config", str(huge)])
     assert "--config: expected at least one argument" in refusal(["--config"])
