@@ -31,7 +31,7 @@ from src.objectives.catalog import OBJECTIVES
 CANONICAL_FLAGS = """
     allow_leakage amp_dtype augment batch_size checkpoint class_weights clip_grad compile cutmix
     cutmix_minmax data_path dataset deterministic device dist_timeout drop_path dropout
-    early_stopping epochs eval_batch_size fast_mode fold freeze freeze_model head in_22k
+    early_stopping epochs eval_batch_size fast_mode finetune fold freeze freeze_model head in_22k
     input_size keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies
     max_bad_images mixup mixup_prob mixup_switch_prob model model_ema model_ema_decay
     model_ema_force_cpu monitor num_classes num_groups num_workers objective opt output_dir
@@ -396,7 +396,7 @@ SETTINGS = st.fixed_dictionaries(
     {
         "data_path": PRINTABLE,
         "weights": PRINTABLE | st.sampled_from(["null", "~", "true", "1e-4", "- a", "yes", ""]),
-        "lr": st.floats(1e-300, 1e300),
+        "lr": st.floats(1e-300, 1000),
         "clip_grad": st.none() | st.floats(1e-6, 1e6),
         "seed": st.integers(0, 2**32 - 1),
         "pretrained": st.booleans(),

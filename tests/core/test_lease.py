@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -74,6 +75,17 @@ def test_folders_that_were_made_for_a_lease_go_with_it(tmp_path):
             if folder == "used/by":
                 (tmp_path / "used" / "file").touch()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "used"]
+
+
+@pytest.mark.slow
+def test_a_job_that_is_queued_again_waits_for_its_earlier_attempt(holder, monkeypatch):
+    process, path = holder
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    ending = threading.Timer(2, process.kill)
+    ending.start()
+    with leased(path, "the run") as lease:
+        assert ending.finished.is_set()
+        lease.check()
 
 
 @pytest.mark.slow
