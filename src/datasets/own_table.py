@@ -18,7 +18,7 @@ from .labels import (
     suggested,
 )
 from .locate import find_images, folders_around, masks_of
-from .table import IMAGE_COLUMNS, Table, make_table, numbers, read_csv, refuse_cells
+from .table import COLUMNS, IMAGE_COLUMNS, Table, make_table, numbers, read_csv, refuse_cells
 
 NUMERIC = ("group", "ita", "fold")
 _OTHER_SCALE = re.compile(r"fit[sz]|skin_?tone|skin_?type|monk", re.IGNORECASE)
@@ -59,18 +59,21 @@ def table(
     given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
     given = given.assign(**{"class": _classes_of(rows, label, source, image), "name": rows[image]})
-    given = _with_known_class(given)
+    found, bad = _with_images(_with_known_class(given), data_path, source, images)
+    classes, index = in_order(found["class"], positive)
+    return make_table(found.assign(label=found["class"].map(classes.index)), classes, index, bad)
+
+
+def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):
+    """The rows whose image is found, with its path and mask, and (name, reason) of the others."""
     tiers = _tiers(data_path, source, images)
-    given["image"] = find_images(given["name"].tolist(), *tiers)
-    absent = given["name"][given["image"] == ""]
+    rows = rows.assign(image=find_images(rows["name"].tolist(), *tiers))
+    absent = rows["name"][rows["image"] == ""]
     bad = [(visible(name, 200), "no such image") for name in absent]
-    found = given[given["image"] != ""].copy()
+    found = rows[rows["image"] != ""]
     if found.empty:
         raise UserError(_no_image(source, bad, tiers))
-    found["mask"] = _masks(found, data_path, source)
-    classes, index = in_order(found["class"], positive)
-    found["label"] = found["class"].map(classes.index)
-    return make_table(found, classes, index, bad)
+    return found.assign(mask=_masks(found, data_path, source)), bad
 
 
 def _image_column(rows: pd.DataFrame, wanted: str, source: Path) -> str:
@@ -92,7 +95,11 @@ def _classes_of(rows: pd.DataFrame, label: str | list | None, source: Path, imag
             return column_classes(rows, label, source)
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
-    columns = list(label) if label else one_hot_columns(rows.drop(columns=image))
+    columns = (
+        list(label)
+        if label
+        else one_hot_columns(rows.drop(columns=[image, *COLUMNS], errors="ignore"))
+    )
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:
