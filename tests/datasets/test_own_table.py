@@ -301,13 +301,16 @@ def test_spellings_of_a_class_folder_are_one_and_named(tmp_path, caplog):
     assert "no split are left out: other" in caplog.text
 
 
-def test_classes_that_are_numbers_go_round_trip(tmp_path):
+def test_classes_that_are_numbers_go_round_trip(tmp_path, caplog):
     rows = [{"image": f"{i:02}.jpg", "label": label} for i, label in enumerate([*range(11), "1.0"])]
     lay_out(tmp_path, rows, [f"{i:02}.jpg" for i in range(12)])
     table = build("table(csv='t.csv', positive=0)", tmp_path)
     assert table.classes == tuple(map(str, range(11)))
     assert table.positive == 0
     assert table.labels.tolist() == [*range(11), 1]
+    with caplog.at_level(logging.INFO):
+        assert build("table(csv='t.csv')", tmp_path).positive == 10
+    assert "The class to detect is 10" in caplog.text
     (tmp_path / "split.csv").write_text(
         split_csv(table.with_rows(table.rows.assign(split="train")), "train", str(tmp_path))
     )
