@@ -47,7 +47,7 @@ def list_images(folder: Path, recursive: bool = False) -> list[Path]:
     """
     found = _files_below(folder) if recursive else folder.iterdir()
     images = [path for path in found if _is_named_image(path) and path.is_file()]
-    return sorted(images, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(images, key=Path.as_posix)
 
 
 def left_out(folder: Path, recursive: bool = False) -> list[str]:
@@ -112,7 +112,7 @@ def images_below(folder: Path) -> list[Path]:
     require(folder.is_dir(), f"{folder}: no such folder; expected a folder of images")
     found = [path for path in _files_below(folder) if _is_named_image(path)]
     require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return sorted(found, key=Path.as_posix)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -29,19 +29,21 @@ def find_images(names: Sequence[str], *tiers: Sequence[Path]) -> list[str]:
     taken = set(found)
     for row, name in enumerate(names):
         if not found[row]:
-            stem = image_stem(name)
+            folder, last = _parts(name)
+            stem = image_stem(last)
             other = stem.removesuffix(REDUCED) if stem.endswith(REDUCED) else stem + REDUCED
-            path = _find(str(PurePosixPath(_folder_of(name), other)), tiers, files_of)
+            path = _find(f"{folder}/{other}" if folder else other, tiers, files_of)
             found[row] = path if path not in taken else ""
     return found
 
 
 def _find(name: str, tiers: Sequence[Sequence[Path]], files_of) -> str:
-    stem, last = image_stem(name), name.strip().replace("\\", "/").rpartition("/")[2]
+    folder, last = _parts(name)
+    stem = image_stem(last)
 
     def alike() -> Iterator[list[Path]]:
         for tier in tiers:
-            yield [f for place in tier for f in files_of(place / _folder_of(name)).get(stem, ())]
+            yield [file for place in tier for file in files_of(place, folder).get(stem, ())]
 
     for files in chain(([f for f in found if f.name == last] for found in alike()), alike()):
         files = list(dict.fromkeys(files))
@@ -55,13 +57,15 @@ def _find(name: str, tiers: Sequence[Sequence[Path]], files_of) -> str:
     return ""
 
 
-def _folder_of(name: str) -> str:
-    return name.strip().replace("\\", "/").rpartition("/")[0] or ("/" if name[:1] == "/" else "")
+def _parts(name: str) -> tuple[str, str]:
+    """The folders of a name, with `/`, and what is after them."""
+    folder, slash, last = name.strip().replace("\\", "/").rpartition("/")
+    return folder or slash, last
 
 
-def _files_by_stem(folder: Path) -> dict[str, list[Path]]:
+def _files_by_stem(place: Path, folder: str) -> dict[str, list[Path]]:
     try:
-        files = list_images(folder)
+        files = list_images(place / folder)
     except (OSError, ValueError):  # no folder, or a name that none can have
         return {}
     found = defaultdict(list)

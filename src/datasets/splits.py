@@ -1,6 +1,7 @@
 """Splits by patient or lesion: the audit of a given one; grouped, stratified splits and folds."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -192,9 +193,12 @@ def unit_keys(rows: pd.DataFrame) -> pd.DataFrame:
     return keys.assign(lesion_id=key.where(lesion != "", ""))
 
 
+_known_id = lru_cache(1 << 18)(known_id)  # a table is asked for its units several times
+
+
 def _known_ids(texts: pd.Series) -> np.ndarray:
     codes, found = pd.factorize(texts.fillna("").astype(str))
-    return np.array([known_id(text) for text in found], dtype=object)[codes]
+    return np.array([_known_id(text) for text in found], dtype=object)[codes]
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:

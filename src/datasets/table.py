@@ -89,7 +89,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
     for column in ("patient_id", "lesion_id"):
         rows[column] = _ids_of(rows[column])
-    rows["split"] = rows["split"].map(known_id).replace(SPLIT_ALIASES)
+    splits = {text: known_id(text) for text in rows["split"].unique()}
+    rows["split"] = rows["split"].map(splits).replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
     rows["fold"] = _folds_of(rows)
     rows["group"] = groups_of(rows)
@@ -108,7 +109,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
 
 
 def _ids_of(texts: pd.Series) -> pd.Series:
-    used = one_spelling(text for text in texts if known_id(text))[0]
+    known = {text for text in texts.unique() if known_id(text)}
+    used = one_spelling(text for text in texts if text in known)[0]
     return texts.map(lambda text: used.get(text, ""))
 
 
