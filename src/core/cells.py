@@ -25,7 +25,9 @@ def tidy(text: str) -> str:
 
     Capital and small letters stay as they are.
     """
-    text = " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+    text = " ".join(text.split())
     whole = _WHOLE_NUMBER.fullmatch(text)
     return whole[1] if whole else text
 
