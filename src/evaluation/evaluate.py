@@ -9,11 +9,12 @@ import numpy as np
 
 from ..core.classes import NOTICE
 from ..core.errors import UserError
+from .calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from .groupings import Grouping
 from .paired_comparison import compare_pair, in_order_of
 from .post_processing import calibrate, decide_by_group, decide_by_rule
 from .predictions import Predictions
-from .results import Settings, all_results, bootstrapped
+from .results import Settings, all_results, bootstrapped, row_digests
 from .thresholds import THRESHOLDS
 
 SCHEMA = 2
@@ -101,6 +102,40 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
     return replace(model, predictions=predictions), found
 
 
+def fit_notes(found: dict, evaluated: Predictions, min_group: int) -> list[str]:
+    """What a reader must know of the fitted temperature and thresholds, a sentence for each."""
+    temperature, threshold = found["temperature"], found["threshold"]
+    notes = []
+    if temperature:
+        values = {"all images": temperature["value"]} | temperature["groups"]
+        at_limit = {n: v for n, v in values.items() if v in (MIN_TEMPERATURE, MAX_TEMPERATURE)}
+        if at_limit:
+            told = ", ".join(f"{value:g} for {name}" for name, value in at_limit.items())
+            notes.append(
+                f"The fitted temperature is at its limit ({told}): the validation images do not "
+                "determine it, and the calibrated probabilities should not be used."
+            )
+        before, after = (round(temperature[when]["ece"], 3) for when in ("before", "after"))
+        if after > before:
+            notes.append(
+                f"Calibration made the calibration error larger: {before:.3f} before, {after:.3f} "
+                "after."
+            )
+    counted = {
+        "temperature": f"fewer than {min_group} validation images or only one class",
+        "threshold": f"fewer than {min_group} positive or {min_group} negative validation images",
+    }
+    present = {evaluated.group_names[group] for group in evaluated.groups if group >= 0}
+    for what, fit in (("temperature", temperature), ("threshold", threshold)):
+        names = [name for name in (fit["not_fitted"] if fit else ()) if name in present]
+        if names:
+            notes.append(
+                f"No {what} of its own was fitted for {', '.join(names)} ({counted[what]}): the "
+                f"overall {what} is used."
+            )
+    return notes
+
+
 def evaluate_model(
     model: EvaluatedModel,
     groupings: Sequence[Grouping],
@@ -120,6 +155,7 @@ def evaluate_model(
     w = bootstrapped(model.predictions, model.clusters, settings)
     results = all_results(w, groupings, model.lesions, settings)
     results["calibration"]["temperature"] = found["temperature"]
+    results["notes"] += fit_notes(found, model.predictions, settings.min_group)
     comparison = None
     if other is not None:
         pair = compare_pair(w, other.predictions, groupings, settings)
@@ -127,7 +163,7 @@ def evaluate_model(
     return replace(model, other=other), {
         "schema": SCHEMA,
         "notice": NOTICE,
-        "source": model.source(),
+        "source": model.source() | row_digests(model.predictions, model.split, settings.min_group),
         "settings": asdict(settings),
         **results,
         "threshold": found["threshold"],

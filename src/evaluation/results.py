@@ -1,10 +1,13 @@
 """What is found of rows: every metric with its interval, by group, gaps, hard cases, notes."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.image_files import image_stem
 from .bootstrap import percentile_interval, resample_weights
 from .calibration import BINS, reliability_of
 from .gaps import gap_estimates, gaps_by_class
@@ -49,6 +52,22 @@ def point_estimates(predictions: Predictions) -> dict:
         **gap_estimates(predictions, MIN_GROUP),
         "groups": {name: compute_metrics(predictions.where(keep)) for name, keep in by_tone},
     }
+
+
+def row_digests(predictions: Predictions, split: str, min_group: int = MIN_GROUP) -> dict[str, str]:
+    """`rows_digest` and `groups_digest`: results are comparable where they are equal.
+
+    The first is of the images' stems, their classes, the class to detect and the split; the second,
+    for what is told of tone groups, also of each image's group and of `min_group`. Neither depends
+    on the order of rows or classes.
+    """
+    classes, groups = predictions.classes, {**dict(enumerate(predictions.group_names)), -1: UNKNOWN}
+    told = zip(predictions.names, predictions.labels, predictions.groups, strict=True)
+    rows = sorted((image_stem(name), classes[y], groups[int(g)]) for name, y, g in told)
+    evaluated = [split, classes[predictions.positive], [row[:2] for row in rows]]
+    grouped = [*evaluated, min_group, [row[2] for row in rows]]
+    digests = {"rows_digest": evaluated, "groups_digest": grouped}
+    return {k: hashlib.sha256(json.dumps(v).encode()).hexdigest() for k, v in digests.items()}
 
 
 def all_results(

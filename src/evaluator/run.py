@@ -1,12 +1,15 @@
 """`run_evaluation`: from the flags of `melanoma_eval.py` to a report in a folder."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..engine.evaluate import report_folder
+from ..engine.evaluate import report_name
 from ..engine.log import log_to_console
 from ..evaluation.evaluate import Fits, evaluate_model
-from ..report.files import evaluation_summary, write_evaluation
+from ..report.files import write_evaluation
+from ..report.folder import require_new, write_folder
+from ..report.summary import evaluation_summary
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
 from .model_writer import write_model
@@ -22,6 +25,9 @@ def run_evaluation(
     """
     inputs = Inputs(given, options, columns)
     inputs.check(source.kind, source.path)
+    run = inputs.config().run
+    if run.run_name:
+        require_new(Path(run.output_dir) / run.run_name)
     log_to_console()
     opened = inputs.open(source.kind, source.path)
     other = inputs.open_other() if options.compare else None
@@ -34,8 +40,11 @@ def run_evaluation(
         Fits(options.calibration, options.threshold, options.group_thresholds),
         other.model if other else None,
     )
-    folder = report_folder(opened.cfg, Path(source.path), "eval")
-    write_evaluation(folder, model, evaluation)
+    place = report_name(opened.cfg, Path(source.path), "eval")
+    write = partial(write_evaluation, model=model, evaluation=evaluation)
+    if options.table_metrics:
+        write = partial(write, in_table=options.table_metrics)
+    folder = write_folder(*place, write)
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
     if options.write_model:
         target = Path(options.write_model)

@@ -63,6 +63,7 @@ def temperature_of(predictions: Predictions, settings: Settings) -> dict:
         "n_fitted": 3120,
         "value": TEMPERATURE,
         "groups": {},
+        "not_fitted": [],
         "before": {"ece": 0.031, "log_loss": 0.112} | calibration_bins(cold, settings.n_bins),
         "after": {"ece": 0.011, "log_loss": 0.081},
     }
@@ -79,6 +80,7 @@ def threshold_of() -> dict:
         "n_fitted": 3120,
         "value": 0.0312,
         "groups": dict(zip(GROUP_NAMES, (0.034, 0.021, 0.028, 0.0312), strict=True)),
+        "not_fitted": ["Tan"],
         "cost": {name: dict(zip(names.split(), row, strict=True)) for name, row in cost.items()},
     }
 
