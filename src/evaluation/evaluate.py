@@ -27,8 +27,10 @@ class EvaluatedModel:
 
     `kind`, `name`, `split` and `model` say what is evaluated, blank where a CSV does not tell;
     `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
-    `images` are files by the stem of their names, where they are known; `provenance` is what the
-    model states of itself; `other` is the model that it was compared with, on the same rows.
+    `images` are files by the stem of their names, where they are known; `lesion_numbers` int [N]
+    are equal for images of one lesion, `diagnoses` a text for each row, both where they are known;
+    `provenance` is what the model states of itself; `other` is the model that it was compared with,
+    on the same rows, and `groupings` what its rows were evaluated by.
     """
 
     kind: str
@@ -40,7 +42,10 @@ class EvaluatedModel:
     cluster: str
     valid: Predictions | None = None
     images: dict[str, Path] = field(default_factory=dict)
+    lesion_numbers: np.ndarray | None = None
+    diagnoses: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    groupings: tuple[Grouping, ...] = ()
     other: "EvaluatedModel | None" = None
 
     def source(self) -> dict:
@@ -53,6 +58,8 @@ class EvaluatedModel:
     @property
     def lesions(self) -> np.ndarray:
         """int [N]: equal for images of one lesion, where lesions are known."""
+        if self.lesion_numbers is not None:
+            return self.lesion_numbers
         is_lesion = self.cluster == LESION
         return self.clusters if is_lesion else np.arange(len(self.clusters))
 
@@ -153,14 +160,14 @@ def evaluate_model(
         theirs = in_order_of(other.predictions, model.predictions)
         other = replace(other, predictions=theirs)
     w = bootstrapped(model.predictions, model.clusters, settings)
-    results = all_results(w, groupings, model.lesions, settings)
+    results = all_results(w, groupings, model.lesions, settings, model.diagnoses)
     results["calibration"]["temperature"] = found["temperature"]
     results["notes"] += fit_notes(found, model.predictions, settings.min_group)
     comparison = None
     if other is not None:
         pair = compare_pair(w, other.predictions, groupings, settings)
         comparison = {"name": other.name} | pair
-    return replace(model, other=other), {
+    return replace(model, other=other, groupings=tuple(groupings)), {
         "schema": SCHEMA,
         "notice": NOTICE,
         "source": model.source() | row_digests(model.predictions, model.split, settings.min_group),

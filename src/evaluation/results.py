@@ -71,13 +71,17 @@ def row_digests(predictions: Predictions, split: str, min_group: int = MIN_GROUP
 
 
 def all_results(
-    w: Weighted, groupings: Sequence[Grouping], lesions: np.ndarray, settings: Settings
+    w: Weighted,
+    groupings: Sequence[Grouping],
+    lesions: np.ndarray,
+    settings: Settings,
+    diagnoses: Sequence[str] = (),
 ) -> dict:
     """`overall`, `groups`, `gaps`, `calibration`, `hard_cases`, `notes` and `group_notes` of rows.
 
     Each figure is a dict of `value`, `low` and `high`. Intervals are the middle `confidence` of
     the resamples; rows of unknown group are shown and left out of gaps. Hard cases show each of
-    `lesions` (int [N]) once.
+    `lesions` (int [N]) once, with its own of `diagnoses` [N] where they are known.
     """
     predictions = w.rows.predictions
     parts = {
@@ -99,7 +103,7 @@ def all_results(
         },
         "gaps": {name: dict(zip(names, found, strict=True)) for name, found in gaps.items()},
         "calibration": calibration_bins(predictions, settings.n_bins),
-        "hard_cases": hard_cases(predictions, lesions),
+        "hard_cases": hard_cases(predictions, lesions, diagnoses),
         "notes": _notes(predictions),
         "group_notes": {
             grouping.name: _group_notes(predictions, grouping, settings.min_group)
@@ -161,7 +165,9 @@ def calibration_bins(predictions: Predictions, n_bins: int) -> dict[str, dict]:
     return {name: reliability_of(predictions, name, n_bins).to_dict() for name in BINS}
 
 
-def hard_cases(predictions: Predictions, lesions: np.ndarray) -> list[dict]:
+def hard_cases(
+    predictions: Predictions, lesions: np.ndarray, diagnoses: Sequence[str] = ()
+) -> list[dict]:
     """The wrongly decided rows, at most a dozen and one of each lesion (int [N]).
 
     Missed ones of the positive class first; then by the probability of the decision, the highest
@@ -177,6 +183,7 @@ def hard_cases(predictions: Predictions, lesions: np.ndarray) -> list[dict]:
         {
             "name": predictions.names[row],
             "label": predictions.classes[predictions.labels[row]],
+            "diagnosis": diagnoses[row] if len(diagnoses) else "",
             "decision": predictions.classes[predictions.decisions[row]],
             "probability": float(predictions.probabilities[row, predictions.decisions[row]]),
             "group": tones[int(predictions.groups[row])],

@@ -23,6 +23,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
 from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
+from .case_details import lesion_numbers
 from .flags import CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .predictions_csv import read_predictions
@@ -223,6 +224,7 @@ class Inputs:
             cluster=cluster,
             valid=found.get("valid") if split != "valid" else None,
             images={image_stem(image): Path(image) for image in rows["image"]},
+            lesion_numbers=lesion_numbers(rows),
             provenance=contracts[0].provenance,
         )
         return Opened(model, cfg, known)

@@ -10,6 +10,7 @@ from ..evaluation.evaluate import Fits, evaluate_model
 from ..report.files import write_evaluation
 from ..report.folder import require_new, write_folder
 from ..report.summary import evaluation_summary
+from .case_details import with_case_details
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
 from .model_writer import write_model
@@ -34,7 +35,7 @@ def run_evaluation(
     if opened is None or (options.compare and other is None):
         return ""
     model, evaluation = evaluate_model(
-        opened.model,
+        with_case_details(opened.model, opened.known or inputs.metadata(opened.cfg)),
         inputs.groupings(opened),
         inputs.settings(),
         Fits(options.calibration, options.threshold, options.group_thresholds),

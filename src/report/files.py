@@ -1,6 +1,6 @@
 """The files of an evaluation and of a training's splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from tensorboardX import SummaryWriter
 from ..core.files import to_strict_json, write_text
 from ..core.image_files import image_stem
 from ..evaluation.evaluate import EvaluatedModel
+from ..evaluation.groupings import Grouping
 from ..evaluation.predictions import Predictions
 from ..preprocess.image import ImageError, read_image
 from .cases import plot_confusion, plot_hard_cases
 from .curves import can_be_ranked, curves_of, plot_precision_recall, plot_roc
+from .curves_by_group import plot_roc_by_group, roc_panels
 from .forest import plot_fairness, plot_per_class
 from .page import report_page
 from .paper_table import IN_PAPER, paper_table
@@ -39,7 +41,7 @@ def write_evaluation(
     model.predictions.to_csv(folder / "predictions.csv")
     other = model.other.predictions if model.other else None
     image_of = partial(read_case, model)
-    figures = write_figures(folder, model.predictions, evaluation, image_of, other)
+    figures = write_figures(folder, model.predictions, evaluation, image_of, other, model.groupings)
     write_events(folder / "logs", evaluation, by_group, figures)
     write_text(folder / "report.html", report_page(evaluation, figures))
 
@@ -122,11 +124,13 @@ def write_figures(
     evaluation: dict,
     image_of: Callable[[str], np.ndarray | None],
     other: Predictions | None = None,
+    groupings: Sequence[Grouping] = (),
 ) -> list[Path]:
     """The PNGs written into an existing folder, in a reader's order; all from one evaluation.
 
     `confusion_matrix`, `per_class_metrics` and `fairness_by_group` always; `roc_curves` and
-    `pr_curves` where something can be ranked; `calibration_curve` where probabilities are known;
+    `pr_curves` where something can be ranked, `roc_by_group` where several groups of one of the
+    `groupings` can; `calibration_curve` where probabilities are known;
     `hard_cases` where a decision is wrong, with the images that `image_of` gives for names.
     `other` are the predictions of the compared model for the same rows.
     """
@@ -139,6 +143,8 @@ def write_figures(
     }
     if any(map(can_be_ranked, curves)):
         drawn["roc_curves"] = partial(plot_roc, curves)
+        if by_group := roc_panels(predictions, evaluation, groupings, other):
+            drawn["roc_by_group"] = partial(plot_roc_by_group, by_group)
         drawn["pr_curves"] = partial(plot_precision_recall, curves)
     if any(b["n"] for b in bins):
         drawn["calibration_curve"] = partial(plot_calibration, evaluation)

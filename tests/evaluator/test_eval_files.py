@@ -16,7 +16,7 @@ from tests.evaluator.readings import read_events, same, strict_json, values
 pytestmark = pytest.mark.slow
 
 FIGURES = "confusion_matrix roc_curves pr_curves per_class_metrics calibration_curve"
-FIGURES += " fairness_by_group hard_cases"
+FIGURES += " fairness_by_group hard_cases roc_by_group"
 TEXTS = {"evaluation_metrics.json", "metrics_by_group.csv", "predictions.csv", "report.html"}
 TEXTS |= {"table.md", "table.tex"}
 
