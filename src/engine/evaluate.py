@@ -111,6 +111,7 @@ class Evaluator:
             if len(self.table.split(split)):
                 predictions, metrics = self(network, split)
                 found[split] = metrics | row_digests(predictions, split)
+                found[split]["tone_source"] = self.table.tone_source
                 if self.processes.is_main:
                     self._write(folder, split, predictions)
         if "test" not in found:
@@ -135,6 +136,7 @@ class Evaluator:
             predictions=predictions,
             clusters=clusters,
             cluster=cluster,
+            tone_source=self.table.tone_source,
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 

@@ -99,6 +99,7 @@ def summarize(parent: Path, folders: list[Path]) -> None:
         if all(split in fold for fold in found)
     }
     oof = point_estimates(pooled.predictions) | row_digests(pooled.predictions, "oof")
+    oof["tone_source"] = pooled.tone_source
     content = {"folds": len(folders), **spread, "oof": oof}
     write_text(parent / "kfold.json", to_strict_json(content, indent=2))
     write_text(parent / "kfold.csv", spread_csv(spread))
@@ -147,6 +148,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
         predictions=replace(predictions, classes=contract.classes, positive=contract.positive),
         clusters=clusters,
         cluster=cluster,
+        tone_source=contract.provenance.get("tone_source", ""),
     )
 
 

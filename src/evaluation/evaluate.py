@@ -29,8 +29,9 @@ class EvaluatedModel:
     `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
     `images` are files by the stem of their names, where they are known; `lesion_numbers` int [N]
     are equal for images of one lesion, `diagnoses` a text for each row, both where they are known;
-    `provenance` is what the model states of itself; `other` is the model that it was compared with,
-    on the same rows, and `groupings` what its rows were evaluated by.
+    `tone_source` says where the tone groups come from, `provenance` is what the model states of
+    itself; `other` is the model that it was compared with, on the same rows, and `groupings` what
+    its rows were evaluated by.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class EvaluatedModel:
     images: dict[str, Path] = field(default_factory=dict)
     lesion_numbers: np.ndarray | None = None
     diagnoses: tuple[str, ...] = ()
+    tone_source: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
     groupings: tuple[Grouping, ...] = ()
     other: "EvaluatedModel | None" = None
@@ -51,7 +53,8 @@ class EvaluatedModel:
     def source(self) -> dict:
         """What is evaluated, in JSON types."""
         predictions = self.predictions
-        own = {key: getattr(self, key) for key in ("kind", "name", "split", "model", "cluster")}
+        names = ("kind", "name", "split", "model", "cluster", "tone_source")
+        own = {key: getattr(self, key) for key in names}
         positive = predictions.classes[predictions.positive]
         return own | {"classes": list(predictions.classes), "positive": positive}
 

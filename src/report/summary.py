@@ -44,6 +44,8 @@ def evaluation_summary(evaluation: dict) -> str:
             f"p {differences[name]['p']:.3f}"
             for name in IN_LINES
         ]
+    if told := evaluation["source"].get("tone_source"):
+        lines.append(f"tone groups: {told}")
     if not evaluation["groups"]:
         lines.append("Groups are unknown: no results by group.")
     notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]

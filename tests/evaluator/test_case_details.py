@@ -50,3 +50,13 @@ def test_an_evaluation_shows_the_diagnosis_and_each_lesion_once(judge, drawn, tm
     assert len({patients[case["name"]] for case in found}) == len(found) > 5
     assert {case["diagnosis"] for case in found} == {"nevus", ""}
     assert '<td class="text">nevus</td>' in (folder / "report.html").read_text("utf-8")
+
+
+def test_an_evaluation_says_which_table_its_tones_are_of(judge, drawn, base, tmp_path):
+    folder, evaluation = judge(*base)
+    told = evaluation["source"]["tone_source"]
+    assert told.startswith("table.csv (SHA-256 ") and told in (folder / "report.html").read_text()
+    table = pd.read_csv(drawn / "table.csv", sep=";").drop(columns="group")
+    table.to_csv(tmp_path / "bare.csv", index=False)
+    flags = ["--predictions_csv", drawn / "test.csv", "--metadata_csv", tmp_path / "bare.csv"]
+    assert judge(*flags)[1]["source"]["tone_source"] == ""

@@ -39,6 +39,7 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
             "classes": list(predictions.classes),
             "positive": predictions.classes[predictions.positive],
             "cluster": "patient_id",
+            "tone_source": "tones.csv (SHA-256 0123456789ab); estimate_ita(method=cielab)",
         },
         "settings": asdict(settings),
         **results,
