@@ -22,7 +22,7 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
     n_rows = len(predictions.labels)
     settings = Settings(n_resamples=100, min_group=min_group)
     tones = tone_groups(predictions)
-    sex = Grouping("sex", rng.integers(2, size=n_rows), ("female", "male"))
+    sex = sex_of(rng, n_rows)
     ages = rng.choice(len(AGES), n_rows, p=[0.05, 0.4, 0.4, 0.15])
     groupings = [tones, sex, Grouping("age_approx", ages, AGES), crossed(tones, sex)]
     w = bootstrapped(predictions, np.arange(n_rows) // 3, settings)
@@ -53,6 +53,10 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
             "model": {"sha256": "9f" * 32, "epochs": 22},
         },
     }
+
+
+def sex_of(rng: np.random.Generator, n_rows: int) -> Grouping:
+    return Grouping("sex", rng.integers(2, size=n_rows), ("female", "male"))
 
 
 def temperature_of(predictions: Predictions, settings: Settings) -> dict:

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from src.evaluation.groupings import Grouping, tone_groups
 from src.report.curves_by_group import MOST_GROUPS, plot_roc_by_group, roc_panels
-from tests.report.drawn_evaluation import evaluation_of
+from tests.report.drawn_evaluation import evaluation_of, sex_of
 from tests.report.figures import assert_has_ink, assert_texts_are_clear, words
 
 
@@ -16,8 +16,7 @@ from tests.report.figures import assert_has_ink, assert_texts_are_clear, words
 def case(random_table):
     """(predictions, evaluation, groupings, those of another model)"""
     predictions, other = random_table(seed=1), random_table(seed=2)
-    sex = np.random.default_rng(0).integers(2, size=200)  # as the drawn evaluation has it
-    groupings = [tone_groups(predictions), Grouping("sex", sex, ("female", "male"))]
+    groupings = [tone_groups(predictions), sex_of(np.random.default_rng(0), 200)]
     other = replace(other, labels=predictions.labels, groups=predictions.groups)
     return predictions, evaluation_of(predictions), groupings, other
 
