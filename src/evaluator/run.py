@@ -1,6 +1,5 @@
 """`run_evaluation`: from the flags of `melanoma_eval.py` to a report in a folder."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from ..engine.log import log_to_console
 from ..evaluation.evaluate import Fits, evaluate_model
 from ..report.files import write_evaluation
 from ..report.folder import require_new, write_folder
+from ..report.paper_table import IN_PAPER
 from ..report.summary import evaluation_summary
 from .case_details import with_case_details
 from .flags import CsvColumns, EvaluationOptions, Source
@@ -42,9 +42,10 @@ def run_evaluation(
         other.model if other else None,
     )
     place = report_name(opened.cfg, Path(source.path), "eval")
-    write = partial(write_evaluation, model=model, evaluation=evaluation)
-    if options.table_metrics:
-        write = partial(write, in_table=options.table_metrics)
+
+    def write(into: Path) -> None:
+        write_evaluation(into, model, evaluation, options.table_metrics or IN_PAPER)
+
     folder = write_folder(*place, write)
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
     if options.write_model:
