@@ -169,5 +169,10 @@ def test_a_model_of_a_fold_is_judged_as_it_was(folds, tmp_path):
     checkpoint = str(folds / "fold_1" / "best_checkpoint.pth")
     argv = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
     melanoma_train.main(argv)
-    (report,) = tmp_path.iterdir()
-    assert read(report / "metrics.json")["test"] == read(folds / "fold_1" / "metrics.json")["test"]
+    melanoma_train.main(argv)
+    reports = sorted(tmp_path.iterdir())
+    name = "fold_1_best_checkpoint_test"
+    assert [report.name for report in reports] == [name, f"{name}_2"], "nothing is replaced"
+    for report in reports:
+        found = read(report / "metrics.json")["test"]
+        assert found == read(folds / "fold_1" / "metrics.json")["test"]
