@@ -1,7 +1,7 @@
 """Tone groups for a table: from its colours, or from the angles that estimate_ita wrote.
 
-Sets the columns ita, fitzpatrick, group and group_str and reports how images move between groups.
-Other cells stay as they are.
+Sets the columns ita, fitzpatrick, group, group_str and tone_source and reports how images move
+between groups. Other cells stay as they are.
 """
 
 import sys
@@ -56,7 +56,7 @@ def main(argv: list[str] | None) -> None:
     tones = new_tones(rows, stems, options.csv, options.ita_csv, options.method or "cielab")
     print(report(rows, stems, tones, options.csv, options.compare_csv))
     if options.output_csv:
-        write_tones(options.csv, rows, stems, tones["ita"].to_numpy(), options.output_csv)
+        write_tones(options.csv, rows, stems, tones, options.output_csv)
         print(f"written to {options.output_csv}")
 
 

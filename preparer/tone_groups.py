@@ -41,9 +41,10 @@ def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
 def new_tones(
     rows: pd.DataFrame, stems: pd.Series, csv: Path, ita_csv: Path | None, method: str
 ) -> pd.DataFrame:
-    """`ita` of each row (degrees, NaN for none), and the `reason` of invalid estimates.
+    """`ita` of each row (degrees, NaN for none), the `reason` of invalid estimates, `tone_source`.
 
-    Of the estimates in `ita_csv`, else of the table's colours by a method in `ITA_METHODS`.
+    Of the estimates in `ita_csv`, else of the table's colours by a method in `ITA_METHODS`. Where
+    an angle comes from is what `ita_csv` says itself.
     """
     if ita_csv:
         tones = join_estimates(stems, ita_csv, csv)
@@ -52,8 +53,11 @@ def new_tones(
         if colors is None:
             missing = f"no colours in {', '.join(COLORS)} to take angles from"
             raise UserError(f"{csv}: {missing}: give the estimates of its images with --ita_csv")
+        source = f"assign_tone_groups(method={method})"
         tones = pd.DataFrame({"ita": angles_of(colors, method), "reason": None})
-    return tones.assign(ita=tones["ita"].to_numpy().round(DECIMALS))
+        tones = tones.assign(tone_source=source)
+    sources = tones["tone_source"].where(tones["ita"].notna(), "")
+    return tones.assign(ita=tones["ita"].to_numpy().round(DECIMALS), tone_source=sources)
 
 
 def image_stems(rows: pd.DataFrame, column: str, csv: Path) -> pd.Series:
@@ -86,7 +90,7 @@ def angles_of(colors: np.ndarray, method: str) -> np.ndarray:
 
 
 def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
-    """`ita` and, of invalid estimates, the `reason` for each stem; both NaN without an estimate.
+    """`ita`, `tone_source` and, of invalid estimates, the `reason` for each stem, else NaN.
 
     Raises `UserError` for an image with two estimates, and where no image of the table has one:
     the files are no pair.
@@ -103,7 +107,10 @@ def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
             f"{path}: no image of {csv} is in it ({first}): expected estimates of the same images"
         )
     ita, reason = rows["ita"].where(rows["valid"]), rows["reason"].mask(rows["valid"])
-    return pd.DataFrame({"ita": ita, "reason": reason}).set_index(found).reindex(stems)
+    unknown = f"{path.name} (options not recorded)"  # written by an earlier version
+    source = rows.get("tone_source", pd.Series(unknown, rows.index)).fillna(unknown)
+    tones = pd.DataFrame({"ita": ita, "reason": reason, "tone_source": source})
+    return tones.set_index(found).reindex(stems)
 
 
 def own_tones(rows: pd.DataFrame, csv: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -123,8 +130,14 @@ def own_tones(rows: pd.DataFrame, csv: Path) -> tuple[np.ndarray, np.ndarray]:
     return ita, np.where(given == UNKNOWN_GROUP, tone_group(ita), given).astype(np.int64)
 
 
-def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Path) -> None:
-    """Write the table with its tone columns to `output`; every other cell as it was."""
+def write_tones(
+    csv: Path, rows: pd.DataFrame, stems: pd.Series, tones: pd.DataFrame, output: Path
+) -> None:
+    """Write the table with its tone columns to `output`; every other cell as it was.
+
+    `tones` are the `new_tones` of its rows.
+    """
+    ita = tones["ita"].to_numpy()
     sep = csv_separator(csv)
     options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     # The header is read as a row: pandas would rename columns that are empty or there twice.
@@ -140,6 +153,7 @@ def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Pa
         fitzpatrick=[category.fitzpatrick for category in found],
         group=[str(category.group) for category in found],
         group_str=[(*GROUP_NAMES, "")[category.group] for category in found],
+        tone_source=tones["tone_source"].to_numpy(),
     )
     if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
         text = text.assign(image_name=stems.map(guarded).to_numpy())

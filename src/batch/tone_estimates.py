@@ -14,6 +14,7 @@ from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
 COLUMNS = ("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group")
+COLUMNS += ("tone_source",)
 COLOR_CONSTANCY: dict[str, Callable] = {
     "none": lambda image: image,
     "shades_of_grey": shades_of_grey,
@@ -33,8 +34,10 @@ def estimate_tones(
     Experts' `masks` by the stem of their image replace the lesions found; the choices `method`,
     `color` and `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`.
     """
+    options = ", ".join(f"{name}={choice}" for name, choice in choices.items())
+    source = f"estimate_ita({options}{', masks=given' if masks else ''})"
     work, settings = (
-        partial(tone_row, masks=masks, **choices),
+        partial(tone_row, masks=masks, source=source, **choices),
         choices | {"masks": mask_times(masks)},
     )
     return run_folder_job(
@@ -42,14 +45,17 @@ def estimate_tones(
     )
 
 
-def tone_row(path: Path, method: str, color: str, color_constancy: str, masks: dict) -> dict:
-    """The `COLUMNS` of one image."""
+def tone_row(
+    path: Path, method: str, color: str, color_constancy: str, masks: dict, source: str = ""
+) -> dict:
+    """The `COLUMNS` of one image; `source` says how all were estimated."""
     image, size = read_reduced(path, HAIR_SIDE)
     image = COLOR_CONSTANCY[color_constancy](reduced(image))
     lesion = read_lesion(masks[path.stem], size, image.shape[:2]) if masks else None
     tone = estimate_tone(image, skin_mask(image, lesion), method, color)
     red, green, blue = tone.color or (None, None, None)
     cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
+    cells += (source,)
     return dict(zip(COLUMNS, cells, strict=True))
 
 

@@ -47,7 +47,11 @@ class Data(Section):
         0.15, "fraction of rows used for testing if the data define no split", _ROWS | _MODEL
     )
     split_seed: int = flag(
-        0, "seed of that split; --seed does not change it", _ROWS | _MODEL, least=0, most=MAX_SEED
+        0,
+        "seed of that split, which also depends on the tone groups; --seed does not change it",
+        _ROWS | _MODEL,
+        least=0,
+        most=MAX_SEED,
     )
     allow_leakage: bool = flag(
         False,

@@ -24,8 +24,15 @@ from .splits import (
     unit_numbers,
 )
 from .table import Table
+from .tone_estimates import tone_source
 
 log = logging.getLogger(__name__)
+# where data sets find tone groups if neither --skin_color_csv nor an option `csv` names a table
+TABLES_OF = {
+    "isic2020": "ISIC_2020_full.csv",
+    "siim": "train.csv",
+    "ham10000": "HAM10000_metadata.csv",
+}
 
 
 def load_table(data: Data) -> Table:
@@ -63,6 +70,7 @@ def split_table(data: Data) -> Table:
     require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
     require_few(table.bad, data.max_bad_images)
+    table = replace(table, tone_source=tone_source_of(table, data))
     return with_split(with_known_groups(table) if data.known_groups_only else table, data)
 
 
@@ -98,6 +106,19 @@ def require_few(bad: Sequence[tuple[str, str]], max_bad_images: int) -> None:
             f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
             f"them, or leave them out with --max_bad_images {len(bad)}"
         )
+
+
+def tone_source_of(table: Table, data: Data) -> str:
+    """The `tone_source` of the table that the data set's tone groups are of, empty without any."""
+    call = DATASETS.resolve(data.dataset)
+    takes_tones = "skin_color_csv" in DATASETS.context_names(data.dataset)
+    name = (data.skin_color_csv if takes_tones else "") or call.options.get("csv")
+    name = name or TABLES_OF.get(call.name)
+    if not name or (table.group_indices < 0).all():
+        return ""
+    places = (Path(data.data_path) / name, Path(name))
+    path = next((path for path in places if path.is_file()), None)
+    return tone_source(path) if path else ""
 
 
 def with_split(table: Table, data: Data) -> Table:

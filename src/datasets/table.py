@@ -37,6 +37,7 @@ class Table:
     `positive` is the index of the class to be detected (melanoma, malignant).
     `bad` lists (image, reason) of rows that were left out because their file is missing.
     `is_split_drawn` tells that the split is not the data set's own: other rows, another split.
+    `tone_source` tells which table the groups are of, and by which method and options.
     """
 
     rows: pd.DataFrame
@@ -45,6 +46,7 @@ class Table:
     groups: tuple[str, ...] = GROUP_NAMES
     bad: tuple[tuple[str, str], ...] = ()
     is_split_drawn: bool = False
+    tone_source: str = ""
 
     def split(self, name: str) -> "Table":
         """The rows of one split, in order."""

@@ -1,14 +1,26 @@
 """Estimates of skin tones, read back from the CSV that `src.scripts.estimate_ita` writes."""
 
+import hashlib
 from pathlib import Path
 
 import pandas as pd
 
+from ..core.cells import visible
 from .table import numbers, read_csv, refuse_cells
 
 COLORS = ("color_r", "color_g", "color_b")
 COLUMNS = ("image", "ita", "valid", "reason", "status")
+MOST_SOURCES = 5
 RANGES = {"ita": (-180, 180), "ita_spread": (0, 360), **dict.fromkeys(COLORS, (0, 255))}
+
+
+def tone_source(csv: Path) -> str:
+    """Where the tone groups of a table come from: its name, its SHA-256 (the first 12 digits),
+    and what its column `tone_source` says of methods and options."""
+    told = f"{visible(csv.name, 100)} (SHA-256 {hashlib.sha256(csv.read_bytes()).hexdigest()[:12]})"
+    rows = read_csv(csv, ())
+    texts = rows["tone_source"].dropna().unique() if "tone_source" in rows else ()
+    return "; ".join([told, *(visible(text, 200) for text in sorted(texts)[:MOST_SOURCES])])
 
 
 def read_estimates(csv: Path, more: tuple[str, ...] = ()) -> pd.DataFrame:

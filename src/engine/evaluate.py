@@ -13,7 +13,7 @@ from ..artifact.contract import Contract
 from ..artifact.network import Network, load_checkpoint, with_weights
 from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
-from ..core.files import make_folder, to_strict_json, write_text
+from ..core.files import to_strict_json, write_text
 from ..core.options import Role
 from ..datasets.load import load_table, table_hash
 from ..datasets.loaders import eval_loader
@@ -22,9 +22,11 @@ from ..datasets.table import Table
 from ..evaluation.evaluate import EvaluatedModel, evaluate_model
 from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
-from ..evaluation.results import Settings, point_estimates
+from ..evaluation.results import Settings, point_estimates, row_digests
 from ..objectives.catalog import Objective
-from ..report.files import evaluation_summary, write_split
+from ..report.files import write_split
+from ..report.folder import claim_folder
+from ..report.summary import evaluation_summary
 from .distributed import SINGLE_PROCESS, Processes, joined_processes
 from .log import log_to_console
 from .loop import predict
@@ -113,7 +115,9 @@ class Evaluator:
         found = {}
         for split in splits:
             if len(self.table.split(split)):
-                predictions, found[split] = self(network, split)
+                predictions, metrics = self(network, split)
+                found[split] = metrics | row_digests(predictions, split)
+                found[split]["tone_source"] = self.table.tone_source
                 if self.processes.is_main:
                     self._write(folder, split, predictions)
         if "test" not in found:
@@ -138,6 +142,7 @@ class Evaluator:
             predictions=predictions,
             clusters=clusters,
             cluster=cluster,
+            tone_source=self.table.tone_source,
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 
@@ -202,10 +207,13 @@ def rows_to_evaluate(
     return table, split
 
 
-def report_folder(cfg: Config, source: Path, what: str) -> Path:
-    """The folder of a report on `source`: `--run_name`, else named after its run and file."""
+def report_name(cfg: Config, source: Path, what: str) -> tuple[Path, str, bool]:
+    """(root, name, whether it is given) of a report on `source`, as `write_folder` takes them.
+
+    The name is `--run_name`, else that of the run and its file.
+    """
     name = cfg.run.run_name or f"{source.resolve().parent.name}_{source.stem}_{what}"
-    return make_folder(Path(cfg.run.output_dir) / name)
+    return Path(cfg.run.output_dir), name, bool(cfg.run.run_name)
 
 
 def test(cfg: Config, contract: Contract) -> dict:
@@ -215,7 +223,9 @@ def test(cfg: Config, contract: Contract) -> dict:
     """
     with evaluator_of_checkpoint(cfg, contract) as (evaluator, network, split):
         source = Path(cfg.run.checkpoint)
-        folder = evaluator.processes.from_main(lambda: report_folder(cfg, source, "test"))
+        folder = evaluator.processes.from_main(
+            lambda: claim_folder(*report_name(cfg, source, "test"))
+        )
         found = evaluator.report(network, folder, (split,))
         log.info("written to %s", folder)
     return found

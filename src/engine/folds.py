@@ -20,7 +20,7 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import from_frame
-from ..evaluation.results import Settings, point_estimates
+from ..evaluation.results import Settings, point_estimates, row_digests
 from .distributed import Processes, joined_processes
 from .epochs import command
 from .evaluate import write_evaluated_split
@@ -121,7 +121,9 @@ def summarize(parent: Path, folders: list[Path]) -> None:
         for split in ("valid", "test")
         if all(split in fold for fold in found)
     }
-    content = {"folds": len(folders), **spread, "oof": point_estimates(pooled.predictions)}
+    oof = point_estimates(pooled.predictions) | row_digests(pooled.predictions, "oof")
+    oof["tone_source"] = pooled.tone_source
+    content = {"folds": len(folders), **spread, "oof": oof}
     write_text(parent / "kfold.json", to_strict_json(content, indent=2))
     write_text(parent / "kfold.csv", spread_csv(spread))
     log.info("%d folds:\n%s", len(folders), spread_lines(spread))
@@ -169,6 +171,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
         predictions=replace(predictions, classes=contract.classes, positive=contract.positive),
         clusters=clusters,
         cluster=cluster,
+        tone_source=contract.provenance.get("tone_source", ""),
     )
 
 

@@ -253,6 +253,7 @@ def make_contract(
         provenance={
             "config": cfg.flat(),
             "table": table_hash(table),
+            "tone_source": table.tone_source,
             "label_counts": counts.by_class.tolist(),
             "group_counts": counts.by_group.tolist(),
             "environment": environment(),

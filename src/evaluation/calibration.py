@@ -163,11 +163,18 @@ def temperature(
     if by not in ("all", "group"):
         raise UserError(f"temperature(by='{by}'): expected 'all' or 'group'")
     temperatures = np.full(n_groups + 1, fit_temperature(labels, probabilities))
-    for group in range(n_groups if by == "group" else 0):
+    for group in groups_with_own(labels, groups, n_groups, min_rows) if by == "group" else ():
         rows = groups == group
-        if rows.sum() >= min_rows and len(np.unique(labels[rows])) > 1:
-            temperatures[group] = fit_temperature(labels[rows], probabilities[rows])
+        temperatures[group] = fit_temperature(labels[rows], probabilities[rows])
     return temperatures
+
+
+def groups_with_own(
+    labels: np.ndarray, groups: np.ndarray, n_groups: int, min_rows: int
+) -> list[int]:
+    """The groups with enough rows, of several classes, for a temperature of their own."""
+    own = [labels[groups == group] for group in range(n_groups)]
+    return [g for g, y in enumerate(own) if len(y) >= min_rows and len(np.unique(y)) > 1]
 
 
 def _logs(probabilities: np.ndarray) -> np.ndarray:

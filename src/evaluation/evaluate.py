@@ -10,11 +10,12 @@ import numpy as np
 from ..core.classes import NOTICE
 from ..core.errors import UserError
 from ..core.progress import working
+from .calibration import MAX_TEMPERATURE, MIN_TEMPERATURE
 from .groupings import Grouping
 from .paired_comparison import compare_pair, in_order_of
 from .post_processing import calibrate, decide_by_group, decide_by_rule
 from .predictions import Predictions
-from .results import Settings, all_results, bootstrapped
+from .results import Settings, all_results, bootstrapped, row_digests
 from .thresholds import THRESHOLDS
 
 SCHEMA = 2
@@ -27,8 +28,11 @@ class EvaluatedModel:
 
     `kind`, `name`, `split` and `model` say what is evaluated, blank where a CSV does not tell;
     `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
-    `images` are files by the stem of their names, where they are known; `provenance` is what the
-    model states of itself; `other` is the model that it was compared with, on the same rows.
+    `images` are files by the stem of their names, where they are known; `lesion_numbers` int [N]
+    are equal for images of one lesion, `diagnoses` a text for each row, both where they are known;
+    `tone_source` says where the tone groups come from, `provenance` is what the model states of
+    itself; `other` is the model that it was compared with, on the same rows, and `groupings` what
+    its rows were evaluated by.
     """
 
     kind: str
@@ -40,19 +44,26 @@ class EvaluatedModel:
     cluster: str
     valid: Predictions | None = None
     images: dict[str, Path] = field(default_factory=dict)
+    lesion_numbers: np.ndarray | None = None
+    diagnoses: tuple[str, ...] = ()
+    tone_source: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    groupings: tuple[Grouping, ...] = ()
     other: "EvaluatedModel | None" = None
 
     def source(self) -> dict:
         """What is evaluated, in JSON types."""
         predictions = self.predictions
-        own = {key: getattr(self, key) for key in ("kind", "name", "split", "model", "cluster")}
+        names = ("kind", "name", "split", "model", "cluster", "tone_source")
+        own = {key: getattr(self, key) for key in names}
         positive = predictions.classes[predictions.positive]
         return own | {"classes": list(predictions.classes), "positive": positive}
 
     @property
     def lesions(self) -> np.ndarray:
         """int [N]: equal for images of one lesion, where lesions are known."""
+        if self.lesion_numbers is not None:
+            return self.lesion_numbers
         is_lesion = self.cluster == LESION
         return self.clusters if is_lesion else np.arange(len(self.clusters))
 
@@ -102,6 +113,40 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
     return replace(model, predictions=predictions), found
 
 
+def fit_notes(found: dict, evaluated: Predictions, min_group: int) -> list[str]:
+    """What a reader must know of the fitted temperature and thresholds, a sentence for each."""
+    temperature, threshold = found["temperature"], found["threshold"]
+    notes = []
+    if temperature:
+        values = {"all images": temperature["value"]} | temperature["groups"]
+        at_limit = {n: v for n, v in values.items() if v in (MIN_TEMPERATURE, MAX_TEMPERATURE)}
+        if at_limit:
+            told = ", ".join(f"{value:g} for {name}" for name, value in at_limit.items())
+            notes.append(
+                f"The fitted temperature is at its limit ({told}): the validation images do not "
+                "determine it, and the calibrated probabilities should not be used."
+            )
+        before, after = (round(temperature[when]["ece"], 3) for when in ("before", "after"))
+        if after > before:
+            notes.append(
+                f"Calibration made the calibration error larger: {before:.3f} before, {after:.3f} "
+                "after."
+            )
+    counted = {
+        "temperature": f"fewer than {min_group} validation images or only one class",
+        "threshold": f"fewer than {min_group} positive or {min_group} negative validation images",
+    }
+    present = {evaluated.group_names[group] for group in evaluated.groups if group >= 0}
+    for what, fit in (("temperature", temperature), ("threshold", threshold)):
+        names = [name for name in (fit["not_fitted"] if fit else ()) if name in present]
+        if names:
+            notes.append(
+                f"No {what} of its own was fitted for {', '.join(names)} ({counted[what]}): the "
+                f"overall {what} is used."
+            )
+    return notes
+
+
 @working("bootstrap intervals")
 def evaluate_model(
     model: EvaluatedModel,
@@ -120,16 +165,17 @@ def evaluate_model(
         theirs = in_order_of(other.predictions, model.predictions)
         other = replace(other, predictions=theirs)
     w = bootstrapped(model.predictions, model.clusters, settings)
-    results = all_results(w, groupings, model.lesions, settings)
+    results = all_results(w, groupings, model.lesions, settings, model.diagnoses)
     results["calibration"]["temperature"] = found["temperature"]
+    results["notes"] += fit_notes(found, model.predictions, settings.min_group)
     comparison = None
     if other is not None:
         pair = compare_pair(w, other.predictions, groupings, settings)
         comparison = {"name": other.name} | pair
-    return replace(model, other=other), {
+    return replace(model, other=other, groupings=tuple(groupings)), {
         "schema": SCHEMA,
         "notice": NOTICE,
-        "source": model.source(),
+        "source": model.source() | row_digests(model.predictions, model.split, settings.min_group),
         "settings": asdict(settings),
         **results,
         "threshold": found["threshold"],

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from ..core.errors import UserError
+from ..core.registry import parse_call
+from . import calibration
 from .calibration import CALIBRATIONS, scaled
 from .gaps import gap_estimates
 from .measure import compute_metrics
 from .predictions import Predictions
 from .results import calibration_bins
-from .thresholds import choose_threshold, decide, group_thresholds
+from .thresholds import THRESHOLDS, choose_threshold, decide, group_thresholds, groups_with_own
 from .weighted import rows_of
 
 COSTS = ("sensitivity", "specificity", "balanced_accuracy", "f1", "selection_rate")
@@ -40,7 +42,11 @@ def calibrate(
         replace(table, probabilities=scaled(table.probabilities, temperatures[table.groups]))
         for table in (predictions, valid)
     ]
-    found = _fitted(rule, valid, temperatures)
+    own = None
+    if parse_call(rule).options.get("by") == "group":
+        n_groups = len(valid.group_names)
+        own = calibration.groups_with_own(valid.labels, valid.groups, n_groups, min_group)
+    found = _fitted(rule, valid, temperatures, own)
     for name, table in (("before", predictions), ("after", scaled_tables[0])):
         metrics = compute_metrics(table, n_bins)
         found[name] = {key: metrics[key] for key in ("ece", "log_loss")}
@@ -77,7 +83,9 @@ def decide_by_group(
         "one_threshold": _figures(_decided(predictions, thresholds[-1]), min_group),
         "by_group": _figures(by_group, min_group),
     }
-    return by_group, _fitted(rule, valid, thresholds) | {"cost": cost}
+    fits = THRESHOLDS.context_names(rule)  # a fixed one is the same for all
+    own = groups_with_own(rows.target, *groups, min_group) if fits else None
+    return by_group, _fitted(rule, valid, thresholds, own) | {"cost": cost}
 
 
 def _decided(predictions: Predictions, thresholds: float | np.ndarray) -> Predictions:
@@ -85,14 +93,21 @@ def _decided(predictions: Predictions, thresholds: float | np.ndarray) -> Predic
     return replace(predictions, decisions=decisions)
 
 
-def _fitted(rule: str, valid: Predictions, values: np.ndarray) -> dict:
-    """What was fitted on how many rows: the value for all, and by group where it differs."""
-    by_group = dict(zip(valid.group_names, values[:-1].tolist(), strict=False))
+def _fitted(
+    rule: str, valid: Predictions, values: np.ndarray, own: list[int] | None = None
+) -> dict:
+    """What was fitted on how many rows: the value for all, and by group where it differs.
+
+    `own` are the groups that a value was fitted for, None where one is for all.
+    """
+    names = valid.group_names
+    by_group = dict(zip(names, values[:-1].tolist(), strict=False))
     return {
         "rule": rule,
         "n_fitted": len(valid.labels),
         "value": float(values[-1]),
         "groups": by_group if len(np.unique(values)) > 1 else {},
+        "not_fitted": [n for i, n in enumerate(names) if own is not None and i not in own],
     }
 
 

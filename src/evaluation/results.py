@@ -1,10 +1,13 @@
 """What is found of rows: every metric with its interval, by group, gaps, hard cases, notes."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.image_files import image_stem
 from .bootstrap import percentile_interval, resample_weights
 from .calibration import BINS, reliability_of
 from .gaps import gap_estimates, gaps_by_class
@@ -51,14 +54,34 @@ def point_estimates(predictions: Predictions) -> dict:
     }
 
 
+def row_digests(predictions: Predictions, split: str, min_group: int = MIN_GROUP) -> dict[str, str]:
+    """`rows_digest` and `groups_digest`: results are comparable where they are equal.
+
+    The first is of the images' stems, their classes, the class to detect and the split; the second,
+    for what is told of tone groups, also of each image's group and of `min_group`. Neither depends
+    on the order of rows or classes.
+    """
+    classes, groups = predictions.classes, {**dict(enumerate(predictions.group_names)), -1: UNKNOWN}
+    told = zip(predictions.names, predictions.labels, predictions.groups, strict=True)
+    rows = sorted((image_stem(name), classes[y], groups[int(g)]) for name, y, g in told)
+    evaluated = [split, classes[predictions.positive], [row[:2] for row in rows]]
+    grouped = [*evaluated, min_group, [row[2] for row in rows]]
+    digests = {"rows_digest": evaluated, "groups_digest": grouped}
+    return {k: hashlib.sha256(json.dumps(v).encode()).hexdigest() for k, v in digests.items()}
+
+
 def all_results(
-    w: Weighted, groupings: Sequence[Grouping], lesions: np.ndarray, settings: Settings
+    w: Weighted,
+    groupings: Sequence[Grouping],
+    lesions: np.ndarray,
+    settings: Settings,
+    diagnoses: Sequence[str] = (),
 ) -> dict:
     """`overall`, `groups`, `gaps`, `calibration`, `hard_cases`, `notes` and `group_notes` of rows.
 
     Each figure is a dict of `value`, `low` and `high`. Intervals are the middle `confidence` of
     the resamples; rows of unknown group are shown and left out of gaps. Hard cases show each of
-    `lesions` (int [N]) once.
+    `lesions` (int [N]) once, with its own of `diagnoses` [N] where they are known.
     """
     predictions = w.rows.predictions
     parts = {
@@ -80,7 +103,7 @@ def all_results(
         },
         "gaps": {name: dict(zip(names, found, strict=True)) for name, found in gaps.items()},
         "calibration": calibration_bins(predictions, settings.n_bins),
-        "hard_cases": hard_cases(predictions, lesions),
+        "hard_cases": hard_cases(predictions, lesions, diagnoses),
         "notes": _notes(predictions),
         "group_notes": {
             grouping.name: _group_notes(predictions, grouping, settings.min_group)
@@ -142,7 +165,9 @@ def calibration_bins(predictions: Predictions, n_bins: int) -> dict[str, dict]:
     return {name: reliability_of(predictions, name, n_bins).to_dict() for name in BINS}
 
 
-def hard_cases(predictions: Predictions, lesions: np.ndarray) -> list[dict]:
+def hard_cases(
+    predictions: Predictions, lesions: np.ndarray, diagnoses: Sequence[str] = ()
+) -> list[dict]:
     """The wrongly decided rows, at most a dozen and one of each lesion (int [N]).
 
     Missed ones of the positive class first; then by the probability of the decision, the highest
@@ -158,6 +183,7 @@ def hard_cases(predictions: Predictions, lesions: np.ndarray) -> list[dict]:
         {
             "name": predictions.names[row],
             "label": predictions.classes[predictions.labels[row]],
+            "diagnosis": diagnoses[row] if len(diagnoses) else "",
             "decision": predictions.classes[predictions.decisions[row]],
             "probability": float(predictions.probabilities[row, predictions.decisions[row]]),
             "group": tones[int(predictions.groups[row])],

@@ -99,11 +99,18 @@ def group_thresholds(
     a group with fewer than `min_rows` positive or negative rows, or none, has it too.
     """
     thresholds = np.full(n_groups + 1, choose_threshold(rule, target, score))
-    for group in range(n_groups):
-        own = target[groups == group]
-        if min(own.sum(), (~own).sum()) >= max(min_rows, 1):
-            thresholds[group] = choose_threshold(rule, own, score[groups == group])
+    for group in groups_with_own(target, groups, n_groups, min_rows):
+        rows = groups == group
+        thresholds[group] = choose_threshold(rule, target[rows], score[rows])
     return thresholds
+
+
+def groups_with_own(
+    target: np.ndarray, groups: np.ndarray, n_groups: int, min_rows: int
+) -> list[int]:
+    """The groups with enough rows for a threshold of their own."""
+    counts = [np.bincount(target[groups == g], minlength=2).min() for g in range(n_groups)]
+    return [group for group, count in enumerate(counts) if count >= max(min_rows, 1)]
 
 
 def decide(probabilities: np.ndarray, positive: int, thresholds: float | np.ndarray) -> np.ndarray:

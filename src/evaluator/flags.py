@@ -82,6 +82,11 @@ class EvaluationOptions(Section):
         "", "predictions on the validation rows, with --predictions_csv"
     )
     compare: str = flag("", "second checkpoint, ONNX model or CSV, tested on the same images")
+    table_metrics: tuple[str, ...] = flag(
+        (),
+        "metrics in table.md and table.tex (default: sensitivity specificity auroc)",
+        metavar="METRIC",
+    )
     voting: Literal["soft", "majority"] = flag("soft", "how ensemble predictions are combined")
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
     write_model: str = flag(

@@ -16,6 +16,7 @@ from ..core.image_files import image_stem, images_below
 from ..datasets.load import load_table
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
+from ..datasets.tone_estimates import tone_source
 from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate, trained_settings
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
@@ -23,6 +24,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
 from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
+from .case_details import lesion_numbers
 from .flags import CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .predictions_csv import read_predictions
@@ -176,8 +178,18 @@ class Inputs:
             cluster=cluster,
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images={image_stem(image.name): image for image in images},
+            tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
         )
         return Opened(model, cfg, known)
+
+    def _tone_source_of_csv(
+        self, path: Path, predictions: Predictions, metadata: Metadata | None
+    ) -> str:
+        """Of the table with the tone groups: the metadata where they have some, else the CSV."""
+        if not known_tones(predictions):
+            return ""
+        has_tones = metadata is not None and {"group", "ita"} & set(metadata.rows)
+        return tone_source(metadata.path if has_tones else path)
 
     def _valid_of_csv(
         self, path: str, evaluated: Predictions, metadata: Metadata | None, cfg: Config
@@ -223,6 +235,8 @@ class Inputs:
             cluster=cluster,
             valid=found.get("valid") if split != "valid" else None,
             images={image_stem(image): Path(image) for image in rows["image"]},
+            lesion_numbers=lesion_numbers(rows),
+            tone_source=table.tone_source,
             provenance=contracts[0].provenance,
         )
         return Opened(model, cfg, known)

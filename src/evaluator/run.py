@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from ..engine.evaluate import report_folder
+from ..engine.evaluate import report_name
 from ..engine.log import log_to_console
 from ..evaluation.evaluate import Fits, evaluate_model
-from ..report.files import evaluation_summary, write_evaluation
+from ..report.files import write_evaluation
+from ..report.folder import require_new, write_folder
+from ..report.paper_table import IN_PAPER
+from ..report.summary import evaluation_summary
+from .case_details import with_case_details
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
 from .model_writer import write_model
@@ -22,20 +26,27 @@ def run_evaluation(
     """
     inputs = Inputs(given, options, columns)
     inputs.check(source.kind, source.path)
+    run = inputs.config().run
+    if run.run_name:
+        require_new(Path(run.output_dir) / run.run_name)
     log_to_console()
     opened = inputs.open(source.kind, source.path)
     other = inputs.open_other() if options.compare else None
     if opened is None or (options.compare and other is None):
         return ""
     model, evaluation = evaluate_model(
-        opened.model,
+        with_case_details(opened.model, opened.known or inputs.metadata(opened.cfg)),
         inputs.groupings(opened),
         inputs.settings(),
         Fits(options.calibration, options.threshold, options.group_thresholds),
         other.model if other else None,
     )
-    folder = report_folder(opened.cfg, Path(source.path), "eval")
-    write_evaluation(folder, model, evaluation)
+    place = report_name(opened.cfg, Path(source.path), "eval")
+
+    def write(into: Path) -> None:
+        write_evaluation(into, model, evaluation, options.table_metrics or IN_PAPER)
+
+    folder = write_folder(*place, write)
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
     if options.write_model:
         target = Path(options.write_model)

@@ -91,6 +91,9 @@ def _picture(axes, image: np.ndarray | None) -> None:
 
 def _caption(axes, case: dict, color: str) -> None:
     label, decision = short(case["label"], 14), short(case["decision"], 14)
+    diagnosis = case.get("diagnosis", "")
+    if diagnosis and diagnosis.casefold() != case["label"].casefold():
+        label = short(f"{label} ({diagnosis})", 26)
     axes.set_title(
         f"True: {label}\nPredicted: {decision}{_probability(case)}", fontsize=SMALL, color=color
     )

@@ -24,7 +24,7 @@ from .style import (
     tone_color,
 )
 
-_SIDE, _LINE = 4.8, 0.24  # inches, of the square and of a line of the table below
+SIDE, LINE = 4.8, 0.24  # inches, of the square and of a line of the table below
 _DOTTED = (0, (1, 2))
 
 
@@ -51,19 +51,19 @@ def curves_of(
         per_class = evaluation["overall"]["per_class"]
         looks = [{**line_style(label), "linewidth": 1.6} for label in range(len(per_class))]
         return [
-            _curve(predictions, name, everything, label, per_class[name], looks[label])
+            curve_of(predictions, name, everything, label, per_class[name], looks[label])
             for label, name in enumerate(predictions.classes)
         ]
     positive = predictions.positive
     parts = evaluation["groups"].get("skin tone", {})
     overall = evaluation["overall"]["metrics"]
     black = {"color": INK, "linewidth": 2.2, "zorder": 4}
-    curves = [_curve(predictions, "All", everything, positive, overall, black)]
+    curves = [curve_of(predictions, "All", everything, positive, overall, black)]
     for group, name in enumerate(predictions.group_names):
         if name in parts:
             look = {"color": tone_color(group), "linewidth": 1.6}
             rows = predictions.groups == group
-            curves.append(_curve(predictions, name, rows, positive, parts[name]["metrics"], look))
+            curves.append(curve_of(predictions, name, rows, positive, parts[name]["metrics"], look))
     if other is not None:
         differences = evaluation["comparison"]["differences"]
         nan = float("nan")
@@ -74,11 +74,11 @@ def curves_of(
         }
         look = {"color": OTHER, "linewidth": 1.6, "linestyle": (0, (4, 2))}
         name = f"vs. {evaluation['comparison']['name']}"
-        curves.append(_curve(other, name, everything, positive, areas, look))
+        curves.append(curve_of(other, name, everything, positive, areas, look))
     return curves
 
 
-def _curve(
+def curve_of(
     predictions: Predictions, name: str, rows: np.ndarray, label: int, areas: dict, look: dict
 ) -> Curve:
     return Curve(
@@ -99,14 +99,19 @@ def can_be_ranked(curve: Curve) -> bool:
 def plot_roc(curves: list[Curve], path: Path) -> None:
     """Save a PNG: ROC curves, chance as a diagonal, decisions as dots."""
     with _ranking(curves, "auroc", path) as axes:
-        axes.plot([0, 1], [0, 1], color=SOFT_INK, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
-        axes.text(0.62, 0.585, "chance", rotation=45, fontsize=SMALL, color=SOFT_INK)
-        axes.set(xlabel="1 − specificity (false-positive rate)", ylabel="sensitivity")
-        for curve in filter(can_be_ranked, curves):
-            false_positive, true_positive, _ = roc_curve(curve.target, curve.score)
-            _draw(axes, false_positive, true_positive, curve)
-            place = curve.decision[~curve.target].mean(), curve.decision[curve.target].mean()
-            _mark_decisions(axes, *place, curve)
+        draw_roc(axes, curves)
+
+
+def draw_roc(axes: Axes, curves: list[Curve]) -> None:
+    """ROC curves, chance as a diagonal, decisions as dots."""
+    axes.plot([0, 1], [0, 1], color=SOFT_INK, linewidth=1, linestyle=(0, (2, 2)), zorder=0)
+    axes.text(0.62, 0.585, "chance", rotation=45, fontsize=SMALL, color=SOFT_INK)
+    axes.set(xlabel="1 − specificity (false-positive rate)", ylabel="sensitivity")
+    for curve in filter(can_be_ranked, curves):
+        false_positive, true_positive, _ = roc_curve(curve.target, curve.score)
+        draw_curve(axes, false_positive, true_positive, curve)
+        place = curve.decision[~curve.target].mean(), curve.decision[curve.target].mean()
+        mark_decisions(axes, *place, curve)
 
 
 def plot_precision_recall(curves: list[Curve], path: Path) -> None:
@@ -115,7 +120,7 @@ def plot_precision_recall(curves: list[Curve], path: Path) -> None:
         axes.set(xlabel="sensitivity (recall)", ylabel="precision")
         for curve in filter(can_be_ranked, curves):
             precision, recall, _ = precision_recall_curve(curve.target, curve.score)
-            _draw(axes, recall, precision, curve)
+            draw_curve(axes, recall, precision, curve)
             share, color = curve.target.mean(), curve.look["color"]
             axes.plot(
                 [0, 1], [share, share], color=color, linewidth=0.9, linestyle=_DOTTED, zorder=1
@@ -123,24 +128,33 @@ def plot_precision_recall(curves: list[Curve], path: Path) -> None:
             if curve.decision.any():
                 hits = (curve.decision & curve.target).sum()
                 place = hits / curve.target.sum(), hits / curve.decision.sum()
-                _mark_decisions(axes, *place, curve)
+                mark_decisions(axes, *place, curve)
 
 
 @contextmanager
 def _ranking(curves: list[Curve], area: str, path: Path) -> Iterator[Axes]:
     """The square to draw curves on; below it a table of swatch, name, counts and area."""
-    n_lines = len(curves) + 4
-    heights = (_SIDE, _LINE * n_lines)
+    heights = heights_of(curves)
     with saved_figure((5.4, sum(heights)), path) as figure:
         axes, table = figure.subplots(2, 1, height_ratios=heights)
-        axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
-        table.axis("off")
-        table.set(xlim=(0, 1), ylim=(n_lines, 0))
-        _table(table, curves, area)
+        set_up(axes, table, curves, area)
         yield axes
 
 
-def _draw(axes, x: np.ndarray, y: np.ndarray, curve: Curve) -> None:
+def heights_of(curves: list[Curve]) -> tuple[float, float]:
+    """Inches of the square to draw these curves on, and of the table below it."""
+    return SIDE, LINE * (len(curves) + 4)
+
+
+def set_up(axes: Axes, table: Axes, curves: list[Curve], area: str) -> None:
+    """Make `axes` the square to draw curves on, and write the table of them."""
+    axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
+    table.axis("off")
+    table.set(xlim=(0, 1), ylim=(len(curves) + 4, 0))
+    _write_table(table, curves, area)
+
+
+def draw_curve(axes, x: np.ndarray, y: np.ndarray, curve: Curve) -> None:
     """A line with a thin dark edge, so that the lightest tone is seen on white paper."""
     edge = [Stroke(linewidth=curve.look["linewidth"] + 0.8, foreground=INK), Normal()]
     is_solid = curve.look.get("linestyle", "solid") == "solid"
@@ -148,7 +162,7 @@ def _draw(axes, x: np.ndarray, y: np.ndarray, curve: Curve) -> None:
     axes.plot(x, y, solid_joinstyle="round", **{"zorder": 2, **curve.look, **effects})
 
 
-def _mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
+def mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
     look = {"mfc": curve.look["color"], "mec": "white", "mew": 1.1, "clip_on": False}
     axes.plot(
         x,
@@ -160,7 +174,7 @@ def _mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
     )
 
 
-def _table(table: Axes, curves: list[Curve], area: str) -> None:
+def _write_table(table: Axes, curves: list[Curve], area: str) -> None:
     own = {"fontsize": SMALL, "va": "center"}
     headings = ("images", "positives", f"{METRICS[area].label} (95 % CI)")
     cells = [("", *headings, {**own, "color": SOFT_INK})]
@@ -174,7 +188,7 @@ def _table(table: Axes, curves: list[Curve], area: str) -> None:
         table.text(0.74, y, value, **look)
     for y, curve in enumerate(curves, start=2):
         if can_be_ranked(curve):
-            _draw(table, np.array([0, 0.06]), np.array([y, y]), curve)
+            draw_curve(table, np.array([0, 0.06]), np.array([y, y]), curve)
     y = len(curves) + 2.4
     table.plot(0.03, y, "o", mfc=SOFT_INK, mec="white", markersize=7)
     table.text(0.09, y, "decisions", **own)

@@ -1,6 +1,6 @@
-"""The files of an evaluation, its summary for a terminal, the files of a training's splits."""
+"""The files of an evaluation and of a training's splits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,45 +13,36 @@ from ..core.files import to_strict_json, write_text
 from ..core.image_files import image_stem
 from ..core.progress import progress
 from ..evaluation.evaluate import EvaluatedModel
-from ..evaluation.metrics import title_of
+from ..evaluation.groupings import Grouping
 from ..evaluation.predictions import Predictions
 from ..preprocess.image import ImageError, read_image
 from .cases import plot_confusion, plot_hard_cases
 from .curves import can_be_ranked, curves_of, plot_precision_recall, plot_roc
+from .curves_by_group import plot_roc_by_group, roc_panels
 from .forest import plot_fairness, plot_per_class
 from .page import report_page
+from .paper_table import IN_PAPER, paper_table
 from .reliability import plot_calibration
-from .style import interval_text, printable
-
-FIGURES = ("confusion_matrix", "fairness_by_group", "per_class_metrics", "roc_curves", "pr_curves")
-FIGURES += ("calibration_curve", "hard_cases")
-IN_LINES = ("auroc", "sensitivity", "specificity")
-OVERALL = ("accuracy", "balanced_accuracy", "precision", "f1", "auprc", "f1_macro", "auroc_macro")
-OVERALL += ("brier", "ece")
-GAPS = {
-    "demographic_parity_difference": "difference in selection rate (demographic parity)",
-    "equal_opportunity_difference": "difference in sensitivity (equal opportunity)",
-    "equalized_odds_difference": "larger difference in sensitivity or false-positive rate "
-    "(equalized odds)",
-}
+from .text_tables import to_csv, to_latex, to_markdown
 
 
-def write_evaluation(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
-    """Write an evaluation into an existing folder (docs/EVALUATION.md lists the files).
+def write_evaluation(
+    folder: Path, model: EvaluatedModel, evaluation: dict, in_table: tuple[str, ...] = IN_PAPER
+) -> None:
+    """Write an evaluation into an empty folder (docs/EVALUATION.md lists the files).
 
-    The figures and events of an earlier one there are removed first.
+    `in_table` are the metrics of the table for a paper.
     """
-    for name in FIGURES:
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    for events in (folder / "logs").glob("events.out.tfevents.*"):
-        events.unlink()
     write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
     by_group = by_group_table(evaluation)
-    write_text(folder / "metrics_by_group.csv", by_group.to_csv(index=False))
+    write_text(folder / "metrics_by_group.csv", to_csv(by_group))
+    table = paper_table(evaluation, in_table)
+    write_text(folder / "table.md", to_markdown(table))
+    write_text(folder / "table.tex", to_latex(table))
     model.predictions.to_csv(folder / "predictions.csv")
     other = model.other.predictions if model.other else None
     image_of = partial(read_case, model)
-    figures = write_figures(folder, model.predictions, evaluation, image_of, other)
+    figures = write_figures(folder, model.predictions, evaluation, image_of, other, model.groupings)
     write_events(folder / "logs", evaluation, by_group, figures)
     write_text(folder / "report.html", report_page(evaluation, figures))
 
@@ -63,8 +54,7 @@ def write_split(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
     """
     split = model.split
     model.predictions.to_csv(folder / f"predictions_{split}.csv")
-    table = by_group_table(evaluation).to_csv(index=False)
-    write_text(folder / f"metrics_by_group_{split}.csv", table)
+    write_text(folder / f"metrics_by_group_{split}.csv", to_csv(by_group_table(evaluation)))
     plot_fairness(evaluation, model.predictions.group_names, folder / f"by_group_{split}.png")
 
 
@@ -129,66 +119,19 @@ def read_case(model: EvaluatedModel, name: str) -> np.ndarray | None:
         return None
 
 
-def evaluation_summary(evaluation: dict) -> str:
-    """A few lines for a terminal: all rows, each group with its counts, the gaps, the notes.
-
-    Names that a CSV gives to groups and files can neither break a line nor move the cursor.
-    """
-    positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
-    overall = evaluation["overall"]["metrics"]
-    lines = [_line("all", evaluation["overall"], positive)]
-    lines += [
-        f"  {title_of(name):<34} {interval_text(overall[name], 3)}"
-        for name in OVERALL
-        if name in overall
-    ]
-    for attribute, groups in evaluation["groups"].items():
-        lines.append(f"by {attribute}:")
-        lines += [_line(f"  {name}", part, positive) for name, part in groups.items()]
-        lines += _gap_lines(evaluation["gaps"][attribute][positive], evaluation["settings"])
-    if evaluation["comparison"]:
-        differences = evaluation["comparison"]["differences"]
-        lines.append(f"difference from {evaluation['comparison']['name']}:")
-        lines += [
-            f"  {title_of(name)} {interval_text(differences[name], 3)}, "
-            f"p {differences[name]['p']:.3f}"
-            for name in IN_LINES
-        ]
-    if not evaluation["groups"]:
-        lines.append("Groups are unknown: no results by group.")
-    notes = [*evaluation["notes"], *evaluation["group_notes"].get(main, [])]
-    return "\n".join(map(printable, [*lines, *(f"note: {note}" for note in notes)]))
-
-
-def _line(name: str, part: dict, positive: str) -> str:
-    figures = "  ".join(
-        f"{title_of(metric)} {interval_text(part['metrics'][metric], 3):<22}" for metric in IN_LINES
-    )
-    counts = f"n {part['n']:>7,}  {positive} {part['n_positive']:>6,}"
-    return f"{name:<24} {counts}  {figures}".rstrip()
-
-
-def _gap_lines(gaps: dict, settings: dict) -> list[str]:
-    """The gaps between groups, and which groups are too small for that in sensitivity."""
-    lines = [f"  {title} {interval_text(gaps[name], 3)}" for name, title in GAPS.items()]
-    left_out = gaps["rates"]["sensitivity"]["left_out"]
-    if left_out:
-        least = f"fewer than {settings['min_group']} positive images"
-        lines.append(f"  not compared in sensitivity ({least}): {', '.join(left_out)}")
-    return lines
-
-
 def write_figures(
     folder: Path,
     predictions: Predictions,
     evaluation: dict,
     image_of: Callable[[str], np.ndarray | None],
     other: Predictions | None = None,
+    groupings: Sequence[Grouping] = (),
 ) -> list[Path]:
     """The PNGs written into an existing folder, in a reader's order; all from one evaluation.
 
     `confusion_matrix`, `per_class_metrics` and `fairness_by_group` always; `roc_curves` and
-    `pr_curves` where something can be ranked; `calibration_curve` where probabilities are known;
+    `pr_curves` where something can be ranked, `roc_by_group` where several groups of one of the
+    `groupings` can; `calibration_curve` where probabilities are known;
     `hard_cases` where a decision is wrong, with the images that `image_of` gives for names.
     `other` are the predictions of the compared model for the same rows.
     """
@@ -201,6 +144,8 @@ def write_figures(
     }
     if any(map(can_be_ranked, curves)):
         drawn["roc_curves"] = partial(plot_roc, curves)
+        if by_group := roc_panels(predictions, evaluation, groupings, other):
+            drawn["roc_by_group"] = partial(plot_roc_by_group, by_group)
         drawn["pr_curves"] = partial(plot_precision_recall, curves)
     if any(b["n"] for b in bins):
         drawn["calibration_curve"] = partial(plot_calibration, evaluation)

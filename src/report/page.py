@@ -12,6 +12,8 @@ from . import numbers, sentences
 CAPTIONS = {
     "confusion_matrix": "Images by true class and decision. Darker: a larger share of the class.",
     "roc_curves": "Sensitivity against false-positive rate at every threshold. Dots: decisions.",
+    "roc_by_group": "ROC curves of every group, and beside them those of the compared model. Dots: "
+    "decisions.",
     "pr_curves": "Precision against sensitivity at every threshold. Dots: decisions.",
     "per_class_metrics": "Precision, sensitivity and F1 of every class, with 95 % CIs.",
     "calibration_curve": "Observed against predicted probability. On the diagonal the two agree.",

@@ -17,6 +17,7 @@ MAX_GROUPS = 50
 TONE = "skin tone"
 SEEDS = ("seed", "split_seed")
 COUNTS = ("n", "n_positive")
+DIGESTS = ("rows_digest", "groups_digest")
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Result:
     """A run's figures, undefined is NaN; `groups` are sensitivity and positive rows of each group.
 
     `name` is the folder below the one that was searched; `settings` are empty where unknown;
-    `metrics` hold the `COUNTS` too.
+    `metrics` hold the `COUNTS` too. Runs are comparable where `rows_digest` is equal, and in what
+    is told of tone groups where `groups_digest` is; of older versions they are empty.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Result:
     split: str
     metrics: dict[str, float]
     groups: dict[str, tuple[float, int]]
+    rows_digest: str = ""
+    groups_digest: str = ""
 
     def setting(self, key: str) -> str:
         """A setting as text, empty where it is unknown."""
@@ -63,7 +67,8 @@ def _folders(root: Path, problems: list[str]) -> Iterable[Path]:
         problems.append(f"{error.filename}: {error.strerror}")
 
     for path, names, _ in os.walk(root, onerror=unreadable):
-        names.sort()
+        # a hidden folder may be an evaluation that is being written
+        names[:] = sorted(name for name in names if not name.startswith("."))
         folder = Path(path)
         if len(folder.relative_to(root).parts) >= MAX_DEPTH:
             names.clear()
@@ -78,8 +83,8 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
     try:
         if not isinstance(content, dict):
             raise TypeError
-        model, split, metrics, groups = READERS[kind](content)
-        if len(groups) > MAX_GROUPS:
+        model, split, metrics, groups, digests = READERS[kind](content)
+        if len(groups) > MAX_GROUPS or not all(isinstance(d, str) for d in digests.values()):
             raise ValueError
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise UserError(f"{folder / kind}: not the metrics of a run, or damaged") from None
@@ -92,6 +97,7 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
         split=split,
         metrics=metrics,
         groups=groups,
+        **digests,
     )
 
 
@@ -107,30 +113,34 @@ def _is_there(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _of_splits(content: dict) -> tuple[str, str, dict, dict]:
+def _of_splits(content: dict) -> tuple[str, str, dict, dict, dict]:
     """Of `metrics.json`: its test rows, else the validation rows, else what there is."""
     split = next((s for s in ("test", "valid", *content) if s in content), "")
-    return "", split, *(_of_rows(content[split]) if content else ({}, {}))
+    return "", split, *(_of_rows(content[split]) if content else ({}, {}, {}))
 
 
-def _of_folds(content: dict) -> tuple[str, str, dict, dict]:
+def _of_folds(content: dict) -> tuple[str, str, dict, dict, dict]:
     """Of `kfold.json`: the pooled predictions of all folds, each row by a model without it."""
     return "", "oof", *_of_rows(content["oof"])
 
 
-def _of_rows(found: dict) -> tuple[dict, dict]:
+def _of_rows(found: dict) -> tuple[dict, dict, dict]:
     metrics = {name: to_float(value) for name, value in found.items() if is_number(value)}
     groups = {
         group: (to_float(own["sensitivity"]), int(own["n_positive"]))
         for group, own in found["groups"].items()
     }
-    return metrics | {name: int(found[name]) for name in COUNTS}, groups
+    return metrics | {name: int(found[name]) for name in COUNTS}, groups, _digests(found)
 
 
-def _of_evaluation(content: dict) -> tuple[str, str, dict, dict]:
+def _digests(found: dict) -> dict:
+    return {name: found.get(name, "") for name in DIGESTS}
+
+
+def _of_evaluation(content: dict) -> tuple[str, str, dict, dict, dict]:
     """Of `evaluation_metrics.json`: values without their intervals, gaps between tone groups.
 
-    A CSV tells no split: its name stands for the rows that were evaluated.
+    A CSV tells no split: its name is shown instead.
     """
     source, overall = content["source"], content["overall"]
     gaps = content["gaps"].get(TONE, {}).get(source["positive"], {})
@@ -141,7 +151,8 @@ def _of_evaluation(content: dict) -> tuple[str, str, dict, dict]:
         for group, own in content["groups"].get(TONE, {}).items()
     }
     metrics |= {name: int(overall[name]) for name in COUNTS}
-    return str(source["model"]), str(source["split"] or source["name"]), metrics, groups
+    split = str(source["split"] or source["name"])
+    return str(source["model"]), split, metrics, groups, _digests(source)
 
 
 # the first that a folder has says what the run has come to
@@ -151,7 +162,8 @@ READERS = {EVALUATION: _of_evaluation, METRICS: _of_splits, FOLDS: _of_folds}
 def over_seeds(results: list[Result]) -> list[list[Result]]:
     """The runs that differ in their seeds alone, two seeds or more, in the order of the first.
 
-    Names, folders and other settings that do not change a result do not count.
+    Names, folders and other settings that do not change a result do not count. Runs of one
+    `--split_seed` on other rows than each other are left out: their data changed.
     """
     ignored = settings_with(Role.RESULT_NEUTRAL) | set(SEEDS)
     alike: dict[str, list[Result]] = {}
@@ -160,7 +172,14 @@ def over_seeds(results: list[Result]) -> list[list[Result]]:
             kept = {k: v for k, v in result.settings.items() if k not in ignored}
             key = json.dumps([result.split, kept], sort_keys=True)
             alike.setdefault(key, []).append(result)
-    return [runs for runs in alike.values() if len({seeds_of(run) for run in runs}) > 1]
+    found = [runs for runs in alike.values() if len({seeds_of(run) for run in runs}) > 1]
+    return [runs for runs in found if not has_other_rows(runs)]
+
+
+def has_other_rows(runs: list[Result]) -> bool:
+    """Whether some of the runs have one `--split_seed` and yet were evaluated on other rows."""
+    seeds = [run.setting("split_seed") for run in runs]
+    return len(set(seeds)) < len({(s, r.rows_digest) for s, r in zip(seeds, runs, strict=True)})
 
 
 def seeds_of(result: Result) -> tuple[str, ...]:

@@ -1,8 +1,6 @@
 """Tables of runs as files: as CSV with all digits, as Markdown and LaTeX to read."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +9,21 @@ import pandas as pd
 from ..core.errors import UserError, nearest
 from ..core.files import write_text
 from ..evaluation.measure import spread_of
-from ..evaluation.metrics import MONITORED, title_of
-from .results import COUNTS, Result, over_seeds
+from ..evaluation.metrics import METRICS, MONITORED, title_of
+from ..report.text_tables import (
+    UNDEFINED,
+    Cell,
+    Table,
+    markdown_text,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+from .results import COUNTS, DIGESTS, Result, over_seeds
 
-UNDEFINED = "–"
-_TEXTS = ("run", "model", "objective", "seed", "split", "epochs", "best_epoch", "n", "n_positive")
-_LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-    "−": "$-$",
-    "±": r"$\pm$",
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A text and whether it is the best of its column."""
-
-    text: str
-    is_best: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A caption, a heading for each column, and rows of as many cells."""
-
-    caption: str
-    headings: list[str]
-    rows: list[list[Cell]]
+_TEXTS = ("run", "model", "objective", "seed", "split", "rows")
+_TEXTS += ("epochs", "best_epoch", "n", "n_positive")
+_SHOWN_DIGITS = 8  # of a digest
 
 
 def results_frame(results: list[Result], metrics: list[str]) -> pd.DataFrame:
@@ -54,6 +35,7 @@ def results_frame(results: list[Result], metrics: list[str]) -> pd.DataFrame:
 def _line(result: Result, metrics: list[str], groups: list[str]) -> dict:
     settings = {key: result.setting(key) or None for key in ("objective", "seed")}
     line = {"run": result.name, "model": result.model, **settings, "split": result.split}
+    line |= {name: getattr(result, name) or None for name in DIGESTS}
     line |= {"epochs": result.n_epochs, "best_epoch": result.best_epoch}
     line |= {name: result.metrics.get(name) for name in ("n", "n_positive", *metrics)}
     for group in groups:
@@ -69,32 +51,37 @@ def groups_of(results: list[Result]) -> list[str]:
 
 
 def results_table(results: list[Result], metrics: list[str]) -> Table:
-    """A row for each run; the best of those evaluated on the same split is marked."""
+    """A row for each run; the best of those evaluated on the same rows is marked.
+
+    What is told of tone groups is compared between runs with the same groups only.
+    """
     frame, groups = results_frame(results, metrics), groups_of(results)
+    frame["rows"] = frame["rows_digest"].str[:_SHOWN_DIGITS]
     columns = {title_of(name): [Cell(_text(value)) for value in frame[name]] for name in _TEXTS}
     for name in metrics:
-        best = _best(frame, name, MONITORED.get(name))
+        key = "rows_digest" if name in METRICS else "groups_digest"
+        best = _best(frame, name, MONITORED.get(name), key)
         columns[title_of(name)] = list(map(Cell, map(_number, frame[name]), best))
     for group in groups:
         sensitivity, counts = frame[f"sensitivity {group}"], frame[f"n_positive {group}"]
         texts = [_sensitivity_text(*pair) for pair in zip(sensitivity, counts, strict=True)]
         columns[f"sensitivity {group}"] = list(
-            map(Cell, texts, _best(frame, sensitivity.name, True))
+            map(Cell, texts, _best(frame, sensitivity.name, True, "groups_digest"))
         )
     caption = (
-        "Runs; bold is the best of those evaluated on the same split, where they differ. "
-        "Sensitivity by group with the number of positive images."
+        "Runs; bold is the best of those evaluated on the same images, labels and split (equal "
+        "rows), where they differ. Sensitivity by group with the number of positive images."
     )
     return Table(caption, [*columns], [list(row) for row in zip(*columns.values(), strict=True)])
 
 
-def _best(frame: pd.DataFrame, name: str, is_better_higher: bool | None) -> list[bool]:
-    """Whether each line is the best of its split; of equal lines none."""
+def _best(frame: pd.DataFrame, name: str, is_better_higher: bool | None, key: str) -> list[bool]:
+    """Whether each line is the best of those with the same `key`; of equal lines none."""
     if is_better_higher is None:
         return [False] * len(frame)
     values = frame[name].astype(float) * (1 if is_better_higher else -1)
-    by_split = values.groupby(frame["split"])
-    best, worst = by_split.transform("max"), by_split.transform("min")
+    comparable = values.groupby(frame[key])  # lines without a key are in no group
+    best, worst = comparable.transform("max"), comparable.transform("min")
     return ((values == best) & (best > worst)).tolist()
 
 
@@ -164,70 +151,27 @@ def _text(value: object) -> str:
     return UNDEFINED if value is None or value == "" else str(value)
 
 
-def to_markdown(table: Table) -> str:
-    """The table as GitHub's Markdown, under its caption."""
-    lines = [
-        [markdown_text(heading) for heading in table.headings],
-        ["---"] * len(table.headings),
-        *(_cells(row, markdown_text, "**{}**") for row in table.rows),
-    ]
-    return "\n".join([table.caption, "", *(f"| {' | '.join(line)} |" for line in lines)]) + "\n"
-
-
-def to_latex(table: Table) -> str:
-    """The table for LaTeX with the packages booktabs and graphicx, in the width of the text."""
-    rows = [_cells(row, latex_text, r"\textbf{{{}}}") for row in table.rows]
-    return "\n".join(
-        [
-            "% needs \\usepackage{booktabs,graphicx}",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{latex_text(table.caption)}}}",
-            r"\resizebox{\linewidth}{!}{%",
-            rf"\begin{{tabular}}{{{'l' * len(table.headings)}}}",
-            r"\toprule",
-            rf"{' & '.join(map(latex_text, table.headings))} \\",
-            r"\midrule",
-            *(rf"{' & '.join(row)} \\" for row in rows),
-            r"\bottomrule",
-            r"\end{tabular}}",
-            r"\end{table}",
-            "",
-        ]
-    )
-
-
-def _cells(row: list[Cell], escape: Callable[[str], str], bold: str) -> list[str]:
-    return [bold.format(escape(c.text)) if c.is_best else escape(c.text) for c in row]
-
-
-def markdown_text(text: str) -> str:
-    """Text that Markdown shows as it is, in one cell; characters that do not print are `?`."""
-    plain = "".join(c if c.isprintable() else "?" for c in text)
-    return re.sub(r"[\\`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", plain)
-
-
-def latex_text(text: str) -> str:
-    """Text that LaTeX prints as it is; letters beyond the Latin ones are `?`."""
-    is_known = [c in _LATEX or (c.isprintable() and c < "\u0180") for c in text]
-    plain = [c if known else "?" for c, known in zip(text, is_known, strict=True)]
-    return "".join(_LATEX.get(c, c) for c in plain)
-
-
 def write_tables(results: list[Result], metrics: Sequence[str], folder: Path) -> str:
     """The tables as Markdown, once they are in `folder` in every format."""
     groups = over_seeds(results)
     tables = [results_table(results, metrics)]
-    write_text(folder / "results.csv", results_frame(results, metrics).to_csv(index=False))
+    write_text(folder / "results.csv", to_csv(results_frame(results, metrics)))
     spread_path = folder / "results_over_seeds.csv"
     spread_path.unlink(missing_ok=True)  # of other runs
     if groups:
         tables.append(spread_table(groups, metrics))
-        write_text(spread_path, spread_frame(groups, metrics).to_csv(index=False))
-    markdown = "\n".join(map(to_markdown, tables))
+        write_text(spread_path, to_csv(spread_frame(groups, metrics)))
+    markdown = "\n".join([*map(to_markdown, tables), *_not_compared(results)])
     write_text(folder / "results.md", markdown)
     write_text(folder / "results.tex", "\n".join(map(to_latex, tables)))
     return markdown
+
+
+def _not_compared(results: list[Result]) -> list[str]:
+    """A line on the runs that do not state which rows they were evaluated on, if there are any."""
+    names = [markdown_text(result.name) for result in results if not result.rows_digest]
+    told = "Not compared, since they do not state their rows (written by an earlier version)"
+    return [f"{told}: {', '.join(names)}.\n"] if names else []
 
 
 def check_metrics(metrics: Sequence[str], results: list[Result]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.config import settings_with
-from ..core.errors import require, run_main
+from ..core.errors import nearest, require, run_main
 from ..core.files import expect_file, expect_folder, expect_output_folder
 from ..core.flags import parse_settings, resolve
 from ..core.legacy_flags import LEGACY_FLAGS
@@ -53,7 +53,7 @@ def check_paths(given: dict[str, Any], source: Source, options: EvaluationOption
 
 
 def check_rules(options: EvaluationOptions) -> None:
-    """Raise `UserError` for a rule to fit that is unknown, having imported its registry alone."""
+    """Raise `UserError` for an unknown rule or metric, having imported its registry alone."""
     if options.threshold:
         from ..evaluation.thresholds import THRESHOLDS
 
@@ -62,6 +62,14 @@ def check_rules(options: EvaluationOptions) -> None:
         from ..evaluation.calibration import CALIBRATIONS
 
         CALIBRATIONS.resolve(options.calibration)
+    if options.table_metrics:
+        from ..evaluation.metrics import METRICS
+
+        for name in options.table_metrics:
+            hint, known = nearest(name, METRICS), ", ".join(METRICS)
+            require(
+                name in METRICS, f"--table_metrics {name}: no such metric{hint} (known: {known})"
+            )
 
 
 run = partial(run_main, main)  # the command as an installed program

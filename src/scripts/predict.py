@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..core.cells import visible
 from ..core.errors import UserError, require, run_main
 from ..core.files import check_output, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, list_images
@@ -58,6 +59,9 @@ def main(argv: list[str] | None) -> int:
     print(f"{n_predicted} of {len(paths)} images predicted, written to {options.output_csv}")
     print(f"target: {', '.join(f'{i} {name}' for i, name in enumerate(contract.classes))}")
     print(f"decision rule: {contract.rule}")
+    if contract.rule.name == "thresholds_by_group":
+        told = contract.provenance.get("tone_source") or "not recorded"
+        print(f"tone groups of its training: {visible(told, 300)}")
     print(contract.notice)
     for prediction in failed:
         name = prediction.path.name.encode(errors="backslashreplace").decode()

@@ -15,7 +15,7 @@ from src.core.errors import UserError
 from src.core.files import to_strict_json
 from src.engine.folds import spread_csv, spread_lines, train_folds
 from src.evaluation.measure import spread_of
-from src.evaluation.results import point_estimates
+from src.evaluation.results import point_estimates, row_digests
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_train
 
@@ -57,8 +57,11 @@ def test_out_of_fold_predictions_are_every_row_once_from_the_fold_that_left_it_o
 
 
 def test_pooled_metrics_are_those_of_the_pooled_predictions(folds):
-    found = point_estimates(read_predictions(folds / "predictions_oof.csv", None))
-    assert read(folds / "kfold.json")["oof"] == json.loads(to_strict_json(found))
+    predictions = read_predictions(folds / "predictions_oof.csv", None)
+    found = point_estimates(predictions) | row_digests(predictions, "oof")
+    pooled = read(folds / "kfold.json")["oof"]
+    assert pooled.pop("tone_source").startswith("ISIC_2020_full.csv (SHA-256 ")
+    assert pooled == json.loads(to_strict_json(found))
     assert (folds / "metrics_by_group_oof.csv").is_file()
     assert (folds / "by_group_oof.png").is_file()
 
@@ -166,5 +169,10 @@ def test_a_model_of_a_fold_is_judged_as_it_was(folds, tmp_path):
     checkpoint = str(folds / "fold_1" / "best_checkpoint.pth")
     argv = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
     melanoma_train.main(argv)
-    (report,) = tmp_path.iterdir()
-    assert read(report / "metrics.json")["test"] == read(folds / "fold_1" / "metrics.json")["test"]
+    melanoma_train.main(argv)
+    reports = sorted(tmp_path.iterdir())
+    name = "fold_1_best_checkpoint_test"
+    assert [report.name for report in reports] == [name, f"{name}_2"], "nothing is replaced"
+    for report in reports:
+        found = read(report / "metrics.json")["test"]
+        assert found == read(folds / "fold_1" / "metrics.json")["test"]

@@ -9,7 +9,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, recall_
 from src.core.errors import UserError
 from src.core.files import to_strict_json
 from src.evaluation.calibration import fit_temperature, reliability, scaled, top_label
-from src.evaluation.evaluate import EvaluatedModel, Fits, fitted
+from src.evaluation.evaluate import EvaluatedModel, Fits, evaluate_model, fitted
 from src.evaluation.post_processing import calibrate, decide_by_group, decide_by_rule
 from src.evaluation.results import Settings
 from src.evaluation.thresholds import THRESHOLDS, choose_threshold
@@ -233,3 +233,30 @@ def test_nothing_is_fitted_unless_it_is_asked_for(table):
     same, found = fitted(model(evaluated, draw(table, seed=3)), Fits(), Settings())
     assert same.predictions is evaluated
     assert found == {"temperature": None, "threshold": None}
+
+
+def test_what_a_fit_leaves_open_is_a_note_and_nothing_else_is(table):
+    """A temperature at its limit, an error that grew, a group whose threshold was never fitted."""
+
+    def notes(fits, valid, evaluated):
+        clusters = np.arange(len(evaluated.labels))
+        model = EvaluatedModel("", "a", "", "", evaluated, clusters, "image", valid)
+        return evaluate_model(model, [], Settings(n_resamples=100), fits)[1]["notes"]
+
+    evaluated = draw(table, n_rows=400, seed=1)
+    valid = draw(table, n_rows=400, seed=2)
+    everything = Fits("temperature", "youden")
+    assert notes(everything, valid, evaluated) == []
+    blind = replace(valid, probabilities=1 - valid.probabilities)
+    limit, grew = notes(Fits("temperature"), blind, evaluated)
+    assert "at its limit (20 for all images)" in limit and "larger" in grew
+    absent = replace(valid, groups=np.where(valid.groups == 2, 0, valid.groups))
+    one_class = replace(valid, labels=np.where(valid.groups == 2, 0, valid.labels))
+    for rows in (absent, one_class):
+        for fits in (Fits(threshold="youden", group_thresholds=True), Fits(BY_GROUP)):
+            (note,) = notes(fits, rows, evaluated)
+            names = "Intermediate, Tan" if fits.threshold else "Intermediate"
+            assert f"fitted for {names} (fewer than 10" in note
+            assert ("threshold" if fits.threshold else "temperature") in note
+    fixed = Fits(threshold="fixed(value=0.4)", group_thresholds=True)
+    assert notes(fixed, absent, evaluated) == []

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from src.evaluation.results import (
     figure,
     hard_cases,
     point_estimates,
+    row_digests,
 )
 from tests.evaluation.scikit_learn import class_metrics_of
 
@@ -198,6 +200,42 @@ def test_notes_say_what_too_few_rows_and_missing_scores_leave_open(table):
     assert len(found["notes"]) == 1
     labels = [row.label for row in METRICS.values() if row.needs == "probabilities"]
     assert all(label in found["notes"][0] for label in labels if "mean of" not in label)
+
+
+def test_gaps_of_groups_of_one_or_two_images_are_undefined_wherever_they_are_told(table):
+    """In the figures of each epoch, which the trainer logs and monitors, as in an evaluation."""
+    labels, groups = [0, 1] * 20, [0] * 37 + [1, 2, 2]
+    predictions = table(labels, groups, decisions=[0] * 37 + [1, 1, 1])
+    found = point_estimates(predictions)
+    gaps = results_of(predictions, settings=Settings(n_resamples=100))["gaps"]["skin tone"]
+    for name in ("demographic_parity", "equal_opportunity", "equalized_odds"):
+        assert math.isnan(found[f"{name}_difference"])
+        assert math.isnan(gaps["malignant"][f"{name}_difference"]["value"])
+
+
+def test_digests_are_of_what_is_evaluated_and_not_of_its_order(random_table):
+    predictions = random_table()
+    digests = row_digests(predictions, "test")
+    order = np.random.default_rng(0).permutation(len(predictions.labels))
+    other = replace(predictions.at(order), probabilities=np.zeros((len(order), 2)))
+    flipped = replace(
+        other,
+        names=[f"folder/{name.removesuffix('.jpg')}" for name in other.names],
+        labels=1 - other.labels,
+        classes=other.classes[::-1],
+        positive=1 - other.positive,
+    )
+    assert row_digests(other, "test") == row_digests(flipped, "test") == digests
+    fewer = predictions.at(np.arange(150))
+    relabelled = replace(predictions, labels=1 - predictions.labels)
+    positive = replace(predictions, positive=0)
+    for changed, split in ((fewer, "test"), (relabelled, "test"), (positive, "test"), (other, "")):
+        found = row_digests(changed, split)
+        assert all(found[name] != digests[name] for name in digests)
+    moved = replace(predictions, groups=np.roll(predictions.groups, 1))
+    for found in (row_digests(moved, "test"), row_digests(predictions, "test", min_group=3)):
+        assert found["rows_digest"] == digests["rows_digest"]
+        assert found["groups_digest"] != digests["groups_digest"]
 
 
 def test_point_estimates_are_metrics_gaps_and_the_metrics_of_each_tone(random_table):

@@ -21,12 +21,12 @@ from tests.evaluator.readings import strict_json
 @pytest.fixture(scope="session")
 def judge(tmp_path_factory):
     """Judge with these flags; (the folder, the evaluation). Figures only where they are wanted."""
-    output, found = tmp_path_factory.mktemp("judged"), {}
+    output, found, numbers = tmp_path_factory.mktemp("judged"), {}, itertools.count()
 
     def judge(*flags, figures=False, again=False):
         key = (*map(str, flags), figures, again)
         if key not in found:
-            folder = output / str(len(found))
+            folder = output / str(next(numbers))
             few = [] if "--n_resamples" in flags else ["--n_resamples", "100"]
             few += ["--output_dir", str(output), "--run_name", folder.name]
             with pytest.MonkeyPatch.context() as patch:

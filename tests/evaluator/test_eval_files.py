@@ -6,17 +6,19 @@ import cv2
 import pandas as pd
 import pytest
 
+from src.core.errors import UserError
 from src.evaluation.measure import compute_metrics
 from src.evaluation.results import point_estimates
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
-from tests.evaluator.readings import read_events, same, values
+from tests.evaluator.readings import read_events, same, strict_json, values
 
 pytestmark = pytest.mark.slow
 
 FIGURES = "confusion_matrix roc_curves pr_curves per_class_metrics calibration_curve"
-FIGURES += " fairness_by_group hard_cases"
+FIGURES += " fairness_by_group hard_cases roc_by_group"
 TEXTS = {"evaluation_metrics.json", "metrics_by_group.csv", "predictions.csv", "report.html"}
+TEXTS |= {"table.md", "table.tex"}
 
 
 def test_all_files_are_there(full):
@@ -83,18 +85,35 @@ def test_bands_around_one_edge_have_tags_of_their_own(judge, base):
         assert events[tag].simple_value == pytest.approx(found)
 
 
-def test_nothing_of_an_earlier_evaluation_stays(drawn, base, tmp_path):
-    """Decisions alone have no curves: those of the evaluation before must not stand beside them."""
-    flags = ["--n_resamples", "100", "--output_dir", str(tmp_path), "--run_name", "same"]
-    melanoma_eval.main([*map(str, base), *flags])
-    folder = tmp_path / "same"
-    assert (folder / "roc_curves.png").is_file()
-    decisions = pd.read_csv(drawn / "test.csv")[["image_name", "target", "label"]]
-    decisions.to_csv(tmp_path / "decisions.csv", index=False)
-    melanoma_eval.main(["--predictions_csv", str(tmp_path / "decisions.csv"), *flags])
-    assert not (folder / "roc_curves.png").exists()
-    assert (folder / "confusion_matrix.png").is_file()
-    assert len(list((folder / "logs").iterdir())) == 1
+def test_a_second_evaluation_replaces_nothing(drawn, base, tmp_path):
+    """Another threshold, the same name: a folder of its own, or a refusal before any work."""
+    flags = [*map(str, base), "--n_resamples", "100", "--output_dir", str(tmp_path)]
+    for threshold in ("0.5", "0.2"):
+        melanoma_eval.main([*flags, "--threshold", f"fixed(value={threshold})"])
+    name = f"{drawn.name}_test_eval"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}_2"]
+    values = [
+        strict_json(tmp_path / folder / "evaluation_metrics.json")["threshold"]["value"]
+        for folder in (name, f"{name}_2")
+    ]
+    assert values == [0.5, 0.2]
+    with pytest.raises(UserError, match=f"--run_name {name}"):
+        melanoma_eval.main([*flags, "--run_name", name])
+
+
+def test_a_metric_of_the_table_is_known_or_the_nearest_is_named(base, tmp_path):
+    flags = [*map(str, base), "--output_dir", str(tmp_path), "--table_metrics", "f1", "aurocc"]
+    with pytest.raises(UserError, match=r"--table_metrics aurocc.*'auroc'"):
+        melanoma_eval.main(flags)
+
+
+def test_the_table_for_a_paper_has_the_metrics_that_are_chosen(judge, base):
+    folder, evaluation = judge(*base, "--table_metrics", "cohen_kappa", "f1")
+    figure = evaluation["overall"]["metrics"]["f1"]
+    told = "{value:.3f} ({low:.3f}–{high:.3f})".format(**figure)
+    markdown = (folder / "table.md").read_text("utf-8")
+    assert told in markdown and "Cohen's κ (95 % CI) | F1 (95 % CI) |" in markdown
+    assert told.replace("–", "--") in (folder / "table.tex").read_text("utf-8")
 
 
 def test_an_evaluation_is_what_fairness_measures(judge, base):

@@ -31,7 +31,9 @@ def test_metadata_bring_groups_and_patients(judge, drawn, base):
 def test_the_metadatas_image_column_is_named(judge, drawn, base):
     flags = ["--predictions_csv", drawn / "test.csv", "--metadata_csv", drawn / "renamed.csv"]
     _, found = judge(*flags, "--metadata_image_column", "picture")
-    assert found == judge(*base)[1]
+    wanted = judge(*base)[1]
+    assert found["source"].keys() == wanted["source"].keys()  # but for the tones' own table
+    assert found | {"source": {}} == wanted | {"source": {}}
 
 
 @pytest.mark.parametrize(
@@ -292,8 +294,8 @@ def test_names_of_a_csv_do_nothing_to_a_terminal(judge, base, drawn, table, tmp_
     judge(*base[:2], *flags, "--compare", tmp_path / "o\nther.csv")
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert "by s?x:" in said and "  ?[31mred " in said and "  two?lines " in said
-    assert "o?ther.csv:" in said
+    assert r"by s\x1bx:" in said and r"  \x1b[31mred " in said and r"  two\nlines " in said
+    assert r"o\nther.csv:" in said
 
 
 def test_a_file_name_may_hold_bytes_that_are_no_letters(judge, drawn, tmp_path):

@@ -64,7 +64,7 @@ def test_predictions_of_the_written_model_are_those_of_the_report(
 
 
 def test_thresholds_by_group_decide_by_the_groups_and_overall_without(
-    judge, sources, demo, tmp_path
+    judge, sources, demo, tmp_path, capsys
 ):
     target = tmp_path / "fitted.pth"
     flags = ["--threshold", "max_f1", "--group_thresholds", "--min_group", "1"]
@@ -78,7 +78,10 @@ def test_thresholds_by_group_decide_by_the_groups_and_overall_without(
     pd.testing.assert_frame_equal(first, second)
     exported = tmp_path / "fitted.onnx"
     export_onnx(*load_network(target), exported)
+    capsys.readouterr()
     rows = decided(exported, demo, tmp_path)
+    told = "tone groups of its training: ISIC_2020_full.csv (SHA-256 "
+    assert told in capsys.readouterr().out
     positive = rows["probability_malignant"] >= contract.rule.options["overall"]
     assert rows["target"].tolist() == positive.astype(int).tolist()
 

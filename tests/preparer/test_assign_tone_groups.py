@@ -95,7 +95,8 @@ def test_an_angle_gives_the_categorys_cells(assign, estimates, separator):
     sign = {";": ",", ",": "."}[separator]
     expected = [[angle.replace(".", sign), *rest] for angle, *rest in BOUNDS]
     assert [tones(row) for row in after] == expected
-    assert list(after[0]) == ["image_name", "sex", *TONES]
+    assert list(after[0]) == ["image_name", "sex", *TONES, "tone_source"]
+    assert {row["tone_source"] for row in after} == {"ita.csv (options not recorded)"}
 
 
 def test_angle_and_group_agree_after_rounding(assign, estimates):
@@ -196,9 +197,9 @@ def test_only_the_tone_columns_change(tmp_path, estimates, separator):
     source.write_text("\ufeff" + text(header, rows), encoding="utf-8")
     main(["--csv", str(source), "--output-csv", str(output), "--ita_csv", ita])
     rows[0][2], rows[1][2] = "1", "-1"
-    added = [["50", "12", "Light"], ["", "", ""]]
+    added = [["50", "12", "Light", "ita.csv (options not recorded)"], ["", "", "", ""]]
     rows = [[*row, *cells] for row, cells in zip(rows, added, strict=True)]
-    header += ["ita", "fitzpatrick", "group_str"]
+    header += ["ita", "fitzpatrick", "group_str", "tone_source"]
     assert output.read_bytes().decode("utf-8") == text(header, rows)
 
 
@@ -325,7 +326,8 @@ def test_real_table_has_the_angles_of_earlier_work(real_data, tmp_path, capsys):
     before, after = read_rows(source), read_rows(output)
     differences = [abs(own_angle(a) - own_angle(b)) for a, b in zip(before, after, strict=True)]
     assert max(differences) < 1e-8
-    # All but the last digits of the angles is as it was.
+    # All but the last digits of the angles is as it was, and the source is told.
+    assert {row.pop("tone_source") for row in after} == {"assign_tone_groups(method=opencv8)"}
     assert [row | {"ita": ""} for row in before] == [row | {"ita": ""} for row in after]
     assert list(before[0]) == list(after[0])
 

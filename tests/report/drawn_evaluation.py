@@ -22,7 +22,7 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
     n_rows = len(predictions.labels)
     settings = Settings(n_resamples=100, min_group=min_group)
     tones = tone_groups(predictions)
-    sex = Grouping("sex", rng.integers(2, size=n_rows), ("female", "male"))
+    sex = sex_of(rng, n_rows)
     ages = rng.choice(len(AGES), n_rows, p=[0.05, 0.4, 0.4, 0.15])
     groupings = [tones, sex, Grouping("age_approx", ages, AGES), crossed(tones, sex)]
     w = bootstrapped(predictions, np.arange(n_rows) // 3, settings)
@@ -39,6 +39,7 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
             "classes": list(predictions.classes),
             "positive": predictions.classes[predictions.positive],
             "cluster": "patient_id",
+            "tone_source": "tones.csv (SHA-256 0123456789ab); estimate_ita(method=cielab)",
         },
         "settings": asdict(settings),
         **results,
@@ -54,6 +55,10 @@ def evaluation_of(predictions: Predictions, min_group: int = 10, seed: int = 0) 
     }
 
 
+def sex_of(rng: np.random.Generator, n_rows: int) -> Grouping:
+    return Grouping("sex", rng.integers(2, size=n_rows), ("female", "male"))
+
+
 def temperature_of(predictions: Predictions, settings: Settings) -> dict:
     """As if the predictions had been less sure of themselves before."""
     cold = predictions.probabilities**TEMPERATURE
@@ -63,6 +68,7 @@ def temperature_of(predictions: Predictions, settings: Settings) -> dict:
         "n_fitted": 3120,
         "value": TEMPERATURE,
         "groups": {},
+        "not_fitted": [],
         "before": {"ece": 0.031, "log_loss": 0.112} | calibration_bins(cold, settings.n_bins),
         "after": {"ece": 0.011, "log_loss": 0.081},
     }
@@ -79,6 +85,7 @@ def threshold_of() -> dict:
         "n_fitted": 3120,
         "value": 0.0312,
         "groups": dict(zip(GROUP_NAMES, (0.034, 0.021, 0.028, 0.0312), strict=True)),
+        "not_fitted": ["Tan"],
         "cost": {name: dict(zip(names.split(), row, strict=True)) for name, row in cost.items()},
     }
 

@@ -7,7 +7,10 @@ import pytest
 from src.evaluation.evaluate import EvaluatedModel, evaluate_model
 from src.evaluation.groupings import known_tones
 from src.evaluation.results import Settings
-from src.report.files import by_group_table, evaluation_summary, write_split
+from src.report.files import by_group_table, write_split
+from src.report.summary import evaluation_summary
+from src.report.text_tables import to_csv
+from tests.report.drawn_evaluation import evaluation_of
 from tests.report.figures import assert_has_ink
 
 FEW = Settings(n_resamples=100)
@@ -87,3 +90,28 @@ def test_the_summary_says_what_is_undefined(table):
 def test_the_summary_says_once_that_groups_are_unknown(table):
     lines = evaluation_summary(evaluated(table([1, 0], [-1, -1]))[1]).splitlines()
     assert sum("unknown" in line for line in lines) == 1
+
+
+def test_the_summary_tells_what_was_fitted_and_what_thresholds_by_group_cost(random_table):
+    evaluation = evaluation_of(random_table())
+    text = evaluation_summary(evaluation)
+    assert "temperature 1.7 (temperature(by='all'), fitted on 3,120 validation images)" in text
+    assert "threshold 0.0312 (youden, fitted on 3,120 validation images)" in text
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    for wanted in ("Very light 0.034", "Light 0.021", "calibration error 0.031 -> 0.011"):
+        assert wanted in lines
+    for wanted in ("sensitivity 0.723 -> 0.745", "equal opportunity difference 0.262 -> 0.118"):
+        assert wanted in lines
+    evaluation["threshold"] = evaluation["calibration"]["temperature"] = None
+    assert "fitted" not in evaluation_summary(evaluation)
+
+
+def test_names_of_strangers_are_shown_and_cut_in_the_summary_and_guarded_in_the_csv(random_table):
+    evaluation = evaluation_of(random_table())
+    part = evaluation["groups"]["skin tone"]["Light"]
+    evaluation["groups"] = {"skin tone": {"=1+1": part, "\x1b[2J肤色\n": part, "x" * 500: part}}
+    lines = evaluation_summary(evaluation).splitlines()
+    (shown,) = (line for line in lines if "肤色" in line)
+    assert shown.startswith("  \\x1b[2J肤色\\n")
+    assert max(map(len, lines)) < 250
+    assert to_csv(by_group_table(evaluation)).splitlines()[2].startswith("skin tone,'=1+1,")

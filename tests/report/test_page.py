@@ -113,7 +113,7 @@ def test_page_is_one_file_without_script_or_request(binary, figures):
 
 def test_page_has_every_figure_once_with_a_text_for_those_who_do_not_see_it(binary, figures):
     images = Page(report_page(binary, figures)).of("img")
-    assert len(images) == len(figures) == 7 and len({image["src"] for image in images}) == 7
+    assert len(images) == len(figures) == 8 and len({image["src"] for image in images}) == 8
     assert {image["alt"] for image in images} == set(CAPTIONS.values())
 
 
@@ -121,7 +121,7 @@ def test_a_figure_of_another_name_is_shown_too(binary, figures, tmp_path):
     other = tmp_path / "by_tone_test.png"
     other.write_bytes(figures[0].read_bytes())
     images = Page(report_page(binary, [*figures, other])).of("img")
-    assert [image["alt"] for image in images].count("by_tone_test") == 1 and len(images) == 8
+    assert [image["alt"] for image in images].count("by_tone_test") == 1 and len(images) == 9
 
 
 def test_headings_and_links_lead_through_the_page(binary, figures):

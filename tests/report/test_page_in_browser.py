@@ -3,13 +3,14 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
 from src.report.files import write_figures
 from src.report.page import CAPTIONS, report_page
 from tests.evaluation.drawn_predictions import draw_binary, draw_classes, lesion_image
-from tests.report.drawn_evaluation import evaluation_of
+from tests.report.drawn_evaluation import evaluation_of, sex_of
 from tests.report.test_page import HOSTILE, renamed
 
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -64,7 +65,8 @@ def report(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     predictions = draw_binary()
     evaluation = evaluation_of(predictions)
-    figures = write_figures(folder, predictions, evaluation, lesion_image)
+    sex = sex_of(np.random.default_rng(0), len(predictions.labels))
+    figures = write_figures(folder, predictions, evaluation, lesion_image, None, [sex])
     assert len(figures) == len(CAPTIONS)
     path = folder / "report.html"
     path.write_text(report_page(evaluation, figures), encoding="utf-8")

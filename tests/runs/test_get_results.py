@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
+from src.report.text_tables import latex_text, markdown_text
 from src.runs import results as run_results
 from src.runs.results import find_results
-from src.runs.tables import latex_text, markdown_text
 from src.scripts.get_results import METRICS, main
 
 
@@ -20,7 +20,7 @@ def rows(recall=0.5, **changes):
     group = {"sensitivity": recall, "n_positive": 4, "n": 9}
     found = dict.fromkeys(METRICS, 0.5) | {"sensitivity": recall, "n": 20, "n_positive": 8}
     nested = {"confusion_matrix": [[1]], "groups": {"unknown": group, "Tan": group}}
-    return found | nested | changes
+    return found | nested | {"rows_digest": "r", "groups_digest": "g"} | changes
 
 
 def evaluation(value):
@@ -129,15 +129,17 @@ def test_undefined_is_empty_and_a_dash_and_never_zero(tmp_path):
     assert "&  &" not in (tmp_path / "results.tex").read_text()
 
 
-def test_the_best_is_bold_among_runs_of_the_same_split(tmp_path):
-    for name, split, auroc, gap in (
-        ("a", "test", 0.7, 0.3),
-        ("b", "test", 0.8, 0.2),
-        ("c", "test", 0.8, None),
-        ("d", "valid", 0.9, 0.1),
+def test_the_best_is_bold_among_runs_of_the_same_rows(tmp_path):
+    """That a split has the same name says nothing: other folds and other data have it too."""
+    for name, digest, auroc, gap in (
+        ("a", "r", 0.7, 0.3),
+        ("b", "r", 0.8, 0.2),
+        ("c", "r", 0.8, None),
+        ("d", "other fold", 0.9, 0.1),
     ):
         metrics = rows(auroc=auroc, equal_opportunity_difference=gap, log_loss=auroc, accuracy=0.5)
-        write(tmp_path / name, metrics_json={split: metrics | {"selection_rate": auroc}})
+        digests = {"rows_digest": digest, "groups_digest": digest}
+        write(tmp_path / name, metrics_json={"test": metrics | digests | {"selection_rate": auroc}})
     columns = ["auroc", "equal_opportunity_difference", "log_loss", "selection_rate", "accuracy"]
     main([str(tmp_path), "--metrics", *columns])
     found = table_rows(tmp_path)
@@ -148,6 +150,48 @@ def test_the_best_is_bold_among_runs_of_the_same_split(tmp_path):
     for same in ("selection rate", "accuracy"):  # no direction; no difference
         assert not any("*" in line[same] for line in found)
     assert (tmp_path / "results.tex").read_text().count(r"\textbf{0.800}") == 2
+
+
+def test_gaps_are_compared_between_runs_with_the_same_groups_only(tmp_path):
+    for name, groups, value in (("a", "g", 0.2), ("b", "g", 0.3), ("c", "of another table", 0.1)):
+        metrics = rows(auroc=value, equal_opportunity_difference=value, groups_digest=groups)
+        metrics["groups"]["Tan"] = {"sensitivity": value, "n_positive": 4}
+        write(tmp_path / name, metrics_json={"test": metrics})
+    main([str(tmp_path), "--metrics", "auroc", "equal_opportunity_difference"])
+    lines = table_rows(tmp_path)
+    assert [line["AUROC"] for line in lines] == ["0.200", "**0.300**", "0.100"]
+    gaps = [line["equal opportunity difference"] for line in lines]
+    assert gaps == ["**0.200**", "0.300", "0.100"]
+    tan = [line["sensitivity Tan"] for line in lines]
+    assert tan == ["0.200 (n=4)", "**0.300 (n=4)**", "0.100 (n=4)"]
+
+
+def test_runs_that_do_not_state_their_rows_are_not_compared_and_named(tmp_path, capsys):
+    for name, value in (("old_1", 0.1), ("old_2", 0.2)):
+        found = rows(auroc=value)
+        del found["rows_digest"], found["groups_digest"]
+        write(tmp_path / name, metrics_json={"test": found})
+    main([str(tmp_path)])
+    assert [line["AUROC"] for line in table_rows(tmp_path)] == ["0.100", "0.200"]
+    (note,) = (line for line in capsys.readouterr().out.splitlines() if "Not compared" in line)
+    assert note.endswith(r"old_1, old_2.")
+
+
+def test_seeds_are_not_averaged_over_data_that_changed(tmp_path):
+    """Runs of one split seed have the same rows; runs of different ones may have others."""
+    for seed in (0, 1):
+        same, drawn = settings(seed=seed), settings(seed=seed, split_seed=seed, lr=1)
+        for name, config in (("same", same), ("drawn", drawn)):
+            found = {"test": rows(rows_digest=f"{seed}")}
+            write(tmp_path / f"{name}_{seed}", config_json=config, metrics_json=found)
+    main([str(tmp_path)])
+    assert [line["runs"] for line in table_rows(tmp_path, which=1)] == ["drawn_0, drawn_1"]
+
+
+def test_an_evaluation_that_is_being_written_is_no_run(tmp_path):
+    for name in ("a", ".a_eval.host.1.tmp"):
+        write(tmp_path / name, evaluation_metrics_json=evaluation(0.3))
+    assert [found.name for found in find_results(tmp_path)[0]] == ["a"]
 
 
 def test_runs_that_differ_in_seeds_alone_are_averaged(tmp_path, capsys):
@@ -243,15 +287,15 @@ def test_linked_files_are_not_read(tmp_path):
     assert found.metrics["sensitivity"] == 0.1
 
 
-def test_the_name_of_a_csv_stands_for_its_rows(tmp_path):
-    """Figures of other images do not compete for the best."""
-    for run, name, value in (("a", "x.csv", 0.5), ("b", "y.csv", 0.6), ("c", "y.csv", 0.7)):
+def test_a_csv_is_shown_by_its_name_and_compared_by_its_rows(tmp_path):
+    for run, name, value in (("a", "x.csv", 0.5), ("b", "y.csv", 0.6), ("c", "z.csv", 0.7)):
         found = evaluation(value)
-        found["source"] |= {"split": "", "name": name}
+        digest = "r" if name == "x.csv" else "s"
+        found["source"] |= {"split": "", "name": name, "rows_digest": digest}
         write(tmp_path / run, evaluation_metrics_json=found)
     main([str(tmp_path)])
     lines = table_rows(tmp_path)
-    assert [line["split"] for line in lines] == ["x.csv", "y.csv", "y.csv"]
+    assert [line["split"] for line in lines] == ["x.csv", "y.csv", "z.csv"]
     assert [line["AUROC"] for line in lines] == ["0.500", "0.600", "**0.700**"]
 
 
@@ -273,19 +317,21 @@ def test_mistakes_are_one_line(tmp_path):
 
 def test_texts_of_strangers_are_escaped(tmp_path):
     assert markdown_text("a|b\n*c* <i> _d_ e_f") == r"a\|b?\*c\* \<i\> \_d\_ e_f"
-    assert latex_text("50 % a_b & {x} \\cmd $1 #2 ~ ^ – ± é漢\n") == (
+    assert latex_text("50 % a_b & {x} \\cmd $1 #2 ~ ^ – ± é漢\n[*]≥κ") == (
         r"50 \% a\_b \& \{x\} \textbackslash{}cmd \$1 \#2 \textasciitilde{} "
-        r"\textasciicircum{} -- $\pm$ é??"
+        r"\textasciicircum{} -- $\pm$ é??{[}{*}{]}$\geq$$\kappa$"
     )
-    objective = "x | y & \\input{/etc/passwd} %"
+    assert markdown_text("&lt; R&D $x$") == r"\&lt; R&D \$x\$"
+    objective = "=x | y & \\input{/etc/passwd} %"
     write(
         tmp_path / "a_b", config_json=settings(objective=objective), metrics_json={"test": rows()}
     )
     main([str(tmp_path)])
     latex = (tmp_path / "results.tex").read_text("utf-8")
-    assert r"a\_b & net & x | y \& \textbackslash{}input\{/etc/passwd\} \% & 0 & test" in latex
+    assert r"a\_b & net & =x | y \& \textbackslash{}input\{/etc/passwd\} \% & 0 & test" in latex
     assert r"x \| y" in (tmp_path / "results.md").read_text("utf-8")
     assert latex.count("{") == latex.count("}")
+    assert pd.read_csv(tmp_path / "results.csv")["objective"].item() == f"'{objective}"
 
 
 def test_the_latex_table_has_a_cell_for_each_column(tmp_path):

@@ -45,6 +45,8 @@ def test_every_image_has_its_row_in_order(demo, estimated):
     assert list(estimated) == ["image", *COLUMNS, "status"]
     assert estimated["image"].tolist() == images
     assert set(estimated["status"]) == {"ok"}
+    (source,) = set(estimated["tone_source"])
+    assert source.startswith("estimate_ita(method=cielab, color=")
 
 
 def test_the_angles_that_the_demo_was_drawn_with_come_back(demo, estimated):

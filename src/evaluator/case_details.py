@@ -1,0 +1,39 @@
+"""What else is known of images that are shown as hard cases: their diagnosis and their lesion."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from ..core.cells import known_id, says_nothing, tidy
+from ..evaluation.evaluate import EvaluatedModel
+from .metadata import Metadata
+
+# of published tables: ISIC, HAM10000, PAD-UFES-20, DDI
+DIAGNOSIS_COLUMNS = ("diagnosis", "dx", "diagnostic", "disease")
+
+
+def with_case_details(model: EvaluatedModel, known: Metadata | None) -> EvaluatedModel:
+    """The model with `diagnoses` and `lesion_numbers` of its images, where the metadata tell."""
+    if known is None:
+        return model
+    keys = [known.key(name) for name in model.predictions.names]
+    rows = known.rows[~known.rows.index.duplicated()].reindex(keys).fillna("")
+    column = next((name for name in DIAGNOSIS_COLUMNS if name in rows), None)
+    if column:
+        told = ("" if says_nothing(text) else tidy(text) for text in rows[column])
+        model = replace(model, diagnoses=tuple(told))
+    if "lesion_id" in rows and model.lesion_numbers is None:
+        model = replace(model, lesion_numbers=lesion_numbers(rows))
+    return model
+
+
+def lesion_numbers(rows: pd.DataFrame) -> np.ndarray:
+    """int64 [rows]: equal for images of one lesion of one patient; unknown lesions are apart."""
+    patients = rows["patient_id"] if "patient_id" in rows else [""] * len(rows)
+    keys = [
+        (known_id(patient), known_id(lesion)) if known_id(lesion) else place
+        for place, (patient, lesion) in enumerate(zip(patients, rows["lesion_id"], strict=True))
+    ]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], np.int64)
