@@ -15,9 +15,12 @@ from .post_processing import calibrate, decide_by_group, decide_by_rule
 from .predictions import Predictions
 from .results import Settings, all_results, bootstrapped
 from .thresholds import THRESHOLDS
+from .weighted import Weighted
 
 SCHEMA = 2
 LESION = "lesion_id"
+# with 50 clusters 95 % intervals still cover 91 to 93 %; with far fewer they mislead
+FEW_CLUSTERS = 20
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class EvaluatedModel:
     `kind`, `name`, `split` and `model` say what is evaluated, blank where a CSV does not tell;
     `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
     `images` are files by the stem of their names, where they are known; `provenance` is what the
-    model states of itself; `other` is the model that it was compared with, on the same rows.
+    model states of itself; `other` is the model that it was compared with, on the same rows;
+    `notes` are remarks on where the rows come from.
     """
 
     kind: str
@@ -41,6 +45,7 @@ class EvaluatedModel:
     images: dict[str, Path] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     other: "EvaluatedModel | None" = None
+    notes: tuple[str, ...] = ()
 
     def source(self) -> dict:
         """What is evaluated, in JSON types."""
@@ -120,6 +125,7 @@ def evaluate_model(
     w = bootstrapped(model.predictions, model.clusters, settings)
     results = all_results(w, groupings, model.lesions, settings)
     results["calibration"]["temperature"] = found["temperature"]
+    results["notes"] = [*model.notes, *_few_clusters(w, model.cluster), *results["notes"]]
     comparison = None
     if other is not None:
         pair = compare_pair(w, other.predictions, groupings, settings)
@@ -134,3 +140,14 @@ def evaluate_model(
         "comparison": comparison,
         "provenance": model.provenance,
     }
+
+
+def _few_clusters(w: Weighted, cluster: str) -> list[str]:
+    n_clusters = w.rows.count_clusters("all")
+    if n_clusters >= FEW_CLUSTERS:
+        return []
+    return [
+        f"Only {n_clusters:,} {'cluster' if n_clusters == 1 else 'clusters'} ({cluster}) to "
+        f"resample: with fewer than {FEW_CLUSTERS} confidence intervals are too narrow, with one "
+        "there are none."
+    ]
