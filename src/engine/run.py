@@ -12,6 +12,7 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..datasets.load import load_table
+from ..datasets.overlap import write_training_rows
 from ..datasets.table import SPLITS, Table, split_csv
 from .checkpoint import BEST, best_state, find_run, has_state
 from .checks import check_settings, check_table
@@ -46,6 +47,8 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
                 write_text(
                     folder / f"{split}_split.csv", split_csv(table, split, cfg.data.data_path)
                 )
+            if processes.is_main:
+                write_training_rows(table, folder)
             parts = make_parts(cfg, spec, table, device, processes)
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))

@@ -97,8 +97,8 @@ def _bands(name: str, texts: pd.Series, numbers: np.ndarray, edges: tuple[float,
     wrong = texts[known & ~np.isfinite(numbers)]
     if len(wrong):
         raise UserError(
-            f"column '{name}' holds '{visible(wrong.iloc[0], 60)}': bands need numbers; leave out the "
-            f"edges {_listed(edges)}"
+            f"column '{name}' holds '{visible(wrong.iloc[0], 60)}': bands need numbers; leave out "
+            f"the edges {_listed(edges)}"
         )
     values = numbers[known]
     codes = np.full(len(known), -1, np.int64)

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from ..core.cells import one_spelling, tidy, visible
+from ..core.cells import one_spelling, says_nothing, tidy, visible
 from ..core.errors import UserError
 from ..datasets.table import numbers
 from ..evaluation.predictions import MAX_CLASSES
@@ -81,9 +81,9 @@ class ClassTexts:
         row = int(np.argmax(self.by_name != self.by_index))
         by_name, by_index = self.classes[self.by_name[row]], self.classes[self.by_index[row]]
         raise UserError(
-            f"{self.source}: {visible(self.texts.iloc[row], 60)!r} is the class {listed([by_name])} "
-            f"by its name and {listed([by_index])} by its index, since the classes are "
-            f"{listed(self.classes)}: say which with --class_values names or --class_values indices"
+            f"{self.source}: '{visible(self.texts.iloc[row], 60)}' is the class "
+            f"{listed([by_name])} by its name and {listed([by_index])} by its index (classes: "
+            f"{listed(self.classes)}): say which with --class_values names, or indices"
         )
 
     def _complete(self, found: np.ndarray, hint: str = "") -> np.ndarray:
@@ -95,8 +95,15 @@ class ClassTexts:
         raise UserError(
             f"{self.source}: expected whole numbers, 0 to {len(self.indexed) - 1}{or_names}; image "
             f"{visible(self.images[row], 60)!r} has {f'{text!r}' if text else f'no {self.what}'}"
-            f"{f' ({hint})' if hint else ''}"
+            f"{f' ({hint})' if hint else ''}{self._way_out(text)}"
         )
+
+    def _way_out(self, text: str) -> str:
+        if self.what != "label":
+            return ""
+        if says_nothing(text):
+            return "; leave out images without one with --skip_unlabelled"
+        return "; map other names with --class_map" if self.classes else ""
 
 
 def one_hot_places(table: pd.DataFrame, source: Path, images: list[str]) -> pd.Series:

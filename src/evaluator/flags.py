@@ -83,6 +83,22 @@ class EvaluationOptions(Section):
     compare: str = flag("", "second checkpoint, ONNX model or CSV, tested on the same images")
     voting: Literal["soft", "majority"] = flag("soft", "how ensemble predictions are combined")
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
+    external: bool = flag(
+        False,
+        "evaluate on data that the model was not trained with: all labelled rows of --dataset are "
+        "test rows, and overlap with the training rows is looked for",
+    )
+    skip_overlap: bool = flag(
+        False, "leave out external images that the model has seen in training"
+    )
+    skip_unlabelled: bool = flag(False, "leave out images without a true class")
+    class_map: str = flag(
+        "",
+        "classes of other data in the model's names, as 'melanoma=mel,nevus=nv'; * is all others "
+        "(beside --positive, rest is any other class)",
+        metavar="NAME=CLASS,...",
+    )
+    positive: str = flag("", "evaluate this class against all others together", metavar="CLASS")
     write_model: str = flag(
         "",
         "save the model with the fitted temperature and threshold, for use by predict.py "
@@ -169,6 +185,8 @@ def check_written_model(source: Source, options: EvaluationOptions) -> None:
         problem = f"expected a file name that ends in {' or '.join(suffixes)}"
     elif Path(target).is_dir() or Path(target).resolve() == Path(source.path).resolve():
         problem = "expected another file than the evaluated model"
+    elif options.positive:
+        problem = "expected without --positive, which changes the classes"
     elif not (options.calibration or options.threshold):
         problem = "nothing is fitted; expected --calibration or --threshold"
     elif options.calibration and parse_call(options.calibration).options.get("by") == "group":

@@ -28,10 +28,15 @@ class Metadata:
     rows: pd.DataFrame
     key: Callable[[str], str] = image_stem
 
-    def rows_of(self, names: Sequence[str]) -> pd.DataFrame:
+    def has_rows(self, names: Sequence[str]) -> np.ndarray:
+        """Bool [names]: whether the images have a row."""
+        return pd.Index([self.key(name) for name in names], dtype=object).isin(self.rows.index)
+
+    def rows_of(self, names: Sequence[str], way_out: str = "") -> pd.DataFrame:
         """The rows of these images, in their order, numbered from 0.
 
-        Raises `UserError` for images without a row and for those with several that differ.
+        Raises `UserError` for images without a row, with the `way_out`, and for those with several
+        that differ.
         """
         keys = [self.key(name) for name in names]
         is_repeat = self.rows.index.duplicated()
@@ -41,6 +46,7 @@ class Metadata:
         if absent:
             raise UserError(
                 f"{self.path}: no row for {len(absent)} images (first: {listed(absent[:1])})"
+                f"{way_out and f': {way_out}'}"
             )
         twice = sorted(set(keys) & set(self.rows.index[is_repeat]))
         if twice:

@@ -3,6 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from ..core.cells import guarded
+from ..core.files import write_text
 from ..engine.evaluate import report_folder
 from ..engine.log import log_to_console
 from ..evaluation.evaluate import Fits, evaluate_model
@@ -10,6 +14,8 @@ from ..report.files import evaluation_summary, write_evaluation
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
 from .model_writer import write_model
+
+LISTS = ("overlap.csv", "unlabelled.csv")
 
 
 def run_evaluation(
@@ -36,6 +42,10 @@ def run_evaluation(
     )
     folder = report_folder(opened.cfg, Path(source.path), "eval")
     write_evaluation(folder, model, evaluation)
+    for name in LISTS:
+        (folder / name).unlink(missing_ok=True)  # of an earlier evaluation
+    for name, rows in opened.lists.items():
+        write_text(folder / name, guarded_rows(rows).to_csv(index=False))
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
     if options.write_model:
         target = Path(options.write_model)
@@ -43,3 +53,8 @@ def run_evaluation(
         told = f"temperature {contract.temperature:.4g}, decision rule {contract.rule}"
         summary += f"\n{target}: {told}"
     return summary
+
+
+def guarded_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as spreadsheets may open them."""
+    return rows.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell)

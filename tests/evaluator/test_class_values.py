@@ -76,7 +76,7 @@ def test_what_can_be_read_both_ways_is_refused_until_a_flag_says_it(read):
     run = perfect(ELEVEN)
     wrong = [ELEVEN[(label + 1) % 11] for label in run.labels]
     rows = {"image": run.names, "target": wrong, "label": wrong, **scores_of(run)}
-    with pytest.raises(UserError, match=r"column 'target': .*--class_values names or") as error:
+    with pytest.raises(UserError, match=r"column 'target': .*--class_values names, or") as error:
         read(rows)
     assert "'10' is the class 10 by its name and 9 by its index" in str(error.value)
     found = read(rows, class_values="names")
