@@ -1,12 +1,13 @@
 """The rows of a predictions CSV: their classes, true classes and tone groups."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..core.cells import says_nothing, visible
+from ..core.cells import known_id, says_nothing, visible
 from ..core.classes import positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
@@ -17,6 +18,7 @@ from .csv_cells import ClassTexts, listed, one_hot_places
 from .flags import CsvColumns, EvaluationOptions
 from .metadata import Metadata, require_columns, tone_groups_of
 
+TRUTH = {"true": 1, "yes": 1, "false": 0, "no": 0}
 SKIP = "leave them out with --skip_unlabelled"
 
 
@@ -64,8 +66,9 @@ class CsvRows:
         beside = f"{column}_class"
         texts = self.rows[beside if beside in self.rows else column]
         title = f"{self.path}: column '{listed([texts.name])}'"
-        if what == "label" and self.options.class_map:
-            return self._mapped(texts, classes, title), "names"
+        named = self._as_names(texts, classes) if what == "label" else None
+        if named is not None:
+            return ClassTexts(named, classes, self.images, what, title).read("names"), "names"
         read = ClassTexts(texts, classes, self.images, what, title, indexed)
         if texts.name == beside:
             return read.read("names"), "names"
@@ -86,15 +89,23 @@ class CsvRows:
             read.refuse_ambiguous()
         return read.read(fitting[0]), fitting[0]
 
-    def _mapped(self, texts: pd.Series, classes: tuple[str, ...], title: str) -> np.ndarray:
-        """int64 [N]: the classes of texts that `--class_map` names."""
-        if not classes:
-            raise UserError("--class_map: expected the classes that it maps to, --classes")
-        mapping = ClassMap(self.options.class_map, classes, self.options.positive)
-        texts = texts.fillna("").map(
-            lambda text: text if says_nothing(text) else mapping.class_of(text) or text
-        )
-        return ClassTexts(texts, classes, self.images, "label", title).read("names")
+    def _as_names(self, texts: pd.Series, classes: tuple[str, ...]) -> pd.Series | None:
+        """True classes as names where `--class_map` or words such as True say which, else None."""
+        texts = texts.fillna("").astype(str)
+        if self.options.class_map:
+            if not classes:
+                raise UserError("--class_map: expected the classes that it maps to, --classes")
+            mapping = ClassMap(self.options.class_map, classes, self.options.positive)
+            return texts.map(
+                lambda text: text if says_nothing(text) else mapping.class_of(text) or text
+            )
+        keys = texts.map(known_id)
+        n_words = keys.isin(TRUTH).sum()  # most, so that one that is none of them is blamed
+        if len(classes) > 2 or n_words <= len(keys) / 2 or TRUTH.keys() & map(folded, classes):
+            return None
+        positive = positive_index(classes, self.columns.positive_class) if classes else 1
+        two = (classes or ("0", "1"))[1 - positive], (classes or ("0", "1"))[positive]
+        return texts.mask(keys.isin(TRUTH), keys.map(TRUTH).map(dict(enumerate(two))))
 
     def labels(self, classes: tuple[str, ...], reading: str = "auto") -> np.ndarray:
         """int64 [N]: the true classes, of the CSV or of the metadata.
@@ -111,8 +122,9 @@ class CsvRows:
         how = "indices first" if names else "names first"
         if len(label) == 1:
             texts = table[label[0]]
-            if self.options.class_map:
-                return self._mapped(texts, classes, title)
+            named = self._as_names(texts, classes)
+            if named is not None:
+                return ClassTexts(named, classes, self.images, "label", title).read("names")
         else:
             how, names = "indices", names or _names_of_columns(label, classes)
             texts = one_hot_places(table[list(label)], path, self.images)
@@ -153,11 +165,13 @@ class CsvRows:
         keep = np.ones(len(self.images), bool)
         if self.truth_is_in_metadata:
             keep = self.metadata.has_rows(self.images)
-        known = {folded(name) for name in classes}
         kept = self._at(keep)
         table, _, label = kept.truth()
+        known = {folded(name) for name in classes}
         texts = table[list(label or ("target",))].fillna("").astype(str)
-        nothing = {"0", "0.0"} if len(label) > 1 else set()  # a class in no column of several
+        nothing = {"0", "0.0"} if len(label) > 1 else set()
+        if len(label) > 1:  # a class in no column, or in one such as UNK
+            texts = texts.drop(columns=[name for name in label if is_silent_column(name, known)])
         is_silent = texts.map(
             lambda text: text in nothing or (says_nothing(text) and folded(text) not in known)
         )
@@ -174,11 +188,17 @@ class CsvRows:
         self, table: pd.DataFrame, path: Path, classes: tuple[str, ...]
     ) -> np.ndarray:
         """int64 [N]: `target` of the metadata, 1 for the positive class."""
+        title = f"{path}: column 'target'"
+        if self.options.class_map:
+            named = self._as_names(table["target"], classes)
+            return ClassTexts(named, classes, self.images, "label", title).read("names")
         if len(classes) > 2:
             raise UserError(
                 f"{path}: its targets 0 and 1 say nothing of the {len(classes)} classes of "
                 f"{self.path}: name a column with the true classes with --label_column"
             )
+        named = None if self.options.class_map else self._as_names(table["target"], ())
+        table = table if named is None else table.assign(target=named)
         targets = numbers(table, "target", path)
         strange = targets[~targets.isin((0, 1)) & targets.notna()]
         if len(strange):
@@ -187,7 +207,6 @@ class CsvRows:
         if classes and not names:
             positive = positive_index(classes, self.columns.positive_class)
             names, how = (classes[1 - positive], classes[positive]), "names first"
-        title = f"{path}: column 'target'"
         targets = ClassTexts(table["target"], classes, self.images, "label", title, names)
         return targets.read(how)
 
@@ -198,6 +217,11 @@ class CsvRows:
         if self.metadata is None:
             return np.full(len(self.images), UNKNOWN_GROUP)
         return self.metadata.tone_groups(self.images)
+
+
+def is_silent_column(name: str, known: Collection[str]) -> bool:
+    """Whether a column of 0 and 1, such as UNK, names no class; `known` are folded classes."""
+    return says_nothing(name) and folded(name) not in known
 
 
 def _names_of_columns(columns: tuple[str, ...], classes: tuple[str, ...]) -> tuple[str, ...]:
