@@ -85,6 +85,7 @@ def copy_training_rows(model: Path, table: str | None, copy: Path) -> None:
     """Where a model is written to another folder, put the file beside it there too, if any."""
     found = find_training_rows(model, table)
     if found and copy.parent.resolve() != model.parent.resolve():
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy_whole(found, copy.with_name(f"{copy.stem}_{FILE}"))
 
 

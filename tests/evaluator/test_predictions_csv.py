@@ -243,7 +243,7 @@ def test_words_of_truth_are_the_positive_class_and_the_other(read, words):
     decided = {"image": ["a", "b"], "target": [1, 0]}
     assert read(decided, table, label_column=("malignant",)).labels.tolist() == [1, 0]
     with pytest.raises(UserError, match=r"'label': .* has 'maybe'"):
-        read({**rows, "label": [words[0], "maybe"]})
+        read({"image": ["a", "b", "c"], "target": [1, 0, 0], "label": [*words, "maybe"]})
 
 
 def test_a_label_in_the_csv_comes_first_unless_it_is_asked_for(read):
