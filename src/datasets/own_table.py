@@ -1,11 +1,12 @@
 """Any CSV as a data set: which of its columns are what, and where its images are."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import visible
+from ..core.cells import says_nothing, tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_stem
 from .labels import (
@@ -40,6 +41,7 @@ def table(
     images: str | list | None = None,
     metadata: str = "",
     positive: str | int | None = None,
+    skip_unlabelled: bool = False,
 ) -> Table:
     """Any CSV (relative to `data_path`) with a column of images and one of class names.
 
@@ -47,7 +49,8 @@ def table(
     `label`, or columns of 0 and 1 of which each row has one 1, are a column for each class. The
     columns patient_id, lesion_id, group, ita, split, fold and mask are used where they exist, or
     those that the options name. `images` are folders to look in, else those in and beside the
-    CSV's. `metadata` is a CSV with more columns of the same images.
+    CSV's. `metadata` is a CSV with more columns of the same images. `skip_unlabelled` leaves out
+    rows without a class, which are refused else.
     """
     source = data_path / csv
     rows = read_csv(source, ())
@@ -58,7 +61,9 @@ def table(
     named |= {"group": group, "ita": ita, "fold": fold}
     given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
-    given = given.assign(**{"class": _classes_of(rows, label, source, image), "name": rows[image]})
+    classes = _classes_of(rows, label, source, image, skip_unlabelled)
+    given = given.assign(**{"class": classes, "name": rows[image]})
+    unlabelled = tuple(given["name"][given["class"] == ""])
     given = _with_known_class(given)
     tiers = _tiers(data_path, source, images)
     given["image"] = find_images(given["name"].tolist(), *tiers)
@@ -70,7 +75,7 @@ def table(
     found["mask"] = _masks(found, data_path, source)
     classes, index = in_order(found["class"], positive)
     found["label"] = found["class"].map(classes.index)
-    return make_table(found, classes, index, bad)
+    return replace(make_table(found, classes, index, bad), unlabelled=unlabelled)
 
 
 def _image_column(rows: pd.DataFrame, wanted: str, source: Path) -> str:
@@ -84,19 +89,25 @@ def _image_column(rows: pd.DataFrame, wanted: str, source: Path) -> str:
     raise UserError(f"{source}: {what} (found: {_listed(rows)}){hint}")
 
 
-def _classes_of(rows: pd.DataFrame, label: str | list | None, source: Path, image: str):
+def _classes_of(
+    rows: pd.DataFrame, label: str | list | None, source: Path, image: str, skip: bool
+) -> pd.Series:
     """The class name of each row; `""` where the truth is unknown."""
+    every = rows.index
     if isinstance(label, str) or (label is None and "label" in rows):
         label = label or "label"
         if label in rows:
-            return column_classes(rows, label, source)
+            rows = rows[~(rows[label].fillna("").map(says_nothing) & skip)]
+            return column_classes(rows, label, source).reindex(every, fill_value="")
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
     columns = list(label) if label else one_hot_columns(rows.drop(columns=image))
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:
-        return one_hot_classes(rows, columns, source)
+        is_blank = rows[columns].fillna("").map(tidy).isin(("", "0")).all(axis=1)
+        rows = rows[~(is_blank & skip)]
+        return one_hot_classes(rows, columns, source).reindex(every, fill_value="")
     few = [c for c in rows if 1 < rows[c].nunique() <= 20 and rows[c].notna().all()]
     hint = suggested(rows, LABEL_COLUMNS, "label") or suggested(rows, few, "label")
     raise UserError(f"{source}: no column 'label' (found: {_listed(rows)}){hint}")

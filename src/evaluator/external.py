@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..artifact.contract import Contract
-from ..core.config import Config, settings_with
+from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.options import Role
+from ..core.registry import Call, parse_call
 from ..datasets.overlap import WAYS, find_training_rows, overlap, read_training_rows
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
@@ -26,13 +27,13 @@ SHOWN = 3
 class ExternalRows:
     """Rows to evaluate in a model's classes; `notes` say what is known of their origin.
 
-    `overlap` lists the images that the model has seen, by which of `WAYS` and whether they are
-    evaluated.
+    `lists` holds by file name the images that the model has seen, by which of `WAYS` and whether
+    they are evaluated, and those without a class.
     """
 
     table: Table
     notes: tuple[str, ...]
-    overlap: pd.DataFrame
+    lists: dict[str, pd.DataFrame]
 
 
 def settings_apart_from_data(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +101,33 @@ def external_rows(
         notes.append(f"{told}; they are {fate} (overlap.csv).")
     if options.skip_overlap:
         rows = rows.with_rows(rows.rows[~is_seen])
-    return ExternalRows(rows, tuple(notes), listing.assign(evaluated=not options.skip_overlap))
+    listing = listing.assign(evaluated=not options.skip_overlap)
+    lists = {"overlap.csv": listing} | unlabelled_list(table.unlabelled)
+    notes += unlabelled_notes(table.unlabelled)
+    return ExternalRows(rows, tuple(notes), {n: rows for n, rows in lists.items() if len(rows)})
+
+
+def with_unlabelled_left_out(data: Data) -> Data:
+    """The settings of a data set whose rows without a class are left out."""
+    call = parse_call(data.dataset)
+    if call.name != "table":
+        raise UserError(
+            f"--skip_unlabelled: expected --dataset table(...), found {call.name}, which has a "
+            "class for each image"
+        )
+    return replace(data, dataset=str(Call("table", call.options | {"skip_unlabelled": True})))
+
+
+def unlabelled_notes(names: Sequence[str]) -> tuple[str, ...]:
+    """A remark on images that are left out since their true class is unknown, where there are."""
+    first = listed(names[:SHOWN])
+    told = f"{len(names):,} images without a true class are left out (first: {first}; "
+    return (f"{told}unlabelled.csv).",) if names else ()
+
+
+def unlabelled_list(names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """These images as a list to write, by its file's name."""
+    return {"unlabelled.csv": pd.DataFrame({"image_name": names})} if names else {}
 
 
 def described(listing: pd.DataFrame, n_rows: int) -> str:

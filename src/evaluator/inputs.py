@@ -19,8 +19,13 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
-from .csv_cells import listed
-from .external import against_rest, check_external, settings_apart_from_data
+from .external import (
+    against_rest,
+    check_external,
+    settings_apart_from_data,
+    unlabelled_list,
+    unlabelled_notes,
+)
 from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .models import Predicted, predict_checkpoint, predict_onnx, require_cpu
@@ -59,6 +64,8 @@ class Inputs:
         check_external(self.flags, options)
         if options.external and "predictions_csv" in kinds:
             raise UserError("--external: a CSV's images are evaluated as they are: leave it out")
+        if options.skip_unlabelled and not (options.external or "predictions_csv" in kinds):
+            raise UserError("--skip_unlabelled: expected with --external or --predictions_csv")
         is_ensemble = Path(path).is_dir() or (options.compare and Path(options.compare).is_dir())
         if options.voting != "soft" and not is_ensemble:
             raise UserError(f"--voting {options.voting}: expected a folder of ONNX models")
@@ -159,8 +166,7 @@ class Inputs:
             images={image_stem(image.name): image for image in images},
             notes=unlabelled_notes(skipped),
         )
-        lists = {"unlabelled.csv": pd.DataFrame({"image_name": skipped})} if skipped else {}
-        return Opened(model, cfg, known, lists)
+        return Opened(model, cfg, known, unlabelled_list(skipped))
 
     def _valid_of_csv(
         self, path: str, evaluated: Predictions, metadata: Metadata | None, cfg: Config
@@ -198,8 +204,7 @@ class Inputs:
             provenance=predicted.contracts[0].provenance,
             notes=external.notes if external else (),
         )
-        overlap = external.overlap if external else pd.DataFrame()
-        return Opened(model, cfg, known, {} if overlap.empty else {"overlap.csv": overlap})
+        return Opened(model, cfg, known, external.lists if external else {})
 
     def _in_question(self, predictions: Predictions) -> Predictions:
         """All classes, or that of `--positive` against the rest."""
@@ -218,17 +223,6 @@ def kind_of(path: str) -> str:
 def name_of(path: str) -> str:
     """The name of a file, with bytes that are no letters as `?`."""
     return Path(path).name.encode("utf-8", "replace").decode("utf-8")
-
-
-def unlabelled_notes(names: list[str]) -> tuple[str, ...]:
-    """A remark on images that were left out since their true class is unknown, where there are."""
-    if not names:
-        return ()
-    first = listed(names[:3])
-    return (
-        f"{len(names):,} images without a true class are left out (first: {first}; "
-        "unlabelled.csv).",
-    )
 
 
 def expect_known(known: Metadata | None, flag: str) -> Metadata:

@@ -17,7 +17,7 @@ from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate
 from ..evaluation.predictions import Predictions
 from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
-from .external import ExternalRows, external_rows
+from .external import ExternalRows, external_rows, with_unlabelled_left_out
 from .flags import EvaluationOptions
 from .folds import fold_numbers, out_of_fold, rows_of_fold, rows_of_folds
 
@@ -118,7 +118,8 @@ def read_external(
     models: list[tuple[Path, Contract]], options: EvaluationOptions, cfg: Config
 ) -> ExternalRows:
     """The rows of `--external` data in the models' classes."""
-    table = without_bad_images(read_rows(cfg.data), cfg.data.max_bad_images)
+    data = with_unlabelled_left_out(cfg.data) if options.skip_unlabelled else cfg.data
+    table = without_bad_images(read_rows(data), data.max_bad_images)
     return external_rows(table, models, options, cfg)
 
 

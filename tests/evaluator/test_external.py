@@ -81,6 +81,26 @@ def test_a_model_is_judged_on_data_of_other_origin(
     assert accuracy[0] == pytest.approx(accuracy[1], abs=1e-3)
 
 
+def test_rows_of_a_table_without_a_class_are_left_out_by_a_flag_and_named(judge, checkpoint, other):
+    rows = pd.read_csv(other / "table.csv")[:30]
+    rows["label"] = rows["label"].replace({"nevus": "benign", "melanoma": "malignant"})
+    rows.loc[[3, 4], "label"] = ["", "unknown"]
+    rows.to_csv(other / "gaps.csv", index=False)
+    hot = pd.get_dummies(rows["label"]).astype(int)[["benign", "malignant"]]
+    rows.drop(columns="label").join(hot).to_csv(other / "hot.csv", index=False)
+    for table in ("csv='gaps.csv'", "csv='hot.csv', label=['benign', 'malignant']"):
+        flags = ["--checkpoint", checkpoint, "--external", "--data_path", other]
+        flags += ["--dataset", f"table({table})"]
+        refused(*flags)
+        folder, found = judge(*flags, "--skip_unlabelled")
+        assert found["overall"]["n"] == 28
+        assert any("2 images without a true class are left out" in n for n in found["notes"])
+        names = pd.read_csv(folder / "unlabelled.csv")["image_name"].tolist()
+        assert names == ["images/new_3.png", "images/new_4.png"]
+    folders = ["--dataset", "folders", "--data_path", other, "--external", "--skip_unlabelled"]
+    assert "--skip_unlabelled" in refused("--checkpoint", checkpoint, *folders)
+
+
 def test_what_is_left_of_its_own_data_are_its_test_rows(judge, checkpoint, demo):
     own = ["--external", "--dataset", "isic2020", "--data_path", demo / "isic2020"]
     _, expected = judge("--checkpoint", checkpoint)
