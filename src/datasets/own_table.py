@@ -48,30 +48,25 @@ def table(
     `image` and `label` name these columns, else they have a usual name or `label`; a list as
     `label`, or columns of 0 and 1 of which each row has one 1, are a column for each class. The
     columns patient_id, lesion_id, group, ita, split, fold and mask are used where they exist, or
-    those that the options name. `images` are folders to look in, else those in and beside the
-    CSV's. `metadata` is a CSV with more columns of the same images. `skip_unlabelled` leaves out
-    rows without a class, which are refused else.
+    those named. `images` are folders to look in, else those in and beside the CSV's. `metadata`
+    is a CSV with more columns. `skip_unlabelled` leaves out rows without a class.
     """
     source = data_path / csv
     rows = read_csv(source, ())
     image = _image_column(rows, image, source)
-    if metadata:
-        rows = _with_metadata(rows, image, data_path / metadata)
+    rows = _with_metadata(rows, image, data_path / metadata) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
     named |= {"group": group, "ita": ita, "fold": fold}
     given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
-    classes = _classes_of(rows, label, source, image, skip_unlabelled)
-    given = given.assign(**{"class": classes, "name": rows[image]})
-    unlabelled = tuple(given["name"][given["class"] == ""])
-    given = _with_known_class(given)
+    given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
+    unlabelled = tuple(rows[image][given["class"] == ""])
+    given = _with_known_class(given.assign(name=rows[image]))
     tiers = _tiers(data_path, source, images)
     given["image"] = find_images(given["name"].tolist(), *tiers)
-    absent = given["name"][given["image"] == ""]
-    bad = [(visible(name, 200), "no such image") for name in absent]
+    bad = [(visible(n, 200), "no such image") for n in given["name"][given["image"] == ""]]
     found = given[given["image"] != ""].copy()
-    if found.empty:
-        raise UserError(_no_image(source, bad, tiers))
+    require(not found.empty, _no_image(source, bad, tiers))
     found["mask"] = _masks(found, data_path, source)
     classes, index = in_order(found["class"], positive)
     found["label"] = found["class"].map(classes.index)

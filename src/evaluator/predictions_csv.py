@@ -67,6 +67,8 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
     classes = columns.classes or usual
     require_class_names(classes, "--classes, else the columns of probabilities")
     require_class_names(columns.label_classes, "--label_classes")
+    if columns.positive_class:
+        require_class_names([columns.positive_class], "--positive_class")
     if scores and len(classes) != len(usual):
         raise UserError(
             f"--classes: expected {len(usual)} names for {len(scores)} columns of probabilities, "
