@@ -47,17 +47,16 @@ def table(
 
     `image` and `label` name these columns, else they have a usual name or `label`; a list as
     `label`, or columns of 0 and 1 of which each row has one 1, are a column for each class. The
-    columns patient_id, lesion_id, group, ita, split, fold and mask are used where they exist, or
-    those named. `images` are folders to look in, else those in and beside the CSV's. `metadata`
-    is a CSV with more columns. `skip_unlabelled` leaves out rows without a class.
+    other columns of the schema are used where they exist, or those named. `images` are folders to
+    look in, else those in and beside the CSV's. `metadata` is a CSV with more columns.
+    `skip_unlabelled` leaves out rows without a class.
     """
     source = data_path / csv
     rows = read_csv(source, ())
     image = _image_column(rows, image, source)
     rows = _with_metadata(rows, image, data_path / metadata) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
-    named |= {"group": group, "ita": ita, "fold": fold}
-    given = _schema(rows, named, source)
+    given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
     given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
     unlabelled = tuple(rows[image][given["class"] == ""])
