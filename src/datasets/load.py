@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,7 @@ def read_rows(data: Data) -> Table:
     path = Path(data.data_path)
     require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    require_few(table.bad, data.max_bad_images)
     return with_known_groups(table) if data.known_groups_only else table
 
 
@@ -82,6 +84,13 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
         digests, reasons = zip(*checks, strict=True)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
+    require_few(bad, max_bad_images)
+    good = table.rows.assign(content=digests)[[not reason for reason in reasons]]
+    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
+
+
+def require_few(bad: Sequence[tuple[str, str]], max_bad_images: int) -> None:
+    """Raise `UserError` that names the first of more than `max_bad_images` bad images."""
     if len(bad) > max_bad_images:
         first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
         more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
@@ -89,8 +98,6 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
             f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
             f"them, or leave them out with --max_bad_images {len(bad)}"
         )
-    good = table.rows.assign(content=digests)[[not reason for reason in reasons]]
-    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
 
 
 def with_split(table: Table, data: Data) -> Table:

@@ -1,8 +1,9 @@
 """Where the images and masks are that a table names."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -19,9 +20,9 @@ def find_images(names: Sequence[str], *tiers: Sequence[Path]) -> list[str]:
     """The path of the image that each name means, `""` where there is none.
 
     Names may have folders, before `/` or `\\`, and lack a suffix or have another one. Each of
-    `tiers` is a list of folders, of which the next is looked at for what the former do not have.
-    What is nowhere may be there with `_downsampled` after its id, or without it. Raises
-    `UserError` for a name that two files of one list have.
+    `tiers` is a list of folders, of which the next is looked at for what the former do not have,
+    and for other suffixes only after that. What is nowhere may be there with `_downsampled` after
+    its id, or without it. Raises `UserError` for a name that two files of one list have.
     """
     files_of = cache(_files_by_stem)
     found = [_find(name, tiers, files_of) for name in names]
@@ -37,9 +38,13 @@ def find_images(names: Sequence[str], *tiers: Sequence[Path]) -> list[str]:
 
 def _find(name: str, tiers: Sequence[Sequence[Path]], files_of) -> str:
     stem, last = image_stem(name), name.strip().replace("\\", "/").rpartition("/")[2]
-    for places in tiers:
-        alike = [f for p in places for f in files_of(p / _folder_of(name)).get(stem, ())]
-        files = list(dict.fromkeys([f for f in alike if f.name == last] or alike))
+
+    def alike() -> Iterator[list[Path]]:
+        for tier in tiers:
+            yield [f for place in tier for f in files_of(place / _folder_of(name)).get(stem, ())]
+
+    for files in chain(([f for f in found if f.name == last] for found in alike()), alike()):
+        files = list(dict.fromkeys(files))
         if len(files) > 1:
             raise UserError(
                 f"'{visible(name, 60)}': two images have this name, {files[0]} and {files[1]}: "

@@ -179,9 +179,13 @@ def _masks(rows: pd.DataFrame, data_path: Path, source: Path) -> list[str]:
         return masks_of(rows["image"], data_path)
     names = rows["mask"].fillna("").tolist()
     roots = ([data_path], [source.parent], [data_path / "masks"], [source.parent / "masks"])
-    known = iter(find_images([name for name in names if name], *roots))
+    found = iter(find_images([name for name in names if name], *roots))
+    masks = [next(found) if name else "" for name in names]
     # a mask that is nowhere keeps its path: reading it tells the reason
-    return [(next(known) or str(data_path / name)) if name else "" for name in names]
+    return [
+        mask if mask != image and (mask or not name) else str(data_path / name)
+        for mask, image, name in zip(masks, rows["image"], names, strict=True)
+    ]
 
 
 def _listed(rows: pd.DataFrame) -> str:
