@@ -19,7 +19,7 @@ from .labels import (
     suggested,
 )
 from .locate import find_images, folders_around, masks_of
-from .table import IMAGE_COLUMNS, Table, make_table, numbers, read_csv, refuse_cells
+from .table import COLUMNS, IMAGE_COLUMNS, Table, make_table, numbers, read_csv, refuse_cells
 
 NUMERIC = ("group", "ita", "fold")
 _OTHER_SCALE = re.compile(r"fit[sz]|skin_?tone|skin_?type|monk", re.IGNORECASE)
@@ -61,15 +61,22 @@ def table(
     given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
-    tiers = _tiers(data_path, source, images)
-    given["image"] = find_images(given["name"].tolist(), *tiers)
-    bad = [(visible(n, 200), "no such image") for n in given["name"][given["image"] == ""]]
-    found = given[given["image"] != ""].copy()
-    require(not found.empty, _no_image(source, bad, tiers))
-    found["mask"] = _masks(found, data_path, source)
+    found, bad = _with_images(given, data_path, source, images)
     classes, index = in_order(found["class"], positive)
-    found["label"] = found["class"].map(classes.index)
+    found = found.assign(label=found["class"].map(classes.index))
     return replace(make_table(found, classes, index, bad), unlabelled=unlabelled)
+
+
+def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):
+    """The rows whose image is found, with its path and mask, and (name, reason) of the others."""
+    tiers = _tiers(data_path, source, images)
+    rows = rows.assign(image=find_images(rows["name"].tolist(), *tiers))
+    absent = rows["name"][rows["image"] == ""]
+    bad = [(visible(name, 200), "no such image") for name in absent]
+    found = rows[rows["image"] != ""]
+    if found.empty:
+        raise UserError(_no_image(source, bad, tiers))
+    return found.assign(mask=_masks(found, data_path, source)), bad
 
 
 def _image_column(rows: pd.DataFrame, wanted: str, source: Path) -> str:
@@ -95,7 +102,11 @@ def _classes_of(
             return column_classes(rows, label, source).reindex(every, fill_value="")
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
-    columns = list(label) if label else one_hot_columns(rows.drop(columns=image))
+    columns = (
+        list(label)
+        if label
+        else one_hot_columns(rows.drop(columns=[image, *COLUMNS], errors="ignore"))
+    )
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:

@@ -182,7 +182,7 @@ class Inputs:
         return self._in_question(valid)
 
     def _of_models(self, path: str, predicted: Predicted, cfg: Config) -> Opened:
-        split, rows, external = predicted.split, predicted.rows, predicted.external
+        split, rows, external = predicted.split, predicted.table.rows, predicted.external
         column = self.options.resample_by
         known = self.metadata(cfg) if column or self.options.group_by else None
         clusters, cluster = unit_numbers(rows)

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from ..artifact.contract import Contract
 from ..core.config import Config, Data
 from ..core.errors import UserError
@@ -32,7 +30,7 @@ NOT_OF_ROWS = {
 
 
 class Predicted(NamedTuple):
-    """Predictions by split, and the table's rows of the evaluated one.
+    """Predictions by split, and the table of the evaluated one.
 
     The splits are `split` and, where something is fitted on it, `valid`. `oof` are the rows of a
     cross-validation, each as the model predicts it that has not seen it.
@@ -40,7 +38,7 @@ class Predicted(NamedTuple):
 
     kind: str
     split: str
-    rows: pd.DataFrame
+    table: Table
     found: dict[str, Predictions]
     contracts: list[Contract]
     external: ExternalRows | None = None
@@ -63,8 +61,8 @@ def predict_checkpoint(
         found = {name: evaluator(network, name)[0] for name in names}
         if not evaluator.processes.is_main:
             return None
-    rows_of_split = evaluator.table.split(split).rows
-    return Predicted("checkpoint", split, rows_of_split, found, [contract], *external)
+    table = evaluator.table.split(split)
+    return Predicted("checkpoint", split, table, found, [contract], *external)
 
 
 def predict_onnx(
@@ -87,7 +85,7 @@ def predict_onnx(
         tables = tables[:1] * len(tables) if folds else tables  # its folds are asked for by number
     table, size, found = tables[0], cfg.run.eval_batch_size, {}
     names = splits_to_predict(split, table, options)
-    rows = table.split(split).rows
+    evaluated = table.split(split)
     if folds and "valid" in names:
         names.remove("valid")
         found["valid"] = out_of_fold(predictors, folds, table, size)
@@ -95,9 +93,10 @@ def predict_onnx(
         of_models = predict_splits(predictors, tables, [names] * len(tables), size)
         found |= vote(of_models, contracts, options.voting, path)
     if folds and split == "valid":
-        split, rows, found = "oof", rows_of_folds(table, folds), {"oof": found["valid"]}
+        split, found = "oof", {"oof": found["valid"]}
+        evaluated = table.with_rows(rows_of_folds(table, folds))
     kind = "ONNX model" if len(files) == 1 else "ensemble"
-    return Predicted(kind, split, rows, found, contracts, *external), cfg
+    return Predicted(kind, split, evaluated, found, contracts, *external), cfg
 
 
 def own_tables(
