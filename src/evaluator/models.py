@@ -66,11 +66,14 @@ def predict_checkpoint(
 
 
 def predict_onnx(
-    path: str, config: Callable[[Contract], Config], options: EvaluationOptions
+    path: str,
+    config: Callable[[Contract], Config],
+    options: EvaluationOptions,
+    open_model: Callable[[Path], OnnxPredictor] = OnnxPredictor,
 ) -> tuple[Predicted, Config]:
     """What the model at `path`, or those of a folder together, predict; its configuration."""
     files = model_files(Path(path))
-    predictors = [OnnxPredictor(file) for file in files]
+    predictors = [open_model(file) for file in files]
     if options.write_model and predictors[0].is_foreign:
         raise UserError(f"--write_model: {path} has no contract; expected an exported model")
     contracts = [predictor.contract for predictor in predictors]

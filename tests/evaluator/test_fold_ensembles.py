@@ -2,49 +2,14 @@
 
 import shutil
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
-from src.core.config import Config
 from src.core.errors import UserError
-from src.engine.folds import train_folds
 from src.scripts import melanoma_eval
-from tests.evaluation.drawn_predictions import lesion_image
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory):
-    """60 images of 30 patients in two tables: with a test set of 20, and without one."""
-    folder = tmp_path_factory.mktemp("few")
-    rows = []
-    for place in range(60):
-        picture = cv2.resize(lesion_image(f"{place}"), (40, 32))
-        assert cv2.imwrite(str(folder / f"{place:02}.png"), picture)
-        label = "malignant" if place // 2 % 3 == 0 else "benign"
-        rows.append((f"{place:02}.png", label, f"P{place // 2}"))
-    table = pd.DataFrame(rows, columns=["image", "label", "patient_id"])
-    table.to_csv(folder / "unsplit.csv", index=False)
-    split = ["train"] * 40 + ["test"] * 20
-    table.assign(split=split).to_csv(folder / "split.csv", index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cross_validated(images, tiny_settings, tmp_path_factory):
-    """The folder of two folds on each of the tables; tests must not change them."""
-    folder = tmp_path_factory.mktemp("cv")
-    settings = {**tiny_settings, "epochs": 1, "kfold": 2, "data_path": str(images)}
-    settings |= {"batch_size": 8, "output_dir": str(folder)}
-    return {
-        name: train_folds(
-            Config().with_settings(**settings, dataset=f"table(csv='{name}.csv')", run_name=name)
-        )
-        for name in ("split", "unsplit")
-    }
 
 
 def scores(path):
@@ -87,9 +52,9 @@ def test_test_rows_are_judged_by_all_and_fits_use_the_rows_not_seen(judge, cross
     assert list(found.index) == list(both[0].index)
 
 
-def test_external_rows_are_judged_by_all_and_none_has_seen_them(judge, cross_validated, images):
+def test_external_rows_are_judged_by_all_and_none_has_seen_them(judge, cross_validated, few_images):
     parent = cross_validated["split"]
-    data = ["--external", "--dataset", "table(csv='unsplit.csv')", "--data_path", images]
+    data = ["--external", "--dataset", "table(csv='unsplit.csv')", "--data_path", few_images]
     flags = ["--onnx_model_path", parent / "ensemble", *data]
     with pytest.raises(UserError, match="40 of 60 images were used to train"):
         melanoma_eval.main([*map(str, flags)])
