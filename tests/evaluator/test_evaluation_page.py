@@ -4,7 +4,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from src.artifact.export import export_onnx
@@ -32,7 +31,12 @@ def at_hand(tmp_path, monkeypatch, demo, tiny_run, tiny_settings, cross_validate
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "demo").symlink_to(tiny_run)
     (tmp_path / "runs" / "folds").symlink_to(cross_validated["unsplit"])
-    (tmp_path / "HAM10000").symlink_to(demo / "ham10000")
+    rows = []
+    for place in range(12):
+        write_image(tmp_path / "HAM10000" / "images" / f"H{place}.jpg", 200 + place)
+        diagnosis = ("nv", "mel", "bcc")[place % 3]
+        rows.append({"lesion_id": f"L{place}", "image_id": f"H{place}", "dx": diagnosis})
+    write_csv(tmp_path / "HAM10000" / "HAM10000_metadata.csv", rows, ",")
     seven = {"dataset": "ham10000", "data_path": str(demo / "ham10000"), "epochs": 1}
     seven |= {"output_dir": str(tmp_path / "runs"), "run_name": "diagnoses"}
     folder = train(Config().with_settings(**{**tiny_settings, **seven}))
@@ -59,10 +63,9 @@ def test_every_command_on_external_data_and_ensembles_runs(at_hand):
             melanoma_eval.main([*argv, *flags, "--run_name", name])
             found[name] = strict_json(at_hand / "found" / name / "evaluation_metrics.json")
     counts = {name: of["overall"]["n"] for name, of in found.items()}
-    n_ham = len(pd.read_csv(at_hand / "HAM10000" / "HAM10000_metadata.csv"))
     assert counts == {
         "External validation 0": 24,
-        "External validation 1": n_ham,
+        "External validation 1": 12,
         "External validation 2": 24,
         "External validation 3": 23,
         "Ensembles 0": 60,
