@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from .cells import tidy
 from .errors import UserError
 
 # said of every result
@@ -22,3 +23,9 @@ def positive_index(classes: Sequence[str], wanted: str = "") -> int:
         raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
     usual = [name for name in USUAL_NAMES if name in folded]
     return folded.index(wanted.casefold() or (usual or folded)[-1])
+
+
+def look_like_indices(classes: Sequence[str]) -> bool:
+    """Whether a class has a number for its name, and not its own index."""
+    named = ((tidy(name), str(index)) for index, name in enumerate(classes))
+    return any(name.isdecimal() and name != index for name, index in named)

@@ -66,12 +66,17 @@ def load_table(data: Data) -> Table:
 
 def split_table(data: Data) -> Table:
     """The data set's rows in their splits, which may leak, with images that may be bad."""
+    return with_split(read_rows(data), data)
+
+
+def read_rows(data: Data) -> Table:
+    """The data set's rows as it has them, with or without a split; no image is read."""
     path = Path(data.data_path)
     require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
     require_few(table.bad, data.max_bad_images)
     table = replace(table, tone_source=tone_source_of(table, data))
-    return with_split(with_known_groups(table) if data.known_groups_only else table, data)
+    return with_known_groups(table) if data.known_groups_only else table
 
 
 def without_bad_images(table: Table, max_bad_images: int) -> Table:

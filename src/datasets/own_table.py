@@ -1,11 +1,12 @@
 """Any CSV as a data set: which of its columns are what, and where its images are."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import visible
+from ..core.cells import says_nothing, tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_stem
 from .labels import (
@@ -40,28 +41,30 @@ def table(
     images: str | list | None = None,
     metadata: str = "",
     positive: str | int | None = None,
+    skip_unlabelled: bool = False,
 ) -> Table:
     """Any CSV (relative to `data_path`) with a column of images and one of class names.
 
     `image` and `label` name these columns, else they have a usual name or `label`; a list as
     `label`, or columns of 0 and 1 of which each row has one 1, are a column for each class. The
-    columns patient_id, lesion_id, group, ita, split, fold and mask are used where they exist, or
-    those that the options name. `images` are folders to look in, else those in and beside the
-    CSV's. `metadata` is a CSV with more columns of the same images.
+    other columns of the schema are used where they exist, or those named. `images` are folders to
+    look in, else those in and beside the CSV's. `metadata` is a CSV with more columns.
+    `skip_unlabelled` leaves out rows without a class.
     """
     source = data_path / csv
     rows = read_csv(source, ())
     image = _image_column(rows, image, source)
-    if metadata:
-        rows = _with_metadata(rows, image, data_path / metadata)
+    rows = _with_metadata(rows, image, data_path / metadata) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
-    named |= {"group": group, "ita": ita, "fold": fold}
-    given = _schema(rows, named, source)
+    given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
-    given = given.assign(**{"class": _classes_of(rows, label, source, image), "name": rows[image]})
-    found, bad = _with_images(_with_known_class(given), data_path, source, images)
+    given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
+    unlabelled = tuple(rows[image][given["class"] == ""])
+    given = _with_known_class(given.assign(name=rows[image]))
+    found, bad = _with_images(given, data_path, source, images)
     classes, index = in_order(found["class"], positive)
-    return make_table(found.assign(label=found["class"].map(classes.index)), classes, index, bad)
+    found = found.assign(label=found["class"].map(classes.index))
+    return replace(make_table(found, classes, index, bad), unlabelled=unlabelled)
 
 
 def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):
@@ -87,12 +90,16 @@ def _image_column(rows: pd.DataFrame, wanted: str, source: Path) -> str:
     raise UserError(f"{source}: {what} (found: {_listed(rows)}){hint}")
 
 
-def _classes_of(rows: pd.DataFrame, label: str | list | None, source: Path, image: str):
+def _classes_of(
+    rows: pd.DataFrame, label: str | list | None, source: Path, image: str, skip: bool
+) -> pd.Series:
     """The class name of each row; `""` where the truth is unknown."""
+    every = rows.index
     if isinstance(label, str) or (label is None and "label" in rows):
         label = label or "label"
         if label in rows:
-            return column_classes(rows, label, source)
+            rows = rows[~(rows[label].fillna("").map(says_nothing) & skip)]
+            return column_classes(rows, label, source).reindex(every, fill_value="")
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
     columns = (
@@ -103,7 +110,9 @@ def _classes_of(rows: pd.DataFrame, label: str | list | None, source: Path, imag
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:
-        return one_hot_classes(rows, columns, source)
+        is_blank = rows[columns].fillna("").map(tidy).isin(("", "0")).all(axis=1)
+        rows = rows[~(is_blank & skip)]
+        return one_hot_classes(rows, columns, source).reindex(every, fill_value="")
     few = [c for c in rows if 1 < rows[c].nunique() <= 20 and rows[c].notna().all()]
     hint = suggested(rows, LABEL_COLUMNS, "label") or suggested(rows, few, "label")
     raise UserError(f"{source}: no column 'label' (found: {_listed(rows)}){hint}")

@@ -35,7 +35,8 @@ class Table:
     """Rows in the schema `COLUMNS`, with the names of classes and groups.
 
     `positive` is the index of the class to be detected (melanoma, malignant).
-    `bad` lists (image, reason) of rows that were left out because their file is missing.
+    `bad` lists (image, reason) of rows that were left out because their file is missing,
+    `unlabelled` the images that were left out since their class is unknown.
     `is_split_drawn` tells that the split is not the data set's own: other rows, another split.
     `tone_source` tells which table the groups are of, and by which method and options.
     """
@@ -45,6 +46,7 @@ class Table:
     positive: int
     groups: tuple[str, ...] = GROUP_NAMES
     bad: tuple[tuple[str, str], ...] = ()
+    unlabelled: tuple[str, ...] = ()
     is_split_drawn: bool = False
     tone_source: str = ""
 

@@ -191,14 +191,15 @@ def rows_to_evaluate(
     if table.classes != contract.classes:
         raise UserError(
             f"{source}: the model's classes ({', '.join(contract.classes)}) do not match the "
-            f"data's ({', '.join(table.classes)})"
+            f"data's ({', '.join(table.classes)}); to map those of other data: --external with "
+            "--class_map, of melanoma_eval.py"
         )
     if table_hash(table) != contract.provenance.get("table"):
         if table.is_split_drawn and not cfg.data.allow_leakage:
             raise UserError(
                 f"{source} was trained on other rows or another split of them, and a new split "
                 "would put training rows in the test set; provide data with a predefined split, "
-                "or --allow_leakage"
+                "or --allow_leakage; for data of other origin: --external, of melanoma_eval.py"
             )
         log.warning("not the table it was trained with: its training rows may be among these")
     split = "test" if len(table.split("test")) else "valid"
@@ -233,9 +234,11 @@ def test(cfg: Config, contract: Contract) -> dict:
 
 @contextmanager
 def evaluator_of_checkpoint(
-    cfg: Config, contract: Contract
+    cfg: Config,
+    contract: Contract,
+    rows: Callable[[Config, Contract, str], tuple[Table, str]] = rows_to_evaluate,
 ) -> Iterator[tuple[Evaluator, Network, str]]:
-    """(evaluator, network, split) of `--checkpoint` and its contract; test, else validation.
+    """(evaluator, network, split) of `--checkpoint` and its contract, on the table that `rows` say.
 
     All processes have them, and share the work.
     """
@@ -245,7 +248,7 @@ def evaluator_of_checkpoint(
         device = pick_device(cfg.run.device, processes)
         content = processes.from_main(lambda: load_checkpoint(source))
         network = with_weights(contract, content["model_state_dict"], source)
-        table, split = processes.from_main(lambda: rows_to_evaluate(cfg, contract, source))
+        table, split = processes.from_main(lambda: rows(cfg, contract, source))
         objective = objective_of(cfg, contract, source)
         evaluator = Evaluator(cfg, table, contract, objective, device, processes)
         yield evaluator, network.to(device, memory_format=torch.channels_last), split

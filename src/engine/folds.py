@@ -15,7 +15,9 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.progress import duration, progress
+from ..datasets.overlap import copy_training_rows
 from ..datasets.splits import unit_numbers
+from ..datasets.table import read_csv
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
@@ -129,7 +131,10 @@ def summarize(parent: Path, folders: list[Path]) -> None:
     log.info("%d folds:\n%s", len(folders), spread_lines(spread))
     write_evaluated_split(parent, pooled, Settings())
     for folder in progress(folders, "exporting the models", unit="model"):
-        export_onnx(*load_network(folder / BEST), parent / "ensemble" / f"{folder.name}.onnx")
+        network, contract = load_network(folder / BEST)
+        member = parent / "ensemble" / f"{folder.name}.onnx"
+        export_onnx(network, contract, member)
+        copy_training_rows(folder / BEST, contract.provenance.get("table"), member)
     log.info("written to %s, the models to %s", parent, make_folder(parent / "ensemble"))
 
 
@@ -155,7 +160,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
     """Every row that is no test row once, as the model that has not seen it predicts it."""
     contract = load_contract(folders[0] / BEST)
     predicted, rows = (
-        pd.concat([pd.read_csv(f / file, dtype=str) for f in folders], ignore_index=True)
+        pd.concat([read_csv(f / file, ()) for f in folders], ignore_index=True)
         for file in ("predictions_valid.csv", "valid_split.csv")
     )  # the lines of both are in the same order
     order = predicted.sort_values("image_name", kind="stable").index

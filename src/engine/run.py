@@ -13,6 +13,7 @@ from ..core.errors import UserError
 from ..core.files import write_text
 from ..core.lease import Lease, leased
 from ..datasets.load import load_table
+from ..datasets.overlap import write_training_rows
 from ..datasets.table import SPLITS, Table, split_csv
 from .checkpoint import best_state
 from .checks import check_settings, check_table
@@ -56,6 +57,8 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
                 write_text(
                     folder / f"{split}_split.csv", split_csv(table, split, cfg.data.data_path)
                 )
+            if processes.is_main:
+                write_training_rows(table, folder)
             parts = make_parts(cfg, spec, table, device, processes)
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..core.cells import one_spelling, says_nothing, visible
 from ..core.errors import UserError
 from .predictions import Predictions
 
@@ -44,23 +45,29 @@ def known_tones(predictions: Predictions) -> list[Grouping]:
 
 
 def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:
-    """The grouping by a column of texts [N]; blank ones and `unknown` are unknown.
+    """The grouping by a column of texts [N]; what `cells.says_nothing` of is unknown.
 
-    The levels are the texts that occur, sorted (numbers by size), or, with ascending `edges`, all
-    bands of numbers between them: an edge is the least number of the band above it. Raises
-    `UserError` for more than `MAX_NUMBERS` different numbers or `MAX_LEVELS` different texts, and
-    with edges for texts that are no numbers.
+    The levels are the texts that occur, in one spelling, sorted (numbers by size), or, with
+    ascending `edges`, all bands of numbers between them: an edge is the least number of the band
+    above it. `-1` is a number only among other negative ones. Raises `UserError` for more than
+    `MAX_NUMBERS` different numbers or `MAX_LEVELS` different texts, and with edges for texts that
+    are no numbers.
     """
-    texts = values.fillna("").astype(str).str.strip()
-    texts = texts.where(texts.str.casefold() != "unknown", "")
+    texts = values.fillna("").astype(str)
     numbers = pd.to_numeric(texts.str.replace(",", ".", regex=False), errors="coerce")
+    is_signed = bool(((numbers < 0) & (numbers != -1)).any())
+    silent = {text: says_nothing(text) for text in texts.unique()}
+    texts = texts.mask(texts.map(silent).astype(bool) & ~(is_signed & numbers.notna()), "")
     if edges:
         return _bands(name, texts, numbers.to_numpy(np.float64), edges)
     known = texts != ""
-    levels = [*dict.fromkeys(texts[known])]
     is_numeric = bool(numbers[known].notna().all())
+    texts = texts.str.replace(",", ".", regex=False) if is_numeric else texts
+    texts = texts.map(one_spelling(texts)[0])
+    levels = [*dict.fromkeys(texts[known])]
     if len(levels) > (MAX_NUMBERS if is_numeric else MAX_LEVELS):
         hint = f'give bands, as in --group_by "{name}:30,50,70"' if is_numeric else "take another"
+        name = visible(name, 60)
         raise UserError(f"column '{name}' has {len(levels):,} different values, too many: {hint}")
     size = dict(zip(texts, numbers, strict=True)) if is_numeric else {}
     levels.sort(key=lambda level: (size.get(level, 0.0), level))
@@ -90,8 +97,8 @@ def _bands(name: str, texts: pd.Series, numbers: np.ndarray, edges: tuple[float,
     wrong = texts[known & ~np.isfinite(numbers)]
     if len(wrong):
         raise UserError(
-            f"column '{name}' holds {wrong.iloc[0][:60]!r}: bands need numbers; leave out the "
-            f"edges {_listed(edges)}"
+            f"column '{name}' holds '{visible(wrong.iloc[0], 60)}': bands need numbers; leave out "
+            f"the edges {_listed(edges)}"
         )
     values = numbers[known]
     codes = np.full(len(known), -1, np.int64)

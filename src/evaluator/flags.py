@@ -89,6 +89,22 @@ class EvaluationOptions(Section):
     )
     voting: Literal["soft", "majority"] = flag("soft", "how ensemble predictions are combined")
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
+    external: bool = flag(
+        False,
+        "evaluate on data that the model was not trained with: all labelled rows of --dataset are "
+        "test rows, and overlap with the training rows is looked for",
+    )
+    skip_overlap: bool = flag(
+        False, "leave out external images that the model has seen in training"
+    )
+    skip_unlabelled: bool = flag(False, "leave out images without a true class")
+    class_map: str = flag(
+        "",
+        "classes of other data in the model's names, as 'melanoma=mel,nevus=nv'; * is all others "
+        "(beside --positive, rest is any other class)",
+        metavar="NAME=CLASS,...",
+    )
+    positive: str = flag("", "evaluate this class against all others together", metavar="CLASS")
     write_model: str = flag(
         "",
         "save the model with the fitted temperature and threshold, for use by predict.py "
@@ -146,6 +162,11 @@ class CsvColumns:
     classes: tuple[str, ...] = flag(
         (), "class names in the order of --probability_columns (default: the names of the columns)"
     )
+    class_values: Literal["auto", "names", "indices"] = flag(
+        "auto",
+        "what the CSV's decisions and labels are where class names are numbers that could be "
+        "read as indices too",
+    )
     positive_class: str = flag(
         "", "the class to detect (default: malignant, mel or melanoma, else the last)"
     )
@@ -170,6 +191,8 @@ def check_written_model(source: Source, options: EvaluationOptions) -> None:
         problem = f"expected a file name that ends in {' or '.join(suffixes)}"
     elif Path(target).is_dir() or Path(target).resolve() == Path(source.path).resolve():
         problem = "expected another file than the evaluated model"
+    elif options.positive:
+        problem = "expected without --positive, which changes the classes"
     elif not (options.calibration or options.threshold):
         problem = "nothing is fitted; expected --calibration or --threshold"
     elif options.calibration and parse_call(options.calibration).options.get("by") == "group":

@@ -1,50 +1,49 @@
 """What `melanoma_eval.py` evaluates: an `EvaluatedModel` of each kind of source."""
 
-import functools
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ..artifact.contract import Contract
 from ..artifact.network import load_contract
-from ..core.config import Config, Data
+from ..core.config import Config
 from ..core.errors import UserError
 from ..core.flags import resolve
 from ..core.image_files import image_stem, images_below
-from ..datasets.load import load_table
 from ..datasets.splits import unit_numbers
-from ..datasets.table import Table
 from ..datasets.tone_estimates import tone_source
-from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate, trained_settings
+from ..engine.evaluate import trained_settings
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
-from ..inference.ensemble import model_files, predict_splits, vote
-from ..inference.predictor import OnnxPredictor
 from .case_details import lesion_numbers
-from .flags import CsvColumns, EvaluationOptions
+from .external import (
+    against_rest,
+    check_external,
+    settings_apart_from_data,
+    unlabelled_list,
+    unlabelled_notes,
+)
+from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
-from .predictions_csv import read_predictions
-
-# data settings that do not say which rows there are, at their defaults
-NOT_OF_ROWS = {
-    name: getattr(Data(), name)
-    for name in (
-        *("preprocess", "input_size", "augment", "sampler", "malignant_copies"),
-        *("num_workers", "pin_mem"),
-    )
-}
+from .models import Predicted, predict_checkpoint, predict_onnx, require_cpu
+from .predictions_csv import read_labelled
 
 
 class Opened(NamedTuple):
-    """A model, the configuration that it was read with, and what is known of its images."""
+    """A model, the configuration that it was read with, and what is known of its images.
+
+    `lists` are tables to write beside the evaluation, by the names of their files.
+    """
 
     model: EvaluatedModel
     cfg: Config
     known: Metadata | None
+    lists: dict[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,11 @@ class Inputs:
                 "--compare: expected two CSVs as they are, without --calibration and --threshold, "
                 "since --valid_predictions_csv would be of one of the models only"
             )
+        check_external(self.flags, options)
+        if options.external and "predictions_csv" in kinds:
+            raise UserError("--external: a CSV's images are evaluated as they are: leave it out")
+        if options.skip_unlabelled and not (options.external or "predictions_csv" in kinds):
+            raise UserError("--skip_unlabelled: expected with --external or --predictions_csv")
         is_ensemble = Path(path).is_dir() or (options.compare and Path(options.compare).is_dir())
         if options.voting != "soft" and not is_ensemble:
             raise UserError(f"--voting {options.voting}: expected a folder of ONNX models")
@@ -75,7 +79,7 @@ class Inputs:
             **asdict(self.columns),
         }
         for name, value in given.items():
-            if value:
+            if value and value != getattr(USUAL_COLUMNS, name, ""):
                 raise UserError(f"--{name}: expected with --predictions_csv only")
 
     def open(self, kind: str, path: str) -> Opened | None:
@@ -101,7 +105,10 @@ class Inputs:
 
     def config(self, contract: Contract | None = None) -> Config:
         """The configuration of the flags, over that of a model where there is one."""
-        cfg = resolve(self.flags, trained_settings(contract) if contract else None)
+        own = trained_settings(contract) if contract else None
+        if own and self.options.external:
+            own = settings_apart_from_data(own)
+        cfg = resolve(self.flags, own)
         if self.options.metadata_image_column and not self._metadata_path(cfg):
             raise UserError("--metadata_image_column: expected its table, --metadata_csv FILE")
         return cfg
@@ -130,37 +137,18 @@ class Inputs:
     def _checkpoint(self, path: str) -> Opened | None:
         contract = load_contract(path)
         cfg = self.config(contract).with_settings(checkpoint=path)
-        with evaluator_of_checkpoint(cfg, contract) as (evaluator, network, split):
-            names = self._splits(split, evaluator.table)
-            found = {name: evaluator(network, name)[0] for name in names}
-            if not evaluator.processes.is_main:
-                return None
-        return self._of_table("checkpoint", path, split, evaluator.table, found, [contract], cfg)
+        predicted = predict_checkpoint(cfg, contract, self.options)
+        return predicted and self._of_models(path, predicted, cfg)
 
     def _onnx(self, path: str) -> Opened:
-        predictors = [OnnxPredictor(file) for file in model_files(Path(path))]
-        if self.options.write_model and predictors[0].is_foreign:
-            raise UserError(f"--write_model: {path} has no contract; expected an exported model")
-        contracts = [predictor.contract for predictor in predictors]
-        load, tables, splits = functools.cache(load_table), [], []
-        for contract in contracts:
-            cfg = self.config(contract)
-            require_cpu(cfg)
-            table, split = rows_to_evaluate(
-                cfg, contract, path, lambda data: load(replace(data, **NOT_OF_ROWS))
-            )
-            tables.append(table)
-            splits.append(self._splits(split, table))
-        members = predict_splits(predictors, tables, splits, cfg.run.eval_batch_size)
-        found = vote(members, contracts, self.options.voting, path)
-        kind = "ONNX model" if len(members) == 1 else "ensemble"
-        return self._of_table(kind, path, split, table, found, contracts, cfg)
+        predicted, cfg = predict_onnx(path, self.config, self.options)
+        return self._of_models(path, predicted, cfg)
 
     def _csv(self, path: str) -> Opened:
         cfg, options = self.config(), self.options
         require_cpu(cfg)
         metadata = self.metadata(cfg)
-        predictions = read_predictions(Path(path), metadata, self.columns)
+        predictions, skipped = read_labelled(Path(path), metadata, self.columns, options)
         known = known_images(predictions.names, metadata, [Path(path)], self.columns.image_column)
         clusters, cluster = np.arange(len(predictions.names)), "image"
         if known or options.resample_by:
@@ -173,14 +161,15 @@ class Inputs:
             name=name_of(path),
             split="",
             model="",
-            predictions=predictions,
+            predictions=self._in_question(predictions),
             clusters=clusters,
             cluster=cluster,
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images={image_stem(image.name): image for image in images},
             tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
+            notes=unlabelled_notes(skipped),
         )
-        return Opened(model, cfg, known)
+        return Opened(model, cfg, known, unlabelled_list(skipped))
 
     def _tone_source_of_csv(
         self, path: Path, predictions: Predictions, metadata: Metadata | None
@@ -196,50 +185,45 @@ class Inputs:
     ) -> Predictions:
         """The validation rows, which share nothing with those evaluated in the CSV at `path`."""
         valid_path = Path(self.options.valid_predictions_csv)
-        valid = read_predictions(valid_path, metadata, self.columns)
+        valid, _ = read_labelled(valid_path, metadata, self.columns, self.options)
         require_apart(valid, evaluated)
         if not cfg.data.allow_leakage:
             names, paths = valid.names + evaluated.names, [valid_path, Path(path)]
             known = known_images(names, metadata, paths, self.columns.image_column)
             require_clusters_apart(known, valid, evaluated)
-        return valid
+        return self._in_question(valid)
 
-    def _splits(self, split: str, table: Table) -> list[str]:
-        """The split to evaluate, and that to fit on where one is needed and there is another."""
-        fits = self.options.needs_valid and split != "valid" and len(table.split("valid"))
-        return [split, "valid"] if fits else [split]
-
-    def _of_table(
-        self,
-        kind: str,
-        path: str,
-        split: str,
-        table: Table,
-        found: dict[str, Predictions],
-        contracts: list[Contract],
-        cfg: Config,
-    ) -> Opened:
-        rows, column = table.split(split).rows, self.options.resample_by
+    def _of_models(self, path: str, predicted: Predicted, cfg: Config) -> Opened:
+        split, rows, external = predicted.split, predicted.table.rows, predicted.external
+        column = self.options.resample_by
         known = self.metadata(cfg) if column or self.options.group_by else None
         clusters, cluster = unit_numbers(rows)
         if column:
             known = expect_known(known, "resample_by")
-            clusters, cluster = known.clusters(found[split].names, column)
+            clusters, cluster = known.clusters(predicted.found[split].names, column)
+        found = {name: self._in_question(of) for name, of in predicted.found.items()}
+        names = dict.fromkeys(contract.model for contract in predicted.contracts)
         model = EvaluatedModel(
-            kind=kind,
+            kind=predicted.kind,
             name=name_of(path),
-            split=split,
-            model=" + ".join(dict.fromkeys(contract.model for contract in contracts)),
+            split="external" if external else split,
+            model=" + ".join(names),
             predictions=found[split],
             clusters=clusters,
             cluster=cluster,
             valid=found.get("valid") if split != "valid" else None,
             images={image_stem(image): Path(image) for image in rows["image"]},
             lesion_numbers=lesion_numbers(rows),
-            tone_source=table.tone_source,
-            provenance=contracts[0].provenance,
+            tone_source=predicted.table.tone_source,
+            provenance=predicted.contracts[0].provenance,
+            notes=external.notes if external else (),
         )
-        return Opened(model, cfg, known)
+        return Opened(model, cfg, known, external.lists if external else {})
+
+    def _in_question(self, predictions: Predictions) -> Predictions:
+        """All classes, or that of `--positive` against the rest."""
+        positive = self.options.positive
+        return against_rest(predictions, positive) if positive else predictions
 
 
 def kind_of(path: str) -> str:
@@ -260,9 +244,3 @@ def expect_known(known: Metadata | None, flag: str) -> Metadata:
     if known is None:
         raise UserError(f"--{flag}: expected the table with its columns, --metadata_csv FILE")
     return known
-
-
-def require_cpu(cfg: Config) -> None:
-    """Raise `UserError` for a device that ONNX models and CSVs are not evaluated on."""
-    if cfg.run.device not in ("auto", "cpu"):
-        raise UserError(f"--device {cfg.run.device}: ONNX models and CSVs are evaluated on the CPU")

@@ -4,11 +4,12 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..core.cells import says_nothing
+from ..core.cells import says_nothing, tidy, visible
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
@@ -27,10 +28,15 @@ class Metadata:
     rows: pd.DataFrame
     key: Callable[[str], str] = image_stem
 
-    def rows_of(self, names: Sequence[str]) -> pd.DataFrame:
+    def has_rows(self, names: Sequence[str]) -> np.ndarray:
+        """Bool [names]: whether the images have a row."""
+        return pd.Index([self.key(name) for name in names], dtype=object).isin(self.rows.index)
+
+    def rows_of(self, names: Sequence[str], way_out: str = "") -> pd.DataFrame:
         """The rows of these images, in their order, numbered from 0.
 
-        Raises `UserError` for images without a row and for those with several that differ.
+        Raises `UserError` for images without a row, with the `way_out`, and for those with several
+        that differ.
         """
         keys = [self.key(name) for name in names]
         is_repeat = self.rows.index.duplicated()
@@ -40,6 +46,7 @@ class Metadata:
         if absent:
             raise UserError(
                 f"{self.path}: no row for {len(absent)} images (first: {listed(absent[:1])})"
+                f"{way_out and f': {way_out}'}"
             )
         twice = sorted(set(keys) & set(self.rows.index[is_repeat]))
         if twice:
@@ -97,9 +104,10 @@ def read_metadata(
     """
     rows = read_csv(path, ())
     column = find_image_column(rows, path, image_column, "--metadata_image_column")
-    rows = rows.fillna("").apply(lambda texts: texts.str.strip())
+    rows = rows.fillna("").astype(str).apply(lambda texts: each_once(tidy, texts))
     keys = pd.Index([key(name) for name in rows.pop(column)], dtype=object)
-    is_repeat = rows.assign(**{"": keys}).duplicated().to_numpy()
+    folded = rows.apply(lambda texts: texts.str.casefold())
+    is_repeat = folded.assign(**{"": keys}).duplicated().to_numpy()
     return Metadata(path, rows.set_axis(keys)[~is_repeat & (keys != "")], key)
 
 
@@ -119,7 +127,8 @@ def known_images(
     if metadata is None:
         return own
     said, others = metadata.rows_of(names), own.rows_of(names)
-    is_kept = ~said.map(says_nothing).all() | ~said.columns.isin(others)
+    is_silent = said.apply(lambda texts: each_once(says_nothing, texts).all())
+    is_kept = ~is_silent | ~said.columns.isin(others)
     said = said.loc[:, is_kept]
     said = said.join(others[others.columns.difference(said.columns, sort=False)])
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
@@ -160,6 +169,11 @@ def require_columns(rows: pd.DataFrame, wanted: Iterable[str], path: Path, what:
             )
 
 
+def each_once(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
+    """The function of each text, computed once for each different one."""
+    return texts.map({text: function(text) for text in texts.unique()})
+
+
 def require_apart(valid: Predictions, evaluated: Predictions) -> None:
     """Raise `UserError` where images to fit on are among those evaluated, or have other classes."""
     fitted, known = ({image_stem(name) for name in t.names} for t in (valid, evaluated))
@@ -167,7 +181,7 @@ def require_apart(valid: Predictions, evaluated: Predictions) -> None:
     if shared:
         raise UserError(
             f"--valid_predictions_csv: {len(shared)} of its images are evaluated too (first: "
-            f"{min(shared)!r}): expected others, or the fit would know the answers"
+            f"'{visible(min(shared), 60)}'): expected others, or the fit would know the answers"
         )
     if valid.classes != evaluated.classes:
         raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")

@@ -13,6 +13,7 @@ from ..artifact.export import TOLERANCE, export_onnx, write_contract
 from ..artifact.network import load_network, make_network, save_checkpoint
 from ..core.errors import UserError
 from ..core.files import replacing
+from ..datasets.overlap import copy_training_rows
 from ..evaluation.calibration import scaled
 from ..evaluation.evaluate import EvaluatedModel
 from ..inference.predictor import OnnxPredictor
@@ -25,6 +26,14 @@ def write_model(
 ) -> Contract:
     """Write the model at `source` with what was fitted to `target`; its new contract."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    contract = _write(kind, source, target, evaluated, evaluation)
+    copy_training_rows(Path(source), contract.provenance.get("table"), target)
+    return contract
+
+
+def _write(
+    kind: str, source: str, target: Path, evaluated: EvaluatedModel, evaluation: dict[str, Any]
+) -> Contract:
     if kind == "onnx_model_path":
         return _rewrite_onnx(Path(source), target, evaluated, evaluation)
     network, contract = load_network(source)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
 from ..artifact.decisions import usual_rule
-from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
 from ..core.errors import UserError, first_line
 from ..core.files import replacing
 from ..preprocess.image import ImageError, read_image
@@ -124,20 +124,24 @@ def write_predictions(
 ) -> list[Prediction]:
     """Those without a result, once `output` has the others, decided as the contract says.
 
-    Classes in `with_probability` have a column `probability_<class>`.
+    Classes in `with_probability` have a column `probability_<class>`. `target` is a class index;
+    where class names look like other indices, `target_class` holds the names.
     """
-    failed = []
+    failed, has_names = [], look_like_indices(contract.classes)
     places = [contract.classes.index(name) for name in with_probability]
     with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["image_name", "target", *(f"probability_{n}" for n in with_probability)])
+        named = ["target_class"] * has_names
+        scores = (f"probability_{name}" for name in with_probability)
+        writer.writerow(["image_name", "target", *named, *scores])
         for prediction in predictions:
             if prediction.probabilities is None:
                 failed.append(prediction)
                 continue
             target = contract.decide(prediction.probabilities[None])[0]
             values = [float(prediction.probabilities[place]) for place in places]
-            writer.writerow([prediction.path.name, target, *values])
+            named = [contract.classes[target]] * has_names
+            writer.writerow([prediction.path.name, target, *named, *values])
     return failed
 
 

@@ -30,9 +30,11 @@ def main(argv: list[str] | None) -> None:
 
     from ..artifact.export import export_onnx
     from ..artifact.network import load_network
+    from ..datasets.overlap import copy_training_rows
 
     network, contract = load_network(checkpoint)
     deviation = export_onnx(network, contract, path)
+    copy_training_rows(checkpoint, contract.provenance.get("table"), path)
     print(f"{path}: within {deviation:.1g} of the checkpoint's probabilities")
     print(contract.notice)
 

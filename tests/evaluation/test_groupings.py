@@ -28,7 +28,7 @@ def test_tone_groups_are_those_of_the_predictions(table):
     assert levels_of(found) == ["Intermediate", "", "Very light"]
 
 
-@pytest.mark.parametrize("blank", ["", "  ", None, np.nan, "unknown", "Unknown "])
+@pytest.mark.parametrize("blank", ["", "  ", None, np.nan, "unknown", "Unknown ", "-1", "N/A"])
 def test_texts_are_sorted_levels_and_blank_ones_unknown(blank):
     found = of(["male", blank, " female", "male"])
     assert (found.name, found.levels) == ("sex", ("female", "male"))
@@ -41,6 +41,21 @@ def test_a_column_without_any_text_is_unknown():
     assert of([]).codes.shape == (0,)
 
 
+def test_spellings_of_one_level_are_one_group():
+    found = of(["Male", "male", "male ", "MALE", "male", "Female", "fe male"])
+    assert found.levels == ("Female", "fe male", "male"), "the most frequent spelling"
+    assert levels_of(found)[:5] == ["male"] * 5
+    found = of(["1", "1.0", "2", " 1", "2.0", "1,5", "1.5"], name="type")
+    assert (found.levels, found.codes.tolist()) == (("1", "1.5", "2"), [0, 0, 2, 0, 2, 1, 1])
+
+
+def test_minus_one_is_a_number_among_other_negative_ones_only():
+    assert levels_of(of(["-1", "1", "-1.0", "2"], name="type")) == ["", "1", "", "2"]
+    assert levels_of(of(["-1", "-2", "", "3"])) == ["-1", "-2", "", "3"]
+    assert levels_of(of(["-1", "40"], (30.0,))) == ["", "≥30"]
+    assert levels_of(of(["-1", "-20.5", "40"], (30.0,))) == ["<30", "<30", "≥30"]
+
+
 def test_few_numbers_are_levels_by_size():
     found = of(["10", "9", "", "100", "9"])
     assert found.levels == ("9", "10", "100")
@@ -48,7 +63,7 @@ def test_few_numbers_are_levels_by_size():
 
 
 def test_numbers_beside_texts_are_sorted_as_texts():
-    assert of(["10", "9", "none"]).levels == ("10", "9", "none")
+    assert of(["10", "9", "other"]).levels == ("10", "9", "other")
 
 
 def test_many_numbers_need_bands_and_the_message_shows_how():
@@ -106,7 +121,7 @@ def test_edges_that_do_not_ascend_are_refused(edges):
         of(["1"], edges)
 
 
-@pytest.mark.parametrize("text", ["old", "inf", "nan", "4\n5"])
+@pytest.mark.parametrize("text", ["old", "inf", "4\n5"])
 def test_bands_of_what_is_no_number_are_refused(text):
     with pytest.raises(UserError, match=r"column 'sex' holds .* bands need numbers") as error:
         of(["1", text], (30.0,))

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.core.config import Config
+from src.engine.folds import train_folds
 from src.evaluation.predictions import Predictions
 from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
@@ -129,6 +131,37 @@ def full(judge, every_section, tmp_path_factory):
         picture = cv2.resize(lesion_image(f"{row}"), (32, 24))
         assert cv2.imwrite(str(images / f"IMG_{row:04}.png"), picture)
     return judge(*every_section, "--image_folder", images, figures=True)
+
+
+@pytest.fixture(scope="session")
+def few_images(tmp_path_factory):
+    """60 images of 30 patients in two tables: with a test set of 20, and without one."""
+    folder = tmp_path_factory.mktemp("few")
+    rows = []
+    for place in range(60):
+        picture = cv2.resize(lesion_image(f"{place}"), (40, 32))
+        assert cv2.imwrite(str(folder / f"{place:02}.png"), picture)
+        label = "malignant" if place // 2 % 3 == 0 else "benign"
+        rows.append((f"{place:02}.png", label, f"P{place // 2}"))
+    table = pd.DataFrame(rows, columns=["image", "label", "patient_id"])
+    table.to_csv(folder / "unsplit.csv", index=False)
+    split = ["train"] * 40 + ["test"] * 20
+    table.assign(split=split).to_csv(folder / "split.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cross_validated(few_images, tiny_settings, tmp_path_factory):
+    """The folder of two folds on each of the tables; tests must not change them."""
+    folder = tmp_path_factory.mktemp("cv")
+    settings = {**tiny_settings, "epochs": 1, "kfold": 2, "data_path": str(few_images)}
+    settings |= {"batch_size": 8, "output_dir": str(folder)}
+    return {
+        name: train_folds(
+            Config().with_settings(**settings, dataset=f"table(csv='{name}.csv')", run_name=name)
+        )
+        for name in ("split", "unsplit")
+    }
 
 
 CLASSES = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")

@@ -149,6 +149,29 @@ def test_images_of_unknown_patients_are_units_of_their_own(read):
     assert (what, units.tolist()) == ("lesion_id", [0, 0, 1, 1])
 
 
+def test_spellings_of_one_patient_are_one_unit(read):
+    ids = ["1", "1.0", " 1", "P 2"]
+    for column in ("patient_id", "lesion_id", "clinic"):
+        units, _ = read(image=NAMES, **{column: ids}).clusters(NAMES, column)
+        assert units.tolist() == [0, 0, 0, 1]
+    units, _ = read(image=NAMES, patient_id=["p1", "P1", "P1\u200b", "p 2"]).clusters(NAMES)
+    assert units.tolist() == [0, 0, 0, 1]
+
+
+def test_lesions_numbered_within_patients_are_those_of_their_patient(read):
+    """P0's lesions 1 and 2, P1's lesions 1 and 2, ...: 100 patients are 100 clusters."""
+    names = [f"{place}.jpg" for place in range(200)]
+    patients = [f"P{place // 2}" for place in range(200)]
+    metadata = read(image=names, patient_id=patients, lesion_id=["1", "2"] * 100)
+    units, _ = metadata.clusters(names)
+    assert units.tolist() == [place // 2 for place in range(200)]
+
+
+def test_rows_that_differ_in_spelling_are_one(read):
+    metadata = read(image=["a", "a.jpg"], sex=["Male", "male "], n=["1", "1.0"])
+    assert metadata.rows_of(["a"])["n"].tolist() == ["1"]
+
+
 def test_units_may_be_of_any_column(read):
     metadata = read(image=NAMES, hospital=["x", "y", "x", "y"], patient_id=["p"] * 4)
     units, what = metadata.clusters(["d", "c", "b"], "hospital")

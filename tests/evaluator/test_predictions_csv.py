@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.core.errors import UserError
 from src.evaluation.predictions import Predictions
 from src.evaluation.results import point_estimates
 from src.evaluator.metadata import read_metadata
@@ -179,13 +180,6 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     assert read(rows).decisions.tolist() == [2, 0], "a run's columns"
 
 
-def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
-    rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
-    rows |= {"label": ["X", "x"], "target": ["x", "X"]}
-    found = read(rows, probability_columns=("x", "X", "z"), decision_column="target")
-    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
-
-
 def test_a_target_that_is_the_truth_is_no_decision(read):
     rows = {"image": ["a", "b"], "x": [0.75, 0.25], "y": [0.25, 0.75], "target": [1, 1]}
     found = read(rows, probability_columns=("x", "y"), label_column=("target",))
@@ -236,6 +230,20 @@ def test_targets_of_metadata_are_1_for_the_positive_class(read):
     named = read({**rows, "target": [1, 1]}, table, label_classes=("x", "y"))
     assert (named.classes, named.labels.tolist()) == (("x", "y"), [0, 1])
     assert named.decisions.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("yes", "no"), (" TRUE", "false ")])
+def test_words_of_truth_are_the_positive_class_and_the_other(read, words):
+    scores = {"probability_malignant": [0.75, 0.25], "probability_benign": [0.25, 0.75]}
+    rows = {"image": ["a", "b"], **scores}
+    table = {"image": ["a", "b"], "malignant": words, "target": words}
+    assert read(rows, table, label_column=("malignant",)).labels.tolist() == [0, 1]
+    assert read(rows, table).labels.tolist() == [0, 1]
+    assert read({**rows, "label": words}).labels.tolist() == [0, 1]
+    decided = {"image": ["a", "b"], "target": [1, 0]}
+    assert read(decided, table, label_column=("malignant",)).labels.tolist() == [1, 0]
+    with pytest.raises(UserError, match=r"'label': .* has 'maybe'"):
+        read({"image": ["a", "b", "c"], "target": [1, 0, 0], "label": [*words, "maybe"]})
 
 
 def test_a_label_in_the_csv_comes_first_unless_it_is_asked_for(read):
