@@ -39,3 +39,9 @@ def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
         same = f"{visible(other, 40)!r} and '{number} {visible(name, 40)}'"
         require(other == f"{number} {name}", f"{source}: classes {same} have the same name")
     return tidied
+
+
+def look_like_indices(classes: Sequence[str]) -> bool:
+    """Whether a class has a number for its name, and not its own index."""
+    named = ((tidy(name), str(index)) for index, name in enumerate(classes))
+    return any(name.isdecimal() and name != index for name, index in named)

@@ -140,6 +140,11 @@ class CsvColumns:
     classes: tuple[str, ...] = flag(
         (), "class names in the order of --probability_columns (default: the names of the columns)"
     )
+    class_values: Literal["auto", "names", "indices"] = flag(
+        "auto",
+        "what the CSV's decisions and labels are where class names are numbers that could be "
+        "read as indices too",
+    )
     positive_class: str = flag(
         "", "the class to detect (default: malignant, mel or melanoma, else the last)"
     )

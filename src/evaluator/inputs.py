@@ -23,7 +23,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
 from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
-from .flags import CsvColumns, EvaluationOptions
+from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .predictions_csv import read_predictions
 
@@ -73,7 +73,7 @@ class Inputs:
             **asdict(self.columns),
         }
         for name, value in given.items():
-            if value:
+            if value and value != getattr(USUAL_COLUMNS, name, ""):
                 raise UserError(f"--{name}: expected with --predictions_csv only")
 
     def open(self, kind: str, path: str) -> Opened | None:

@@ -14,6 +14,7 @@ from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
 from ..artifact.foreign import ForeignModel
 from ..artifact.outputs import why_unusable
 from ..core.cells import guarded, visible
+from ..core.classes import look_like_indices
 from ..core.errors import UserError
 from ..core.files import replacing
 from ..preprocess.image import ImageError, read_image
@@ -134,14 +135,15 @@ def write_predictions(
     """Those without a result, once `output` has the others, decided as the contract says.
 
     Images have their names within `folder`, with `/`, else their file names. Classes in
-    `with_probability` have a column `probability_<class>`.
+    `with_probability` have a column `probability_<class>`. `target` is a class index; where class
+    names look like other indices, `target_class` holds the names.
     """
-    failed = []
+    failed, has_names = [], look_like_indices(contract.classes)
     places = [contract.classes.index(name) for name in with_probability]
-    columns = [guarded(f"probability_{name}") for name in with_probability]
+    scores = [guarded(f"probability_{name}") for name in with_probability]
     with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["image_name", "target", *columns])
+        writer.writerow(["image_name", "target", *["target_class"] * has_names, *scores])
         for prediction in predictions:
             name = image_name(prediction.path, folder)
             if prediction.probabilities is not None and not is_utf8(name):
@@ -150,8 +152,9 @@ def write_predictions(
                 failed.append(prediction)
                 continue
             target = contract.decide(prediction.probabilities[None])[0]
+            named = [guarded(contract.classes[target])] * has_names
             values = [float(prediction.probabilities[place]) for place in places]
-            writer.writerow([guarded(name), target, *values])
+            writer.writerow([guarded(name), target, *named, *values])
     return failed
 
 
