@@ -13,8 +13,12 @@ from ..core.errors import UserError, first_line, require
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
-# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none.
-COLUMNS = ("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold")
+# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none;
+# content: digest of the image file's bytes, empty until `load.without_bad_images` has read it.
+COLUMNS = (
+    *("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold"),
+    "content",
+)
 # what tables of others call the column with the images' names
 IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
 SPLITS = ("train", "valid", "test")
@@ -72,7 +76,8 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
         raise UserError(f"the data set has no rows: expected at least one image{why}")
     texts = ("patient_id", "lesion_id", "mask", "split")
     blank = {"group": UNKNOWN_GROUP, "ita": np.nan, "fold": -1, **dict.fromkeys(texts, "")}
-    rows = rows.assign(**{c: v for c, v in blank.items() if c not in rows}).loc[:, list(COLUMNS)]
+    filled = {c: v for c, v in blank.items() if c not in rows}
+    rows = rows.assign(**filled, content="").loc[:, list(COLUMNS)]
     rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
     rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
@@ -207,4 +212,4 @@ def split_csv(table: Table, split: str, data_path: str) -> str:
         for column in ("image", "mask")
     }
     names = [table.classes[label] for label in rows["label"]]
-    return rows.assign(**relative, label=names).to_csv(index=False)
+    return rows.assign(**relative, label=names).drop(columns="content").to_csv(index=False)

@@ -15,7 +15,13 @@ from PIL import Image, ImageOps
 
 from src.core.image_files import list_images, masks_by_stem
 from src.preprocess import image as decoder
-from src.preprocess.image import ImageError, decode_image, read_image, read_reduced, why_bad
+from src.preprocess.image import (
+    ImageError,
+    decode_image,
+    digest_and_fault,
+    read_image,
+    read_reduced,
+)
 
 HEIGHT, WIDTH = 24, 40
 RNG = np.random.default_rng(0)
@@ -242,7 +248,7 @@ def test_files_of_any_name_are_read(tmp_path):
         path.write_bytes(JPEG)
         np.testing.assert_array_equal(read_image(path), decode_image(JPEG))
         np.testing.assert_array_equal(read_image(str(path)), decode_image(JPEG))
-        assert why_bad(path) is None
+        assert digest_and_fault(path)[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -267,22 +273,22 @@ def test_unreadable_files_are_refused_with_their_reason(tmp_path, content, reaso
         path.write_bytes(content)
     with pytest.raises(ImageError) as error:
         read_image(path)
-    assert str(error.value) == why_bad(path) == reason
+    assert str(error.value) == digest_and_fault(path)[1] == reason
 
 
 def test_a_path_that_no_file_can_have_is_refused():
-    assert why_bad("a\0b.jpg") == "no such path"
-    assert why_bad("a" * 5000) == "File name too long"
+    assert digest_and_fault("a\0b.jpg")[1] == "no such path"
+    assert digest_and_fault("a" * 5000)[1] == "File name too long"
 
 
 def test_a_file_over_the_size_limit_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "image.jpg"
     path.write_bytes(JPEG)
     monkeypatch.setattr(decoder, "MAX_FILE_BYTES", len(JPEG))
-    assert why_bad(path) is None
+    assert digest_and_fault(path)[1] == ""
     monkeypatch.setattr(decoder, "MAX_FILE_BYTES", len(JPEG) - 1)
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("read"))
-    assert why_bad(path) == f"larger than {len(JPEG) - 1} bytes"
+    assert digest_and_fault(path)[1] == f"larger than {len(JPEG) - 1} bytes"
 
 
 def test_list_images_takes_suffixes_in_any_case_and_no_hidden_files(tmp_path):
