@@ -26,5 +26,8 @@ class ForeignModel(Section):
     @property
     def given(self) -> list[str]:
         """The flags that say more than the defaults."""
-        default = asdict(ForeignModel())
+        default = asdict(NOTHING_SAID)
         return [f"--{name}" for name, value in asdict(self).items() if value != default[name]]
+
+
+NOTHING_SAID = ForeignModel()

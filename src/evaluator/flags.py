@@ -138,7 +138,9 @@ class CsvColumns:
         "(default: all probability_<class>)",
     )
     classes: tuple[str, ...] = flag(
-        (), "class names in the order of --probability_columns (default: the names of the columns)"
+        (),
+        "class names in the order of --probability_columns (default: the names of the columns), "
+        "or of the outputs of an ONNX model without a contract",
     )
     class_values: Literal["auto", "names", "indices"] = flag(
         "auto",

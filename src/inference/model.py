@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..artifact.foreign import ForeignModel
+from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..core.errors import UserError, require
 from ..core.image_files import list_images
 from .ensemble import joint_contract, model_files
@@ -40,7 +40,7 @@ class Model:
     def __init__(
         self,
         path: Path,
-        foreign: ForeignModel = ForeignModel(),  # noqa: B008
+        foreign: ForeignModel = NOTHING_SAID,
         classes: tuple[str, ...] | None = None,
     ):
         require(

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
-from ..artifact.foreign import ForeignModel
+from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..artifact.outputs import why_unusable
 from ..core.cells import guarded, visible
 from ..core.classes import look_like_indices
@@ -51,7 +51,7 @@ class OnnxPredictor:
     def __init__(
         self,
         path: Path,
-        foreign: ForeignModel = ForeignModel(),  # noqa: B008
+        foreign: ForeignModel = NOTHING_SAID,
         classes: tuple[str, ...] | None = None,
     ):
         self._session = Session(path)

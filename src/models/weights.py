@@ -62,11 +62,14 @@ def plain_names(
         for place in range(len(parts)):
             if ".".join(parts[place:]) in wanted:
                 counts[name.removesuffix(".".join(parts[place:]))] += 1
-    (prefix, most), (other, same) = [*counts.most_common(2), ("", 0), ("", 0)][:2]
-    if most and most == same and most > 1 and "" not in (prefix, other):
+    # of equally good ones none, if that is one of them
+    best = [prefix for prefix, count in counts.items() if count == max(counts.values())]
+    prefix = "" if "" in best or not best else best[0]
+    if prefix and len(best) > 1 and counts[prefix] > 1:
+        shown = " and ".join(visible(name, 40) for name in best[:2])
         raise UserError(
-            f"{source}: the weights of two models ({visible(prefix, 40)} and {visible(other, 40)} "
-            "before their names): expected one; save the one to use"
+            f"{source}: the weights of {len(best)} models ({shown} before their names): expected "
+            "one; save the one to use"
         )
     return {name.removeprefix(prefix): tensor for name, tensor in state.items()}, prefix
 

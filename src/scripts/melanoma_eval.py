@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..artifact.foreign import ForeignModel
 from ..core.config import settings_with
 from ..core.errors import require, run_main
 from ..core.files import expect_file, expect_folder, expect_output_folder
@@ -21,6 +22,7 @@ def parse(argv: list[str] | None) -> list[Any]:
         Source,
         CsvColumns,
         EvaluationOptions,
+        ForeignModel,
         task="an evaluation",
         offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
         hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
@@ -28,14 +30,14 @@ def parse(argv: list[str] | None) -> list[Any]:
 
 
 def main(argv: list[str] | None) -> None:
-    given, source, columns, options = parse(argv)
+    given, source, columns, options, foreign = parse(argv)
     resolve({name: text for name, text in given.items() if name != "print_config"})
     check_paths(given, source, options)
     check_rules(options)
 
     from ..evaluator.run import run_evaluation
 
-    if summary := run_evaluation(given, source, options, columns):
+    if summary := run_evaluation(given, source, options, columns, foreign):
         print(summary)
 
 
