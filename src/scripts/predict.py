@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..artifact.foreign import ForeignModel
 from ..core.cells import visible
@@ -42,9 +42,14 @@ class Options(Section):
     )
 
 
+def parse(argv: list[str] | None) -> list[Any]:
+    """The options, and what is said of a model without a contract."""
+    return parse_options(argv, __doc__, Options, ForeignModel)
+
+
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted."""
-    options, foreign = parse_options(argv, __doc__, Options, ForeignModel)
+    options, foreign = parse(argv)
     classes = tuple(options.classes.split(",")) if options.classes else None
     if classes:
         classes = require_class_names(classes, "--classes")

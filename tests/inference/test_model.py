@@ -1,5 +1,8 @@
 """A model in a notebook: paths, arrays, PIL images, lists and folders; ensembles; bad images."""
 
+import re
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -119,3 +122,19 @@ def test_a_contract_and_a_graph_of_another_model_are_refused(tmp_path):
         with_contract(path, content | {"classes": classes})
         with pytest.raises(UserError, match=named):
             load(path)
+
+
+def test_the_example_of_the_readme_runs(tmp_path, images, capsys):
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    with_contract(tmp_path / "x.onnx", contract())
+    for written, here in (
+        ("melanoma_classification.", "src."),
+        ("RUN/best_checkpoint.onnx", str(tmp_path / "x.onnx")),
+        ("IMAGES", str(images)),
+    ):
+        assert block.count(written) == 1
+        block = block.replace(written, here)
+    exec(block, {})
+    good, bad = capsys.readouterr().out.splitlines()
+    assert good.startswith("a.png malignant {'benign': 0.14") and bad.startswith("b.jpg  {} not a")
