@@ -22,7 +22,8 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
-from ..inference.ensemble import model_files, predict_splits, vote
+from ..inference.ensemble import predict_splits, vote
+from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
 from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart

@@ -8,32 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..artifact.decisions import DecisionRule, mean_rule
+from ..artifact.decisions import DecisionRule
 from ..core.errors import UserError
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
+from .model import joint_contract
 from .predictor import OnnxPredictor, Prediction, predict_together
-
-
-def model_files(path: Path) -> list[Path]:
-    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
-    files = (file for file in path.glob("*.onnx") if not file.name.startswith("."))
-    found = sorted(files) if path.is_dir() else [path]
-    if not found:
-        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
-    return found
-
-
-def joint_contract(contracts: Sequence[Contract], source: str) -> Contract:
-    """The first contract, with the rule of all of them at the mean of its constants.
-
-    Raises `UserError`, which begins with `source`, for models of other classes or rules.
-    """
-    first = contracts[0]
-    for contract in contracts:
-        if (contract.classes, contract.positive) != (first.classes, first.positive):
-            raise UserError(f"{source}: its models know different classes: expected the same")
-    return replace(first, rule=mean_rule([contract.rule for contract in contracts], source))
 
 
 def predict_splits(

@@ -1,17 +1,17 @@
 """A model, or several that vote, ready to predict images: `load(path).predict(images)`."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..artifact.contract import Contract
+from ..artifact.decisions import mean_rule
 from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..core.errors import UserError, require
 from ..core.image_files import list_images
-from .ensemble import joint_contract, model_files
 from .predictor import OnnxPredictor, Prediction, image_name, predict_together
 
 
@@ -84,6 +84,27 @@ class Model:
         classes = self.contract.classes
         by_class = dict(zip(classes, map(float, found.probabilities), strict=True))
         return ImagePrediction(name, classes[decision], decision, by_class)
+
+
+def model_files(path: Path) -> list[Path]:
+    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
+    files = (file for file in path.glob("*.onnx") if not file.name.startswith("."))
+    found = sorted(files) if path.is_dir() else [path]
+    if not found:
+        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
+    return found
+
+
+def joint_contract(contracts: Sequence[Contract], source: str) -> Contract:
+    """The first contract, with the rule of all of them at the mean of its constants.
+
+    Raises `UserError`, which begins with `source`, for models of other classes or rules.
+    """
+    first = contracts[0]
+    for contract in contracts:
+        if (contract.classes, contract.positive) != (first.classes, first.positive):
+            raise UserError(f"{source}: its models know different classes: expected the same")
+    return replace(first, rule=mean_rule([contract.rule for contract in contracts], source))
 
 
 def load(path: str | Path, classes: Iterable[str] | None = None, **foreign: Any) -> Model:
