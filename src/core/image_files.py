@@ -36,14 +36,11 @@ def image_stem(name: str) -> str:
     return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
 
 
-def list_images(folder: Path, recursive: bool = False) -> list[Path]:
-    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name.
-
-    With `recursive` also those below it.
-    """
+def list_images(folder: Path) -> list[Path]:
+    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name."""
     return sorted(
         path
-        for path in (folder.rglob("*") if recursive else folder.iterdir())
+        for path in folder.iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES
         and path.is_file()
         and not path.name.startswith(".")
