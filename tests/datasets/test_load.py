@@ -125,9 +125,12 @@ def test_named_csv_that_is_absent_is_refused(isic):
 
 BAD_FILES = {
     "empty": (lambda data: b"", "empty file"),
-    "text": (lambda data: b"not an image, but a note", "not a JPEG or PNG file"),
+    "text": (lambda data: b"not an image, but a note", "not a JPEG, PNG, TIFF, WebP or BMP file"),
     "truncated": (lambda data: data[: len(data) // 2], "truncated"),
-    "corrupt": (lambda data: data[:2] + b"\0" * 40 + data[42:], "not a JPEG or PNG file"),
+    "corrupt": (
+        lambda data: data[:2] + b"\0" * 40 + data[42:],
+        "not a JPEG, PNG, TIFF, WebP or BMP file",
+    ),
 }
 
 
