@@ -28,13 +28,15 @@ def positive_index(classes: Sequence[str], wanted: str = "") -> int:
 def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
     """The names in one spelling (see `tidy`), which a model, a table or a flag gives its classes.
 
-    Raises `UserError`, which begins with `source`, for an empty name and for two that differ in
-    blanks and capital letters alone.
+    Raises `UserError`, which begins with `source`, for an empty name, one that no file could hold,
+    and two that differ in blanks and capital letters alone.
     """
     tidied = tuple(map(tidy, names))
     seen: dict[str, str] = {}
     for number, name in enumerate(tidied):
         require(bool(name), f"{source}: class {number} has no name")
+        is_text = not any("\ud800" <= character <= "\udfff" for character in name)
+        require(is_text, f"{source}: class {number}, {visible(name, 40)}, is not valid text")
         other = seen.setdefault(name.casefold(), f"{number} {name}")
         same = f"{visible(other, 40)!r} and '{number} {visible(name, 40)}'"
         require(other == f"{number} {name}", f"{source}: classes {same} have the same name")

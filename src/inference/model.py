@@ -1,5 +1,6 @@
 """A model, or several that vote, ready to predict images: `load(path).predict(images)`."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from ..artifact.contract import Contract
 from ..artifact.decisions import mean_rule
 from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..core.errors import UserError, require
-from ..core.image_files import list_images
+from ..core.image_files import describe_left_out, left_out, list_images
 from .predictor import OnnxPredictor, Prediction, image_name, predict_together
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class Model:
     ) -> list[ImagePrediction]:
         """A result for each image, in order: also for one that cannot be read, with its reason.
 
-        `images` are the path of a file or folder (with its subfolders where `recursive`), an RGB
-        image (uint8 array [H, W, 3], grey [H, W], or a PIL image), or a list of these. Raises
+        `images` are the path of a file or folder (with its subfolders where `recursive`; what is
+        left out of it is logged), an RGB image (uint8 array [H, W, 3], grey [H, W], or a PIL image), or a list of these. Raises
         `UserError` for anything else.
         """
         named = list(_named(images, recursive))
@@ -120,6 +123,8 @@ def _named(images: Any, recursive: bool) -> Iterator[tuple[str, Path | np.ndarra
     """(name, file or pixels) of each image."""
     if isinstance(images, str | Path) and Path(images).is_dir():
         folder = Path(images)
+        if others := left_out(folder, recursive):
+            log.warning("%s: %s", folder, describe_left_out(others))
         for path in list_images(folder, recursive):
             yield image_name(path, folder), path
         return

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.foreign import ForeignModel
 from ..core.cells import visible
 from ..core.classes import require_class_names
-from ..core.errors import UserError, require, run_main
+from ..core.errors import require, run_main
 from ..core.files import check_output, expect_folder
-from ..core.image_files import IMAGE_SUFFIXES, list_images
+from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import REQUIRED, Section, flag, parse_options
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path("weights")
 MOST_SHOWN = 80  # characters of a name
-MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,10 @@ def main(argv: list[str] | None) -> int:
     folder = options.input_folder
     expect_folder(folder, "--input_folder")
     paths = list_images(folder, options.recursive)
-    left_out = list(_left_out(folder, paths, options.recursive))
-    if not paths:
-        suffixes = ", ".join(IMAGE_SUFFIXES)
-        found = f" ({'; '.join(left_out)})" if left_out else ""
-        raise UserError(f"--input_folder {folder}: no {suffixes} images in it{found}")
+    others = _left_out(folder, options.recursive)
+    suffixes = ", ".join(IMAGE_SUFFIXES)
+    found = f" ({others})" if others else ""
+    require(bool(paths), f"--input_folder {folder}: no {suffixes} images in it{found}")
     path = find_model(options.onnx_model_path)
     output = options.output_csv
     check_output(output, path, *path.glob("*.onnx"), *(paths if output.exists() else ()))
@@ -74,8 +71,8 @@ def main(argv: list[str] | None) -> int:
     names_in = folder if options.recursive else None
     failed = write_predictions(predictions, model.contract, with_probability, output, names_in)
     _tell(model, len(paths) - len(failed), len(paths), output)
-    for line in left_out:
-        print(f"left out: {line}", file=sys.stderr)
+    if others:
+        print(others, file=sys.stderr)
     for prediction in failed:
         name = _shown(prediction.path.relative_to(folder).as_posix())
         print(f"not predicted: {name}: {visible(prediction.reason, 200)}", file=sys.stderr)
@@ -113,28 +110,12 @@ def _tell(model: "Model", n_predicted: int, n_images: int, output: Path) -> None
     print(contract.notice)
 
 
-def _left_out(folder: Path, images: list[Path], recursive: bool) -> Iterable[str]:
-    """What of a folder is not predicted, counted and named; hidden files do not count."""
-    found = folder.rglob("*") if recursive else folder.iterdir()
-    inner = (path.relative_to(folder) for path in sorted(found))
-    inner = [path for path in inner if not any(part.startswith(".") for part in path.parts)]
-    taken = {path.relative_to(folder) for path in images}
-    folders = {path for path in inner if (folder / path).is_dir()}
-    files = [path for path in inner if path not in taken and path not in folders]
-    if files:
-        yield f"{_count(files, 'file')} of other kinds"
-    if folders and not recursive:
-        yield f"{_count(sorted(folders), 'subfolder')}; give --recursive to predict their images"
-
-
-def _count(paths: list[Path], what: str) -> str:
-    named = ", ".join(_shown(path.as_posix()) for path in paths[:MOST_NAMED])
-    more = ", ..." if len(paths) > MOST_NAMED else ""
-    return f"{len(paths)} {what}{_s(paths)} ({named}{more})"
-
-
-def _s(things: list) -> str:
-    return "" if len(things) == 1 else "s"
+def _left_out(folder: Path, recursive: bool) -> str:
+    """What of a folder is not predicted, in a sentence; empty where there is nothing."""
+    names = left_out(folder, recursive)
+    is_image = (name.lower().endswith(IMAGE_SUFFIXES) for name in names)
+    hint = "; give --recursive to predict those in subfolders" if any(is_image) else ""
+    return f"{describe_left_out(names)}{hint}" if names else ""
 
 
 def _shown(text: str) -> str:

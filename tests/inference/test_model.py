@@ -36,7 +36,7 @@ def images(tmp_path):
     return folder
 
 
-def test_whatever_holds_images_is_predicted(tmp_path, images):
+def test_whatever_holds_images_is_predicted(tmp_path, images, caplog):
     model = load(with_contract(tmp_path / "x.onnx", contract()))
     turned = Image.fromarray(PIXELS).convert("RGBA")
     path = images / "a.png"
@@ -58,7 +58,9 @@ def test_whatever_holds_images_is_predicted(tmp_path, images):
             assert (one.class_name, one.decision, one.reason) == ("malignant", 1, "")
             wanted = dict(zip(("benign", "malignant"), EXPECTED, strict=True))
             assert one.probabilities == pytest.approx(wanted, abs=1e-6)
+    assert caplog.text == ""
     good, bad = model.predict(images)
+    assert "1 files left out" in caplog.text and "deeper/c.png" in caplog.text
     assert (good.name, bad.name, bad.class_name, bad.decision) == ("a.png", "b.jpg", "", -1)
     assert "not a" in bad.reason and bad.probabilities == {}
     names = [one.name for one in model.predict(images, recursive=True)]

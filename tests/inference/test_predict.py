@@ -51,23 +51,32 @@ def run(model, images, *more, output=None):
 
 def test_subfolders_are_read_or_counted_and_so_is_what_is_no_image(model, images, capsys):
     draw(images / "a.png", images / "deeper" / "b.png", images / "deeper" / "a.png")
-    for name in ("1.txt", "2.txt", "3.txt", "deeper/4.txt", ".hidden"):
-        (images / name).touch()
+    (images / "scan.dcm").touch()
+    (images / ".hidden").touch()
     code, rows = run(model, images)
     assert (code, [row["image_name"] for row in rows]) == (0, ["a.png"])
-    assert capsys.readouterr().err.splitlines() == [
-        "left out: 3 files (1.txt, 2.txt, 3.txt) of other kinds",
-        "left out: 1 subfolder (deeper); give --recursive to predict their images",
-    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("3 files left out") and "deeper/a.png" in line and "scan.dcm" in line
+    assert line.endswith("give --recursive to predict those in subfolders")
     code, rows = run(model, images, "--recursive")
     names = ["a.png", "deeper/a.png", "deeper/b.png"]
     assert (code, [row["image_name"] for row in rows]) == (0, names)
-    expected = "left out: 4 files (1.txt, 2.txt, 3.txt, ...) of other kinds\n"
-    assert capsys.readouterr().err == expected
-    with pytest.raises(UserError, match=r"no \.jpg.* images in it \(1 file \(4\.txt\)"):
-        (images / "deeper" / "a.png").unlink()
-        (images / "deeper" / "b.png").unlink()
-        run(model, images / "deeper")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("1 files left out") and "scan.dcm" in line and "--recursive" not in line
+    (images / "a.png").unlink()
+    with pytest.raises(UserError, match=r"no \.jpg.* images in it \(3 files left out.*--recursive"):
+        run(model, images)
+
+
+def test_images_of_all_kinds_are_predicted(model, images, capsys):
+    kinds = ("jpg", "JPEG", "png", "tif", "webp", "bmp")
+    for number, suffix in enumerate(kinds):
+        data = cv2.imencode(f".{suffix.lower()}", PIXELS)[1]
+        (images / f"{number}.{suffix}").write_bytes(data.tobytes())
+    code, rows = run(model, images)
+    assert code == 0
+    assert [row["image_name"] for row in rows] == [f"{n}.{kind}" for n, kind in enumerate(kinds)]
+    assert capsys.readouterr().err == ""
 
 
 def test_an_ensemble_of_files_predicts(model, images, capsys):
