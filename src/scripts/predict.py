@@ -1,8 +1,8 @@
 """Classify a folder of images with ONNX models and write a CSV (no PyTorch needed)."""
 
-import signal
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def main(argv: list[str] | None) -> int:
     require(bool(paths), f"--input_folder {folder}: no {suffixes} images in it{found}")
     path = find_model(options.onnx_model_path)
     output = options.output_csv
-    check_output(output, path, *path.glob("*.onnx"), *(paths if output.exists() else ()))
+    check_output(output, path, *path.glob("*.onnx"), *paths)
 
     from ..inference.model import Model
     from ..inference.predictor import write_predictions
@@ -122,15 +122,7 @@ def _shown(text: str) -> str:
     return visible(text, MOST_SHOWN)
 
 
-def _stop(number: int, frame: object) -> None:
-    sys.exit(128 + number)  # so that temporary files are cleared
-
-
-def run() -> None:
-    """The command as an installed program."""
-    signal.signal(signal.SIGTERM, _stop)
-    run_main(main)
-
+run = partial(run_main, main)  # the command as an installed program
 
 if __name__ == "__main__":
     run()
