@@ -41,7 +41,7 @@ def scorer(path, tail=(), weights=WEIGHTS[2], shape=("n", 3, 8, 8), kind=FLOAT, 
     return save(path, nodes, [value(last, None)], list(shape), [table], kind)
 
 
-def with_contract(path, contract, weights=WEIGHTS[2], side=8):
+def with_contract(path, contract, weights=WEIGHTS[2], height=8, width=8):
     """A model of this software's kind; `contract` is JSON or a `Contract`."""
     axes = {"axes": [2, 3], "keepdims": 0}
     table = helper.make_tensor(
@@ -53,7 +53,7 @@ def with_contract(path, contract, weights=WEIGHTS[2], side=8):
         node("Softmax", "output", "probabilities", axis=1),
     ]
     outputs = [value("output", None), value("probabilities", None)]
-    images = [value("input", ["n", 3, side, side])]
+    images = [value("input", ["n", 3, height, width])]
     save(path, nodes, outputs, None, [table], inputs=images)
     model = onnx.load(path)
     content = contract if isinstance(contract, dict) else contract.to_json()

@@ -77,10 +77,12 @@ def test_exif_orientation_of_a_pil_image_is_applied_as_of_a_file(tmp_path):
     exif = image.getexif()
     exif[0x0112] = 6
     image.save(path, exif=exif)
-    crop = parse_preprocessing("center_crop || normalize(stats='half')", 8)
-    model = load(with_contract(tmp_path / "x.onnx", make_contract(preprocessing=crop)))
+    crop = parse_preprocessing("center_crop(height=4, width=16) || normalize(stats='half')", 8)
+    file = with_contract(tmp_path / "x.onnx", make_contract(preprocessing=crop), height=4, width=16)
+    model = load(file)
     (of_file,), (of_pil,) = model.predict(path), model.predict(Image.open(path))
     assert of_file.probabilities == of_pil.probabilities
+    assert of_file.probabilities != model.predict(pixels)[0].probabilities
 
 
 def test_a_folder_of_models_votes_by_mean_probabilities(tmp_path):

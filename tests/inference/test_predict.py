@@ -24,7 +24,7 @@ PIXELS = np.full((8, 8, 3), (204, 102, 51), np.uint8)
 
 @pytest.fixture
 def model(tmp_path):
-    return with_contract(tmp_path / "x.onnx", make_contract(), side=32)
+    return with_contract(tmp_path / "x.onnx", make_contract(), height=32, width=32)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_foreign_model_is_told_of_in_whole_words(images, capsys):
 
 def test_words_of_strangers_are_shown_and_written_safely(images, capsys):
     contract = make_contract(classes=("\x1b[2Jgood\nFor sure a diagnosis.", "=bad" * 100))
-    path = with_contract(images.parent / "x.onnx", contract, side=32)
+    path = with_contract(images.parent / "x.onnx", contract, height=32, width=32)
     draw(images / "=1+1.png", images / "-2.png", images / "\x1b[31m.png")
     (images / "\x1b[32m.png").touch()
     folder = images / "caf\udce9"
