@@ -1,8 +1,9 @@
 """What a user says of an ONNX file that holds no contract; imports nothing heavy."""
 
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
+from ..core.errors import require
 from ..core.options import Section, flag
 
 
@@ -17,17 +18,26 @@ class ForeignModel(Section):
         "what the model gives, one value for each class or one for the positive class; auto: as "
         "its last operation or its values tell",
     )
-    normalize: Literal["imagenet", "half", "unit", "none"] | None = flag(
-        None,
+    normalize: Literal["auto", "imagenet", "half", "unit", "none"] = flag(
+        "auto",
         "how pixels are scaled: by ImageNet's mean and standard deviation, half: to -1...1, unit: "
-        "to 0...1, none: left at 0...255 (default: imagenet, for uint8 inputs none)",
+        "to 0...1, none: left at 0...255; auto: imagenet, for uint8 inputs none",
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        for f in fields(ForeignModel):
+            known, value = get_args(f.type), getattr(self, f.name)
+            if isinstance(value, str):
+                require(
+                    value in known, f"{f.name} is {value!r}: expected one of {', '.join(known)}"
+                )
 
     @property
     def given(self) -> list[str]:
-        """The flags that say more than the defaults."""
-        default = asdict(NOTHING_SAID)
-        return [f"--{name}" for name, value in asdict(self).items() if value != default[name]]
+        """The flags of a foreign model that say more than the defaults."""
+        names = [f.name for f in fields(ForeignModel)]
+        return [f"--{n}" for n in names if getattr(self, n) != getattr(NOTHING_SAID, n)]
 
 
 NOTHING_SAID = ForeignModel()

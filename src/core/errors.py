@@ -3,17 +3,13 @@
 import difflib
 import errno
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
 
 from .cells import visible
 
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-READER_GONE = 141  # 128 + SIGPIPE, as of other commands before `head`
 
 
 class UserError(Exception):
@@ -48,62 +44,28 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
 
 
-class Terminated(BaseException):
-    """SIGTERM: ends what is at work, which cleans up after itself."""
-
-
-def terminate(number: int, _: FrameType | None) -> NoReturn:
-    """The handler of SIGTERM in a command. Another one is ignored: the first is being followed."""
-    signal.signal(number, signal.SIG_IGN)
-    raise Terminated
-
-
 def run_main(main: Callable[[list[str] | None], int | None]) -> None:
-    """Run an entry point and exit: its return value, or 2 with one line for a `UserError`.
-
-    A signal ends it with 128 + its number, and one line.
-    """
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, terminate)
-    code = _exit_code(main)
+    """Run an entry point and exit: its return value, or 2 with one line for a `UserError`."""
     try:
-        sys.stdout.flush()
-    except OSError as error:
-        gone = isinstance(error, BrokenPipeError)
-        code = code or (READER_GONE if gone else _told(f"standard output: {error.strerror}"))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the end's own flush
-    except AttributeError:  # there is no stdout
-        pass
-    sys.exit(code)
-
-
-def _exit_code(main: Callable[[list[str] | None], int | None]) -> int | str | None:
-    try:
-        return main(None) or 0
-    except SystemExit as stop:
-        return stop.code
+        code = main(None)
     except UserError as error:
         # a data loading process hands its error on inside a report of several lines
-        return _told(visible(str(error).rpartition("UserError: ")[2].strip()))
-    except BrokenPipeError:
-        return READER_GONE
+        text = visible(str(error).rpartition("UserError: ")[2].strip())
+        print(f"error: {text}", file=sys.stderr)
+        code = 2
     except OSError as error:  # a full disk, a folder that went away
         if error.filename is None and error.errno not in NO_SPACE:
             raise
-        return _told(f"{visible(error.filename or 'writing a file')}: {error.strerror}")
+        what = error.filename or "writing a file"
+        print(f"error: {visible(what)}: {error.strerror}", file=sys.stderr)
+        code = 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
         extra = "pip install 'melanoma-classification[train]'"
-        return _told(f"the package {error.name} is not installed: {extra}")
+        print(f"error: the package {error.name} is not installed: {extra}", file=sys.stderr)
+        code = 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except Terminated:
-        print("terminated", file=sys.stderr)
-        return 128 + signal.SIGTERM
-
-
-def _told(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 2
+        code = 130
+    sys.exit(code or 0)

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ..core.config import Data
 from ..core.errors import UserError, require
-from ..preprocess.image import digest_and_fault
+from ..preprocess.image import why_bad
 from .adapters import DATASETS
 from .splits import (
     assign_folds,
@@ -65,18 +65,14 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
     """The table without rows whose image is missing or cannot be decoded.
 
     `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
-    `UserError`. The column `content` of the others has the digests of their files.
+    `UserError`.
     """
     paths = table.rows["image"].tolist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = tqdm(
-            pool.map(digest_and_fault, paths),
-            "checking images",
-            len(paths),
-            disable=None,
-            leave=False,
+            pool.map(why_bad, paths), "checking images", len(paths), disable=None, leave=False
         )
-        digests, reasons = zip(*checks, strict=True)
+        reasons = list(checks)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
     if len(bad) > max_bad_images:
@@ -86,7 +82,7 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
             f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
             f"them, or leave them out with --max_bad_images {len(bad)}"
         )
-    good = table.rows.assign(content=digests)[[not reason for reason in reasons]]
+    good = table.rows[[reason is None for reason in reasons]]
     return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
 
 
@@ -131,7 +127,7 @@ def with_known_groups(table: Table) -> Table:
 
 
 def table_hash(table: Table) -> str:
-    """A digest of names, labels, groups, splits and the images' bytes, whatever their folder."""
+    """A digest of names, labels, groups and splits, whatever folder the images are in."""
     names = table.rows["image"].map(lambda path: Path(path).name)
-    rows = table.rows.assign(image=names)[["image", "label", "group", "split", "content"]]
-    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
+    content = table.rows.assign(image=names)[["image", "label", "group", "split"]]
+    return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()

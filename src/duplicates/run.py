@@ -19,7 +19,6 @@ from ..core.image_files import images_below
 from ..datasets.adapters import DATASETS
 from ..datasets.load import with_known_groups, with_split
 from ..datasets.loaders import n_processes
-from ..datasets.splits import unit_keys
 from ..preprocess.image import ImageError, read_reduced
 from ..report.style import printable, saved_figure
 from .options import SearchOptions
@@ -93,7 +92,7 @@ def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         split = split.mask(rows["fold"] >= 0, "fold " + rows["fold"].astype(str))
     names = [os.path.relpath(path, root) for path in rows["image"]]
     labels = [table.classes[label] for label in rows["label"]]
-    known = unit_keys(rows).assign(split=split, label=labels)
+    known = rows[["patient_id", "lesion_id"]].assign(split=split, label=labels)
     return known.assign(path=rows["image"], image=names), list(table.bad)
 
 

@@ -11,18 +11,13 @@ from pathlib import Path
 from types import FrameType
 
 from ..core.config import Config
-from ..core.errors import terminate
 from .checkpoint import BEST, LATEST, Progress, load_first, remove_old, save_state, state_files
 from .distributed import Processes
 from .log import RunLog
 from .parts import Parts
 
 log = logging.getLogger(__name__)
-# what handles them where nobody else does
-_ORDINARY = {
-    signal.SIGTERM: (signal.SIG_DFL, terminate),
-    signal.SIGINT: (signal.default_int_handler,),
-}
+_DEFAULT = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
 # who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
 _REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
 
@@ -137,14 +132,13 @@ def stop_requests() -> Iterator[StopRequest]:
     Those that somebody else handles already, such as a cluster's launcher, stay theirs.
     """
     request = StopRequest()
-    taken = {}
+    taken = []
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.getsignal(number) for number in _ORDINARY}
-        taken = {n: handler for n, handler in before.items() if handler in _ORDINARY[n]}
+        taken = [n for n in _DEFAULT if signal.getsignal(n) == _DEFAULT[n]]
     for number in taken:
         signal.signal(number, request)
     try:
         yield request
     finally:
-        for number, handler in taken.items():
-            signal.signal(number, handler)
+        for number in taken:
+            signal.signal(number, _DEFAULT[number])

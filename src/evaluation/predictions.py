@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.cells import guarded
-from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
+from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
 from ..core.files import replacing
 
@@ -49,21 +48,15 @@ class Predictions:
     def to_csv(self, path: Path) -> None:
         """`image_name,target,label,group,probability_<class>...`; reading it back is exact.
 
-        `target` is the decision as a class index, as predict.py writes it. Where class names look
-        like other indices, `target_class` and `label_class` hold the names. Where only decisions
+        `target` is the decision as a class index, as predict.py writes it. Where only decisions
         are known, there are no columns of probabilities.
         """
         columns = {
-            "image_name": [guarded(name) for name in self.names],
+            "image_name": self.names,
             "target": self.decisions,
             "label": self.labels,
             "group": self.groups,
         }
-        if look_like_indices(self.classes):
-            columns |= {
-                f"{column}_class": [guarded(self.classes[place]) for place in columns[column]]
-                for column in ("target", "label")
-            }
         if not np.isnan(self.probabilities).any():
             columns |= {
                 f"probability_{name}": self.probabilities[:, index].astype(np.float64)

@@ -1,13 +1,12 @@
 """What the cells of a stranger's CSV say: classes by name, by index or one-hot; probabilities."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..core.cells import one_spelling, tidy, visible
 from ..core.errors import UserError
 from ..datasets.table import numbers
 from ..evaluation.predictions import MAX_CLASSES
@@ -16,87 +15,40 @@ from ..evaluation.predictions import MAX_CLASSES
 MAX_SUM_ERROR, MAX_ROUNDING_ERROR = 0.02, 0.005
 
 
-class ClassTexts:
-    """A column of classes, read as their names and as their indices."""
+def class_indices(
+    texts: pd.Series,
+    names: tuple[str, ...],
+    classes: tuple[str, ...],
+    images: list[str],
+    what: str,
+    source: str,
+) -> np.ndarray:
+    """int64 [N]: the indices in `classes` of `texts`, class names or all of them indices.
 
-    def __init__(
-        self,
-        texts: pd.Series,
-        classes: tuple[str, ...],
-        images: list[str],
-        what: str,
-        source: str,
-        indexed: tuple[str, ...] = (),
-    ):
-        """`what` it is (label, decision) and its `source` are named in errors.
-
-        Names are of `classes`, in any case; indices of `indexed`, by default `classes`. Where
-        neither is known, there are as many classes as there may be, named by their indices.
-        """
-        self.classes, self.images, self.what, self.source = classes, images, what, source
-        self.texts = texts.fillna("").map(tidy)
-        known = classes or tuple(map(str, range(MAX_CLASSES)))
-        self.indexed = indexed or known
-        places = {tidy(name).casefold(): place for place, name in enumerate(known)}
-        self.by_name = self._found(lambda text: places.get(text.casefold(), -1))
-        self.by_index = self._found(
-            lambda text: places.get(tidy(self._name_at(text)).casefold(), -1)
-        )
-
-    def _found(self, place_of: Callable[[str], int]) -> np.ndarray:
-        """int64 [N], -1 where a text says nothing; each text is looked up once."""
-        places = {text: place_of(text) for text in self.texts.unique()}
-        return self.texts.map(places).to_numpy(np.int64)
-
-    def _name_at(self, text: str) -> str:
-        index = tidy(text.replace(",", "."))
-        is_index = index.isascii() and index.isdecimal() and len(index) < 10
-        return self.indexed[int(index)] if is_index and int(index) < len(self.indexed) else ""
-
-    @property
-    def is_ambiguous(self) -> bool:
-        """Whether all texts are names as well as indices, and of other classes."""
-        both = (self.by_name >= 0).all() and (self.by_index >= 0).all()
-        return bool(both and (self.by_name != self.by_index).any())
-
-    def read(self, reading: str) -> np.ndarray:
-        """int64 [N]: the indices in `classes`; `reading` is names, indices or one of them `first`.
-
-        Raises `UserError` for texts that are neither, or that would be one class by its name and
-        another one by its index.
-        """
-        if reading == "indices first" and (self.by_index >= 0).all():
-            return self.by_index
-        if reading == "indices":
-            return self._complete(self.by_index)
-        if reading == "names" or (self.by_name >= 0).all():
-            return self._complete(self.by_name)
-        if ((self.by_name >= 0) & (self.by_name != self.by_index)).any():
-            mixed = "some are class names, others are not: say --class_values or --label_classes"
-            return self._complete(self.by_name, mixed if (self.by_index >= 0).all() else "")
-        return self._complete(self.by_index)
-
-    def refuse_ambiguous(self) -> NoReturn:
-        """Raise `UserError` that names a text with two meanings and the flag that says which."""
-        row = int(np.argmax(self.by_name != self.by_index))
-        by_name, by_index = self.classes[self.by_name[row]], self.classes[self.by_index[row]]
+    Indices are of `names`, by default `classes`; where there are none of these either, they are
+    what they are. Capital and small letters are the same, but a name written exactly so comes
+    first. Raises `UserError`, with `what` (label, decision) and its `source`, for other texts.
+    """
+    known = classes or tuple(map(str, range(MAX_CLASSES)))
+    names = names or known
+    written = texts.fillna("").str.strip()
+    values = pd.to_numeric(written.str.replace(",", ".", regex=False), errors="coerce")
+    found_names = written
+    if values[written != ""].notna().all():
+        by_index = dict(enumerate(names))
+        found_names = [by_index.get(value, "") for value in values]
+    places = {name.casefold(): place for place, name in reversed([*enumerate(known)])}
+    places |= {name: place for place, name in enumerate(known)}
+    found = [places.get(name, places.get(name.casefold(), -1)) for name in found_names]
+    if -1 in found:
+        row = found.index(-1)
+        text = written.iloc[row]
+        or_names = f", or class names ({listed(classes)})" if classes else ""
         raise UserError(
-            f"{self.source}: {visible(self.texts.iloc[row], 60)!r} is the class {listed([by_name])} "
-            f"by its name and {listed([by_index])} by its index, since the classes are "
-            f"{listed(self.classes)}: say which with --class_values names or --class_values indices"
+            f"{source}: expected whole numbers, 0 to {len(names) - 1}{or_names}; image "
+            f"{images[row]!r} has {f'{text[:60]!r}' if text else f'no {what}'}"
         )
-
-    def _complete(self, found: np.ndarray, hint: str = "") -> np.ndarray:
-        if (found >= 0).all():
-            return found
-        row = int(np.argmax(found < 0))
-        text = visible(self.texts.iloc[row], 60)
-        or_names = f", or class names ({listed(self.classes)})" if self.classes else ""
-        raise UserError(
-            f"{self.source}: expected whole numbers, 0 to {len(self.indexed) - 1}{or_names}; image "
-            f"{visible(self.images[row], 60)!r} has {f'{text!r}' if text else f'no {self.what}'}"
-            f"{f' ({hint})' if hint else ''}"
-        )
+    return np.array(found, np.int64)
 
 
 def one_hot_places(table: pd.DataFrame, source: Path, images: list[str]) -> pd.Series:
@@ -137,29 +89,9 @@ def exact_probabilities(texts: pd.DataFrame, source: Path, images: list[str]) ->
     return values
 
 
-def require_class_names(names: Sequence[str], what: str) -> None:
-    """Raise `UserError` that begins with `what` for names that are blank, unprintable or equal.
-
-    Names that differ in blanks, in case or as `1` and `1.0` are equal. More than `MAX_CLASSES`
-    are refused before anything is read.
-    """
-    if len(names) > MAX_CLASSES:
-        raise UserError(f"{what}: expected at most {MAX_CLASSES:,} classes, found {len(names):,}")
-    for name in names:
-        if not tidy(name) or not name.isprintable():
-            raise UserError(f"{what}: expected printable names, found {listed([name]) or 'none'}")
-    _, merged = one_spelling(names)
-    if merged or len(set(names)) < len(names):
-        twice = merged[0] if merged else [name for name in names if names.count(name) > 1]
-        raise UserError(
-            f"{what}: expected names that are all different, found {listed(twice)} in "
-            f"{listed(names)}"
-        )
-
-
 def listed(names: Iterable[str]) -> str:
     """Up to twelve names of a stranger's file on one line."""
-    return visible(", ".join([visible(name, 60) for name in names][:12]))
+    return repr(", ".join([*map(str, names)][:12]))[1:-1]
 
 
 def _number(text: Any) -> float:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from ..artifact.foreign import ForeignModel
 from ..core.errors import UserError
-from ..core.options import Section, flag
+from ..core.options import flag
 from ..core.registry import parse_call
 
 
@@ -41,7 +42,7 @@ SOURCES = tuple(f.name for f in fields(Source))
 
 
 @dataclass(frozen=True)
-class EvaluationOptions(Section):
+class EvaluationOptions(ForeignModel):
     """Evaluation"""
 
     metadata_csv: str = flag("", "table of the images' metadata (default: --skin_color_csv)")
@@ -138,14 +139,7 @@ class CsvColumns:
         "(default: all probability_<class>)",
     )
     classes: tuple[str, ...] = flag(
-        (),
-        "class names in the order of --probability_columns (default: the names of the columns), "
-        "or of the outputs of an ONNX model without a contract",
-    )
-    class_values: Literal["auto", "names", "indices"] = flag(
-        "auto",
-        "what the CSV's decisions and labels are where class names are numbers that could be "
-        "read as indices too",
+        (), "class names in the order of --probability_columns (default: the names of the columns)"
     )
     positive_class: str = flag(
         "", "the class to detect (default: malignant, mel or melanoma, else the last)"

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..artifact.network import load_contract
 from ..core.config import Config, Data
 from ..core.errors import UserError
@@ -22,10 +21,9 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
-from ..inference.ensemble import predict_splits, vote
-from ..inference.model import model_files
+from ..inference.ensemble import model_files, predict_splits, vote
 from ..inference.predictor import OnnxPredictor
-from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
+from .flags import CsvColumns, EvaluationOptions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .predictions_csv import read_predictions
 
@@ -54,7 +52,6 @@ class Inputs:
     flags: dict[str, Any]
     options: EvaluationOptions
     columns: CsvColumns
-    foreign: ForeignModel = NOTHING_SAID
 
     def check(self, kind: str, path: str) -> None:
         """Raise `UserError` for flags that say nothing of the source, a `kind` of `SOURCES`."""
@@ -68,10 +65,6 @@ class Inputs:
         is_ensemble = Path(path).is_dir() or (options.compare and Path(options.compare).is_dir())
         if options.voting != "soft" and not is_ensemble:
             raise UserError(f"--voting {options.voting}: expected a folder of ONNX models")
-        if "onnx_model_path" not in kinds and self.foreign.given:
-            raise UserError(
-                f"{', '.join(self.foreign.given)}: expected with --onnx_model_path only"
-            )
         if "predictions_csv" in kinds:
             return
         given = {
@@ -80,8 +73,7 @@ class Inputs:
             **asdict(self.columns),
         }
         for name, value in given.items():
-            is_of_model = name == "classes" and "onnx_model_path" in kinds
-            if value and value != getattr(USUAL_COLUMNS, name, "") and not is_of_model:
+            if value:
                 raise UserError(f"--{name}: expected with --predictions_csv only")
 
     def open(self, kind: str, path: str) -> Opened | None:
@@ -144,10 +136,7 @@ class Inputs:
         return self._of_table("checkpoint", path, split, evaluator.table, found, [contract], cfg)
 
     def _onnx(self, path: str) -> Opened:
-        classes = self.columns.classes or None
-        predictors = [
-            OnnxPredictor(file, self.foreign, classes) for file in model_files(Path(path))
-        ]
+        predictors = [OnnxPredictor(file, self.options) for file in model_files(Path(path))]
         if self.options.write_model and predictors[0].is_foreign:
             raise UserError(f"--write_model: {path} has no contract; expected an exported model")
         contracts = [predictor.contract for predictor in predictors]

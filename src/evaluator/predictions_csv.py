@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.cells import tidy
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
@@ -14,7 +13,7 @@ from ..datasets.table import numbers, read_csv
 from ..evaluation.predictions import Predictions, from_columns, probability_columns
 from ..evaluation.thresholds import decide
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP
-from .csv_cells import ClassTexts, exact_probabilities, listed, one_hot_places, require_class_names
+from .csv_cells import class_indices, exact_probabilities, listed, one_hot_places
 from .flags import USUAL_COLUMNS, CsvColumns
 from .metadata import Metadata, find_image_column, require_columns, tone_groups_of
 
@@ -29,28 +28,33 @@ def read_predictions(
     for columns and images that are missing, for images that repeat, for what is no class, and for
     what are no probabilities.
     """
-    return read_labelled(path, metadata, columns)[0]
-
-
-def read_labelled(
-    path: Path, metadata: Metadata | None, columns: CsvColumns, skip_unlabelled: bool = False
-) -> tuple[Predictions, list[str]]:
-    """(`read_predictions` of the images with a true class, the names of the others).
-
-    There are others only with `skip_unlabelled`; else they raise `UserError`.
-    """
     rows = read_csv(path, ())
     image_column = find_image_column(rows, path, columns.image_column, "--image_column")
-    images = rows[image_column].fillna("").map(tidy).tolist()
+    images = rows[image_column].fillna("").str.strip().tolist()
     source = _Source(path, rows, images, metadata, columns)
     source.require_single_images()
     scores = list(columns.probability_columns) or probability_columns(rows)
     require_columns(rows, scores, path, "--probability_columns")
+    decision = source.decision_column(scores)
     classes = _class_names(scores, columns)
-    skipped = []
-    if skip_unlabelled:
-        source, skipped = source.labelled(classes)
-    return source.predictions(scores, classes), skipped
+    probabilities = source.probabilities(scores, classes) if scores else None
+    if decision:
+        title = f"{path}: column '{decision}'"
+        decisions = class_indices(rows[decision], (), classes, images, "decision", title)
+    elif len(scores) > 1:
+        decisions = probabilities.argmax(axis=1)
+    else:
+        decisions = decide(probabilities, positive_index(classes, columns.positive_class), 0.5)
+    return from_columns(
+        names=images,
+        labels=source.labels(classes),
+        groups=source.tone_groups(),
+        decisions=decisions,
+        probabilities=probabilities,
+        classes=classes,
+        group_names=GROUP_NAMES,
+        positive=columns.positive_class,
+    )
 
 
 def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
@@ -64,15 +68,19 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
             columns.label_column if len(columns.label_column) > 1 else ()
         )
     classes = columns.classes or usual
-    require_class_names(classes, "--classes, else the columns of probabilities")
-    require_class_names(columns.label_classes, "--label_classes")
     if scores and len(classes) != len(usual):
         raise UserError(
             f"--classes: expected {len(usual)} names for {len(scores)} columns of probabilities, "
             f"found {len(classes)}"
         )
-    if len(classes) == 1:
-        raise UserError(f"--classes: expected two or more, found {listed(classes)}")
+    if len(classes) == 1 or len(set(classes)) < len(classes):
+        raise UserError(f"--classes: expected two or more, all different, found {listed(classes)}")
+    for name in (*classes, *columns.label_classes, columns.positive_class):
+        if not name.isprintable():  # such as a line break, or bytes that are no letters
+            raise UserError(
+                "--classes, --label_classes, --positive_class: expected printable names, "
+                f"found {listed([name])}"
+            )
     return classes
 
 
@@ -85,68 +93,6 @@ class _Source:
     images: list[str]
     metadata: Metadata | None
     columns: CsvColumns
-
-    def predictions(self, scores: list[str], classes: tuple[str, ...]) -> Predictions:
-        """Those of all rows, whose columns of probabilities are `scores`."""
-        decision = self.decision_column(scores)
-        probabilities = self.probabilities(scores, classes) if scores else None
-        reading = "names first"
-        if decision:
-            likeliest = probabilities.argmax(axis=1) if len(scores) > 1 else None
-            decisions, reading = self._own_classes(decision, classes, "decision", likeliest)
-        elif len(scores) > 1:
-            decisions = probabilities.argmax(axis=1)
-        else:
-            positive = positive_index(classes, self.columns.positive_class)
-            decisions = decide(probabilities, positive, 0.5)
-        return from_columns(
-            names=self.images,
-            labels=self.labels(classes, reading),
-            groups=self.tone_groups(),
-            decisions=decisions,
-            probabilities=probabilities,
-            classes=classes,
-            group_names=GROUP_NAMES,
-            positive=self.columns.positive_class,
-        )
-
-    def _own_classes(
-        self,
-        column: str,
-        classes: tuple[str, ...],
-        what: str,
-        likeliest: np.ndarray | None = None,
-        reading: str = "auto",
-    ) -> tuple[np.ndarray, str]:
-        """(class indices [N] of a column of the CSV, its reading: names, indices or auto).
-
-        What could be both is read as the names in the column `<column>_class` that a run writes
-        beside it; as `--class_values` says; as the `reading` of the CSV's other column; or as
-        decides for the `likeliest` class in every row. Else it is refused.
-        """
-        indexed = self.columns.label_classes if what == "label" else ()
-        beside = f"{column}_class"
-        texts = self.rows[beside if beside in self.rows else column]
-        title = f"{self.path}: column '{listed([texts.name])}'"
-        read = ClassTexts(texts, classes, self.images, what, title, indexed)
-        if texts.name == beside:
-            return read.read("names"), "names"
-        if self.columns.class_values != "auto":
-            reading = self.columns.class_values
-        elif indexed:
-            reading = "indices first"
-        if reading != "auto":
-            return read.read(reading), reading
-        if not read.is_ambiguous:
-            return read.read("names first"), "auto"
-        fitting = [
-            name
-            for name, found in (("names", read.by_name), ("indices", read.by_index))
-            if likeliest is not None and np.array_equal(found, likeliest)
-        ]
-        if len(fitting) != 1:
-            read.refuse_ambiguous()
-        return read.read(fitting[0]), fitting[0]
 
     def require_single_images(self) -> None:
         if "" in self.images:
@@ -189,26 +135,20 @@ class _Source:
         is_positive = np.arange(2) == positive_index(classes, self.columns.positive_class)
         return np.where(is_positive, values, 1 - values)
 
-    def labels(self, classes: tuple[str, ...], reading: str = "auto") -> np.ndarray:
-        """int64 [N]: the true classes, of the CSV or of the metadata.
-
-        `reading` is that of the CSV's decisions. Metadata hold names where all texts are names.
-        """
+    def labels(self, classes: tuple[str, ...]) -> np.ndarray:
+        """int64 [N]: the true classes, of the CSV or of the metadata."""
         label, names = self.columns.label_column, self.columns.label_classes
-        if not self.has_labels:
+        if not label and "label" not in self.rows:
             return self._labels_of_targets(classes)
         label = label or ("label",)
         table, path = self.rows, self.path
-        if self.metadata and (self._label_is_in_metadata() or not set(label) <= set(self.rows)):
+        in_csv = set(label) <= set(self.rows)
+        if self.metadata and (self._label_is_in_metadata() or not in_csv):
             table, path = self.metadata.rows_of(self.images), self.metadata.path
         require_columns(table, label, path, "--label_column")
-        if len(label) == 1 and path == self.path:
-            return self._own_classes(label[0], classes, "label", reading=reading)[0]
-        how = "indices first" if names else "names first"
         if len(label) == 1:
             texts = table[label[0]]
         else:
-            how = "indices"
             texts = one_hot_places(table[list(label)], path, self.images)
             folded = {name.casefold() for name in classes}
             is_named = any(column.casefold() in folded for column in label)
@@ -219,12 +159,7 @@ class _Source:
                     "for each, or their classes with --label_classes"
                 )
         title = f"{path}: column{'s' * (len(label) > 1)} '{listed(label)}'"
-        return ClassTexts(texts, classes, self.images, "label", title, names).read(how)
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether a column of labels is named or there; else they are targets of the metadata."""
-        return bool(self.columns.label_column) or "label" in self.rows
+        return class_indices(texts, names, classes, self.images, "label", title)
 
     def _labels_of_targets(self, classes: tuple[str, ...]) -> np.ndarray:
         """int64 [N]: `target` of the metadata, 1 for the positive class."""
@@ -245,13 +180,12 @@ class _Source:
         strange = targets[~targets.isin((0, 1)) & targets.notna()]
         if len(strange):
             raise UserError(f"{path}: target {strange.iloc[0]:g}: expected 0 or 1")
-        names, how = self.columns.label_classes, "indices first"
+        names = self.columns.label_classes
         if classes and not names:
             positive = positive_index(classes, self.columns.positive_class)
-            names, how = (classes[1 - positive], classes[positive]), "names first"
+            names = (classes[1 - positive], classes[positive])
         title = f"{path}: column 'target'"
-        targets = ClassTexts(table["target"], classes, self.images, "label", title, names)
-        return targets.read(how)
+        return class_indices(table["target"], names, classes, self.images, "label", title)
 
     def _label_is_in_metadata(self) -> bool:
         label = self.columns.label_column

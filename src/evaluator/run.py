@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from ..artifact.foreign import ForeignModel
 from ..engine.evaluate import report_folder
 from ..engine.log import log_to_console
 from ..evaluation.evaluate import Fits, evaluate_model
@@ -14,18 +13,14 @@ from .model_writer import write_model
 
 
 def run_evaluation(
-    given: dict[str, Any],
-    source: Source,
-    options: EvaluationOptions,
-    columns: CsvColumns,
-    foreign: ForeignModel,
+    given: dict[str, Any], source: Source, options: EvaluationOptions, columns: CsvColumns
 ) -> str:
     """A summary of the report that is written on the source, empty in processes that only help.
 
     `given` are settings of the trainer as text. Raises `UserError` for what is wrong with them or
     with the files that they name.
     """
-    inputs = Inputs(given, options, columns, foreign)
+    inputs = Inputs(given, options, columns)
     inputs.check(source.kind, source.path)
     log_to_console()
     opened = inputs.open(source.kind, source.path)

@@ -13,6 +13,7 @@ from ..core.errors import UserError
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
 from .model import joint_contract
+from .model import model_files as model_files
 from .predictor import OnnxPredictor, Prediction, predict_together
 
 

@@ -9,7 +9,7 @@ from ..artifact.decisions import usual_rule
 from ..artifact.foreign import ForeignModel
 from ..artifact.outputs import are_probabilities
 from ..core.cells import visible
-from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.classes import BINARY_CLASSES, positive_index, require_class_names
 from ..core.errors import UserError
 from ..preprocess.spec import parse_preprocessing
 from .session import Session
@@ -57,9 +57,10 @@ def describe(
 
     Raises `UserError` that names the flag where it cannot be told, or where they contradict it.
     """
-    path, classes = session.path, classes or BINARY_CLASSES
+    path, classes = session.path, require_class_names(classes or BINARY_CLASSES, "--classes")
     size = _size(session, given)
-    normalize = given.normalize or ("none" if session.dtype == np.uint8 else "imagenet")
+    usual = "none" if session.dtype == np.uint8 else "imagenet"
+    normalize = usual if given.normalize == "auto" else given.normalize
     if session.dtype == np.uint8 and normalize != "none":
         raise UserError(f"{path} takes uint8 images, 0 to 255: leave out --normalize {normalize}")
     steps = f"resize(height={size[0]}, width={size[1]}) || {_NORMALIZE[normalize]}"

@@ -73,8 +73,8 @@ class Model:
         """A result for each image, in order: also for one that cannot be read, with its reason.
 
         `images` are the path of a file or folder (with its subfolders where `recursive`; what is
-        left out of it is logged), an RGB image (uint8 array [H, W, 3], grey [H, W], or a PIL image), or a list of these. Raises
-        `UserError` for anything else.
+        left out of it is logged), an RGB image (uint8 array [H, W, 3], grey [H, W], or a PIL
+        image), or a list of these. Raises `UserError` for anything else.
         """
         named = list(_named(images, recursive))
         found = self.each([image for _, image in named], batch_size)

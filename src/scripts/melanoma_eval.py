@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..artifact.foreign import ForeignModel
 from ..core.config import settings_with
 from ..core.errors import require, run_main
 from ..core.files import expect_file, expect_folder, expect_output_folder
@@ -22,7 +21,6 @@ def parse(argv: list[str] | None) -> list[Any]:
         Source,
         CsvColumns,
         EvaluationOptions,
-        ForeignModel,
         task="an evaluation",
         offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
         hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
@@ -30,22 +28,26 @@ def parse(argv: list[str] | None) -> list[Any]:
 
 
 def main(argv: list[str] | None) -> None:
-    given, source, columns, options, foreign = parse(argv)
+    given, source, columns, options = parse(argv)
     resolve({name: text for name, text in given.items() if name != "print_config"})
     check_paths(given, source, options)
     check_rules(options)
 
     from ..evaluator.run import run_evaluation
 
-    if summary := run_evaluation(given, source, options, columns, foreign):
+    if summary := run_evaluation(given, source, options, columns):
         print(summary)
 
 
 def check_paths(given: dict[str, Any], source: Source, options: EvaluationOptions) -> None:
     """Raise `UserError` for a path on the command line that is not what it should be."""
     check_written_model(source, options)
+    paths = [path for path in (source.path, options.compare) if path]
     for name, path in ((source.kind, source.path), ("compare", options.compare)):
         require(not path or Path(path).exists(), f"--{name} {path}: no such file")
+    is_onnx = [Path(path).suffix.lower() == ".onnx" or Path(path).is_dir() for path in paths]
+    needless = ", ".join(options.given)
+    require(any(is_onnx) or not needless, f"{needless}: expected with ONNX models only")
     expect_file(options.metadata_csv, "--metadata_csv")
     expect_file(options.valid_predictions_csv, "--valid_predictions_csv")
     expect_file(given.get("skin_color_csv"), "--skin_color_csv")

@@ -107,6 +107,9 @@ def _tell(model: "Model", n_predicted: int, n_images: int, output: Path) -> None
     classes = (f"{number} {_shown(name)}" for number, name in enumerate(contract.classes))
     print(f"target: {', '.join(classes)}")
     print(f"decision rule: {visible(contract.rule, 200)}")
+    if contract.rule.name == "thresholds_by_group":
+        told = contract.provenance.get("tone_source") or "not recorded"
+        print(f"tone groups of its training: {visible(told, 300)}")
     print(contract.notice)
 
 

@@ -179,6 +179,13 @@ def test_decisions_are_indices_or_names(read, decisions, settings):
     assert read(rows).decisions.tolist() == [2, 0], "a run's columns"
 
 
+def test_of_names_that_differ_in_case_the_one_written_so_is_meant(read):
+    rows = {"image": ["a", "b"], "x": [0.5, 0.5], "X": [0.25, 0.5], "z": [0.25, 0.0]}
+    rows |= {"label": ["X", "x"], "target": ["x", "X"]}
+    found = read(rows, probability_columns=("x", "X", "z"), decision_column="target")
+    assert (found.labels.tolist(), found.decisions.tolist()) == ([1, 0], [0, 1])
+
+
 def test_a_target_that_is_the_truth_is_no_decision(read):
     rows = {"image": ["a", "b"], "x": [0.75, 0.25], "y": [0.25, 0.75], "target": [1, 1]}
     found = read(rows, probability_columns=("x", "y"), label_column=("target",))

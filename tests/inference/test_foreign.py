@@ -114,12 +114,12 @@ def test_layout_type_batch_and_scale_of_the_input(tmp_path):
     }
     small = (np.array(WEIGHTS[2]) / 50).tolist()
     for shape in (("n", 3, 8, 8), ("n", 8, 8, 3), (1, 3, 8, 8), (2, 8, 8, 3), ("n", 3, "h", "w")):
-        for kind, normalize in ((FLOAT, "unit"), (FLOAT, "half"), (UINT8, None)):
+        for kind, normalize in ((FLOAT, "unit"), (FLOAT, "half"), (UINT8, "auto")):
             scorer(path, (), small, shape, kind)
             size = {"image_height": 8, "image_width": 8} if "h" in shape else {}
             model = Model(path, ForeignModel(normalize=normalize, **size))
             found = list(model.each(images, batch_size=3))
-            expected = softmax(scales[normalize or "none"] @ small)
+            expected = softmax(scales["none" if normalize == "auto" else normalize] @ small)
             np.testing.assert_allclose(found[4].probabilities, expected, atol=1e-5)
             assert not np.array_equal(found[3].probabilities, found[4].probabilities)
     words = model.predictors[0].words

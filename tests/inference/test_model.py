@@ -115,6 +115,10 @@ def test_what_is_no_onnx_model_is_told_the_way(tmp_path):
         load(tmp_path)
     model = load(scorer(tmp_path / "x.onnx"), ["nevus", "mel"], normalize="unit")
     assert model.predict(PIXELS)[0].class_name == "mel"
+    with pytest.raises(UserError, match="normalize is 'imagenett': expected one of auto, imagenet"):
+        load(tmp_path / "x.onnx", normalize="imagenett")
+    with pytest.raises(UserError, match="--classes: classes '0 a' and '1 A'"):
+        load(tmp_path / "x.onnx", ["a", "A"])
 
 
 def test_a_contract_and_a_graph_of_another_model_are_refused(tmp_path):

@@ -116,6 +116,8 @@ def test_a_foreign_model_is_told_of_in_whole_words(images, capsys):
     told = capsys.readouterr().out
     for words in ("no contract", "channels last", "to 0...1", "'y' is taken for probabilities"):
         assert words in told
+    _, (row,) = run(path, images, "--probabilities", "--normalize", "none")
+    assert float(row["probability_malignant"]) == pytest.approx(1)
     with pytest.raises(UserError, match="--classes: classes '0 a' and '1 A' have the same name"):
         run(path, images, "--classes", "a,A")
     with pytest.raises(UserError, match=r"--outputs is 'logit'.*logits"):
