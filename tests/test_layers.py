@@ -45,7 +45,8 @@ def imports(name):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            above = name.split(".")[: -node.level] if node.level else []
+            own = "." if MODULES[name].name == "__init__.py" else ""
+            above = f"{name}{own}".split(".")[: -node.level] if node.level else []
             module = ".".join([*above, *([node.module] if node.module else [])])
             inner = {f"{module}.{alias.name}" for alias in node.names} & set(MODULES)
             found |= inner or {module}

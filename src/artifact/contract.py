@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.classes import NOTICE
+from ..core.classes import NOTICE, require_class_names
 from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
 from .decisions import DecisionRule, make_rule
@@ -176,6 +176,7 @@ def _problems(content: dict[str, Any]) -> Iterator[str]:
     for name, most in (("classes", 1000), ("groups", MAX_OUTPUTS)):
         if len(content[name]) > most or not all(type(text) is str for text in content[name]):
             yield f"{name}: expected at most {most} names"
+    yield from _bad_names(content["classes"])
     if n_classes < 2:
         yield "classes: expected two or more"
     if not 0 <= content["positive"] < n_classes:
@@ -196,6 +197,13 @@ def _problems(content: dict[str, Any]) -> Iterator[str]:
             yield f"rules: expected constants of {name[:40]!r}"
     if not _is_provenance(content["provenance"], n_classes):
         yield "provenance: expected the configuration and counts of training rows"
+
+
+def _bad_names(names: list[str]) -> Iterator[str]:
+    try:
+        require_class_names(names, "classes")
+    except UserError as error:
+        yield str(error)
 
 
 def _is_provenance(content: dict[str, Any], n_classes: int) -> bool:

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core.cells import visible
 from ..core.errors import UserError, first_line, is_out_of_memory
 from ..core.files import replacing
 from ..evaluation.calibration import LEAST_PROBABILITY
-from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
+from ..models.melanoma_classifier import MelanomaClassifier
+from ..models.weights import load_tensors, mismatch, plain_names
 from ..objectives.catalog import make_reduction
 from .contract import Contract, contract_from_json
 
@@ -82,13 +84,19 @@ def load_network(path: str | Path) -> tuple[Network, Contract]:
 
 
 def with_weights(contract: Contract, weights: dict[str, torch.Tensor], source: str) -> Network:
-    """The network that a contract describes with its weights, in evaluation mode on the CPU."""
+    """The network that a contract describes with its weights, in evaluation mode on the CPU.
+
+    Their names may carry the prefixes of wrappers. Raises `UserError` for weights of another model.
+    """
     size = contract.preprocessing.output_size
+    misfit = f"{source}: its weights do not fit its model {visible(contract.model, 80)}"
     try:
         classifier = MelanomaClassifier(contract.model, contract.n_outputs, size, contract.head)
-        classifier.load_state_dict(weights)
+        wanted = classifier.state_dict()
+        given, prefix = plain_names(weights, wanted, source)
+        if given.keys() != wanted.keys():
+            raise UserError(f"{misfit} ({mismatch(given, wanted, prefix)})")
+        classifier.load_state_dict(given)
     except (RuntimeError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{source}: its weights do not fit its model {contract.model} ({first_line(error)})"
-        ) from None
+        raise UserError(f"{misfit} ({first_line(error)})") from None
     return make_network(contract, classifier).eval()

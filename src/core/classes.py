@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from .cells import tidy
-from .errors import UserError
+from .cells import tidy, visible
+from .errors import UserError, require
 
 # said of every result
 NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
@@ -23,6 +23,24 @@ def positive_index(classes: Sequence[str], wanted: str = "") -> int:
         raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
     usual = [name for name in USUAL_NAMES if name in folded]
     return folded.index(wanted.casefold() or (usual or folded)[-1])
+
+
+def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
+    """The names in one spelling (see `tidy`), which a model, a table or a flag gives its classes.
+
+    Raises `UserError`, which begins with `source`, for an empty name, one that no file could hold,
+    and two that differ in blanks and capital letters alone.
+    """
+    tidied = tuple(map(tidy, names))
+    seen: dict[str, str] = {}
+    for number, name in enumerate(tidied):
+        require(bool(name), f"{source}: class {number} has no name")
+        is_text = not any("\ud800" <= character <= "\udfff" for character in name)
+        require(is_text, f"{source}: class {number}, {visible(name, 40)}, is not valid text")
+        other = seen.setdefault(name.casefold(), f"{number} {name}")
+        same = f"{visible(other, 40)!r} and '{number} {visible(name, 40)}'"
+        require(other == f"{number} {name}", f"{source}: classes {same} have the same name")
+    return tidied
 
 
 def look_like_indices(classes: Sequence[str]) -> bool:

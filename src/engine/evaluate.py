@@ -11,6 +11,7 @@ import torch
 
 from ..artifact.contract import Contract
 from ..artifact.network import Network, load_checkpoint, with_weights
+from ..artifact.outputs import require_usable
 from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.files import to_strict_json, write_text
@@ -59,15 +60,11 @@ class Evaluator:
         """
         rows = self.table.split(split)
         logits, probabilities = self._outputs(network, rows, split)
-        n_undefined = int((~np.isfinite(logits).all(axis=1)).sum())
-        if n_undefined:
-            raise UserError(
-                f"{split}: the model's outputs for {n_undefined} of {len(rows)} images are not "
-                "finite numbers; in training try a lower --lr"
-            )
+        names = [Path(path).name for path in rows.rows["image"]]
+        require_usable(names, logits, probabilities, split)
         probabilities = self.contract.by_own_head(logits, probabilities, rows.group_indices)
         predictions = Predictions(
-            names=[Path(path).name for path in rows.rows["image"]],
+            names=names,
             labels=rows.labels,
             groups=rows.group_indices,
             probabilities=probabilities,

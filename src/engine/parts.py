@@ -22,7 +22,8 @@ from ..datasets.loaders import train_loader
 from ..datasets.sampler import SAMPLERS, EpochBatches
 from ..datasets.table import SPLITS, Table
 from ..models.backbones import create_backbone
-from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
+from ..models.melanoma_classifier import MelanomaClassifier
+from ..models.weights import load_tensors
 from ..objectives.catalog import Objective
 from ..objectives.mixing import Mixing
 from ..preprocess.image import read_image

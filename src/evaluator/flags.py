@@ -4,9 +4,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from ..artifact.foreign import ForeignModel
 from ..core.errors import UserError
 from ..core.files import check_output
-from ..core.options import Section, flag
+from ..core.options import flag
 from ..core.registry import parse_call
 
 
@@ -42,7 +43,7 @@ SOURCES = tuple(f.name for f in fields(Source))
 
 
 @dataclass(frozen=True)
-class EvaluationOptions(Section):
+class EvaluationOptions(ForeignModel):
     """Evaluation"""
 
     metadata_csv: str = flag("", "table of the images' metadata (default: --skin_color_csv)")

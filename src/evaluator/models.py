@@ -13,7 +13,8 @@ from ..datasets.load import load_table, read_rows, without_bad_images
 from ..datasets.table import Table
 from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate
 from ..evaluation.predictions import Predictions
-from ..inference.ensemble import model_files, predict_splits, vote
+from ..inference.ensemble import predict_splits, vote
+from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
 from .external import ExternalRows, external_rows, with_unlabelled_left_out
 from .flags import EvaluationOptions
@@ -66,14 +67,11 @@ def predict_checkpoint(
 
 
 def predict_onnx(
-    path: str,
-    config: Callable[[Contract], Config],
-    options: EvaluationOptions,
-    open_model: Callable[[Path], OnnxPredictor] = OnnxPredictor,
+    path: str, config: Callable[[Contract], Config], options: EvaluationOptions
 ) -> tuple[Predicted, Config]:
     """What the model at `path`, or those of a folder together, predict; its configuration."""
     files = model_files(Path(path))
-    predictors = [open_model(file) for file in files]
+    predictors = [OnnxPredictor(file, options) for file in files]
     if options.write_model and predictors[0].is_foreign:
         raise UserError(f"--write_model: {path} has no contract; expected an exported model")
     contracts = [predictor.contract for predictor in predictors]

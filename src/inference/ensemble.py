@@ -8,19 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..artifact.decisions import DecisionRule, mean_rule
+from ..artifact.decisions import DecisionRule
 from ..core.errors import UserError
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
+from .model import joint_contract
 from .predictor import OnnxPredictor, Prediction, predict_together
-
-
-def model_files(path: Path) -> list[Path]:
-    """The ONNX file, or those of a folder by name. Raises `UserError` for a folder without."""
-    found = sorted(path.glob("*.onnx")) if path.is_dir() else [path]
-    if not found:
-        raise UserError(f"{path}: no ONNX files in it; expected the models of an ensemble")
-    return found
 
 
 def predict_splits(
@@ -108,17 +101,13 @@ def vote(
     """
     if len(members) == 1:
         return members[0]
-    first = contracts[0]
+    rule = joint_contract(contracts, source).rule
     names = [{split: rows.names for split, rows in member.items()} for member in members]
-    for contract, of_member in zip(contracts, names, strict=True):
-        if (contract.classes, contract.positive) != (first.classes, first.positive):
-            raise UserError(f"{source}: its models know different classes: expected the same")
-        if of_member != names[0]:
-            raise UserError(
-                f"{source}: its models were not tested on the same images, so that one may have "
-                "seen what another is tested on: expected models of one split"
-            )
-    rule = mean_rule([contract.rule for contract in contracts], source)
+    if any(of_member != names[0] for of_member in names):
+        raise UserError(
+            f"{source}: its models were not tested on the same images, so that one may have seen "
+            "what another is tested on: expected models of one split"
+        )
     return {
         split: VOTES[voting]([member[split] for member in members], rule) for split in members[0]
     }

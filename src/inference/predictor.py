@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from tqdm import tqdm
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
-from ..artifact.decisions import usual_rule
-from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
-from ..core.errors import UserError, first_line
+from ..artifact.foreign import NOTHING_SAID, ForeignModel
+from ..artifact.outputs import why_unusable
+from ..core.cells import guarded, visible
+from ..core.classes import look_like_indices
+from ..core.errors import UserError
 from ..core.files import replacing
 from ..preprocess.image import ImageError, read_image
-from ..preprocess.spec import Preprocessing, parse_preprocessing
+from ..preprocess.spec import Preprocessing
+from .foreign import describe
+from .session import Session
 
-MAX_MODEL_BYTES = 4_000_000_000
+OUTPUT_NAMES = ["output", "probabilities"]  # of files with a contract
+# of a batch, whatever its size is set to: with 3 channels in float32 100 MB
+MAX_BATCH_PIXELS = 2**23
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Prediction:
     `probabilities` [classes] are those for an unknown tone group; `logits` [n_outputs] are raw.
     """
 
-    path: Path
+    path: Path | None  # of an image that is no file None
     probabilities: np.ndarray | None = None
     logits: np.ndarray | None = None
     reason: str = ""
@@ -38,35 +43,37 @@ class Prediction:
 class OnnxPredictor:
     """An ONNX file, ready to predict as its contract says.
 
-    A foreign file has no contract: it is described by `image_size` (height, width) and `classes`
-    (default: benign, malignant); its images are stretched and normalized with ImageNet's
-    statistics, and its first output is taken for logits. Raises `UserError` for a file that is no
-    ONNX model and for contradictory descriptions.
+    A file without one is described by `foreign` and `classes` (default: benign, malignant), see
+    `describe`. Raises `UserError` for a file that is no ONNX model of images and for descriptions
+    that contradict it.
     """
 
     def __init__(
         self,
         path: Path,
-        image_size: tuple[int, int] | None = None,
+        foreign: ForeignModel = NOTHING_SAID,
         classes: tuple[str, ...] | None = None,
     ):
-        self._session = _open(path)
-        written = self._session.get_modelmeta().custom_metadata_map.get(CONTRACT_KEY)
-        self.is_foreign = written is None
+        self._session = Session(path)
+        written = self._session.metadata.get(CONTRACT_KEY)
+        self._described = None
         if written is None:
-            self.contract = _describe(self._session, path, image_size, classes or BINARY_CLASSES)
+            self._described = describe(self._session, foreign, classes)
+            self.contract = self._described.contract
         else:
             self.contract = contract_from_json(written, str(path))
-        size = self.contract.preprocessing.output_size
-        if image_size and image_size != size:
-            raise UserError(
-                f"{path} was made for images of {size} (height, width): it "
-                f"says so itself, leave out --image_height and --image_width ({image_size})"
-            )
-        if classes and classes != self.contract.classes:
-            raise UserError(
-                f"{path} knows the classes {', '.join(self.contract.classes)}: leave out --classes"
-            )
+            _require_same(path, self.contract, foreign, classes)
+            self._session.require_outputs(OUTPUT_NAMES)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the file holds no contract."""
+        return self._described is not None
+
+    @property
+    def words(self) -> str:
+        """How a foreign file is understood, empty for others."""
+        return self._described.words if self._described else ""
 
     def predict(self, paths: Iterable[Path], batch_size: int = 32) -> Iterator[Prediction]:
         """One `Prediction` for each path, in order; a bad image does not stop the others."""
@@ -74,41 +81,43 @@ class OnnxPredictor:
             yield prediction
 
     def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(logits [N, n_outputs], probabilities [N, classes]) of a batch."""
-        name = self._session.get_inputs()[0].name
-        outputs = None if self.is_foreign else ["output", "probabilities"]
-        try:
-            logits, *others = self._session.run(outputs, {name: images})
-        except Exception as error:  # onnxruntime raises kinds of its own
-            raise UserError(
-                f"the ONNX model failed on a batch of images ({first_line(error)})"
-            ) from None
-        probabilities = _softmax(logits) if self.is_foreign else others[0]
+        """(logits [N, n_outputs], probabilities [N, classes]) of a batch, as the model gives them.
+
+        The logits of a foreign file are its outputs, whatever they are.
+        """
+        if self._described:
+            (logits,) = self._session.run(images, [self._session.score_output])
+            probabilities = self._described.probabilities(logits)
+        else:
+            logits, probabilities = self._session.run(images, OUTPUT_NAMES)
         shapes = [(len(images), n) for n in (self.contract.n_outputs, len(self.contract.classes))]
         if [logits.shape, probabilities.shape] != shapes:
             raise UserError(
-                f"the ONNX model gives logits {logits.shape} and probabilities "
-                f"{probabilities.shape}: expected {shapes[0]} and {shapes[1]} by its contract"
+                f"{self._session.path}: the ONNX model gives logits {logits.shape} and "
+                f"probabilities {probabilities.shape}: expected {shapes[0]} and {shapes[1]} by its "
+                "contract"
             )
         return logits, probabilities
 
 
 def predict_together(
-    predictors: Sequence[OnnxPredictor], paths: Iterable[Path], batch_size: int = 32
+    predictors: Sequence[OnnxPredictor], images: Iterable[Path | np.ndarray], batch_size: int = 32
 ) -> Iterator[list[Prediction]]:
-    """A `Prediction` of each model for each path, in order; each image is read once.
+    """A `Prediction` of each model for each image, in order; each image is read once.
 
-    Models with the same preprocessing share its result.
+    An image is a file or RGB uint8 [H, W, 3]. Models with the same preprocessing share its result.
     """
-    paths = list(paths)
+    images = list(images)
     specs = {p.contract.preprocessing.digest: p.contract.preprocessing for p in predictors}
+    sizes = [spec.output_size for spec in specs.values()]
+    batch_size = max(1, min(batch_size, MAX_BATCH_PIXELS // sum(h * w for h, w in sizes)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # at most one batch ahead of the models: memory stays small for any folder
-        starts = range(0, len(paths), batch_size)
-        batches = (paths[start : start + batch_size] for start in starts)
+        starts = range(0, len(images), batch_size)
+        batches = (images[start : start + batch_size] for start in starts)
         pending = None
         for batch in tqdm(batches, "predicting", len(starts), disable=None, leave=False):
-            loading = [(path, pool.submit(_load, path, specs)) for path in batch]
+            loading = [(image, pool.submit(_load, image, specs)) for image in batch]
             if pending:
                 yield from _run(predictors, pending)
             pending = loading
@@ -121,105 +130,101 @@ def write_predictions(
     contract: Contract,
     with_probability: tuple[str, ...],
     output: Path,
+    folder: Path | None = None,
 ) -> list[Prediction]:
     """Those without a result, once `output` has the others, decided as the contract says.
 
-    Classes in `with_probability` have a column `probability_<class>`. `target` is a class index;
-    where class names look like other indices, `target_class` holds the names.
+    Images have their names within `folder`, with `/`, else their file names. Classes in
+    `with_probability` have a column `probability_<class>`. `target` is a class index; where class
+    names look like other indices, `target_class` holds the names.
     """
     failed, has_names = [], look_like_indices(contract.classes)
     places = [contract.classes.index(name) for name in with_probability]
+    scores = [guarded(f"probability_{name}") for name in with_probability]
     with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        named = ["target_class"] * has_names
-        scores = (f"probability_{name}" for name in with_probability)
-        writer.writerow(["image_name", "target", *named, *scores])
+        writer.writerow(["image_name", "target", *["target_class"] * has_names, *scores])
         for prediction in predictions:
+            name = image_name(prediction.path, folder)
+            if prediction.probabilities is not None and not is_utf8(name):
+                prediction = Prediction(prediction.path, reason="its name is not UTF-8")
             if prediction.probabilities is None:
                 failed.append(prediction)
                 continue
             target = contract.decide(prediction.probabilities[None])[0]
+            named = [guarded(contract.classes[target])] * has_names
             values = [float(prediction.probabilities[place]) for place in places]
-            named = [contract.classes[target]] * has_names
-            writer.writerow([prediction.path.name, target, *named, *values])
+            writer.writerow([guarded(name), target, *named, *values])
     return failed
 
 
-def _load(path: Path, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
+def image_name(path: Path, folder: Path | None = None) -> str:
+    """The name of an image within `folder`, with `/`, else that of its file."""
+    return path.relative_to(folder).as_posix() if folder else path.name
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written to a file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _load(image: Path | np.ndarray, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
     """The image as each of `specs` makes it, or why it cannot be read."""
     try:
-        image = read_image(path)
-        return {digest: spec(image) for digest, spec in specs.items()}
+        pixels = read_image(image) if isinstance(image, Path) else image
+        return {digest: spec(pixels) for digest, spec in specs.items()}
     except ImageError as error:
         return str(error)
 
 
 def _run(predictors: Sequence[OnnxPredictor], loading: list) -> Iterator[list[Prediction]]:
-    loaded = [(path, future.result()) for path, future in loading]
-    good = [images for _, images in loaded if not isinstance(images, str)]
-    rows = []
+    loaded = [
+        (image if isinstance(image, Path) else None, future.result()) for image, future in loading
+    ]
+    good = [(path, images) for path, images in loaded if not isinstance(images, str)]
+    paths = [path for path, _ in good]
+    by_model = []
     for predictor in predictors if good else ():
         digest = predictor.contract.preprocessing.digest
-        inputs = np.stack([images[digest] for images in good])
-        rows.append(zip(*predictor.outputs(inputs), strict=True))
+        inputs = np.stack([images[digest] for _, images in good])
+        by_model.append(iter(_predictions(paths, *predictor.outputs(inputs))))
     for path, images in loaded:
         if isinstance(images, str):
             yield [Prediction(path, reason=images)] * len(predictors)
         else:
-            yield [_prediction(path, *next(of_model)) for of_model in rows]
+            yield [next(of_model) for of_model in by_model]
 
 
-def _prediction(path: Path, logits: np.ndarray, probabilities: np.ndarray) -> Prediction:
-    if not np.isfinite(probabilities).all():
-        return Prediction(path, reason="the model gives no numbers for it")
-    return Prediction(path, probabilities, logits)
+def _predictions(
+    paths: list[Path | None], logits: np.ndarray, probabilities: np.ndarray
+) -> list[Prediction]:
+    """Those of a batch; what no class can be decided by has its reason instead."""
+    reasons = why_unusable(logits, probabilities)
+    return [
+        Prediction(path, reason=reason) if reason else Prediction(path, row.clip(0, 1), scores)
+        for path, scores, row, reason in zip(paths, logits, probabilities, reasons, strict=True)
+    ]
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return odds / odds.sum(axis=-1, keepdims=True)
-
-
-def _open(path: Path) -> onnxruntime.InferenceSession:
-    """A session on the CPU; read into memory, so that a file cannot pull in others."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such ONNX file")
-    if path.stat().st_size > MAX_MODEL_BYTES:
-        raise UserError(f"{path}: larger than {MAX_MODEL_BYTES} bytes")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # onnxruntime raises kinds of its own
-        raise UserError(f"{path}: not a usable ONNX model ({first_line(error)})") from None
-
-
-def _describe(session, path: Path, image_size, classes: tuple[str, ...]) -> Contract:
-    """A contract for a foreign file, from flags and the shapes that the file states."""
-    shape, n_outputs = session.get_inputs()[0].shape, session.get_outputs()[0].shape[-1]
-    stated = tuple(shape[2:]) if len(shape) == 4 else ()
-    size = image_size or (stated if all(type(side) is int for side in stated) else ())
-    if len(stated) != 2 or not size:
+def _require_same(
+    path: Path, contract: Contract, foreign: ForeignModel, classes: tuple[str, ...] | None
+) -> None:
+    """Raise `UserError` for a description that the contract contradicts or makes needless."""
+    size, stated = contract.preprocessing.output_size, (foreign.image_height, foreign.image_width)
+    if stated != (None, None) and stated != size:
         raise UserError(
-            f"{path} has no contract and input shape {shape}: give --image_height and "
-            "--image_width, or export the model with this software"
+            f"{path} was made for images of {size} (height, width): it says so itself, leave out "
+            f"--image_height and --image_width ({stated})"
         )
-    if type(shape[0]) is int:
-        raise UserError(f"{path} takes batches of {shape[0]} only: export it with a dynamic batch")
-    if n_outputs != len(classes):
+    needless = [flag for flag in foreign.given if not flag.startswith("--image")]
+    if needless:
+        raise UserError(f"{path} says itself how it is used: leave out {', '.join(needless)}")
+    if classes and classes != contract.classes:
         raise UserError(
-            f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes"
+            f"{path} knows the classes {visible(', '.join(contract.classes), 200)}: leave out "
+            "--classes"
         )
-    text = f"resize(height={size[0]}, width={size[1]}) || normalize(stats='imagenet')"
-    return Contract(
-        model=f"foreign ONNX file {path.name}",
-        n_outputs=n_outputs,
-        classes=classes,
-        positive=positive_index(classes),
-        groups=(),
-        reduction="softmax",
-        preprocessing=parse_preprocessing(text, size[0]),
-        rule=usual_rule(len(classes)),
-    )

@@ -1,17 +1,13 @@
 """The classifier: a backbone and a head of the width that the objective asks for, and its file."""
 
-from pathlib import Path
-from typing import Any
-
 import torch
 from torch import nn
 
-from ..core.errors import UserError, first_line
+from ..core.errors import UserError
 from .backbones import create_backbone
 from .heads import HEADS
+from .weights import mismatch, names_in_words, plain_names, read_state_dict
 
-_NESTED_KEYS = ("model_state_dict", "state_dict", "model")
-_PREFIXES = ("module.", "backbone.")
 MIN_MATCHED = 0.5
 
 
@@ -64,17 +60,17 @@ class MelanomaClassifier(nn.Module):
     def load_backbone(self, path: str) -> str:
         """Take the backbone's weights from a state dict file; returns what matched, in a line.
 
-        Names may carry the prefix of a wrapper; the file's own classifier is left out. Raises
+        Names may carry the prefixes of wrappers; the file's own classifier is left out. Raises
         `UserError` for a file that is no state dict or fits less than half of the backbone.
         """
-        given = _strip_prefixes(read_state_dict(path))
         wanted = self.backbone.state_dict()
+        given, prefix = plain_names(read_state_dict(path), wanted, f"--weights {path}")
         fitting = {k: v for k, v in given.items() if k in wanted and v.shape == wanted[k].shape}
         unlike = [k for k in given if k in wanted and k not in fitting]
         if len(fitting) < MIN_MATCHED * len(wanted):
             raise UserError(
                 f"--weights {path}: {len(fitting)} of the backbone's {len(wanted)} tensors are in "
-                "it; expected the weights of this --model"
+                f"it; expected the weights of this --model ({mismatch(given, wanted, prefix)})"
             )
         self.backbone.load_state_dict(fitting, strict=False)
         return (
@@ -83,30 +79,6 @@ class MelanomaClassifier(nn.Module):
             + _some("of another shape", unlike)
             + _some("left out", [k for k in given if k not in wanted])
         )
-
-
-def load_tensors(path: str | Path, what: str, **options: Any) -> Any:
-    """The content of a torch file, on the CPU; nothing in it is executed.
-
-    `options` are those of `torch.load`. Raises `UserError` that calls the file no `what` for any
-    other.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such {what}")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, **options)
-    except Exception as error:  # pickle, zip and torch each raise their own kinds
-        raise UserError(f"{path}: not a {what}, or a truncated one ({first_line(error)})") from None
-
-
-def read_state_dict(path: str) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint file by name, on the CPU as stored."""
-    content = load_tensors(path, "state dict")
-    if isinstance(content, dict):
-        nested = next((content[k] for k in _NESTED_KEYS if isinstance(content.get(k), dict)), None)
-        content = content if nested is None else nested
-    tensors = content.items() if isinstance(content, dict) else ()
-    return {str(k): v for k, v in tensors if isinstance(v, torch.Tensor)}
 
 
 def _freeze(backbone: nn.Module, prefixes: str) -> None:
@@ -124,12 +96,5 @@ def _freeze(backbone: nn.Module, prefixes: str) -> None:
             named[name].requires_grad_(False)
 
 
-def _strip_prefixes(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    for prefix in _PREFIXES:
-        if any(name.startswith(prefix) for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
-    return state
-
-
 def _some(what: str, names: list[str]) -> str:
-    return f"; {len(names)} {what} ({', '.join(names[:3])})" if names else ""
+    return f"; {len(names)} {what} ({names_in_words(names)})" if names else ""

@@ -14,8 +14,9 @@ from .steps import STEPS, TRAITS, Kind, check
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
-# bounds on what an untrusted file can ask for: steps, and pixels that all of them give together
-MAX_STEPS, MAX_PIXELS = 32, 2**27
+# bounds on what an untrusted file can ask for: steps, pixels that one of them gives, and pixels
+# that all of them together go through, of an image of usual size
+MAX_STEPS, MAX_PIXELS, MAX_WORK, USUAL_PIXELS = 32, 2**22, 2**24, 2**21
 
 
 class Step(Call):
@@ -206,22 +207,27 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         sum(step.kind is Kind.SCALES for step in steps) <= 1,
         f"{what}: expected normalize at most once",
     )
-    n_pixels = _pixels(steps)
-    require(
-        n_pixels <= MAX_PIXELS,
-        f"{what}: its steps give {n_pixels:,} pixels together, expected at most "
-        f"{MAX_PIXELS:,}: use smaller sizes or fewer steps",
-    )
+    _require_bounded(steps, what)
     return spec
 
 
-def _pixels(steps: tuple[Step, ...]) -> int:
-    total, current = 0, 0
+def _require_bounded(steps: tuple[Step, ...], what: str) -> None:
+    """Raise `UserError` for an output that is too large and for too much work on the way to it."""
+    work, current = 0, USUAL_PIXELS
     for step in steps:
         if step.kind is Kind.MOVES:
             current = step.options["height"] * step.options["width"]
-        total += current
-    return total
+            require(
+                current <= MAX_PIXELS,
+                f"{what}: {step.name} gives {current:,} pixels, expected at most {MAX_PIXELS:,} "
+                "(such as 2048 x 2048)",
+            )
+        work += current
+    require(
+        work <= MAX_WORK,
+        f"{what}: its steps go through {work:,} pixels together, expected at most {MAX_WORK:,}: "
+        "use smaller sizes or fewer steps",
+    )
 
 
 def _synthetic_image() -> np.ndarray:

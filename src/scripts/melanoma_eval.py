@@ -42,8 +42,12 @@ def main(argv: list[str] | None) -> None:
 def check_paths(given: dict[str, Any], source: Source, options: EvaluationOptions) -> None:
     """Raise `UserError` for a path on the command line that is not what it should be."""
     check_written_model(source, options)
+    paths = [path for path in (source.path, options.compare) if path]
     for name, path in ((source.kind, source.path), ("compare", options.compare)):
         require(not path or Path(path).exists(), f"--{name} {path}: no such file")
+    is_onnx = [Path(path).suffix.lower() == ".onnx" or Path(path).is_dir() for path in paths]
+    needless = ", ".join(options.given)
+    require(any(is_onnx) or not needless, f"{needless}: expected with ONNX models only")
     expect_file(options.metadata_csv, "--metadata_csv")
     expect_file(options.valid_predictions_csv, "--valid_predictions_csv")
     expect_file(given.get("skin_color_csv"), "--skin_color_csv")

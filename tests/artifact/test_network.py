@@ -15,7 +15,7 @@ from src.artifact.network import (
 )
 from src.core.errors import UserError
 from src.evaluation.calibration import scaled
-from src.models.melanoma_classifier import load_tensors
+from src.models.weights import load_tensors
 from tests.artifact.test_contract import make_contract
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.core.classes import positive_index
+from src.core.classes import positive_index, require_class_names
 from src.core.errors import UserError
 
 
@@ -26,3 +26,16 @@ def test_index_of_the_class_to_detect(classes, wanted, index):
 def test_a_class_that_is_none_is_refused():
     with pytest.raises(UserError, match="positive='mel': expected one of a, b"):
         positive_index(("a", "b"), "mel")
+
+
+def test_class_names_are_tidied_and_told_apart():
+    assert require_class_names([" a  b", "1.0", "c"], "x") == ("a b", "1", "c")
+    for names, named in (
+        (("a", "b", "a"), "x: classes '0 a' and '2 a' have the same name"),
+        (("Mel", "mel "), "x: classes '0 Mel' and '1 mel' have the same name"),
+        (("1", "1.0"), "x: classes '0 1' and '1 1' have the same name"),
+        (("a", " "), "x: class 1 has no name"),
+        (("a", "\ud800"), r"x: class 1, \\ud800, is not valid text"),
+    ):
+        with pytest.raises(UserError, match=named):
+            require_class_names(names, "x")

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from onnx import TensorProto, helper
 
+from src.artifact.foreign import ForeignModel
 from src.core.errors import UserError
 from src.core.image_files import list_images
 from src.inference.predictor import OnnxPredictor
-from src.preprocess.image import read_image
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -118,44 +118,6 @@ def test_a_truncated_model_is_refused(tiny_onnx, tmp_path):
         OnnxPredictor(path)
 
 
-def test_a_model_cannot_pull_in_other_files(tmp_path):
-    path = foreign_model(tmp_path / "x.onnx")
-    model = onnx.load(path)
-    weight = model.graph.initializer[0]
-    weight.ClearField("int64_data")
-    weight.data_location = TensorProto.EXTERNAL
-    entry = weight.external_data.add()
-    entry.key, entry.value = "location", "../../secret.bin"
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(UserError, match="not a usable ONNX model"):
-        OnnxPredictor(path)
-
-
-def test_a_foreign_model_is_described_by_flags(tmp_path, demo):
-    image = list_images(demo / "isic2020" / "test" / "malignant")[0]
-    predictor = OnnxPredictor(foreign_model(tmp_path / "x.onnx"), (8, 8))
-    (prediction,) = predictor.predict([image])
-    means = predictor.contract.preprocessing(read_image(image)).mean((1, 2))
-    odds = np.exp(means[:2])
-    np.testing.assert_allclose(prediction.probabilities, odds / odds.sum(), atol=1e-5)
-
-
-def test_a_foreign_model_with_other_outputs_needs_class_names(tmp_path):
-    path = foreign_model(tmp_path / "x.onnx", n_outputs=3)
-    with pytest.raises(UserError, match="3 outputs: name as many classes with --classes"):
-        OnnxPredictor(path, (8, 8))
-    assert OnnxPredictor(path, (8, 8), ("a", "b", "c")).contract.classes == ("a", "b", "c")
-
-
-def test_a_foreign_model_with_a_fixed_batch_is_refused(tmp_path):
-    path = foreign_model(tmp_path / "x.onnx")
-    model = onnx.load(path)
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    onnx.save(model, path)
-    with pytest.raises(UserError, match="takes batches of 1 only"):
-        OnnxPredictor(path, (8, 8))
-
-
 def test_classes_that_contradict_the_contract_are_refused(tiny_onnx):
     assert OnnxPredictor(tiny_onnx, classes=("benign", "malignant")).contract.positive == 1
     with pytest.raises(UserError, match="leave out --classes"):
@@ -163,9 +125,11 @@ def test_classes_that_contradict_the_contract_are_refused(tiny_onnx):
 
 
 def test_a_size_that_contradicts_the_contract_is_refused(tiny_onnx):
-    assert OnnxPredictor(tiny_onnx, (32, 32)).contract.positive == 1
+    assert OnnxPredictor(tiny_onnx, ForeignModel(32, 32)).contract.positive == 1
     with pytest.raises(UserError, match="leave out --image_height"):
-        OnnxPredictor(tiny_onnx, (64, 64))
+        OnnxPredictor(tiny_onnx, ForeignModel(64, 64))
+    with pytest.raises(UserError, match="says itself how it is used: leave out --outputs, --norm"):
+        OnnxPredictor(tiny_onnx, ForeignModel(outputs="logits", normalize="half"))
 
 
 def test_an_edited_contract_is_refused(tiny_onnx, tmp_path):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from src.core.errors import UserError
-from src.models.melanoma_classifier import MelanomaClassifier, read_state_dict
+from src.models.melanoma_classifier import MelanomaClassifier
+from src.models.weights import read_state_dict
 
 NAME = "test_resnet"  # timm's smallest with batch norm
 

@@ -472,11 +472,16 @@ def test_a_chain_of_steps_has_a_limit():
 
 def test_a_spec_that_would_take_too_long_is_refused_before_it_is_run(monkeypatch):
     content = saved()
-    work = [["resize", {"height": 8192, "width": 8192}]] * 3
-    with pytest.raises(UserError, match="pixels together"):
-        preprocessing_from_json({**content, "steps": work})
-    assert parse("resize(size=8192) || normalize(stats='half')")
+    assert parse("resize(size=2048) | remove_hair || normalize(stats='half')")
     monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("was run"))
+    large, small = (["resize", {"height": n, "width": n}] for n in (2049, 224))
+    for steps, named in (
+        ([large], "resize gives 4,198,401 pixels"),
+        ([["resize", {"height": 2048, "width": 2048}]] * 5, "pixels together"),
+        ([["remove_hair", {}]] * 8 + [small], "pixels together"),
+    ):
+        with pytest.raises(UserError, match=named):
+            preprocessing_from_json({**content, "steps": steps})
     with pytest.raises(UserError, match="edited"):
         preprocessing_from_json({**content, "digest": "0"})
     with pytest.raises(UserError, match="1000000 steps"):

@@ -1,0 +1,170 @@
+"""ONNX files without a contract: what they take and give, from flags, graph and a first run."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..artifact.contract import Contract
+from ..artifact.decisions import usual_rule
+from ..artifact.foreign import ForeignModel
+from ..artifact.outputs import are_probabilities
+from ..core.cells import visible
+from ..core.classes import BINARY_CLASSES, positive_index, require_class_names
+from ..core.errors import UserError
+from ..preprocess.spec import parse_preprocessing
+from .session import Session
+
+_NORMALIZE = {
+    "imagenet": "normalize(stats='imagenet')",
+    "half": "normalize(stats='half')",
+    "unit": "normalize(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))",
+    "none": "",
+}
+_SCALES = {
+    "imagenet": "by ImageNet's mean and standard deviation",
+    "half": "to -1...1",
+    "unit": "to 0...1",
+    "none": "0...255",
+}
+_GIVE_PROBABILITIES = ("Softmax", "QLinearSoftmax", "Sigmoid", "QLinearSigmoid")
+# their results are scores of any size; LogSoftmax differs from logits by a constant
+_GIVE_LOGITS = ("Gemm", "MatMul", "Conv", "LogSoftmax")
+
+
+@dataclass(frozen=True)
+class Described:
+    """A foreign file's contract, what its outputs are, and both in words."""
+
+    contract: Contract
+    outputs: str
+    words: str
+
+    def probabilities(self, scores: np.ndarray) -> np.ndarray:
+        """[N, classes] of the model's outputs [N, classes], or of the positive class [N, 1]."""
+        if scores.shape[1] > 1:
+            return scores if self.outputs == "probabilities" else _softmax(scores)
+        positive = scores.astype(np.float64)
+        if self.outputs == "logits":
+            positive = _softmax(np.concatenate([np.zeros_like(positive), positive], axis=1))[:, 1:]
+        place = self.contract.positive
+        return np.concatenate([1 - positive, positive][:: 1 if place else -1], axis=1)
+
+
+def describe(
+    session: Session, given: ForeignModel, classes: tuple[str, ...] | None = None
+) -> Described:
+    """What a file without a contract is, as the flags say and as the file tells.
+
+    Raises `UserError` that names the flag where it cannot be told, or where they contradict it.
+    """
+    path, classes = session.path, require_class_names(classes or BINARY_CLASSES, "--classes")
+    size = _size(session, given)
+    usual = "none" if session.dtype == np.uint8 else "imagenet"
+    normalize = usual if given.normalize == "auto" else given.normalize
+    if session.dtype == np.uint8 and normalize != "none":
+        raise UserError(f"{path} takes uint8 images, 0 to 255: leave out --normalize {normalize}")
+    steps = f"resize(height={size[0]}, width={size[1]}) || {_NORMALIZE[normalize]}"
+    preprocessing = parse_preprocessing(steps, size[0])
+    (scores,) = session.run(_first_images(size, normalize), [session.score_output])
+    n_outputs = scores.shape[1]
+    if n_outputs not in ((1, 2) if len(classes) == 2 else (len(classes),)):
+        raise UserError(
+            f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes "
+            f"(now {visible(', '.join(classes), 80)})"
+        )
+    outputs = _outputs(session, given, scores)
+    contract = Contract(
+        model=f"foreign ONNX file {visible(path.name, 80)}",
+        n_outputs=n_outputs,
+        classes=classes,
+        positive=positive_index(classes),
+        groups=(),
+        reduction="softmax",
+        preprocessing=preprocessing,
+        rule=usual_rule(len(classes)),
+    )
+    order = "channels last" if session.is_channels_last else "channels first"
+    whose = "the classes" if n_outputs > 1 else f"{classes[contract.positive]} alone"
+    words = (
+        f"no contract in the model: RGB images are stretched to {size[0]} x {size[1]} (height x "
+        f"width), {np.dtype(session.dtype)}, {order}, scaled {_SCALES[normalize]}; its output "
+        f"'{session.score_output}' is taken for {outputs} of {whose}"
+    )
+    return Described(contract, outputs, visible(words))
+
+
+def _size(session: Session, given: ForeignModel) -> tuple[int, int]:
+    wanted = (given.image_height or 0, given.image_width or 0)
+    found = tuple(stated or flag for stated, flag in zip(session.size, wanted, strict=True))
+    if not all(found):
+        raise UserError(
+            f"{session.path} has no contract and leaves its image size open: give --image_height "
+            "and --image_width, or export the model with this software"
+        )
+    if any(wanted) and wanted != found:
+        raise UserError(
+            f"{session.path} takes images of {found[0]} x {found[1]} (height x width): leave out "
+            "--image_height and --image_width"
+        )
+    return found
+
+
+def _first_images(size: tuple[int, int], normalize: str) -> np.ndarray:
+    """float32 [4, 3, height, width] on the scale of the model's input: black to white, and noise.
+
+    They are small in number and differ, so that outputs which are no probabilities show it.
+    """
+    noise = np.random.default_rng(0).random((4, 3, *size), np.float32)
+    shades = np.float32([0.0, 1.0, 0.5, 0.5])[:, None, None, None]
+    images = shades + np.float32([0.0, 0.0, 0.5, 1.0])[:, None, None, None] * (noise - 0.5)
+    if normalize == "none":
+        return np.rint(images.clip(0, 1) * 255)
+    return images if normalize == "unit" else images * 4 - 2
+
+
+def _outputs(session: Session, given: ForeignModel, scores: np.ndarray) -> str:
+    """logits or probabilities: by the flag, the graph's last operation, or a first run's values."""
+    path, last, n_outputs = session.path, session.last_operation, scores.shape[1]
+    is_softmax = last in ("Softmax", "QLinearSoftmax")
+    if is_softmax and n_outputs == 1:
+        raise UserError(
+            f"{path}: one output after a softmax is 1 for every image: not a classifier"
+        )
+    by_graph = "probabilities" if last in _GIVE_PROBABILITIES else ""
+    if given.outputs == "logits" and by_graph:
+        raise UserError(f"{path} ends in {last}, which gives probabilities: leave out --outputs")
+    finite = scores[np.isfinite(scores).all(axis=1)].astype(np.float64)
+    chosen = by_graph if given.outputs == "auto" else given.outputs
+    chosen = chosen or _by_values(finite, last)
+    if not chosen:
+        raise UserError(
+            f"{path} has no contract, and neither its last operation ({visible(last, 40) or '?'}) "
+            f"nor its values (such as {_row(finite)}) tell what it gives: say --outputs logits "
+            "or --outputs probabilities"
+        )
+    full = np.hstack([1 - finite, finite]) if n_outputs == 1 else finite
+    if chosen == "probabilities" and not are_probabilities(full).all():
+        raise UserError(
+            f"{path}: its outputs (such as {_row(finite)}) do not lie in 0 to 1 and sum to 1: "
+            "expected probabilities of classes of which exactly one is true"
+            + ("; leave out --outputs" if given.outputs != "auto" else "")
+        )
+    return chosen
+
+
+def _by_values(scores: np.ndarray, last: str) -> str:
+    """Logits leave 0 to 1, rows of probabilities sum to 1; empty where they do neither."""
+    if scores.shape[1] > 1 and len(scores) and are_probabilities(scores).all():
+        return "probabilities"
+    is_out = not len(scores) or not ((scores >= 0) & (scores <= 1)).all()
+    return "logits" if is_out or last in _GIVE_LOGITS else ""
+
+
+def _row(scores: np.ndarray) -> str:
+    return ", ".join(f"{value:.3g}" for value in scores[:1].ravel()[:3])
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # NaN stays NaN, and is told of its image
+        odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+        return odds / odds.sum(axis=-1, keepdims=True)

@@ -1,0 +1,134 @@
+"""ONNX files without a contract: what their outputs are is told, found out, or refused."""
+
+import numpy as np
+import pytest
+
+from src.artifact.foreign import ForeignModel
+from src.core.errors import UserError
+from src.inference.model import Model
+from tests.inference.onnx_files import FLOAT, UINT8, WEIGHTS, node, scorer
+
+IMAGE = np.full((8, 8, 3), (51, 102, 204), np.uint8)
+COLOURS = np.array([0.2, 0.4, 0.8])
+SOFTMAX = node("Softmax", "scores", "y", axis=1)
+SIGMOID = node("Sigmoid", "scores", "y")
+# whatever the images: out of 0 to 1, in 0 to 1 but no probabilities, and three that sum to 1
+WIDE, NARROW = [[900.0], [0.0], [0.0]], [[0.0001], [0.0], [0.0]]
+THREE = [[1.0, 0.0, 2.0], [0.0, 1.0, 0.5], [0.5, 0.5, 0.5]]
+
+
+def softmax(scores):
+    return np.exp(scores) / np.exp(scores).sum()
+
+
+def sigmoid(score):
+    return 1 / (1 + np.exp(-score))
+
+
+def probabilities(path, classes=None, **said):
+    """Of `IMAGE`, whose pixels the model gets on 0 to 1."""
+    model = Model(path, ForeignModel(**{"normalize": "unit", **said}), classes)
+    (found,) = model.each([IMAGE])
+    return found.probabilities
+
+
+def test_probabilities_are_the_models_own_and_logits_are_softmaxed(tmp_path):
+    path, scores = tmp_path / "x.onnx", COLOURS @ WEIGHTS[2]
+    positive, logit = COLOURS @ WEIGHTS[1], COLOURS @ [[5.0], [0.0], [0.0]]
+    for name, tail, weights, said, expected in (
+        ("logits", (), WEIGHTS[2], {}, softmax(scores)),
+        ("softmax", (SOFTMAX,), WEIGHTS[2], {}, softmax(scores)),
+        ("log softmax", (node("LogSoftmax", "scores", "y"),), WEIGHTS[2], {}, softmax(scores)),
+        (
+            "softmax and casts",
+            (SOFTMAX, node("Identity", "y", "z"), node("Cast", "z", "y2", to=FLOAT)),
+            WEIGHTS[2],
+            {},
+            softmax(scores),
+        ),
+        ("values alone", (SOFTMAX, node("Abs", "y", "z")), WEIGHTS[2], {}, softmax(scores)),
+        ("sigmoid", (SIGMOID,), WEIGHTS[1], {}, [1 - sigmoid(positive[0]), sigmoid(positive[0])]),
+        ("one logit", (), [[5.0], [0.0], [0.0]], {}, [sigmoid(-logit[0]), sigmoid(logit[0])]),
+        (
+            "by the flag",
+            (node("Abs", "scores", "y"),),
+            WEIGHTS[1],
+            {"outputs": "probabilities"},
+            [0.8, 0.2],
+        ),
+    ):
+        last = tail[-1].output[0] if tail else "scores"
+        scorer(path, tail, weights, last=last)
+        np.testing.assert_allclose(probabilities(path, **said), expected, atol=1e-5, err_msg=name)
+
+
+def test_one_output_is_of_the_positive_class_wherever_it_stands(tmp_path):
+    path = scorer(tmp_path / "x.onnx", (SIGMOID,), WEIGHTS[1], last="y")
+    found = probabilities(path, ("malignant", "benign"))
+    np.testing.assert_allclose(found, [sigmoid(0.2), 1 - sigmoid(0.2)], atol=1e-6)
+
+
+def test_what_cannot_be_told_or_is_contradicted_is_refused_with_the_flag(tmp_path):
+    path = tmp_path / "x.onnx"
+    absolute, both = node("Abs", "scores", "y"), ("a", "b", "c")
+    for tail, weights, classes, said, named in (
+        ((absolute,), NARROW, None, {}, "--outputs logits or --outputs probabilities"),
+        ((absolute,), WIDE, None, {"outputs": "probabilities"}, "leave out --outputs"),
+        ((SOFTMAX,), WEIGHTS[2], None, {"outputs": "logits"}, "ends in Softmax"),
+        ((SOFTMAX,), WEIGHTS[1], None, {}, "is 1 for every image"),
+        ((SIGMOID,), WEIGHTS[2], None, {}, "exactly one is true"),
+        ((), WEIGHTS[2], both, {}, "2 outputs: name as many classes with --classes"),
+        ((), THREE, None, {}, "3 outputs: name as many classes with --classes"),
+        ((), WEIGHTS[1], both, {}, "1 outputs: name as many classes with --classes"),
+        ((), WEIGHTS[2], None, {"image_height": 9, "image_width": 9}, "leave out --image_height"),
+    ):
+        scorer(path, tail, weights, last="y" if tail else "scores")
+        with pytest.raises(UserError, match=named) as error:
+            Model(path, ForeignModel(**said), classes)
+        assert "\n" not in str(error.value)
+
+
+def test_an_answer_that_is_no_prediction_is_no_class(tmp_path):
+    path, nan = tmp_path / "x.onnx", float("nan")
+    dark = np.zeros_like(IMAGE)
+    for tail, weights, outputs, reason in (
+        ((), [[nan, nan]] * 3, "auto", "NaN"),
+        ((node("Log", "scores", "y"),), WEIGHTS[2], "logits", "infinite"),
+    ):
+        last = tail[-1].output[0] if tail else "scores"
+        said = ForeignModel(normalize="unit", outputs=outputs)
+        model = Model(scorer(path, tail, weights, last=last), said)
+        (found,) = model.predict(dark)
+        assert reason in found.reason
+        assert (found.class_name, found.decision, found.probabilities) == ("", -1, {})
+
+
+def test_layout_type_batch_and_scale_of_the_input(tmp_path):
+    """Every combination gives what its colours, on the scale of `normalize`, give."""
+    path, images = tmp_path / "x.onnx", [IMAGE, IMAGE // 2, IMAGE, IMAGE // 3, IMAGE]
+    scales = {
+        "unit": COLOURS,
+        "none": COLOURS * 255,
+        "half": COLOURS * 2 - 1,
+        "imagenet": (COLOURS - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+    }
+    small = (np.array(WEIGHTS[2]) / 50).tolist()
+    for shape in (("n", 3, 8, 8), ("n", 8, 8, 3), (1, 3, 8, 8), (2, 8, 8, 3), ("n", 3, "h", "w")):
+        for kind, normalize in ((FLOAT, "unit"), (FLOAT, "half"), (UINT8, "auto")):
+            scorer(path, (), small, shape, kind)
+            size = {"image_height": 8, "image_width": 8} if "h" in shape else {}
+            model = Model(path, ForeignModel(normalize=normalize, **size))
+            found = list(model.each(images, batch_size=3))
+            expected = softmax(scales["none" if normalize == "auto" else normalize] @ small)
+            np.testing.assert_allclose(found[4].probabilities, expected, atol=1e-5)
+            assert not np.array_equal(found[3].probabilities, found[4].probabilities)
+    words = model.predictors[0].words
+    assert "8 x 8" in words and "uint8, channels first" in words and "logits" in words
+    scorer(path)
+    for normalize, scale in scales.items():
+        found = probabilities(path, normalize=normalize)
+        np.testing.assert_allclose(found, softmax(scale @ WEIGHTS[2]), atol=1e-5)
+    with pytest.raises(UserError, match="image size open: give --image_height"):
+        Model(scorer(path, shape=("n", 3, "h", "w")))
+    with pytest.raises(UserError, match="uint8 images, 0 to 255: leave out --normalize half"):
+        Model(scorer(path, kind=UINT8), ForeignModel(normalize="half"))
