@@ -61,20 +61,15 @@ def run_folder_job(
     require(not is_image, f"{output_csv}: expected a CSV file to write, found an image")
     check_output(output_csv, *paths)
     job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
-    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
-    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
+    rows_path = _rows_path(output_csv, job)
     with leased(output_csv.with_name(f".{output_csv.name}.lease"), str(output_csv)) as lease:
         _end_other_jobs(rows_path, output_csv)
-        check_replaceable(rows_path)
-        with _blaming(output_csv):
-            file = rows_path.open("a+b", buffering=0)
-        with file:
+        with _opened(rows_path, output_csv) as file:
             _compute_missing(work, columns, names, file, output_csv, n_workers, title, is_kept)
             cells = {name: cells for name, _, cells in _kept_rows(file, len(columns))}
         rows = [[_plain(name), *cells[name]] for name in map(names.get, paths)]
-        lines = (",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
         lease.check()
-        write_text(output_csv, "".join(lines))
+        write_text(output_csv, _csv_text([header, *rows]))
         rows_path.unlink(missing_ok=True)
     return pd.DataFrame(rows, columns=header)
 
@@ -94,6 +89,18 @@ def _blaming(output: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror})") from None
+
+
+def _rows_path(output: Path, job: str) -> Path:
+    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
+    return output.with_name(f".{output.name}.{digest}.partial")
+
+
+def _opened(rows_path: Path, output: Path) -> BinaryIO:
+    """The file of finished rows, made where there is none."""
+    check_replaceable(rows_path)
+    with _blaming(output):
+        return rows_path.open("a+b", buffering=0)
 
 
 def _end_other_jobs(rows_path: Path, output: Path) -> None:
@@ -199,6 +206,10 @@ def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iter
 
     for path, cells in answers(row, taken(), n_workers):
         yield path, signatures.pop(path), cells
+
+
+def _csv_text(rows: list[list]) -> str:
+    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in rows)
 
 
 def _csv_cell(value: object) -> str:

@@ -34,7 +34,7 @@ def replacing(path: Path, one_of_many: bool = False) -> Iterator[Path]:
     check_replaceable(path)
     if not one_of_many:
         clear_unfinished(path.parent, path.name)
-    temporary = path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
+    temporary = unfinished(path)
     try:
         temporary.unlink(missing_ok=True)  # of a process that had our number
         temporary.touch(exist_ok=False)  # never through a link
@@ -50,6 +50,11 @@ def replacing(path: Path, one_of_many: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # its folder may be gone
             temporary.unlink(missing_ok=True)
+
+
+def unfinished(path: Path) -> Path:
+    """Where this process writes the file or folder `path` before it takes its name."""
+    return path.with_name(f".{path.name}.{_HOST}-{os.getpid()}.tmp")
 
 
 def clear_unfinished(folder: Path, name: str | None = None) -> None:
@@ -148,7 +153,7 @@ def check_replaceable(path: Path) -> None:
     """
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # making its folder will tell
         return
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None

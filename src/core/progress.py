@@ -1,8 +1,10 @@
 """How far a long piece of work has come: a bar on a terminal, else a line a minute."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -29,6 +31,30 @@ def progress(
         yield from items if quiet else _with_lines(items, title, total, unit, initial)
         return
     yield from tqdm(items, title, total, unit=unit, initial=initial, leave=False)
+
+
+@contextmanager
+def working(title: str) -> Iterator[None]:
+    """Tells every minute that the block, or the function it decorates, is still at work.
+
+    For what takes long and has no parts to count.
+    """
+    started, is_done = time.monotonic(), threading.Event()
+
+    def tell() -> None:
+        pause = FIRST_S
+        while not is_done.wait(pause):
+            sys.stderr.write(f"{title}: at work for {duration(time.monotonic() - started)}\n")
+            sys.stderr.flush()
+            pause = EVERY_S
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        teller.join()
 
 
 def _with_lines(

@@ -34,12 +34,7 @@ def load_table(data: Data) -> Table:
     validate and all others but test rows train; with `--train_on_all` there are no validation
     rows. Raises `UserError` for what is wrong with the folder, its CSV, its split or its images.
     """
-    path = Path(data.data_path)
-    require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
-    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
-    if data.known_groups_only:
-        table = with_known_groups(table)
-    table = with_split(table, data)
+    table = split_table(data)
     rows = table.rows
     unchecked = int(((rows["patient_id"] == "") & (rows["lesion_id"] == "")).sum())
     if unchecked:
@@ -59,6 +54,14 @@ def load_table(data: Data) -> Table:
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
+
+
+def split_table(data: Data) -> Table:
+    """The data set's rows in their splits, which may leak, with images that may be bad."""
+    path = Path(data.data_path)
+    require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
+    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    return with_split(with_known_groups(table) if data.known_groups_only else table, data)
 
 
 def without_bad_images(table: Table, max_bad_images: int) -> Table:

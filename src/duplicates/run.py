@@ -16,9 +16,8 @@ from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..core.image_files import images_below
-from ..core.progress import progress
-from ..datasets.adapters import DATASETS
-from ..datasets.load import with_known_groups, with_split
+from ..core.progress import progress, working
+from ..datasets.load import split_table
 from ..datasets.loaders import n_processes
 from ..preprocess.image import ImageError, read_reduced
 from ..report.style import printable, saved_figure
@@ -83,8 +82,7 @@ def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     With `--kfold` the folds are the splits.
     """
     root = Path(data.data_path)
-    table = DATASETS.build(data.dataset, data_path=root, skin_color_csv=data.skin_color_csv)
-    table = with_split(with_known_groups(table) if data.known_groups_only else table, data)
+    table = split_table(data)
     if table.is_split_drawn:
         log.info("The data have no split; checking the one that training would create.")
     rows = table.rows
@@ -123,10 +121,12 @@ def look_at(path: str) -> np.ndarray | str:
 
 def find(thumbnails: np.ndarray, options: SearchOptions, n_threads: int) -> Duplicates:
     """All duplicates among the images of the thumbnails."""
+    with working("hashing"):
+        hashes, all_details = perceptual_hashes(thumbnails), details(thumbnails)
     search = partial(
         duplicates_of,
-        hashes=perceptual_hashes(thumbnails),
-        all_details=details(thumbnails),
+        hashes=hashes,
+        all_details=all_details,
         max_distance=options.max_distance,
         min_similarity=options.min_similarity,
     )
