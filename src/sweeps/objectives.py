@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..core.cells import csv_text
 from ..core.config import Config
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.files import make_folder, write_text
 from ..core.progress import progress
 from ..datasets.load import split_table
@@ -27,6 +27,8 @@ from ..objectives.catalog import OBJECTIVES
 from ..runs.comparison import FIGURES, compare, compared_groups, plot_gain_against_gap
 from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
+
+_NO_TEST_ROWS = "no test rows; expected a split with some, to compare objectives on"
 
 
 def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
@@ -80,6 +82,7 @@ def check_groups(runs: list[Config], min_positive: int) -> None:
     found: list[set[str]] = [set() for _ in GROUP_NAMES]
     for run in runs:
         table = split_table(run.data).split("test")
+        require(len(table), f"seed {run.run.seed}: {_NO_TEST_ROWS}")
         for group, images in enumerate(found):
             chosen = (table.group_indices == group) & (table.labels == table.positive)
             images.update(table.rows["image"][chosen])
@@ -90,9 +93,7 @@ def finished_run(cfg: Config) -> Path:
     """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
     folder = find_finished(cfg) or train(cfg)
     if not (folder / "predictions_test.csv").is_file():
-        raise UserError(
-            f"{folder}: no test rows; expected a split with some, to compare objectives on"
-        )
+        raise UserError(f"{folder}: {_NO_TEST_ROWS}")
     return folder
 
 

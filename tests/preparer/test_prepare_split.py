@@ -222,7 +222,7 @@ def test_input_is_never_overwritten(leaky, tmp_path, place):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.csv").symlink_to(leaky)
     before = leaky.read_bytes()
-    with pytest.raises(UserError, match="is also an input|it is a link"):
+    with pytest.raises(UserError, match=r"is also an input|it is a link"):
         run(leaky, tmp_path / place)
     assert leaky.read_bytes() == before
 
