@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.core.errors import run_main
-from src.core.options import REQUIRED, Section, flag, parse_options
+from src.core.options import MAX_SEED, REQUIRED, Section, flag, parse_options
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,12 @@ class Options(Section):
     """demo data"""
 
     output_dir: Path = flag(REQUIRED, "folder to write to")
-    seed: int = flag(0, "random seed: the same seed gives the same files", least=0)
+    seed: int = flag(0, "random seed: the same seed gives the same files", least=0, most=MAX_SEED)
     n_images: int = flag(
-        720, "images to draw; below about 300 a split may lack a class or tone group", least=1
+        720,
+        "images to draw; below about 300 a split may lack a class or tone group",
+        least=1,
+        most=100_000,  # their names have six digits
     )
 
 

@@ -213,7 +213,9 @@ def _scalar(where: str, kind: Any, text: Any) -> Any:
         return text
     try:
         value = _BOOLEANS[text.lower()] if kind is bool else kind(text)
-    except (ValueError, KeyError):
+        if kind is Path:
+            value.resolve()
+    except (ValueError, KeyError, RuntimeError, OSError):  # of these two are links in a circle
         raise UserError(wrong) from None
     require(kind is not float or math.isfinite(value), wrong)
     return value

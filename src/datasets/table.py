@@ -21,6 +21,7 @@ SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
 MAX_HEADER = 1_000_000  # characters
+MAX_COLUMNS = 2_000
 LONGEST_CELL = 60
 
 
@@ -142,10 +143,16 @@ def _unguarded(texts: pd.Series) -> pd.Series:
 
 
 def csv_separator(path: Path) -> str:
-    """The one of `,`, `;` and tab that the header of a CSV has most of."""
+    """The one of `,`, `;` and tab that the header of a CSV has most of.
+
+    Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
+    """
     with path.open(encoding="utf-8-sig") as file:
         header = file.readline(MAX_HEADER)
-    return max(",;\t", key=header.count)
+    separator = max(",;\t", key=header.count)
+    found = header.count(separator) + 1
+    require(found <= MAX_COLUMNS, f"{path}: {found:,} columns: expected at most {MAX_COLUMNS:,}")
+    return separator
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:

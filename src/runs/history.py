@@ -1,5 +1,6 @@
 """The history of a run: where it is, and loss, learning rate and validation metrics by epoch."""
 
+import gc
 import json
 import os
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..core.errors import UserError
 
-MAX_JSON_BYTES = 32_000_000
+MAX_JSON_BYTES = 10_000_000  # of hostile ones of this size, reading takes up to 500 MB
 HISTORY = "training_history.json"
 CONFIG = "config.json"
 
@@ -87,13 +88,22 @@ def history_path(run: Path) -> Path:
     return path
 
 
+def _parsed(text: str) -> Any:
+    """The content of JSON, without garbage collection, 10 s of millions of lists."""
+    gc.disable()
+    try:
+        return json.loads(text)
+    finally:
+        gc.enable()
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file. Raises `UserError` for one that is too large or damaged."""
     try:
         size = path.stat().st_size
         if size > MAX_JSON_BYTES:
             raise UserError(f"{path}: {size} bytes; expected at most {MAX_JSON_BYTES}")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError):  # of these are damaged JSON and text that is not UTF-8

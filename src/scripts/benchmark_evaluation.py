@@ -10,10 +10,10 @@ from ..core.options import Section, flag, parse_options
 class Options(Section):
     """benchmark"""
 
-    n_rows: int = flag(33_000, "predictions", also=("--rows",), least=1)
-    n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",), least=1)
-    n_groups: int = flag(6, "groups of unequal size", also=("--groups",), least=1)
-    n_runs: int = flag(5, "runs to time", also=("--runs",), least=1)
+    n_rows: int = flag(33_000, "predictions", also=("--rows",), least=1, most=10_000_000)
+    n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",), least=1, most=100_000)
+    n_groups: int = flag(6, "groups of unequal size", also=("--groups",), least=1, most=100)
+    n_runs: int = flag(5, "runs to time", also=("--runs",), least=1, most=1000)
 
 
 def main(argv: list[str] | None) -> None:

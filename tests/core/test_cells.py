@@ -1,9 +1,20 @@
 """`core.cells`: spellings, unknown words, and text that is safe to show and to write."""
 
+import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
+from src.core.cells import (
+    csv_text,
+    guarded,
+    known_id,
+    one_spelling,
+    says_nothing,
+    tidy,
+    unguarded,
+    visible,
+)
+from src.datasets.table import read_csv
 
 
 def test_spellings_of_one_name_are_one():
@@ -55,3 +66,15 @@ def test_numbers_are_not_guarded():
     assert [guarded(text) for text in ("-1", "+2.5e3", "-inf", "=1", "-1+1", "@a", "a=1")] == (
         ["-1", "+2.5e3", "-inf", "'=1", "'-1+1", "'@a", "a=1"]
     )
+
+
+def test_a_table_of_formulas_is_written_as_text_and_read_back_the_same(tmp_path):
+    texts = ["=1+1", "+a", "-1.jpg", "@x", "'=y", "plain", "a,b", ""]
+    rows = pd.DataFrame({"image": texts, "value": [-1.5, 2] * 4, "mixed": [*range(7), "=z"]})
+    text = csv_text(rows)
+    assert [line.partition(",")[0][:1] for line in text.splitlines()[1:6]] == ["'"] * 5
+    assert text.splitlines()[1] == "'=1+1,-1.5,0"
+    (tmp_path / "rows.csv").write_text(text)
+    found = read_csv(tmp_path / "rows.csv", ()).fillna("")
+    assert found["image"].tolist() == texts
+    assert found["mixed"].tolist()[-1] == "=z"

@@ -5,6 +5,7 @@ import io
 import json
 import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from src.core.flags import (
     to_yaml,
 )
 from src.core.legacy_flags import LEGACY_FLAGS
-from src.core.options import Section, flag, parse_flags
+from src.core.options import Section, convert, flag, parse_flags
 from src.engine.checks import check_settings
 from src.objectives.catalog import OBJECTIVES
 
@@ -271,6 +272,12 @@ def test_a_missing_config_file_a_folder_bytes_and_a_huge_file_are_refused(tmp_pa
     assert f"--config {junk}: not YAML" in refusal(["--config", str(junk)])
     assert f"larger than {MAX_YAML_BYTES} bytes" in refusal(["--config", str(huge)])
     assert "--config: expected at least one argument" in refusal(["--config"])
+
+
+def test_a_path_of_links_in_a_circle_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match=r"--space is '.*loop/x': expected a path"):
+        convert(Path, str(tmp_path / "loop" / "x"), "--space")
 
 
 def test_bad_flags_are_refused_in_one_line():

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import threading
 
 import pytest
 
@@ -59,3 +60,19 @@ def test_durations_are_read_at_a_glance():
     cases = {0.2: "0 s", 99: "99 s", 120: "2 min", 5400: "90 min", 11100: "3 h 05 min"}
     cases |= {187200: "2 d 04 h", -3: "0 s"}
     assert {seconds: duration(seconds) for seconds in cases} == cases
+
+
+def test_work_without_parts_says_every_minute_that_it_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(module, "FIRST_S", 0.05)
+    monkeypatch.setattr(module, "EVERY_S", 0.05)
+
+    @module.working("exporting")
+    def work(seconds):
+        threading.Event().wait(seconds)
+
+    work(0)
+    assert capsys.readouterr().err == ""
+    work(0.3)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert set(lines) == {"exporting: at work for 0 s"}

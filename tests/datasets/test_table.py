@@ -118,6 +118,7 @@ def test_csv_is_read_alike_with_either_separator(tmp_path, separator, lines, mar
             r"no column 'a' \(found: a\|b\); is its separator neither , nor ; nor a tab",
         ),
         ("a,b,b \n1,2,3\n", "its header has 'b' twice"),
+        (",".join(f"c{i}" for i in range(2001)), "2,001 columns: expected at most 2,000"),
         ("x,b\n1,2\n", r"no column 'a' \(found: x, b\)$"),
         ("a,b\n", "no rows below the header"),
         ("", "not a CSV"),
