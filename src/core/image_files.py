@@ -69,7 +69,7 @@ def describe_left_out(names: list[str]) -> str:
     counts = Counter(Path(name).suffix.lower() or "no suffix" for name in names)
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(5))
     first = ", ".join(visible(name, 60) for name in names[:3]) + (", ..." if names[3:] else "")
-    return f"{len(names):,} files left out ({kinds}): {first}"
+    return f"{len(names):,} file{'s' * (len(names) != 1)} left out ({kinds}): {first}"
 
 
 def _is_named_image(path: Path) -> bool:

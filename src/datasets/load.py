@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ..core.config import Data
 from ..core.errors import UserError, require
+from ..core.progress import progress
 from ..preprocess.image import digest_and_fault
 from .adapters import DATASETS
 from .splits import (
@@ -87,13 +86,7 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
     """
     paths = table.rows["image"].tolist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        checks = tqdm(
-            pool.map(digest_and_fault, paths),
-            "checking images",
-            len(paths),
-            disable=None,
-            leave=False,
-        )
+        checks = progress(pool.map(digest_and_fault, paths), "checking images", len(paths), "image")
         digests, reasons = zip(*checks, strict=True)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]

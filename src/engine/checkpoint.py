@@ -93,8 +93,8 @@ def load_state(content: dict, source: str, parts: Parts) -> Progress:
     before, now = contract_from_json(content["contract"], source).provenance, parts.contract
     if before.get("table") != now.provenance["table"]:
         raise UserError(
-            f"{source}: the data changed since this run was started (rows, labels, groups or "
-            "split): start a new run, or bring back the data"
+            f"{source}: the data changed since this run was started (images, labels, groups "
+            "or split): start a new run, or bring back the data"
         )
     settings, ours = before.get("config"), now.provenance["config"]
     if not isinstance(settings, dict):

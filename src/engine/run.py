@@ -10,7 +10,7 @@ import torch
 from ..artifact.network import with_weights
 from ..core.config import Config
 from ..core.errors import UserError
-from ..core.files import write_text
+from ..core.files import clear_unfinished, write_text
 from ..core.lease import Lease, leased
 from ..datasets.load import load_table
 from ..datasets.overlap import write_training_rows
@@ -93,6 +93,5 @@ def open_run(cfg: Config, folder: Path, size: tuple[int, int]) -> Table:
     fetch_weights(cfg, size)
     table = load_table(cfg.data)
     check_table(table, cfg)
-    for path in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
-        path.unlink()
+    clear_unfinished(folder)
     return table

@@ -11,7 +11,7 @@ from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
 from ..core.errors import UserError
 from ..core.files import replacing
 
-MAX_CLASSES = 1000
+MAX_CLASSES = 200
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
 from ..artifact.foreign import NOTHING_SAID, ForeignModel
@@ -17,6 +16,7 @@ from ..core.cells import guarded, visible
 from ..core.classes import look_like_indices
 from ..core.errors import UserError
 from ..core.files import replacing
+from ..core.progress import progress
 from ..preprocess.image import ImageError, read_image
 from ..preprocess.spec import Preprocessing
 from .foreign import describe
@@ -116,7 +116,7 @@ def predict_together(
         starts = range(0, len(images), batch_size)
         batches = (images[start : start + batch_size] for start in starts)
         pending = None
-        for batch in tqdm(batches, "predicting", len(starts), disable=None, leave=False):
+        for batch in progress(batches, "predicting", len(starts), "batch"):
             loading = [(image, pool.submit(_load, image, specs)) for image in batch]
             if pending:
                 yield from _run(predictors, pending)

@@ -2,19 +2,15 @@
 
 import errno
 import os
-import platform
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.files import make_folder
+from ..core.files import clear_unfinished, make_folder, unfinished
 
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
-_HOST = re.sub(r"[^-\w]", "-", platform.node())
-_TEMPORARY = re.compile(rf"\..+\.{_HOST}\.(\d+)\.tmp")
 
 
 def require_new(folder: Path) -> None:
@@ -42,11 +38,11 @@ def write_folder(root: Path, name: str, is_given: bool, write: Callable[[Path], 
 
     It is `name`, or, unless the name `is_given` by the user, the first of `name_2`, `name_3`, ...
     that is free; nothing is replaced. Until all is written it has a hidden name: those that killed
-    processes of this machine left in `root` are removed first.
+    processes left in `root` are removed first.
     """
     make_folder(root)
-    _clear_abandoned(root)
-    temporary = root / f".{name}.{_HOST}.{os.getpid()}.tmp"
+    clear_unfinished(root)
+    temporary = unfinished(root / name)
     try:
         temporary.mkdir()
         write(temporary)
@@ -79,25 +75,3 @@ def _is_free(folder: Path) -> bool:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _clear_abandoned(root: Path) -> None:
-    for path in root.iterdir():
-        found = _TEMPORARY.fullmatch(path.name)
-        if found and path.is_dir() and not path.is_symlink() and not _is_running(int(found[1])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(process: int) -> bool:
-    """Whether another process of this machine has this id; unknown ones count as running."""
-    if process == os.getpid():
-        return False
-    if os.name != "posix":  # there `os.kill` would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # of another user
-        return True
-    return True

@@ -51,7 +51,7 @@ SCORES = {"probability_columns": ("p", "q")}
             {**SCORES, "decision_column": "target"},
             r"'target': expected .* 0 to 1, or class names \(p, q\); im",
         ),
-        ({"target": [1000, 0]}, {}, "'target': expected whole numbers, 0 to 999; image 'a' has"),
+        ({"target": [1000, 0]}, {}, "'target': expected whole numbers, 0 to 199; image 'a' has"),
         ({"label": [0, 2]}, SCORES, "'label': expected whole numbers, 0 to 1.*image 'b' has '2'"),
         ({"label": [0, -1]}, SCORES, "'label': expected whole numbers, 0 to 1.*has '-1'"),
         ({"label": [0, 0.5]}, SCORES, "'label': expected whole numbers, 0 to 1.*has '0.5'"),
