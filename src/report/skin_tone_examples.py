@@ -14,7 +14,8 @@ from ..core.errors import UserError
 from ..datasets.table import shown
 from ..datasets.tone_estimates import COLORS
 from ..preprocess.image import ImageError, read_image, read_reduced
-from ..skin.masks import HAIR_SIDE, hair_mask, lesion_mask, reduced, skin_mask
+from ..skin.masks import hair_mask, lesion_mask, skin_mask
+from ..skin.shapes import HAIR_SIDE, reduced
 from ..skin.skin_former import darken_skin
 from ..skin.tone import GROUP_NAMES, estimate_tone, tone_group
 from .skin_tone_figures import (

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS
+from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS, WHITE_REFERENCES
 from src.core.errors import UserError
 from src.scripts.estimate_ita import Options, main
+from src.skin.domains import DOMAINS
 from src.skin.tone import (
     COLOR_CAST,
     ITA_METHODS,
@@ -149,6 +150,8 @@ def test_choices_are_the_registries():
     assert set(choices["method"]) == set(ITA_METHODS)
     assert set(choices["color"]) == set(SKIN_COLORS)
     assert set(choices["color_constancy"]) == set(COLOR_CONSTANCY)
+    assert set(choices["domain"]) == {"auto", *DOMAINS}
+    assert choices["white_reference"] == WHITE_REFERENCES
 
 
 def test_wrong_options_are_named(demo, tmp_path):

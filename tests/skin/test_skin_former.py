@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from src.preprocess.image import read_image
+from src.skin.color import lab_from_rgb, rgb_from_lab
 from src.skin.masks import skin_mask
 from src.skin.skin_former import darken_skin
-from src.skin.tone import estimate_tone, ita_from_rgb, lab_from_rgb, rgb_from_lab, tone_group
+from src.skin.tone import estimate_tone, ita_from_rgb, tone_group
 
 SHAPE = (60, 100)
 NONE, ALL = np.zeros(SHAPE, bool), np.ones(SHAPE, bool)
