@@ -12,13 +12,13 @@ from ..skin.domains import CLINICAL, DOMAINS, domain_of
 from ..skin.masks import skin_mask, skin_of_photograph
 from ..skin.photographs import look_at, relit, white_gain
 from ..skin.shapes import HAIR_SIDE, reduced
-from ..skin.tone import GROUP_NAMES, estimate_tone
+from ..skin.tone import GROUP_NAMES, estimate_tone, picture_angle
 from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
 COLUMNS = (
     *("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group"),
-    *("uncertain", "domain", "white_gain"),
+    *("uncertain", "domain", "white_gain", "ita_picture"),
 )
 COLOR_CONSTANCY: dict[str, Callable] = {
     "none": lambda image: image,
@@ -59,10 +59,14 @@ def tone_row(
     domain: str,
     white_reference: str,
 ) -> dict:
-    """The `COLUMNS` of one image; `white_gain` is None where nothing white set the brightness."""
+    """The `COLUMNS` of one image; `white_gain` is None where nothing white set the brightness.
+
+    `ita_picture` is the angle of the median over the whole picture, to compare with.
+    """
     image, size = read_reduced(path, HAIR_SIDE)
     image = COLOR_CONSTANCY[color_constancy](reduced(image))
     domain = domain_of(image, domain)
+    picture = picture_angle(image)
     lesion = read_lesion(masks[path.stem], size, image.shape[:2]) if masks else None
     gain = None
     if domain == CLINICAL:
@@ -76,7 +80,7 @@ def tone_row(
     tone = estimate_tone(image, skin, method, color, domain)
     red, green, blue = tone.color or (None, None, None)
     cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
-    return dict(zip(COLUMNS, (*cells, tone.uncertain, domain, gain), strict=True))
+    return dict(zip(COLUMNS, (*cells, tone.uncertain, domain, gain, picture), strict=True))
 
 
 def summary(rows: pd.DataFrame) -> str:

@@ -12,8 +12,9 @@ AUTO = "auto"
 _LONG, _SHORT = 64, 48  # pixels of the copy that is looked at
 _N_SECTORS = 8
 # Of each sign its mean, standard deviation and weight: a logistic regression on 130 photographs
-# against 1,608 dermoscopic images, and 150 drawn ones of all tones, since the real ones are of light
-# skin and dark skin alone must not make a photograph (docs/SKIN_TONE.md). Above zero is one.
+# against 1,608 dermoscopic images and 150 drawn ones (docs/SKIN_TONE.md). The drawn ones are of all
+# tones: the real ones are of light skin, and dark skin is no sign of a photograph. Above zero is
+# one.
 _SIGNS = {
     "uneven_ring": (3.82, 3.64, 0.40),
     "one_sided": (11.29, 9.06, 0.61),

@@ -169,6 +169,12 @@ def estimate_tone(image, skin, method="cielab", color="median", domain=DERMOSCOP
     return ToneEstimate(ita, spread, not reason, reason, (red, green, blue), group, uncertain)
 
 
+def picture_angle(image):
+    """The angle in degrees of the median L*a*b* over all pixels: the plainest estimate there is."""
+    pixels = _thinned(image.reshape(-1, 3), _MAX_PIXELS)
+    return float(ita_from_lab(np.median(lab_from_rgb(pixels), axis=0)))
+
+
 def _why_invalid(skin_lab, lab, skin, places, domain) -> str:
     """Why an estimate from pixels `lab` at `places` in `skin` is not to be trusted, or no text."""
     lightness, a, b = skin_lab
