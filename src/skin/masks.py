@@ -96,14 +96,16 @@ def darker_than_skin(image: np.ndarray) -> np.ndarray:
     darkness = fit_surface(brightness, border, n_terms=3) - brightness
     # above the middle: a lesion that fills the view covers much of the border
     darkness -= np.quantile(darkness[border], 0.25)
-    lesion = _darkest_region(darkness, in_view, radius, _FIRST_GUESS)
+    score, otsu = _central_darkness(darkness, in_view, radius)
+    lesion = _darkest_region(score, _FIRST_GUESS * otsu, in_view, radius)
     outside = in_view & ~dilate(lesion, 15)
-    if outside.sum() > 0.05 * outside.size:
+    if np.count_nonzero(outside) > 0.05 * outside.size:
         darkness += fit_surface(-darkness, outside)
-        lesion = _darkest_region(darkness, in_view, radius, _FIRST_GUESS)
+        score, otsu = _central_darkness(darkness, in_view, radius)
+        lesion = _darkest_region(score, _FIRST_GUESS * otsu, in_view, radius)
     # Otsu's threshold cuts into large lesions, whose dark parts are much of what it sees
     factor = max(_SMALL_LESION - lesion.mean(), 0.3)
-    return dilate(fill_holes(_darkest_region(darkness, in_view, radius, factor)), 3)
+    return dilate(fill_holes(_darkest_region(score, factor * otsu, in_view, radius)), 3)
 
 
 def blue_otsu(image: np.ndarray) -> np.ndarray:
@@ -198,16 +200,22 @@ def _dark_corners(image: np.ndarray) -> np.ndarray:
     return dilate(np.isin(labels, surround), 9)
 
 
-def _darkest_region(
-    darkness: np.ndarray, in_view: np.ndarray, radius: np.ndarray, factor: float
-) -> np.ndarray:
-    """The component with the most darkness near the centre, above `factor` of Otsu's threshold."""
+def _central_darkness(
+    darkness: np.ndarray, in_view: np.ndarray, radius: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """(smooth darkness, weighted towards the centre; Otsu's threshold of it)"""
     score = np.maximum(darkness, 0) * np.exp(-0.3 * radius)
     score = cv2.GaussianBlur(score, (0, 0), 1.5)
-    scale = 255 / max(float(np.quantile(score[in_view], 0.995)), 1.0)
-    otsu = otsu_threshold((score[in_view] * scale).clip(0, 255).astype(np.uint8)) / scale
-    threshold = max(factor * otsu, _FAINTEST)
-    apart = ((score > threshold) & in_view).astype(np.uint8)
+    seen = score[in_view]
+    scale = 255 / max(float(np.quantile(seen[::3], 0.995)), 1.0)
+    return score, otsu_threshold((seen * scale).clip(0, 255).astype(np.uint8)) / scale
+
+
+def _darkest_region(
+    score: np.ndarray, threshold: float, in_view: np.ndarray, radius: np.ndarray
+) -> np.ndarray:
+    """The component above the threshold with the most darkness near the centre."""
+    apart = ((score > max(threshold, _FAINTEST)) & in_view).astype(np.uint8)
     apart = cv2.morphologyEx(apart, cv2.MORPH_OPEN, ellipse(5))
     return heaviest_component(apart, score * np.exp(-3.0 * radius))
 

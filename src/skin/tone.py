@@ -171,7 +171,7 @@ def estimate_tone(image, skin, method="cielab", color="median", domain=DERMOSCOP
 
 def picture_angle(image):
     """The angle in degrees of the median L*a*b* over all pixels: the plainest estimate there is."""
-    pixels = _thinned(image.reshape(-1, 3), _MAX_PIXELS)
+    pixels = _thinned(image.reshape(-1, 3), 1000)
     return float(ita_from_lab(np.median(lab_from_rgb(pixels), axis=0)))
 
 
