@@ -185,3 +185,15 @@ def test_a_folder_called_masks_above_does_not_excuse_masks_among_images(images, 
     shutil.copytree(images, nested)
     with pytest.raises(UserError, match="would be taken for images"):
         generate(nested, nested / "found")
+
+
+def test_the_domain_decides_how_a_lesion_is_found(images, tmp_path):
+    shares = {}
+    for domain in ("dermoscopy", "clinical"):
+        output = tmp_path / domain
+        flags = ["--domain", domain, "--num_workers", "0"]
+        assert main(["--source_path", str(images), "--output_dir", str(output), *flags]) == 0
+        rows = pd.read_csv(output / "masks.csv")
+        assert set(rows["domain"]) == {domain}
+        shares[domain] = rows["share"].tolist()
+    assert shares["dermoscopy"] != shares["clinical"]
