@@ -28,9 +28,12 @@ def time_skin_tone(paths: list[Path]) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         own_tone = partial(
-            tone_row, method="cielab", color="median", color_constancy="none", masks={}
+            tone_row,
+            **{"method": "cielab", "color": "median", "color_constancy": "none", "masks": {}},
+            **{"domain": "auto", "white_reference": "brightness"},
         )
-        own_mask = partial(mask_row, kind="lesion", method="darker_than_skin", output_dir=folder)
+        lesion = {"kind": "lesion", "domain": "auto", "method": "by_domain"}
+        own_mask = partial(mask_row, **lesion, output_dir=folder)
         for title, size, plain, own in (
             ("skin tone", SMALL, plain_tone, own_tone),
             ("lesion mask", LARGE, partial(plain_mask, folder=folder), own_mask),

@@ -10,23 +10,27 @@ import pandas as pd
 from ..core.files import clear_unfinished, make_folder, replacing
 from ..preprocess.image import ImageError, read_image, read_reduced
 from ..preprocess.steps import resize
-from ..skin.masks import HAIR_SIDE, enlarged, hair_mask, lesion_mask, reduced, skin_mask
+from ..skin.domains import CLINICAL, domain_of
+from ..skin.masks import DEFAULT_METHODS, hair_mask, lesion_mask, skin_mask
+from ..skin.shapes import HAIR_SIDE, enlarged, reduced
 from .per_image_csv import run_folder_job
 
-COLUMNS = ("mask", "share")
+BY_DOMAIN = "by_domain"
+COLUMNS = ("mask", "share", "domain")
 # no row filters: one-bit rows compress best without
 ONE_BIT = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
 
 
 def write_masks(
-    folder: Path, paths: list[Path], output_dir: Path, kind: str, method: str, n_workers: int
+    folder: Path, paths: list[Path], output_dir: Path, n_workers: int, **choices: str
 ) -> pd.DataFrame:
-    """The table `image, mask, share, status` that `output_dir/masks.csv` then lists the masks in.
+    """The table `image, *COLUMNS, status` that `output_dir/masks.csv` then lists the masks in.
 
-    `kind` and `method` are names in `MASK_KINDS` and `LESION_METHODS`. Stems of `paths` differ.
+    The choices `kind`, `domain` and `method` are names in `MASK_KINDS`, `DOMAINS` or "auto", and
+    `LESION_METHODS` or `BY_DOMAIN`. Stems of `paths` differ.
     """
     clear_unfinished(make_folder(output_dir))
-    choices, csv = {"kind": kind, "method": method}, output_dir / "masks.csv"
+    csv, kind = output_dir / "masks.csv", choices["kind"]
     work = partial(mask_row, **choices, output_dir=output_dir)
 
     def is_kept(cells: list) -> bool:  # the mask of a finished row may be gone
@@ -36,15 +40,18 @@ def write_masks(
     return run_folder_job(work, paths, folder, csv, COLUMNS, choices, n_workers, title, is_kept)
 
 
-def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
-    """Writes the mask of one image, as large as it; its file name and its white share."""
+def mask_row(path: Path, kind: str, domain: str, method: str, output_dir: Path) -> dict:
+    """Writes the mask of one image, as large as it; its file name, white share and domain."""
     image, size = read_reduced(path, HAIR_SIDE)
     image = reduced(image)
+    domain = domain_of(image, domain)
     if kind == "hair":
         mask = hair_mask(image)
+    elif (kind, domain, method) == ("skin", CLINICAL, BY_DOMAIN):
+        mask = skin_mask(image, domain=domain)
     else:
-        mask = lesion_mask(image, method)
-        mask = skin_mask(image, mask) if kind == "skin" else mask
+        mask = lesion_mask(image, DEFAULT_METHODS[domain] if method == BY_DOMAIN else method)
+        mask = skin_mask(image, mask, domain) if kind == "skin" else mask
     share = float(mask.mean())
     whole = enlarged(mask, size).view(np.uint8)
     whole *= 255  # in place: of a large image it takes as long as finding the lesion
@@ -52,7 +59,7 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     target = output_dir / f"{path.stem}_mask.png"
     with replacing(target, one_of_many=True) as temporary:
         temporary.write_bytes(encoded)
-    return {"mask": target.name, "share": share}
+    return {"mask": target.name, "share": share, "domain": domain}
 
 
 def mask_times(masks: dict[str, Path]) -> list:

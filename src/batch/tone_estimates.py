@@ -8,17 +8,23 @@ import pandas as pd
 
 from ..preprocess.image import read_reduced
 from ..preprocess.steps import shades_of_grey
-from ..skin.masks import HAIR_SIDE, reduced, skin_mask
-from ..skin.tone import GROUP_NAMES, estimate_tone
+from ..skin.domains import CLINICAL, DOMAINS, domain_of
+from ..skin.masks import skin_mask, skin_of_photograph
+from ..skin.photographs import look_at, relit, white_gain
+from ..skin.shapes import HAIR_SIDE, reduced
+from ..skin.tone import GROUP_NAMES, estimate_tone, picture_angle
 from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
-COLUMNS = ("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group")
-COLUMNS += ("tone_source",)
+COLUMNS = (
+    *("ita", "ita_spread", "valid", "reason", "color_r", "color_g", "color_b", "group"),
+    *("uncertain", "domain", "white_gain", "ita_picture", "tone_source"),
+)
 COLOR_CONSTANCY: dict[str, Callable] = {
     "none": lambda image: image,
     "shades_of_grey": shades_of_grey,
 }
+WHITE_REFERENCES = ("brightness", "none")
 
 
 def estimate_tones(
@@ -32,7 +38,8 @@ def estimate_tones(
     """The table that `output_csv` then holds: `image, *COLUMNS, status`.
 
     Experts' `masks` by the stem of their image replace the lesions found; the choices `method`,
-    `color` and `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`.
+    `color` and `color_constancy` are names in `ITA_METHODS`, `SKIN_COLORS` and `COLOR_CONSTANCY`,
+    `domain` in `DOMAINS` or "auto", `white_reference` in `WHITE_REFERENCES`.
     """
     options = ", ".join(f"{name}={choice}" for name, choice in choices.items())
     source = f"estimate_ita({options}{', masks=given' if masks else ''})"
@@ -46,16 +53,38 @@ def estimate_tones(
 
 
 def tone_row(
-    path: Path, method: str, color: str, color_constancy: str, masks: dict, source: str = ""
+    path: Path,
+    method: str,
+    color: str,
+    color_constancy: str,
+    masks: dict,
+    domain: str,
+    white_reference: str,
+    source: str = "",
 ) -> dict:
-    """The `COLUMNS` of one image; `source` says how all were estimated."""
+    """The `COLUMNS` of one image; `source` says how all were estimated.
+
+    `white_gain` is None where nothing white set the brightness, `ita_picture` is the angle of the
+    median over the whole picture, to compare with.
+    """
     image, size = read_reduced(path, HAIR_SIDE)
     image = COLOR_CONSTANCY[color_constancy](reduced(image))
+    domain = domain_of(image, domain)
+    picture = picture_angle(image)
     lesion = read_lesion(masks[path.stem], size, image.shape[:2]) if masks else None
-    tone = estimate_tone(image, skin_mask(image, lesion), method, color)
+    gain = None
+    if domain == CLINICAL:
+        photograph = look_at(image)
+        skin = skin_of_photograph(image, photograph, lesion)
+        if white_reference == "brightness" and photograph.white.any():
+            gain = white_gain(image, photograph.white)
+            image = relit(image, gain)
+    else:
+        skin = skin_mask(image, lesion)
+    tone = estimate_tone(image, skin, method, color, domain)
     red, green, blue = tone.color or (None, None, None)
     cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
-    cells += (source,)
+    cells += (tone.uncertain, domain, gain, picture, source)
     return dict(zip(COLUMNS, cells, strict=True))
 
 
@@ -64,5 +93,10 @@ def summary(rows: pd.DataFrame) -> str:
     valid = rows[rows["valid"].eq(True)]
     counts = ", ".join(f"{(valid['group'] == i).sum()} {n}" for i, n in enumerate(GROUP_NAMES))
     lines = [f"{len(rows)} images, {len(valid)} with a valid skin tone ({counts})"]
+    n_uncertain = valid["uncertain"].eq(True).sum()
+    lines.append(f"  uncertain: {n_uncertain} (a spread more or less would be another group)")
+    kinds = ", ".join(f"{(rows['domain'] == name).sum()} {name}" for name in DOMAINS)
+    n_white = rows["white_gain"].notna().sum()
+    lines.append(f"  domain: {kinds}; brightness set by something white in {n_white}")
     reasons = rows["reason"][rows["valid"].eq(False)].value_counts()
     return "\n".join([*lines, *(f"  invalid: {n} ({reason})" for reason, n in reasons.items())])

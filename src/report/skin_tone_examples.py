@@ -14,7 +14,9 @@ from ..core.progress import progress
 from ..datasets.table import shown
 from ..datasets.tone_estimates import COLORS
 from ..preprocess.image import ImageError, read_image, read_reduced
-from ..skin.masks import HAIR_SIDE, hair_mask, lesion_mask, reduced, skin_mask
+from ..skin.domains import DERMOSCOPY
+from ..skin.masks import hair_mask, lesion_mask, skin_mask
+from ..skin.shapes import HAIR_SIDE, reduced
 from ..skin.skin_former import darken_skin
 from ..skin.tone import GROUP_NAMES, estimate_tone, tone_group
 from .skin_tone_figures import (
@@ -25,9 +27,10 @@ from .skin_tone_figures import (
     plot_pairs,
     plot_strips,
 )
-from .style import saved_figure
+from .style import saved_figure, short
 
 EXPERT, FOUND = (0, 158, 115), (213, 94, 0)  # apart for the colour-blind (Okabe & Ito 2008)
+N_WORST_TONES = 24
 LIGHT_GROUPS = [GROUP_NAMES.index("Very light"), GROUP_NAMES.index("Light")]
 
 
@@ -163,3 +166,30 @@ def plot_worst_masks(
             title = f"{Path(row.image).stem}: {getattr(row, DEFAULT):.2f}"
             panel.set_title(title, loc="center", fontsize=7.2, fontweight="normal")
         figure.suptitle("Least overlap: lesion of the expert (green) and segmented (orange)")
+
+
+def plot_worst_tones(
+    rows: pd.DataFrame, folder: Path, paths: list[Path], scale: tuple[str, ...], output: Path
+) -> int:
+    """Save a PNG of the images whose `type_found` is farthest from `type`; how many it shows.
+
+    Skin by which the tone was estimated is outlined; without `domain` it is that of dermoscopy.
+    """
+    files = {path.relative_to(folder).as_posix(): path for path in paths}
+    distance = (rows["type_found"] - rows["type"]).abs()
+    worst = rows.assign(distance=distance)[rows["image"].isin(files)]
+    worst = worst.sort_values("distance", ascending=False, kind="stable")[:N_WORST_TONES]
+    with saved_figure((9.6, 7.7), output) as figure:
+        panels = figure.subplots(4, 6)
+        for panel in panels.flat:
+            panel.set_axis_off()
+        for panel, row in zip(panels.flat, worst.itertuples(), strict=False):
+            image = reduced(read_reduced(files[row.image], HAIR_SIDE)[0])
+            skin = skin_mask(image, domain=row.domain or DERMOSCOPY).astype(np.uint8)
+            outline = cv2.findContours(skin, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            panel.imshow(cv2.drawContours(image.copy(), outline[0], -1, EXPERT, 2))
+            found = f"{scale[row.type]}, found {scale[row.type_found]} ({row.ita:.0f}°)"
+            title = f"{short(Path(row.image).stem, 16)}\n{found}"
+            panel.set_title(title, loc="center", fontsize=6.2, fontweight="normal")
+        figure.suptitle("Farthest from people's type: skin outlined")
+    return len(worst)

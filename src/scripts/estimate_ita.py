@@ -22,6 +22,12 @@ class Options(ImageFolder, Workers):
     color_constancy: Literal["none", "shades_of_grey"] = flag(
         "none", "colour-constancy correction applied first"
     )
+    domain: Literal["auto", "dermoscopy", "clinical"] = flag(
+        "auto", "kind of images (auto: told apart by their pixels, one by one)"
+    )
+    white_reference: Literal["brightness", "none"] = flag(
+        "brightness", "what a ruler or label in a clinical photograph corrects"
+    )
     masks: Path | None = flag(
         None, "lesion masks named after their images (default: segment the images)"
     )
@@ -38,7 +44,8 @@ def main(argv: list[str] | None) -> int:
     from ..batch.per_image_csv import failures
     from ..batch.tone_estimates import estimate_tones, summary
 
-    choices = {name: getattr(options, name) for name in ("method", "color", "color_constancy")}
+    names = ("method", "color", "color_constancy", "domain", "white_reference")
+    choices = {name: getattr(options, name) for name in names}
     csv, n_workers = options.output_csv, options.num_workers
     rows = estimate_tones(options.folder, paths, csv, masks, n_workers, **choices)
     not_read = failures(rows)

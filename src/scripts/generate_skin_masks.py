@@ -17,8 +17,11 @@ class Options(Workers):
     source_path: Path = flag(REQUIRED, "folder of images, searched at any depth")
     output_dir: Path = flag(Path("masks"), "folder for <image>_mask.png")
     kind: Literal["lesion", "hair", "skin"] = flag("lesion", "what is white in a mask")
-    method: Literal["darker_than_skin", "blue_otsu", "value_otsu"] = flag(
-        "darker_than_skin", "lesion segmentation method"
+    domain: Literal["auto", "dermoscopy", "clinical"] = flag(
+        "auto", "kind of images (auto: told apart by their pixels, one by one)"
+    )
+    method: Literal["by_domain", "darker_than_skin", "blue_otsu", "value_otsu", "spot_on_skin"] = (
+        flag("by_domain", "lesion segmentation method")
     )
 
 
@@ -32,7 +35,8 @@ def main(argv: list[str] | None) -> int:
     from ..batch.per_image_csv import failures
 
     source, output, n_workers = options.source_path, options.output_dir, options.num_workers
-    rows = write_masks(source, paths, output, options.kind, options.method, n_workers)
+    choices = {name: getattr(options, name) for name in ("kind", "domain", "method")}
+    rows = write_masks(source, paths, output, n_workers, **choices)
     not_read = failures(rows)
     n_written = (rows["status"] == "ok").sum()
     done = f"{output}: {n_written} masks of {len(rows)} images, listed in masks.csv"

@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from .tone import estimate_tone, lab_from_rgb, linear_from_srgb, rgb_from_lab, srgb_from_linear
+from .color import lab_from_rgb, linear_from_srgb, rgb_from_lab, srgb_from_linear
+from .tone import estimate_tone
 
 _B_RANGE = (10.0, 25.0)  # b* of skin after the shift; below, the angle would stop meaning anything
 _DARKEST = 20.0  # L*; below, sRGB holds no such skin
-_EDGE = 0.04  # width of the transition beside the lesion, of the image's longer side
+_EDGE = 0.015  # width of the transition beside the lesion, of the image's longer side
 
 
 def darken_skin(image: np.ndarray, lesion: np.ndarray, skin: np.ndarray, ita: float):

@@ -9,6 +9,9 @@ from kneed import KneeLocator
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from .color import lab_from_rgb, rgb_from_lab
+from .domains import CLINICAL, DERMOSCOPY
+
 
 class ToneCategory(NamedTuple):
     """A range of angles: above `above` degrees, up to the bound of the category before it."""
@@ -44,54 +47,15 @@ TOO_LITTLE_SKIN = "too little skin"
 IMPLAUSIBLE_COLOR = "implausible colour"
 COLOR_CAST = "colour cast"
 VIGNETTE = "vignette"
+UNEVEN = "uneven skin"
+RED_SKIN = "red skin"
 MIN_SKIN_SHARE = 0.05
+MAX_SPREAD = 25.0  # degrees; two standard deviations then span the angles of all light skin
+MIN_RED = 20.0  # a* of red skin, which is also redder than yellow
 MIN_B = 5.0
 MAX_FALL_OFF = 6.0  # of L* between the inner and the outer half of the skin
 
 _MAX_PIXELS = 2500
-
-_D65_WHITE = np.array([0.95047, 1.0, 1.08883])
-_SRGB_TO_XYZ = np.array(
-    [
-        [0.4124564, 0.3575761, 0.1804375],
-        [0.2126729, 0.7151522, 0.0721750],
-        [0.0193339, 0.1191920, 0.9503041],
-    ]
-)
-
-
-def linear_from_srgb(rgb):
-    """Linear light, 0..1, of sRGB samples, 0..255 (IEC 61966-2-1)."""
-    encoded = np.asarray(rgb, np.float64) / 255.0
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
-def srgb_from_linear(linear):
-    """sRGB samples, 0..255 (not rounded), of linear light; clipped to 0..1."""
-    linear = np.clip(linear, 0.0, 1.0)
-    encoded = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return encoded * 255.0
-
-
-def lab_from_rgb(rgb):
-    """CIE L*a*b* [..., 3] float64 (D65, 2 degrees) of sRGB colours [..., 3], 0..255.
-
-    By the definitions (IEC 61966-2-1, CIE 15): OpenCV's own conversion interpolates in tables and
-    is up to 0.3 off.
-    """
-    ratios = linear_from_srgb(rgb) @ _SRGB_TO_XYZ.T / _D65_WHITE
-    f = np.where(ratios > (6 / 29) ** 3, np.cbrt(ratios), ratios * (29 / 6) ** 2 / 3 + 4 / 29)
-    x, y, z = np.moveaxis(f, -1, 0)
-    return np.stack([116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)], axis=-1)
-
-
-def rgb_from_lab(lab):
-    """sRGB colours [..., 3] float64, 0..255, of CIE L*a*b* (D65); clipped to what sRGB holds."""
-    lab = np.asarray(lab, np.float64)
-    y = (lab[..., 0] + 16.0) / 116.0
-    f = np.stack([y + lab[..., 1] / 500.0, y, y - lab[..., 2] / 200.0], axis=-1)
-    ratios = np.where(f > 6 / 29, f**3, (f - 4 / 29) * 3 * (6 / 29) ** 2)
-    return srgb_from_linear(ratios * _D65_WHITE @ np.linalg.inv(_SRGB_TO_XYZ).T)
 
 
 def ita_from_lab(lab):
@@ -147,7 +111,7 @@ class ToneEstimate(NamedTuple):
     `ita` and `ita_spread` are in degrees (NaN without skin): the angle of the skin's colour, and
     1.4826 times the median absolute deviation of the angle over skin pixels. `color` is that
     colour in RGB, 0..255 (None without skin). `reason` says why `valid` is False; `group` is then
-    unknown.
+    unknown. `uncertain` is whether a spread more or less would be another group.
     """
 
     ita: float
@@ -156,6 +120,7 @@ class ToneEstimate(NamedTuple):
     reason: str
     color: tuple[int, int, int] | None
     group: int
+    uncertain: bool
 
 
 def dominant_color(lab):
@@ -179,37 +144,49 @@ def dominant_color(lab):
 SKIN_COLORS = {"median": partial(np.median, axis=0), "kmeans": dominant_color}
 
 
-def estimate_tone(image, skin, method="cielab", color="median"):
+def estimate_tone(image, skin, method="cielab", color="median", domain=DERMOSCOPY):
     """The `ToneEstimate` of RGB uint8 [H, W, 3] over its pixels of `skin` [H, W] bool.
 
     `method` names an angle in `ITA_METHODS`, `color` a way to one skin colour in `SKIN_COLORS`.
-    Whether the estimate is valid is decided in CIELAB, whatever the method.
+    Whether the estimate is valid is decided in CIELAB, whatever the method, by what is plausible
+    in an image of that `domain`.
     """
     places = _thinned(np.flatnonzero(skin), _MAX_PIXELS)
     pixels = image.reshape(-1, 3)[places]
     if not len(pixels):
-        return ToneEstimate(np.nan, np.nan, False, TOO_LITTLE_SKIN, None, UNKNOWN_GROUP)
+        return ToneEstimate(np.nan, np.nan, False, TOO_LITTLE_SKIN, None, UNKNOWN_GROUP, False)
     lab = lab_from_rgb(pixels)
     skin_lab = SKIN_COLORS[color](lab)
     rgb = rgb_from_lab(skin_lab)
     ita = float(ITA_METHODS[method](rgb))
     deviation = (ITA_METHODS[method](pixels) - ita + 180.0) % 360.0 - 180.0
     spread = 1.4826 * float(np.median(np.abs(deviation)))
-    reason = _why_invalid(skin_lab, lab, skin, places)
+    reason = _why_invalid(skin_lab, lab, skin, places, domain)
+    reason = reason or (UNEVEN if spread > MAX_SPREAD else "")
     group = UNKNOWN_GROUP if reason else int(tone_group(ita))
+    uncertain = not reason and bool(tone_group(ita - spread) != tone_group(ita + spread))
     red, green, blue = np.rint(rgb).astype(int).tolist()
-    return ToneEstimate(ita, spread, not reason, reason, (red, green, blue), group)
+    return ToneEstimate(ita, spread, not reason, reason, (red, green, blue), group, uncertain)
 
 
-def _why_invalid(skin_lab, lab, skin, places) -> str:
+def picture_angle(image):
+    """The angle in degrees of the median L*a*b* over all pixels: the plainest estimate there is."""
+    pixels = _thinned(image.reshape(-1, 3), 1000)
+    return float(ita_from_lab(np.median(lab_from_rgb(pixels), axis=0)))
+
+
+def _why_invalid(skin_lab, lab, skin, places, domain) -> str:
     """Why an estimate from pixels `lab` at `places` in `skin` is not to be trusted, or no text."""
     lightness, a, b = skin_lab
     if np.count_nonzero(skin) < MIN_SKIN_SHARE * skin.size:
         return TOO_LITTLE_SKIN
-    if not (10 <= lightness <= 92 and -2 <= a <= 40 and b <= 40):
+    most_b = 50 if domain == CLINICAL else 40  # of lamps that are yellower than a dermoscope's
+    if not (10 <= lightness <= 92 and -2 <= a <= 40 and b <= most_b):
         return IMPLAUSIBLE_COLOR
     if b < (MIN_B if lightness >= 50 else 0.0):
         return COLOR_CAST
+    if domain == CLINICAL:  # a lamp's fall-off is no vignette; `photographs` leaves out the shade
+        return RED_SKIN if a > max(b, MIN_RED) else ""
     y, x = (
         2 * axis / n - 1 for axis, n in zip(divmod(places, skin.shape[1]), skin.shape, strict=True)
     )

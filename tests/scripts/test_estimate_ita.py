@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS
+from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS, WHITE_REFERENCES
 from src.core.errors import UserError
 from src.scripts.estimate_ita import Options, main
+from src.skin.domains import DOMAINS
+from src.skin.photographs import relit
 from src.skin.tone import (
     COLOR_CAST,
     ITA_METHODS,
@@ -151,6 +153,8 @@ def test_choices_are_the_registries():
     assert set(choices["method"]) == set(ITA_METHODS)
     assert set(choices["color"]) == set(SKIN_COLORS)
     assert set(choices["color_constancy"]) == set(COLOR_CONSTANCY)
+    assert set(choices["domain"]) == {"auto", *DOMAINS}
+    assert choices["white_reference"] == WHITE_REFERENCES
 
 
 def test_wrong_options_are_named(demo, tmp_path):
@@ -195,3 +199,37 @@ def test_every_category_comes_back_from_flat_skin(tmp_path):
     assert rows["valid"].all()
     assert rows["group"].tolist() == [category.group for category in TONE_CATEGORIES]
     np.testing.assert_allclose(rows["ita"], angles, atol=1.5)
+
+
+def test_domain_and_white_reference_decide_and_are_written(tmp_path):
+    """Skin in half the light, before blue cloth, with a white ruler on it."""
+    skin, folder = (176, 128, 96), tmp_path / "images"
+    folder.mkdir()
+    photograph = np.full((300, 400, 3), (80, 120, 170), np.uint8)
+    photograph[70:] = skin
+    photograph[210:246, 180:390] = 231  # relative luminance 0.8
+    write(folder / "a.png", relit(photograph, 0.5))
+    found = {}
+    for domain, white in (
+        ("auto", "brightness"),
+        ("clinical", "brightness"),
+        ("clinical", "none"),
+        ("dermoscopy", "brightness"),
+    ):
+        csv = tmp_path / "ita.csv"
+        flags = ["--domain", domain, "--white_reference", white, "--num_workers", "0"]
+        assert main([str(folder), "-o", str(csv), *flags]) == 0
+        found[domain, white] = pd.read_csv(csv).iloc[0]
+    assert {key: row["domain"] for key, row in found.items()} == {
+        ("auto", "brightness"): "clinical",
+        ("clinical", "brightness"): "clinical",
+        ("clinical", "none"): "clinical",
+        ("dermoscopy", "brightness"): "dermoscopy",
+    }
+    corrected = found["clinical", "brightness"]
+    assert corrected["white_gain"] == pytest.approx(2, rel=0.05)
+    assert corrected["ita"] == pytest.approx(ita_from_rgb(skin), abs=2)
+    assert found["clinical", "none"]["ita"] < corrected["ita"] - 20
+    for key in (("clinical", "none"), ("dermoscopy", "brightness")):
+        assert np.isnan(found[key]["white_gain"])
+    assert found["dermoscopy", "brightness"]["ita_picture"] == corrected["ita_picture"]

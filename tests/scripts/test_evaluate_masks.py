@@ -59,6 +59,7 @@ def test_the_summary_counts_by_hand():
             "darker_than_skin": [1.0, 0.4, 0.7],
             "blue_otsu": [0.5, 0.5, 0.5],
             "value_otsu": [0.1, 0.2, 0.9],
+            "spot_on_skin": [0.3, 0.3, 0.3],
             "ita_expert": [50.0, 20.0, np.nan],
             "ita_found": [51.0, 23.0, 40.0],
             "group_expert": [1, 3, -1],

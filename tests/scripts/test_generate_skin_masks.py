@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from src.batch.mask_files import BY_DOMAIN
 from src.core.errors import UserError
 from src.scripts.generate_skin_masks import Options, main
+from src.skin.domains import DOMAINS
 from src.skin.masks import LESION_METHODS, MASK_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +119,8 @@ def test_a_killed_job_goes_on_and_ends_as_if_it_had_not_been(images, tmp_path):
 def test_choices_are_the_registries():
     choices = {name: typing.get_args(kind) for name, kind in Options.__annotations__.items()}
     assert set(choices["kind"]) == set(MASK_KINDS)
-    assert set(choices["method"]) == set(LESION_METHODS)
+    assert set(choices["method"]) == {BY_DOMAIN, *LESION_METHODS}
+    assert set(choices["domain"]) == {"auto", *DOMAINS}
 
 
 def test_two_images_of_one_stem_are_refused(images, tmp_path):
@@ -182,3 +185,15 @@ def test_a_folder_called_masks_above_does_not_excuse_masks_among_images(images, 
     shutil.copytree(images, nested)
     with pytest.raises(UserError, match="would be taken for images"):
         generate(nested, nested / "found")
+
+
+def test_the_domain_decides_how_a_lesion_is_found(images, tmp_path):
+    shares = {}
+    for domain in ("dermoscopy", "clinical"):
+        output = tmp_path / domain
+        flags = ["--domain", domain, "--num_workers", "0"]
+        assert main(["--source_path", str(images), "--output_dir", str(output), *flags]) == 0
+        rows = pd.read_csv(output / "masks.csv")
+        assert set(rows["domain"]) == {domain}
+        shares[domain] = rows["share"].tolist()
+    assert shares["dermoscopy"] != shares["clinical"]

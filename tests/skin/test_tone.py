@@ -13,15 +13,19 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from src.preprocess.image import read_image
 from src.preprocess.steps import to_lab
+from src.skin.color import lab_from_rgb, linear_from_srgb, rgb_from_lab, srgb_from_linear
+from src.skin.domains import DOMAINS
 from src.skin.masks import skin_mask
 from src.skin.tone import (
     COLOR_CAST,
     GROUP_NAMES,
     IMPLAUSIBLE_COLOR,
     ITA_METHODS,
+    RED_SKIN,
     SKIN_COLORS,
     TONE_CATEGORIES,
     TOO_LITTLE_SKIN,
+    UNEVEN,
     UNKNOWN_GROUP,
     VIGNETTE,
     dominant_color,
@@ -29,10 +33,6 @@ from src.skin.tone import (
     ita_from_lab,
     ita_from_rgb,
     ita_opencv8,
-    lab_from_rgb,
-    linear_from_srgb,
-    rgb_from_lab,
-    srgb_from_linear,
     tone_category,
     tone_group,
 )
@@ -344,7 +344,7 @@ def test_an_image_without_skin_has_no_angle(method, color):
     tone = estimate_tone(flat((200, 150, 120)), ~ALL, method, color)
     assert math.isnan(tone.ita)
     assert math.isnan(tone.ita_spread)
-    assert tone[2:] == (False, TOO_LITTLE_SKIN, None, UNKNOWN_GROUP)
+    assert tone[2:] == (False, TOO_LITTLE_SKIN, None, UNKNOWN_GROUP, False)
 
 
 def test_a_twentieth_of_the_image_is_enough_skin():
@@ -506,3 +506,22 @@ def test_the_drawn_skin_is_found_again(demo):
     assert right.mean() >= 0.95
     dark = table["group"].to_numpy() == 3
     assert found["valid"][dark].mean() >= 0.9
+
+
+def test_a_spread_that_crosses_a_bound_is_uncertain_and_a_wide_one_is_invalid():
+    image = flat(rgb_from_lab((50 + 20 * math.tan(math.radians(48)), 12, 20)))
+    certain = estimate_tone(image, ALL)
+    assert (certain.valid, certain.uncertain) == (True, False)
+    for noise, valid, uncertain in ((16, True, True), (90, False, False)):
+        change = np.random.default_rng(0).normal(0, noise, image.shape[:2])[..., None]
+        tone = estimate_tone(np.clip(image + change, 0, 255).astype(np.uint8), ALL)
+        assert (tone.valid, tone.uncertain) == (valid, uncertain), tone
+    assert tone.reason == UNEVEN
+
+
+def test_what_is_plausible_depends_on_the_domain():
+    cases = {RED_SKIN: rgb_from_lab((60, 30, 15)), "": rgb_from_lab((60, 20, 45))}
+    for reason, color in cases.items():
+        tones = [estimate_tone(flat(color), ALL, domain=domain) for domain in DOMAINS]
+        assert tones[1].reason == reason
+        assert tones[0].reason == ("" if reason else IMPLAUSIBLE_COLOR)
