@@ -31,6 +31,10 @@ def test_one_sigmoid_output_is_evaluated_and_nan_is_not(judge, demo, tmp_path):
     of_image = found.loc[image.name]
     for name, probability in expected.probabilities.items():
         np.testing.assert_allclose(of_image[f"probability_{name}"], probability, atol=1e-6)
+    scorer(path, tail, WEIGHTS[1], ("n", "h", "w", 3), last="y")
+    sizes = ["--image_height", 32, "--image_width", 32]
+    again, _ = judge("--onnx_model_path", path, *data, "--normalize", "half", *sizes)
+    pd.testing.assert_frame_equal(pd.read_csv(again / csv.name).set_index("image_name"), found)
     scorer(path, (), [[float("nan")] * 2] * 3, shape)
     with pytest.raises(UserError, match=r"\.jpg: the model's output is NaN"):
         judge("--onnx_model_path", path, *data)
