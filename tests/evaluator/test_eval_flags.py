@@ -294,7 +294,7 @@ def test_names_of_a_csv_do_nothing_to_a_terminal(judge, base, drawn, table, tmp_
     judge(*base[:2], *flags, "--compare", tmp_path / "o\nther.csv")
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert r"by s\x1bx:" in said and r"  \x1b[31mred " in said and r"  two\nlines " in said
+    assert r"by s\x1bx:" in said and r"  \x1b[31mred " in said and r"  two lines " in said
     assert r"o\nther.csv:" in said
 
 
