@@ -17,15 +17,15 @@ _NEGATIVE_OF_TWO = ("benign", "negative", "no", "false", "0", "-1")
 def positive_index(classes: Sequence[str], wanted: str = "") -> int:
     """Index of the class `wanted`, else of the one with a usual name, else the last.
 
-    Capital and small letters are the same, but a name written exactly so comes first.
+    Spellings as in `tidy` and in any case are the same, but a name written exactly so is first.
     """
     if wanted in classes:
         return list(classes).index(wanted)
-    folded = [name.casefold() for name in classes]
     if wanted:
-        if wanted.casefold() not in folded:
+        folded = [tidy(name).casefold() for name in classes]
+        if tidy(wanted).casefold() not in folded:
             raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
-        return folded.index(wanted.casefold())
+        return folded.index(tidy(wanted).casefold())
     usual = usual_index(classes)
     return len(classes) - 1 if usual is None else usual
 

@@ -24,6 +24,7 @@ OF_TWO = (
         *(((positive, negative), "", 0) for positive, negative in OF_TWO),
         *(((negative, positive), "", 1) for positive, negative in OF_TWO),
         (("mel", "true"), "", 0),
+        (("2", "1", "0"), " 1.0", 1),
         (("true", "false", "unsure"), "", 2),
         (("0", "-1"), "", 1),
     ],
