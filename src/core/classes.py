@@ -8,21 +8,41 @@ from .errors import UserError, require
 # said of every result
 NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
 BINARY_CLASSES = ("benign", "malignant")
+# the last of these that is there is to be detected; beside one of the others, its counterpart
 USUAL_NAMES = ("malignant", "mel", "melanoma")
+_POSITIVE_OF_TWO = ("positive", "yes", "true")
+_NEGATIVE_OF_TWO = ("benign", "negative", "no", "false", "0", "-1")
 
 
 def positive_index(classes: Sequence[str], wanted: str = "") -> int:
     """Index of the class `wanted`, else of the one with a usual name, else the last.
 
-    Capital and small letters are the same, but a name written exactly so comes first.
+    Spellings as in `tidy` and in any case are the same, but a name written exactly so is first.
     """
     if wanted in classes:
         return list(classes).index(wanted)
-    folded = [name.casefold() for name in classes]
-    if wanted and wanted.casefold() not in folded:
-        raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
-    usual = [name for name in USUAL_NAMES if name in folded]
-    return folded.index(wanted.casefold() or (usual or folded)[-1])
+    if wanted:
+        folded = [tidy(name).casefold() for name in classes]
+        if tidy(wanted).casefold() not in folded:
+            raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
+        return folded.index(tidy(wanted).casefold())
+    usual = usual_index(classes)
+    return len(classes) - 1 if usual is None else usual
+
+
+def usual_index(classes: Sequence[str]) -> int | None:
+    """Index of the class whose name, or that of the other of two, says that it is to be detected.
+
+    Such are malignant, mel and melanoma; of two classes also positive, yes and true, and the one
+    beside benign, negative, no, false, 0 or -1. None where no name says it.
+    """
+    folded = [tidy(name).casefold() for name in classes]
+    usual = USUAL_NAMES if len(folded) != 2 else (*_POSITIVE_OF_TWO, *USUAL_NAMES)
+    named = [name for name in usual if name in folded]
+    if named:
+        return folded.index(named[-1])
+    negative = [name in _NEGATIVE_OF_TWO for name in folded]
+    return negative.index(False) if len(folded) == 2 and sum(negative) == 1 else None
 
 
 def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:

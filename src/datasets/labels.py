@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.cells import known_id, one_spelling, says_nothing, tidy, visible
-from ..core.classes import USUAL_NAMES, positive_index
+from ..core.classes import positive_index, usual_index
 from ..core.errors import UserError
 from .table import refuse_cells
 
@@ -43,7 +43,7 @@ def in_order(names: Iterable[str], wanted: object = None) -> tuple[tuple[str, ..
         raise UserError(f"positive={wanted!r}: expected the name of one class")
     wanted = "" if wanted is None else tidy(str(wanted))
     positive = classes[positive_index(classes, wanted)]
-    if not wanted and positive.casefold() not in (*USUAL_NAMES, "true", "yes"):
+    if not wanted and usual_index(classes) is None:
         log.info("The class to detect is %s; positive='...' names another.", visible(positive, 60))
     if len(classes) == 2:
         classes.sort(key=lambda name: name == positive)

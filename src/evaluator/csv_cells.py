@@ -15,6 +15,9 @@ from ..evaluation.predictions import MAX_CLASSES
 # probabilities rounded to two digits are this near to 1, logits are not
 MAX_SUM_ERROR, MAX_ROUNDING_ERROR = 0.02, 0.005
 
+# of the share of labels that agree with the decisions: more than chance
+FAR_BETTER = 0.2
+
 
 class ClassTexts:
     """A column of classes, read as their names and as their indices."""
@@ -86,6 +89,17 @@ class ClassTexts:
             f"{listed(self.classes)}): say which with --class_values names, or indices"
         )
 
+    def doubt(self, decisions: np.ndarray) -> str:
+        """A note where the decisions agree far better with the texts as indices than as names."""
+        by_name, by_index = ((found == decisions).mean() for found in (self.by_name, self.by_index))
+        if not self.is_ambiguous or by_index < by_name + FAR_BETTER:
+            return ""
+        return (
+            f"{self.source}: read as class names, the true classes agree with {by_name:.0%} of the "
+            f"decisions, as indices they would with {by_index:.0%}. If they are indices, say "
+            f"--label_classes {visible(' '.join(self.indexed), 60)}"
+        )
+
     def _complete(self, found: np.ndarray, hint: str = "") -> np.ndarray:
         if (found >= 0).all():
             return found
@@ -99,11 +113,12 @@ class ClassTexts:
         )
 
     def _way_out(self, text: str) -> str:
-        if self.what != "label":
-            return ""
         if says_nothing(text):
-            return "; leave out images without one with --skip_unlabelled"
-        return "; map other names with --class_map" if self.classes else ""
+            is_label = self.what == "label"
+            return "; leave out images without one with --skip_unlabelled" if is_label else ""
+        if not self.classes:
+            return "; if these are class names, list them with --classes"
+        return "; map other names with --class_map" if self.what == "label" else ""
 
 
 def one_hot_places(table: pd.DataFrame, source: Path, images: list[str]) -> pd.Series:

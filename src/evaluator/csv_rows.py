@@ -60,15 +60,15 @@ class CsvRows:
 
         What could be both is read as the names in the column `<column>_class` that a run writes
         beside it; as `--class_values` says; as the `reading` of the CSV's other column; or as
-        decides for the `likeliest` class in every row. Else it is refused.
+        agrees with the `likeliest` class in every row. Else it is refused.
         """
         indexed = self.columns.label_classes if what == "label" else ()
         beside = f"{column}_class"
         texts = self.rows[beside if beside in self.rows else column]
         title = f"{self.path}: column '{listed([texts.name])}'"
-        named = self._as_names(texts, classes) if what == "label" else None
+        named = self._as_names(texts, classes, what)
         if named is not None:
-            return ClassTexts(named, classes, self.images, what, title).read("names"), "names"
+            return ClassTexts(named, classes, self.images, what, title).read("names"), "auto"
         read = ClassTexts(texts, classes, self.images, what, title, indexed)
         if texts.name == beside:
             return read.read("names"), "names"
@@ -89,10 +89,12 @@ class CsvRows:
             read.refuse_ambiguous()
         return read.read(fitting[0]), fitting[0]
 
-    def _as_names(self, texts: pd.Series, classes: tuple[str, ...]) -> pd.Series | None:
-        """True classes as names where `--class_map` or words such as True say which, else None."""
+    def _as_names(
+        self, texts: pd.Series, classes: tuple[str, ...], what: str = "label"
+    ) -> pd.Series | None:
+        """Classes as names where words such as True or, of labels, `--class_map` say which."""
         texts = texts.fillna("").astype(str)
-        if self.options.class_map:
+        if self.options.class_map and what == "label":
             if not classes:
                 raise UserError("--class_map: expected the classes that it maps to, --classes")
             mapping = ClassMap(self.options.class_map, classes, self.options.positive)
@@ -107,16 +109,23 @@ class CsvRows:
         two = (classes or ("0", "1"))[1 - positive], (classes or ("0", "1"))[positive]
         return texts.mask(keys.isin(TRUTH), keys.map(TRUTH).map(dict(enumerate(two))))
 
-    def labels(self, classes: tuple[str, ...], reading: str = "auto") -> np.ndarray:
-        """int64 [N]: the true classes, of the CSV or of the metadata.
+    def labels(
+        self,
+        classes: tuple[str, ...],
+        decisions: np.ndarray,
+        likeliest: np.ndarray | None = None,
+        reading: str = "auto",
+    ) -> tuple[np.ndarray, str]:
+        """(the true classes, int64 [N], of the CSV or of the metadata, a doubt about them).
 
-        `reading` is that of the CSV's decisions. Metadata hold names where all texts are names.
+        `reading` is that of the CSV's decisions. Metadata hold names where all texts are names;
+        the doubt is where the `decisions` agree far better with them as indices.
         """
         table, path, label = self.truth()
         if label == ():
-            return self._labels_of_targets(table, path, classes)
+            return self._labels_of_targets(table, path, classes, decisions)
         if len(label) == 1 and path == self.path:
-            return self.own_classes(label[0], classes, "label", reading=reading)[0]
+            return self.own_classes(label[0], classes, "label", likeliest, reading)[0], ""
         title = f"{path}: column{'s' * (len(label) > 1)} '{listed(label)}'"
         names = self.columns.label_classes
         how = "indices first" if names else "names first"
@@ -124,11 +133,12 @@ class CsvRows:
             texts = table[label[0]]
             named = self._as_names(texts, classes)
             if named is not None:
-                return ClassTexts(named, classes, self.images, "label", title).read("names")
+                return ClassTexts(named, classes, self.images, "label", title).read("names"), ""
         else:
             how, names = "indices", names or _names_of_columns(label, classes)
             texts = one_hot_places(table[list(label)], path, self.images)
-        return ClassTexts(texts, classes, self.images, "label", title, names).read(how)
+        read = ClassTexts(texts, classes, self.images, "label", title, names)
+        return read.read(how), read.doubt(decisions) if how == "names first" else ""
 
     def truth(self) -> tuple[pd.DataFrame, Path, tuple[str, ...]]:
         """(the table with a row for each image, its path, its columns of true classes).
@@ -185,13 +195,13 @@ class CsvRows:
         return replace(self, rows=self.rows[keep].reset_index(drop=True), images=images)
 
     def _labels_of_targets(
-        self, table: pd.DataFrame, path: Path, classes: tuple[str, ...]
-    ) -> np.ndarray:
-        """int64 [N]: `target` of the metadata, 1 for the positive class."""
+        self, table: pd.DataFrame, path: Path, classes: tuple[str, ...], decisions: np.ndarray
+    ) -> tuple[np.ndarray, str]:
+        """`labels` by `target` of the metadata, 1 for the positive class."""
         title = f"{path}: column 'target'"
         if self.options.class_map:
             named = self._as_names(table["target"], classes)
-            return ClassTexts(named, classes, self.images, "label", title).read("names")
+            return ClassTexts(named, classes, self.images, "label", title).read("names"), ""
         if len(classes) > 2:
             raise UserError(
                 f"{path}: its targets 0 and 1 say nothing of the {len(classes)} classes of "
@@ -208,7 +218,7 @@ class CsvRows:
             positive = positive_index(classes, self.columns.positive_class)
             names, how = (classes[1 - positive], classes[positive]), "names first"
         targets = ClassTexts(table["target"], classes, self.images, "label", title, names)
-        return targets.read(how)
+        return targets.read(how), targets.doubt(decisions) if how == "names first" else ""
 
     def tone_groups(self) -> np.ndarray:
         """int64 [N], -1 where unknown: the CSV's own `group`, else the metadata's."""

@@ -169,7 +169,9 @@ class CsvColumns:
         "read as indices too",
     )
     positive_class: str = flag(
-        "", "the class to detect (default: malignant, mel or melanoma, else the last)"
+        "",
+        "the class to detect (default: malignant, mel or melanoma; true, yes, positive or 1 of two"
+        " classes; else the last)",
     )
 
 

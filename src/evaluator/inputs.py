@@ -148,7 +148,7 @@ class Inputs:
         cfg, options = self.config(), self.options
         require_cpu(cfg)
         metadata = self.metadata(cfg)
-        predictions, skipped = read_labelled(Path(path), metadata, self.columns, options)
+        predictions, skipped, doubt = read_labelled(Path(path), metadata, self.columns, options)
         known = known_images(predictions.names, metadata, [Path(path)], self.columns.image_column)
         clusters, cluster = np.arange(len(predictions.names)), "image"
         if known or options.resample_by:
@@ -167,7 +167,7 @@ class Inputs:
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images={image_stem(image.name): image for image in images},
             tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
-            notes=unlabelled_notes(skipped),
+            notes=(*unlabelled_notes(skipped), *filter(None, [doubt])),
         )
         return Opened(model, cfg, known, unlabelled_list(skipped))
 
@@ -185,7 +185,7 @@ class Inputs:
     ) -> Predictions:
         """The validation rows, which share nothing with those evaluated in the CSV at `path`."""
         valid_path = Path(self.options.valid_predictions_csv)
-        valid, _ = read_labelled(valid_path, metadata, self.columns, self.options)
+        valid, *_ = read_labelled(valid_path, metadata, self.columns, self.options)
         require_apart(valid, evaluated)
         if not cfg.data.allow_leakage:
             names, paths = valid.names + evaluated.names, [valid_path, Path(path)]

@@ -34,8 +34,8 @@ def read_predictions(
 
 def read_labelled(
     path: Path, metadata: Metadata | None, columns: CsvColumns, options: EvaluationOptions = NONE
-) -> tuple[Predictions, list[str]]:
-    """(`read_predictions` of the images with a true class, the names of the others).
+) -> tuple[Predictions, list[str], str]:
+    """(`read_predictions` of the images with a true class, the names of the others, a doubt).
 
     There are others only with `--skip_unlabelled`; else they raise `UserError`. Names of classes
     in `--class_map` are read as those that they stand for.
@@ -51,7 +51,8 @@ def read_labelled(
     skipped = []
     if options.skip_unlabelled:
         csv, skipped = csv.labelled(classes)
-    return _predictions(csv, scores, classes), skipped
+    predictions, doubt = _predictions(csv, scores, classes)
+    return predictions, skipped, doubt
 
 
 def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
@@ -79,21 +80,24 @@ def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
     return classes
 
 
-def _predictions(csv: CsvRows, scores: list[str], classes: tuple[str, ...]) -> Predictions:
-    """Those of all rows, whose columns of probabilities are `scores`."""
+def _predictions(
+    csv: CsvRows, scores: list[str], classes: tuple[str, ...]
+) -> tuple[Predictions, str]:
+    """(those of all rows, whose columns of probabilities are `scores`, a doubt of the labels)."""
     decision = _decision_column(csv, scores)
     probabilities = _probabilities(csv, scores, classes) if scores else None
-    wanted, reading = csv.columns.positive_class, "names first"
+    wanted, reading, likeliest = csv.columns.positive_class, "auto", None
+    if len(scores) > 1:
+        likeliest = probabilities.argmax(axis=1)
+    elif scores:
+        likeliest = decide(probabilities, positive_index(classes, wanted), 0.5)
+    decisions = likeliest
     if decision:
-        likeliest = probabilities.argmax(axis=1) if len(scores) > 1 else None
         decisions, reading = csv.own_classes(decision, classes, "decision", likeliest)
-    elif len(scores) > 1:
-        decisions = probabilities.argmax(axis=1)
-    else:
-        decisions = decide(probabilities, positive_index(classes, wanted), 0.5)
-    return from_columns(
+    labels, doubt = csv.labels(classes, decisions, likeliest, reading)
+    predictions = from_columns(
         names=csv.images,
-        labels=csv.labels(classes, reading),
+        labels=labels,
         groups=csv.tone_groups(),
         decisions=decisions,
         probabilities=probabilities,
@@ -101,6 +105,7 @@ def _predictions(csv: CsvRows, scores: list[str], classes: tuple[str, ...]) -> P
         group_names=GROUP_NAMES,
         positive=wanted,
     )
+    return predictions, doubt
 
 
 def _decision_column(csv: CsvRows, scores: list[str]) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 from ..artifact.contract import Contract
 from ..artifact.decisions import usual_rule
 from ..artifact.foreign import ForeignModel
-from ..artifact.outputs import are_probabilities
+from ..artifact.outputs import MAX_ERROR, are_probabilities
 from ..core.cells import visible
 from ..core.classes import BINARY_CLASSES, positive_index, require_class_names
 from ..core.errors import UserError
 from ..preprocess.spec import parse_preprocessing
+from .onnx_graph import LINEAR
 from .session import Session
 
 _NORMALIZE = {
@@ -27,8 +28,8 @@ _SCALES = {
     "none": "0...255",
 }
 _GIVE_PROBABILITIES = ("Softmax", "QLinearSoftmax", "Sigmoid", "QLinearSigmoid")
-# their results are scores of any size; LogSoftmax differs from logits by a constant
-_GIVE_LOGITS = ("Gemm", "MatMul", "Conv", "LogSoftmax")
+# LogSoftmax differs from logits by a constant
+_GIVE_LOGITS = (*LINEAR, "LogSoftmax")
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,9 @@ def _first_images(size: tuple[int, int], normalize: str) -> np.ndarray:
 def _outputs(session: Session, given: ForeignModel, scores: np.ndarray) -> str:
     """logits or probabilities: by the flag, the graph's last operation, or a first run's values."""
     path, last, n_outputs = session.path, session.last_operation, scores.shape[1]
-    is_softmax = last in ("Softmax", "QLinearSoftmax")
-    if is_softmax and n_outputs == 1:
+    if last in ("Softmax", "QLinearSoftmax", "LogSoftmax") and n_outputs == 1:
         raise UserError(
-            f"{path}: one output after a softmax is 1 for every image: not a classifier"
+            f"{path}: one output after a softmax is the same for every image: not a classifier"
         )
     by_graph = "probabilities" if last in _GIVE_PROBABILITIES else ""
     if given.outputs == "logits" and by_graph:
@@ -153,11 +153,20 @@ def _outputs(session: Session, given: ForeignModel, scores: np.ndarray) -> str:
 
 
 def _by_values(scores: np.ndarray, last: str) -> str:
-    """Logits leave 0 to 1, rows of probabilities sum to 1; empty where they do neither."""
-    if scores.shape[1] > 1 and len(scores) and are_probabilities(scores).all():
-        return "probabilities"
-    is_out = not len(scores) or not ((scores >= 0) & (scores <= 1)).all()
-    return "logits" if is_out or last in _GIVE_LOGITS else ""
+    """Logits come from the last operations that give them, rows of probabilities sum to 1.
+
+    Empty for other operations, which may have changed probabilities (to percent, to their
+    logarithms), and for logits with the values of probabilities, in percent or not.
+    """
+    looks_probable = bool(len(scores)) and bool((scores >= 0).all())
+    if scores.shape[1] > 1:
+        sums = scores.sum(axis=1)
+        if looks_probable and last not in _GIVE_LOGITS and are_probabilities(scores).all():
+            return "probabilities"
+        looks_probable &= np.ptp(sums) <= MAX_ERROR * np.abs(sums).max() if len(sums) else False
+    else:
+        looks_probable &= bool((scores <= 1).all())
+    return "logits" if last in _GIVE_LOGITS and not looks_probable else ""
 
 
 def _row(scores: np.ndarray) -> str:

@@ -24,6 +24,10 @@ _KEEPS_VALUES = {
     *("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout"),
     *("QuantizeLinear", "DequantizeLinear"),
 }
+# linear steps: those of integers are multiplied by their scale, and a bias may be added to all
+_OF_INTEGERS = ("MatMulInteger", "ConvInteger")
+LINEAR = ("Gemm", "MatMul", "Conv", "QGemm", "QLinearMatMul", "QLinearConv", *_OF_INTEGERS)
+_ADDS_BIAS = ("Add", "QLinearAdd")
 _MOST_DEEP = 50
 
 
@@ -37,19 +41,35 @@ class Span(NamedTuple):
 def last_operation(data: bytes, output: str) -> str:
     """The operation that computes an output, such as Softmax; empty where it cannot be told.
 
-    Casts and changes of shape after it do not count.
+    Casts and changes of shape after it do not count, nor do the scale and bias of a linear step.
     """
     try:
         (graph,) = (value for field, value in _fields(data, Span(0, len(data))) if field == _GRAPH)
         producers = dict(_producers(data, graph))
     except ValueError:
         return ""
-    operation = ""
+    operation, inputs = _scaled(producers, output)
+    if operation in _ADDS_BIAS:
+        added = {_scaled(producers, name)[0] for name in inputs} - {"", "Constant"}
+        operation = added.pop() if len(added) == 1 and added <= set(LINEAR) else operation
+    return operation
+
+
+def _scaled(producers: dict[str, tuple[str, list[str]]], output: str) -> tuple[str, list[str]]:
+    """`_last`, but for a product of integers by its scale that of the integers."""
+    operation, inputs = _last(producers, output)
+    factors = {_last(producers, name)[0] for name in inputs} if operation == "Mul" else set()
+    return next((name for name in _OF_INTEGERS if name in factors), operation), inputs
+
+
+def _last(producers: dict[str, tuple[str, list[str]]], output: str) -> tuple[str, list[str]]:
+    """(the operation that computes an output's values, its inputs), empty where there is none."""
+    operation, inputs = "", [output]
     for _ in range(_MOST_DEEP):
-        operation, output = producers.get(output, ("", ""))
+        operation, inputs = producers.get((inputs or [""])[0], ("", []))
         if operation not in _KEEPS_VALUES:
             break
-    return operation
+    return operation, inputs
 
 
 def external_files(data: bytes) -> list[str]:
@@ -59,8 +79,8 @@ def external_files(data: bytes) -> list[str]:
     return sorted(set(_locations(data, Span(0, len(data)), "model", 0)))
 
 
-def _producers(data: bytes, graph: Span) -> Iterator[tuple[str, tuple[str, str]]]:
-    """The name of each node's output with the (operation, first input) that give it."""
+def _producers(data: bytes, graph: Span) -> Iterator[tuple[str, tuple[str, list[str]]]]:
+    """The name of each node's output with the (operation, inputs) that give it."""
     for field, span in _fields(data, graph):
         if field != _NODE:
             continue
@@ -69,7 +89,7 @@ def _producers(data: bytes, graph: Span) -> Iterator[tuple[str, tuple[str, str]]
         kinds = [_text(data, part) for number, part in parts if number == _NODE_TYPE]
         for number, part in parts:
             if number == _NODE_OUTPUT:
-                yield _text(data, part), ((kinds or [""])[0], (inputs or [""])[0])
+                yield _text(data, part), ((kinds or [""])[0], inputs)
 
 
 def _locations(data: bytes, message: Span, kind: str, depth: int) -> Iterator[str]:

@@ -82,11 +82,12 @@ def digest_and_fault(path: Path | str) -> tuple[str, str]:
 def decode_image(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """RGB uint8 [height, width, 3] of an encoded JPEG, PNG, TIFF, WebP or BMP image.
 
-    EXIF orientation is applied; 16-bit samples keep their upper byte; grey is repeated; alpha is
-    dropped; CMYK is converted; of several pages the first counts. A file without its end raises
-    `ImageError` (OpenCV alone would return it with grey rows), as does one of over `MAX_PIXELS`
-    pixels, before any of them is decoded. Damage between start and end that the decoder bridges
-    goes unnoticed.
+    EXIF orientation is applied; 16-bit samples keep their upper byte, also if only 12 bits are
+    used, which no header says (such images are nearly black); grey is repeated; alpha is dropped;
+    CMYK is converted; of several pages the first counts. A file without its end raises
+    `ImageError` (OpenCV alone would return it with grey rows), as do one of over `MAX_PIXELS`
+    pixels, before any of them is decoded, and a TIFF of a kind that OpenCV decodes in wrong
+    colours. Damage between start and end that the decoder bridges goes unnoticed.
     """
     header = read_header(data)
     height, width = header[:2]

@@ -1,6 +1,7 @@
 """What an image file's header says, read without decoding: its size, and whether it is whole."""
 
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,12 @@ _WIDTH, _HEIGHT, _BITS, _STRIPS, _SAMPLES, _STRIP_ROWS, _STRIP_BYTES = (
     *(256, 257, 258, 273),
     *(277, 278, 279),
 )
+_PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 262, 284, 339
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _EXTRA_SAMPLES = 322, 323, 324, 325, 338
 _UNASSOCIATED_ALPHA = 2
+_COLOURS = {0: "white is 0", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr"}
+_COLOURS_OF_16_BITS = (1, 2)
+_IN_PLANES, _UNSIGNED = 2, 1
 
 
 class ImageError(Exception):
@@ -158,6 +163,7 @@ def _tiff_header(data: bytes, order: str) -> Header:
         raise ImageError(f"{bits.max()}-bit samples, expected 8 or 16")
     if samples > 4:
         raise ImageError(f"{samples} channels, expected at most 4")
+    _require_readable(int(bits[0]), samples, values)
     for parts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
         ends = values(parts, 0), values(sizes, 0)
         if len(ends[0]) == len(ends[1]) and sum(ends).max() > len(data):
@@ -168,3 +174,16 @@ def _tiff_header(data: bytes, order: str) -> Header:
     is_blended = samples > 3 and values(_EXTRA_SAMPLES, 0)[0] == _UNASSOCIATED_ALPHA
     alpha_at = alpha[0] + (order == ">") if is_blended and alpha[1] == "u2" else 0
     return Header(height, width, max(strip, tile), int(bits[0]), alpha_at)
+
+
+def _require_readable(bits: int, samples: int, values: Callable[[int, int], np.ndarray]) -> None:
+    """Raise `ImageError` for colours that OpenCV would silently decode as others."""
+    colours = int(values(_PHOTOMETRIC, 2)[0])
+    if colours not in _COLOURS:  # such as CIELAB
+        raise ImageError(f"colours of kind {colours}, expected grey, RGB, CMYK or YCbCr")
+    if bits == 16 and colours not in _COLOURS_OF_16_BITS:
+        raise ImageError(f"16-bit samples ({_COLOURS[colours]}), expected grey (black is 0) or RGB")
+    if bits == 16 and samples > 1 and values(_PLANAR, 1)[0] == _IN_PLANES:
+        raise ImageError("16-bit samples in planes, expected the samples of a pixel together")
+    if (values(_SAMPLE_FORMAT, _UNSIGNED) != _UNSIGNED).any():
+        raise ImageError("signed or floating-point samples, expected unsigned whole numbers")

@@ -24,7 +24,8 @@ def evaluation_summary(evaluation: dict) -> str:
     """
     positive, main = evaluation["source"]["positive"], next(iter(evaluation["groups"]), "")
     overall = evaluation["overall"]["metrics"]
-    lines = [_line("all", evaluation["overall"], positive)]
+    lines = [f"positive class: {visible(positive, _LONGEST)}"]
+    lines.append(_line("all", evaluation["overall"], positive))
     lines += [
         f"  {title_of(name):<34} {interval_text(overall[name], 3)}"
         for name in OVERALL

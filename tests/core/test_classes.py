@@ -5,6 +5,11 @@ import pytest
 from src.core.classes import positive_index, require_class_names
 from src.core.errors import UserError
 
+OF_TWO = (
+    *(("True", "False"), ("yes", "no"), ("Positive", "negative"), ("1", "0"), ("1.0", "0.0")),
+    *(("1", "-1"), ("true", "x"), ("cancer", "benign"), ("mel", "benign")),
+)
+
 
 @pytest.mark.parametrize(
     ("classes", "wanted", "index"),
@@ -16,6 +21,12 @@ from src.core.errors import UserError
         (("MEL", "NV", "BCC"), "nv", 1),
         (("NV", "nv", "Nv"), "nv", 1),
         (("NV", "nv", "Nv"), "nV", 0),
+        *(((positive, negative), "", 0) for positive, negative in OF_TWO),
+        *(((negative, positive), "", 1) for positive, negative in OF_TWO),
+        (("mel", "true"), "", 0),
+        (("2", "1", "0"), " 1.0", 1),
+        (("true", "false", "unsure"), "", 2),
+        (("0", "-1"), "", 1),
     ],
 )
 def test_index_of_the_class_to_detect(classes, wanted, index):

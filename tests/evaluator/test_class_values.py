@@ -8,7 +8,7 @@ from src.evaluation.predictions import Predictions
 from src.evaluation.results import point_estimates
 from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
-from src.evaluator.predictions_csv import read_predictions
+from src.evaluator.predictions_csv import read_labelled, read_predictions
 
 ELEVEN = tuple(sorted(map(str, range(11))))  # 0, 1, 10, 2, ...
 SCORES = tuple(f"probability_{name}" for name in ELEVEN)
@@ -84,6 +84,74 @@ def test_what_can_be_read_both_ways_is_refused_until_a_flag_says_it(read):
     assert (found.labels == found.decisions).all()
     found = read(rows, class_values="indices")
     assert found.labels.tolist() == [int(name) for name in wrong]
+
+
+def test_labels_that_can_be_read_both_ways_need_no_decisions_to_be_refused(read):
+    """The classes 2, 1, 0 with true indices, or names, beside probabilities alone."""
+    run = perfect(("2", "1", "0"))
+    rows = {"image": run.names, **scores_of(run)}
+    by_name = [run.classes[label] for label in run.labels]
+    for said in (run.labels, by_name):
+        assert point_estimates(read({**rows, "label": said}))["accuracy"] == 1
+    for said in (run.labels, by_name):
+        once_wrong = [said[2], *said[1:]]
+        with pytest.raises(UserError, match=r"column 'label': .*--class_values names, or"):
+            read({**rows, "label": once_wrong})
+        for reading in ("names", "indices"):
+            found = read({**rows, "label": once_wrong}, class_values=reading)
+            right = (reading == "indices") == (said is run.labels)
+            assert (found.labels == found.decisions).sum() == (43 if right else 16)
+    one = {"image": run.names, "p": run.probabilities[:, 0]}
+    settings = {"probability_columns": ("p",), "classes": ("1", "0")}
+    with pytest.raises(UserError, match=r"column 'label': .*--class_values names, or"):
+        read({**one, "label": np.arange(44) % 2}, **settings)
+
+
+def test_a_table_with_indices_where_its_texts_are_names_is_doubted(tmp_path, write):
+    run = perfect(("2", "1", "0"))
+    csv = write({"image": run.names, **scores_of(run)})
+    for labels, doubted in ((run.labels, True), (named(run)["label"], False)):
+        table = read_metadata(write({"image": run.names, "dx": labels}))
+        columns = CsvColumns(label_column=("dx",))
+        found, _, doubt = read_labelled(csv, table, columns)
+        assert ("--label_classes 2 1 0" in doubt) == doubted
+        assert point_estimates(found)["accuracy"] == pytest.approx(15 / 44 if doubted else 1)
+    said = CsvColumns(label_column=("dx",), label_classes=run.classes)
+    table = read_metadata(write({"image": run.names, "dx": run.labels}))
+    found, _, doubt = read_labelled(csv, table, said)
+    assert (point_estimates(found)["accuracy"], doubt) == (1, "")
+
+
+def test_decisions_in_words_of_truth_are_the_positive_class_and_the_other(read):
+    words = ["True", "False", "True", "False"]
+    for rows, classes in (
+        ({"image": list("abcd")}, ()),
+        (
+            {"image": list("abcd"), "probability_no mel": [0.5] * 4, "probability_mel": [0.5] * 4},
+            (),
+        ),
+        ({"image": list("abcd")}, ("nv", "mel")),
+    ):
+        for label in (words, [1, 0, 1, 0]):
+            found = read({**rows, "target": words, "label": label}, classes=classes)
+            assert found.decisions.tolist() == found.labels.tolist() == [1, 0, 1, 0]
+    with pytest.raises(UserError, match=r"column 'target'.* has 'mel'.*--classes"):
+        read({"image": ["a", "b"], "target": ["mel", "nv"], "label": ["mel", "nv"]})
+    both = {"image": ["a", "b"], "target": ["mel", "nv"], "label": ["mel", "nv"]}
+    assert read(both, classes=("nv", "mel")).labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "classes", [("True", "False"), ("yes", "no"), ("positive", "negative"), ("1", "0")]
+)
+def test_a_target_of_1_is_the_positive_class_wherever_its_column_stands(read, classes):
+    run = perfect(classes)
+    found = read(
+        {"image": run.names, **scores_of(run)}, {"image": run.names, "target": 1 - run.labels}
+    )
+    figures = point_estimates(found)
+    assert found.classes[found.positive] == classes[0]
+    assert (figures["accuracy"], figures["sensitivity"], figures["auroc"]) == (1, 1, 1)
 
 
 def test_indices_beside_names_are_refused(read):

@@ -54,7 +54,7 @@ def refuse(capsys, tmp_path):
         ),
         ("--resample_by clinic", "--resample_by: TEST has no column 'clinic'"),
         ("--metadata_image_column x", "_image_column: expected its table, --metadata_csv"),
-        ("--classes a \udcff", "expected printable names, found \\udcff"),
+        ("--classes a \udcff", "--classes is '\\udcff'"),
         ("--positive_class a\nb", "expected printable names, found a\\nb"),
         ("--label_classes a b\x1b[31m", "expected printable names, found b\\x1b[31m"),
         ("--metadata_csv TABLE --resample_by clinics", "did you mean 'clinic'"),

@@ -140,7 +140,7 @@ def test_as_many_classes_as_there_may_be_are_read_as_written(tmp_path):
     n_classes, tones = 199, ("Very light", "Light", "Intermediate", "Tan")
     labels, classes = np.array([0, 198]), tuple(f"c{place}" for place in range(199))
     scores = np.random.default_rng(2).dirichlet(np.ones(n_classes), size=2)
-    written = Predictions(["a", "b"], labels, labels * 0, scores, labels, classes, 998, tones)
+    written = Predictions(["a", "b"], labels, labels * 0, scores, labels, classes, 198, tones)
     written.to_csv(tmp_path / "p.csv")
     assert_same(read_predictions(tmp_path / "p.csv", None), written)
 

@@ -168,5 +168,5 @@ def test_one_file_name_may_be_of_two_images_in_a_run_s_file_only(read):
 def test_more_classes_than_there_may_be_are_refused_before_they_are_read(write, monkeypatch):
     rows = {"image": [*range(50)], "label": 0} | {f"probability_{i}": 0.5 for i in range(1001)}
     monkeypatch.setattr("src.evaluator.predictions_csv.exact_probabilities", None)
-    with pytest.raises(UserError, match="at most 1,000 classes, found 1,001"):
+    with pytest.raises(UserError, match="at most 200 classes, found 1,001"):
         read_predictions(write(rows), None)

@@ -1,20 +1,25 @@
 """ONNX files without a contract: what their outputs are is told, found out, or refused."""
 
 import numpy as np
+import onnx
 import pytest
 
 from src.artifact.foreign import ForeignModel
 from src.core.errors import UserError
 from src.inference.model import Model
+from src.inference.onnx_graph import last_operation
 from tests.inference.onnx_files import FLOAT, UINT8, WEIGHTS, node, scorer
 
 IMAGE = np.full((8, 8, 3), (51, 102, 204), np.uint8)
 COLOURS = np.array([0.2, 0.4, 0.8])
 SOFTMAX = node("Softmax", "scores", "y", axis=1)
+SOFTMAX_P = node("Softmax", "scores", "p", axis=1)
 SIGMOID = node("Sigmoid", "scores", "y")
 # whatever the images: out of 0 to 1, in 0 to 1 but no probabilities, and three that sum to 1
 WIDE, NARROW = [[900.0], [0.0], [0.0]], [[0.0001], [0.0], [0.0]]
 THREE = [[1.0, 0.0, 2.0], [0.0, 1.0, 0.5], [0.5, 0.5, 0.5]]
+
+TWO, TIMES = node("Constant", "", "two", value_float=2.0), node("Mul", "scores two", "y")
 
 
 def softmax(scores):
@@ -48,6 +53,8 @@ def test_probabilities_are_the_models_own_and_logits_are_softmaxed(tmp_path):
         ),
         ("values alone", (SOFTMAX, node("Abs", "y", "z")), WEIGHTS[2], {}, softmax(scores)),
         ("sigmoid", (SIGMOID,), WEIGHTS[1], {}, [1 - sigmoid(positive[0]), sigmoid(positive[0])]),
+        ("bias", (TWO, node("Add", "two scores", "y")), WEIGHTS[2], {}, softmax(scores)),
+        ("temperature", (TWO, TIMES), WEIGHTS[2], {"outputs": "logits"}, softmax(scores * 2)),
         ("one logit", (), [[5.0], [0.0], [0.0]], {}, [sigmoid(-logit[0]), sigmoid(logit[0])]),
         (
             "by the flag",
@@ -75,7 +82,7 @@ def test_what_cannot_be_told_or_is_contradicted_is_refused_with_the_flag(tmp_pat
         ((absolute,), NARROW, None, {}, "--outputs logits or --outputs probabilities"),
         ((absolute,), WIDE, None, {"outputs": "probabilities"}, "leave out --outputs"),
         ((SOFTMAX,), WEIGHTS[2], None, {"outputs": "logits"}, "ends in Softmax"),
-        ((SOFTMAX,), WEIGHTS[1], None, {}, "is 1 for every image"),
+        ((SOFTMAX,), WEIGHTS[1], None, {}, "the same for every image"),
         ((SIGMOID,), WEIGHTS[2], None, {}, "exactly one is true"),
         ((), WEIGHTS[2], both, {}, "2 outputs: name as many classes with --classes"),
         ((), THREE, None, {}, "3 outputs: name as many classes with --classes"),
@@ -86,6 +93,52 @@ def test_what_cannot_be_told_or_is_contradicted_is_refused_with_the_flag(tmp_pat
         with pytest.raises(UserError, match=named) as error:
             Model(path, ForeignModel(**said), classes)
         assert "\n" not in str(error.value)
+
+
+def test_changed_probabilities_are_no_logits_without_the_flag(tmp_path):
+    """Percent, -log p, 2p - 1 and the like, and a linear step that gives what looks probable."""
+    path, either = tmp_path / "x.onnx", "--outputs logits or --outputs probabilities"
+    probable = [SOFTMAX_P], [node("Sigmoid", "scores", "p")]
+    changes = [
+        (*tail, node(operation, "p", "y"))
+        for operation in ("Neg", "Log", "Tanh", "Exp", "Sqrt")
+        for tail in probable
+    ]
+    changes += [
+        (TWO, *tail, node(operation, "p two", "y"))
+        for operation in ("Mul", "Add", "Sub", "Pow")
+        for tail in probable
+    ]
+    changes.append((node("LogSoftmax", "scores", "p", axis=1), node("Neg", "p", "y")))
+    for tail in changes:
+        is_pair = tail[-2].op_type != "Sigmoid"
+        scorer(path, tail, WEIGHTS[1 + is_pair], last="y")
+        with pytest.raises(UserError, match=either):
+            Model(path, ForeignModel(normalize="unit"))
+        assert Model(path, ForeignModel(normalize="unit", outputs="logits"))
+    matrices = [[1.0, 0.0], [0.0, 1.0]], [[100.0, 0.0], [0.0, 100.0]], [[0.0], [1.0]]
+    for matrix in matrices:
+        given = np.float32(matrix)
+        table = onnx.numpy_helper.from_array(given, "m")
+        tail = (*probable[0], node("Constant", "", "m", value=table), node("MatMul", "p m", "y"))
+        scorer(path, tail, last="y")
+        with pytest.raises(UserError, match=either):
+            Model(path, ForeignModel(normalize="unit"))
+    np.testing.assert_allclose(probabilities(path, outputs="probabilities").sum(), 1)
+
+
+def test_the_linear_step_of_a_quantized_model_is_found():
+    def ends_in(*nodes):
+        graph = onnx.helper.make_graph(list(nodes), "g", [], [])
+        return last_operation(onnx.helper.make_model(graph).SerializeToString(), "y")
+
+    product = node("MatMulInteger", "a b", "i"), node("Cast", "i", "f", to=FLOAT)
+    scale = node("Mul", "s t", "st")
+    scaled = node("Mul", "f st", "z")
+    assert ends_in(*product, scale, node("Mul", "f st", "y")) == "MatMulInteger"
+    assert ends_in(*product, scale, scaled, node("Add", "z bias", "y")) == "MatMulInteger"
+    assert ends_in(node("Softmax", "x", "p"), node("Add", "p bias", "y")) == "Add"
+    assert ends_in(node("MatMul", "x w", "z"), node("Add", "z p", "y"), SOFTMAX_P) == "Add"
 
 
 def test_an_answer_that_is_no_prediction_is_no_class(tmp_path):

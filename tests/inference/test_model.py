@@ -60,7 +60,7 @@ def test_whatever_holds_images_is_predicted(tmp_path, images, caplog):
             assert one.probabilities == pytest.approx(wanted, abs=1e-6)
     assert caplog.text == ""
     good, bad = model.predict(images)
-    assert "1 files left out" in caplog.text and "deeper/c.png" in caplog.text
+    assert "1 file left out" in caplog.text and "deeper/c.png" in caplog.text
     assert (good.name, bad.name, bad.class_name, bad.decision) == ("a.png", "b.jpg", "", -1)
     assert "not a" in bad.reason and bad.probabilities == {}
     names = [one.name for one in model.predict(images, recursive=True)]

@@ -62,7 +62,7 @@ def test_subfolders_are_read_or_counted_and_so_is_what_is_no_image(model, images
     names = ["a.png", "deeper/a.png", "deeper/b.png"]
     assert (code, [row["image_name"] for row in rows]) == (0, names)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("1 files left out") and "scan.dcm" in line and "--recursive" not in line
+    assert line.startswith("1 file left out") and "scan.dcm" in line and "--recursive" not in line
     (images / "a.png").unlink()
     with pytest.raises(UserError, match=r"no \.jpg.* images in it \(3 files left out.*--recursive"):
         run(model, images)

@@ -261,6 +261,26 @@ def test_tiff_webp_and_bmp_pixels_are_those_of_pil():
     np.testing.assert_array_equal(decode_image(upside_down), NOISE[::-1])
 
 
+def test_tiffs_that_would_be_decoded_in_other_colours_are_refused():
+    for more, reason in (
+        ([(258, 16), (262, 0)], "16-bit samples (white is 0)"),
+        ([(258, 16), (262, 5), (277, 4)], "16-bit samples (CMYK)"),
+        ([(258, 16), (262, 2), (277, 3), (284, 2)], "16-bit samples in planes"),
+        ([(262, 8), (277, 3)], "colours of kind 8"),
+        ([(339, 2)], "signed"),
+        ([(258, 16), (339, 3)], "floating-point"),
+    ):
+        data = tiff_file(tiff_tags(3, 2, 48, more), bytes(48))
+        assert reason in refusal(data), more
+    for more, pixel in (
+        ([(258, 16), (262, 1)], [1, 1, 1]),
+        ([(258, 16), (262, 1), (284, 2)], [1, 1, 1]),
+        ([(262, 0)], [254, 254, 254]),
+    ):
+        data = tiff_file(tiff_tags(3, 2, 6 * (1 + (more[0][1] == 16)), more), b"\1" * 48)
+        assert decode_image(data)[0, 0].tolist() == pixel, more
+
+
 def test_out_of_memory_is_not_called_corrupt(monkeypatch, tmp_path):
     def fail(*_):
         raise MemoryError

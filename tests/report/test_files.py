@@ -73,6 +73,7 @@ def test_the_summary_names_each_group_with_its_counts_and_who_is_not_compared(ta
     groups = [0] * 24 + [1] * 30 + [2, 2, -1]
     lines = evaluation_summary(evaluated(table(labels, groups))[1]).splitlines()
     by_name = {line.split("  n ")[0].strip(): line for line in lines if "  n " in line}
+    assert lines[0] == "positive class: malignant"
     assert list(by_name) == ["all", "Very light", "Light", "Intermediate", "unknown"]
     assert "malignant     28" in by_name["all"] and "AUROC 1.000" in by_name["all"]
     assert "sensitivity not defined" in by_name["unknown"]
