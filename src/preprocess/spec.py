@@ -60,12 +60,25 @@ class Preprocessing:
 
     def finish(self, image: np.ndarray) -> np.ndarray:
         """float32 [3, height, width] from the image at the augmentation point."""
-        for step in self.steps[self.augmentation_point :]:
+        for step in self.steps[self.augmentation_point : -1]:
             image = step(image)
+        last = self.steps[-1]
+        if last.kind is Kind.SCALES and image.dtype == np.uint8:
+            planes = np.empty((3, *image.shape[:2]), np.float32)
+            for channel, table in enumerate(self._tables):
+                cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+            return planes
+        image = last(image) if self.augmentation_point < len(self.steps) else image
         return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self.finish(self.prepare(image))
+
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        """float32 [3, 256]: what the last step makes of each sample; looking it up is faster."""
+        samples = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+        return np.ascontiguousarray(self.steps[-1](samples)[0].T, np.float32)
 
     @property
     def output_size(self) -> tuple[int, int]:
