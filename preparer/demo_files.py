@@ -4,21 +4,22 @@ The folder is known by a marker, so that nothing is written over others' files.
 """
 
 import json
-import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from preparer.demo_cases import SPLIT_SHARES, case_paths, ham_table, isic_table, plan_cases
 from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
 from src.core.errors import UserError, require
+from src.core.files import clear_unfinished, unfinished
+from src.core.progress import progress
 
 MARKER = ".demo_data.json"
 OWN_FILE = re.compile(
@@ -39,18 +40,21 @@ def make_demo(output: Path, seed: int, n_images: int) -> str:
     if is_complete(target, settings, cases):
         return f"{output} already holds this demo data: {len(cases)} images"
     # A name of this process keeps two runs at once from writing into one folder.
-    partial = target.with_name(f".{target.name}.partial{os.getpid()}")
-    old = partial.with_name(f"{partial.name}.old")
+    partial, old = unfinished(target), unfinished(target.with_name(f"{target.name}.old"))
+    for name in (target.name, f"{target.name}.old"):
+        clear_unfinished(target.parent, name)
     try:
         write_demo(partial, settings, cases)
         if target.exists():
             target.rename(old)
         partial.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{target}: cannot be written to ({error.strerror})") from None
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if old.exists() and not target.exists():  # stopped between the two
+            old.rename(target)
+        for folder in (partial, old):
+            shutil.rmtree(folder, ignore_errors=True)
     return f"{output}: {len(cases)} images of {cases['patient_id'].nunique()} patients"
 
 
@@ -91,16 +95,21 @@ def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
             (folder / "isic2020" / "masks" / split / name).mkdir(parents=True)
     for name in ("images", "masks"):
         (folder / "ham10000" / name).mkdir(parents=True)
-    with tqdm(total=len(cases), unit="image", disable=None) as progress:
-        for lesion, photographs in cases.groupby("lesion"):
-            rng = np.random.default_rng([settings["seed"], 1, lesion])
-            pigment = draw_lesion(photographs["dx"].iloc[0], rng)
-            for case in photographs.itertuples():
-                write_case(folder, case, pigment, settings["seed"])
-                progress.update()
+    drawn = pigments(cases, settings["seed"])
+    for case, pigment in progress(drawn, "drawing", len(cases), "image"):
+        write_case(folder, case, pigment, settings["seed"])
     isic_table(cases).to_csv(folder / ISIC_TABLE, sep=";", decimal=",", index=False)
     ham_table(cases).to_csv(folder / HAM_TABLE, index=False)
     (folder / MARKER).write_text(marker_text(settings))
+
+
+def pigments(cases: pd.DataFrame, seed: int) -> Iterator[tuple[Any, np.ndarray]]:
+    """Each case with the pigment of its lesion, which its other photographs show as well."""
+    for lesion, photographs in cases.groupby("lesion"):
+        rng = np.random.default_rng([seed, 1, lesion])
+        pigment = draw_lesion(photographs["dx"].iloc[0], rng)
+        for case in photographs.itertuples():
+            yield case, pigment
 
 
 def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:

@@ -1,69 +1,147 @@
-"""A new split of a table in the style of ISIC 2020, and what the given one is like."""
+"""A new split of a table, and what the given one is like."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from src.core.classes import BINARY_CLASSES
-from src.core.errors import UserError
+from src.core.errors import UserError, nearest
 from src.core.files import write_text
-from src.datasets.adapters import isic_rows
+from src.core.image_files import image_stem
+from src.datasets.labels import (
+    LABEL_COLUMNS,
+    column_classes,
+    in_order,
+    one_hot_classes,
+    one_hot_columns,
+)
 from src.datasets.splits import assign_splits, describe_crossings
-from src.datasets.table import Table, csv_separator, make_table, read_csv
+from src.datasets.table import (
+    IMAGE_COLUMNS,
+    Table,
+    csv_separator,
+    make_table,
+    numbers,
+    read_csv,
+    refuse_cells,
+)
 
 
-def read_rows(csv: Path) -> pd.DataFrame:
-    """`isic_rows` of a CSV that has what a split is made of."""
-    read_csv(csv, ("image_name", "target", "patient_id", "split"))
-    return isic_rows(csv)
+@dataclass(frozen=True)
+class Rows:
+    """What a split is made of: `stem`, `label`, units, tones and split of each row of a CSV.
+
+    `label` counts into `classes`, of which there is none in a table without labels.
+    """
+
+    csv: Path
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    positive: int
+
+    @property
+    def stems(self) -> pd.Series:
+        """The name of each row's image."""
+        return self.frame["stem"]
+
+    def table(self, images, kept=slice(None)) -> Table:
+        """The `kept` rows as a `Table` with these names for its images."""
+        rows = self.frame[kept].assign(image=images)
+        return make_table(rows, self.classes or ("all",), self.positive)
+
+
+def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> Rows:
+    """The rows of a CSV, whose columns are those named, else those with usual names.
+
+    Raises `UserError` for a named column that is not there and for a table without images.
+    """
+    rows = read_csv(csv, ())
+    named = {"image": image, "label": label, "patient": patient, "lesion": lesion}
+    for option, column in named.items():
+        if column and column not in rows:
+            found = ", ".join(rows.columns[:12])
+            raise UserError(
+                f"--{option}_column: {csv} has no column '{column}'{nearest(column, rows.columns)} "
+                f"(found: {found})"
+            )
+    image = image or _usual(rows, IMAGE_COLUMNS)
+    if not image:
+        raise UserError(
+            f"{csv}: no column of images (found: {', '.join(rows.columns[:12])}): name it with "
+            "--image_column"
+        )
+    stems = rows[image].fillna("").map(image_stem)
+    refuse_cells(csv, rows, image, stems == "", "the name of an image")
+    frame = pd.DataFrame({"stem": stems})
+    for column, given in {"patient_id": patient, "lesion_id": lesion, "split": ""}.items():
+        frame[column] = rows.get(given or column, "")
+    for column in ("group", "ita"):
+        frame[column] = numbers(rows, column, csv) if column in rows else float("nan")
+    names = _class_names(rows, label, csv, image)
+    classes, positive = in_order(names) if names is not None else ((), 0)
+    frame["label"] = names.map(classes.index) if classes else 0
+    return Rows(csv, frame, classes, positive)
+
+
+def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:
+    return next((column for column in names if column in rows), "")
+
+
+def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:
+    label = label or _usual(rows, LABEL_COLUMNS)
+    if label:
+        return column_classes(rows, label, csv)
+    columns = one_hot_columns(rows.drop(columns=image))
+    names = one_hot_classes(rows, columns, csv) if columns else None
+    return None if names is None else names.mask(names == "", "unknown class")
 
 
 def write_split(
-    csv: Path,
-    rows: pd.DataFrame,
-    output: Path,
-    sizes: tuple[float, float],
-    seed: int,
-    keep_first: bool,
+    rows: Rows, output: Path, sizes: tuple[float, float], seed: int, keep_first: bool
 ) -> str:
     """What the new split is like, once `output` has it; cells of other columns as they were.
 
-    `rows` are `read_rows` of `csv`; `sizes` are the shares of validation and test rows.
+    `sizes` are the shares of validation and test rows.
     """
-    sep = csv_separator(csv)
+    csv, sep = rows.csv, csv_separator(rows.csv)
     text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    kept = distinct_rows(text, rows["stem"], csv, keep_first)
-    stems = rows["stem"][kept]
-    table = assign_splits(as_table(rows[kept], stems), *sizes, seed)
+    kept = distinct_rows(text, rows.stems, csv, keep_first)
+    stems = rows.stems[kept]
+    table = assign_splits(rows.table(stems, kept), *sizes, seed)
     splits = table.rows.set_index("image")["split"]
-    new = text[kept].assign(split=stems.map(splits))
+    column = next((name for name in text if name.strip() == "split"), "split")
+    new = text[kept].assign(**{column: stems.map(splits)})
     write_text(output, new.to_csv(sep=sep, index=False))
     dropped = f"rows dropped as repeating the image of an earlier row: {(~kept).sum():,}"
     return f"{dropped}\n{describe_counts('after', table)}"
 
 
-def report(rows: pd.DataFrame, csv: Path) -> tuple[str, str]:
+def report(rows: Rows) -> tuple[str, str]:
     """(what the given split is like, what crosses it or an empty text)."""
-    table = as_table(rows, [f"{stem} (line {i + 2})" for i, stem in enumerate(rows["stem"])])
-    without = (table.rows["patient_id"] == "").sum()
+    table = rows.table([f"{stem} (line {i + 2})" for i, stem in enumerate(rows.stems)])
+    without = table.rows["patient_id"] == ""
+    lines = [f"{rows.csv}: {len(table):,} rows, {without.sum():,} without a patient"]
+    if (without & (table.rows["lesion_id"] == "")).all():
+        lines.append(
+            "no patients and no lesions are known, so that each image counts alone: name their "
+            "columns with --patient_column, --lesion_column"
+        )
+    if not rows.classes:
+        lines.append("no classes are known: name their column with --label_column")
     leaks = describe_crossings(table.rows)
-    lines = (
-        f"{csv}: {len(table):,} rows, {without:,} without a patient",
-        leaks.replace("; ", "\n") or "no patient or lesion appears in more than one split",
-        describe_counts("before", table),
-    )
-    return "\n".join(lines), leaks
+    if (table.rows["split"] != "").any():
+        lines.append(leaks.replace("; ", "\n") or NO_LEAK)
+    return "\n".join([*lines, describe_counts("before", table)]), leaks
 
 
-def as_table(rows: pd.DataFrame, images) -> Table:
-    """`isic_rows` as a `Table` with these names for its images."""
-    return make_table(rows.assign(image=images), BINARY_CLASSES, 1)
+NO_LEAK = "no patient or lesion appears in more than one split"
 
 
 def describe_counts(when: str, table: Table) -> str:
     """A text table: rows (positives) of every split, in all and by tone group."""
     names = {-1: "Unknown", **dict(enumerate(table.groups))}
-    rows = table.rows.assign(group=table.rows["group"].map(names), positive=table.labels == 1)
+    positive = table.labels == table.positive
+    rows = table.rows.assign(group=table.rows["group"].map(names), positive=positive)
     columns = ["all", *(name for name in names.values() if name in set(rows["group"]))]
     lines = [[when, *columns]]
     for split, part in rows.groupby("split"):

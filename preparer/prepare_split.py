@@ -1,7 +1,7 @@
 """A split that keeps patients whole, stratified by class and tone group; reports what leaks.
 
-Reads a CSV in the style of ISIC 2020, reports who appears in more than one `split`, drops rows
-equal to an earlier one and writes the CSV with a new split; other cells stay as they are.
+Reads a table of images, reports who appears in more than one `split`, drops rows equal to an
+earlier one and writes the CSV with a new split; other cells stay as they are.
 """
 
 import sys
@@ -19,11 +19,15 @@ from src.core.options import MAX_SEED, REQUIRED, Section, flag, parse_options
 class Options(Section):
     """split"""
 
-    csv: Path = flag(REQUIRED, "table in the style of ISIC 2020, separated by ; or ,")
+    csv: Path = flag(REQUIRED, "table of images, separated by comma, semicolon or tab")
     output_csv: Path | None = flag(None, "CSV to write")
     valid_size: float = flag(0.15, "share of rows for validation")
     test_size: float = flag(0.15, "share of rows for the test set")
     seed: int = flag(0, "random seed: the same seed gives the same split", least=0, most=MAX_SEED)
+    image_column: str = flag("", "column with the images' names (default: one with a usual name)")
+    label_column: str = flag("", "column with the classes (default: one with a usual name)")
+    patient_column: str = flag("", "column with the patients (default: patient_id)")
+    lesion_column: str = flag("", "column with the lesions (default: lesion_id)")
     audit: bool = flag(False, "report only; exit code 2 where patients or lesions cross splits")
     keep_first: bool = flag(False, "where rows of one image differ, keep the first")
 
@@ -45,15 +49,15 @@ def main(argv: list[str] | None) -> int:
 
     from preparer.new_split import read_rows, report, write_split
 
-    rows = read_rows(options.csv)
-    text, leaks = report(rows, options.csv)
+    columns = (options.image_column, options.label_column)
+    units = (options.patient_column, options.lesion_column)
+    rows = read_rows(options.csv, *columns, *units)
+    text, leaks = report(rows)
     print(text)
     if options.audit:
         return 2 if leaks else 0
     sizes = (options.valid_size, options.test_size)
-    print(
-        write_split(options.csv, rows, options.output_csv, sizes, options.seed, options.keep_first)
-    )
+    print(write_split(rows, options.output_csv, sizes, options.seed, options.keep_first))
     print(f"written to {options.output_csv}")
     return 0
 

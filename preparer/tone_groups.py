@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from src.core.cells import guarded
 from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
@@ -141,7 +142,7 @@ def write_tones(csv: Path, rows: pd.DataFrame, stems: pd.Series, ita, output: Pa
         group_str=[(*GROUP_NAMES, "")[category.group] for category in found],
     )
     if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
-        text = text.assign(image_name=stems.to_numpy())
+        text = text.assign(image_name=stems.map(guarded).to_numpy())
     write_text(output, text.rename(columns=header).to_csv(sep=sep, index=False))
 
 

@@ -180,8 +180,8 @@ def spoil_missing_column(isic):
 
 
 def spoil_separator(isic):
-    csv_of(isic).write_text(csv_of(isic).read_text().replace(",", ".").replace(";", "\t"))
-    return "is its separator neither , nor ;?"
+    csv_of(isic).write_text(csv_of(isic).read_text().replace(",", ".").replace(";", "|"))
+    return "is its separator neither , nor ; nor a tab?"
 
 
 def spoil_images_without_a_row(isic):
@@ -205,7 +205,7 @@ def spoil_target(isic):
     rows = pd.read_csv(csv_of(isic), sep=";", dtype=str)
     rows.loc[0, "target"] = "maybe"
     rows.to_csv(csv_of(isic), sep=";", index=False)
-    return "column 'target' holds 'maybe': expected a number"
+    return "line 2: target 'maybe': expected 0 or 1"
 
 
 def spoil_leak(isic):
@@ -233,7 +233,7 @@ def spoil_corrupt_jpeg(isic):
 
 def spoil_text_named_jpg(isic):
     first_image(isic).write_text("not an image")
-    return "not a JPEG or PNG file"
+    return "not a JPEG, PNG, TIFF, WebP or BMP file"
 
 
 def spoil_zero_bytes(isic):
@@ -395,7 +395,7 @@ def test_onnx_files_that_are_none(refuse, demo, tmp_path, program):
 def test_predict_needs_a_folder_with_images(refuse, tiny_onnx, tmp_path):
     flags = ["--onnx_model_path", tiny_onnx, "--output_csv", tmp_path / "x.csv"]
     assert "no such folder" in refuse("predict", *flags, "--input_folder", tmp_path / "nowhere")
-    assert "no .jpg, .jpeg, .png images" in refuse("predict", *flags, "--image_folder", tmp_path)
+    assert "no .jpg, .jpeg, .png, " in refuse("predict", *flags, "--image_folder", tmp_path)
     assert "--input_folder" in refuse("predict", *flags)
     more = ["--input_folder", tmp_path, "--batch_size", "0"]
     assert "--batch_size 0: expected 1 or more" in refuse("predict", *flags, *more)

@@ -3,6 +3,8 @@
 import ast
 import functools
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,16 @@ def free_of_torch():
 def test_what_must_run_without_torch_never_reaches_it(start):
     assert set(start) <= set(MODULES)
     assert [chain for name, chain in reached(start).items() if name.split(".")[0] in TORCH] == []
+
+
+@pytest.mark.slow
+def test_what_runs_without_torch_is_imported_where_there_is_no_fcntl():
+    names = sorted({name for parameters in free_of_torch() for name in parameters.values[0]})
+    program = "import importlib, sys; sys.modules.update(fcntl=None, termios=None)"
+    program += "; [importlib.import_module(name) for name in sys.argv[1:]]"
+    command = [sys.executable, "-c", program, *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_evaluation_draws_nothing():

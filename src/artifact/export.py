@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..core.errors import UserError
 from ..core.files import replacing
+from ..core.progress import working
 from ..evaluation.calibration import LEAST_PROBABILITY
 from .contract import CONTRACT_KEY, Contract
 from .network import Network
@@ -22,6 +23,7 @@ TOLERANCE = 1e-4
 MAX_BYTES = 1_900_000_000  # a protobuf message ends at 2 GiB
 
 
+@working("exporting to ONNX")
 def export_onnx(network: Network, contract: Contract, path: Path) -> float:
     """Write `network` with its contract to `path`; returns the largest deviation found.
 

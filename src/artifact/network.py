@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..core.errors import UserError, first_line
+from ..core.errors import UserError, first_line, is_out_of_memory
 from ..core.files import replacing
 from ..evaluation.calibration import LEAST_PROBABILITY
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
@@ -41,10 +41,18 @@ def make_network(contract: Contract, classifier: MelanomaClassifier) -> Network:
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and JSON types so that a kill leaves the old file or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    """Write tensors and JSON types so that a kill leaves the old file or the new one, whole.
+
+    Raises `UserError` where it cannot be written: the old one is kept.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
+    except (OSError, RuntimeError) as error:  # of a full disk torch tells as a RuntimeError
+        if is_out_of_memory(error):
+            raise
+        raise UserError(f"{path}: cannot be written ({first_line(error)})") from None
 
 
 def load_checkpoint(path: str | Path, **options: Any) -> dict[str, Any]:

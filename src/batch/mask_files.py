@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from ..core.files import clear_unfinished, make_folder, replacing
 from ..preprocess.image import ImageError, read_image, read_reduced
 from ..preprocess.steps import resize
 from ..skin.masks import HAIR_SIDE, enlarged, hair_mask, lesion_mask, reduced, skin_mask
@@ -24,7 +25,7 @@ def write_masks(
 
     `kind` and `method` are names in `MASK_KINDS` and `LESION_METHODS`. Stems of `paths` differ.
     """
-    output_dir.mkdir(parents=True, exist_ok=True)
+    clear_unfinished(make_folder(output_dir))
     choices, csv = {"kind": kind, "method": method}, output_dir / "masks.csv"
     work = partial(mask_row, **choices, output_dir=output_dir)
 
@@ -49,7 +50,8 @@ def mask_row(path: Path, kind: str, method: str, output_dir: Path) -> dict:
     whole *= 255  # in place: of a large image it takes as long as finding the lesion
     encoded = cv2.imencode(".png", whole, ONE_BIT)[1]
     target = output_dir / f"{path.stem}_mask.png"
-    target.write_bytes(encoded)  # killed in here, it has no row yet: the next run writes it anew
+    with replacing(target, one_of_many=True) as temporary:
+        temporary.write_bytes(encoded)
     return {"mask": target.name, "share": share}
 
 

@@ -1,6 +1,5 @@
 """One CSV row for each image below a folder: in several processes, resumable after a kill."""
 
-import fcntl
 import hashlib
 import json
 import math
@@ -14,11 +13,13 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from ..core.cells import guarded
 from ..core.errors import UserError, require
-from ..core.files import check_output, replacing
+from ..core.files import check_output, check_replaceable, write_text
 from ..core.image_files import IMAGE_SUFFIXES
+from ..core.lease import leased
+from ..core.progress import progress
 from ..preprocess.image import ImageError
 from .processes import answers
 
@@ -58,19 +59,17 @@ def run_folder_job(
     header = ["image", *columns, "status"]
     is_image = output_csv.suffix.lower() in IMAGE_SUFFIXES
     require(not is_image, f"{output_csv}: expected a CSV file to write, found an image")
-    check_output(output_csv)
+    check_output(output_csv, *paths)
     job = json.dumps([_FORMAT, str(folder.resolve()), columns, settings], sort_keys=True)
-    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
-    rows_path = output_csv.with_name(f".{output_csv.name}.{digest}.partial")
-    with _locked(rows_path, output_csv) as file:
+    rows_path = _rows_path(output_csv, job)
+    with leased(output_csv.with_name(f".{output_csv.name}.lease"), str(output_csv)) as lease:
         _end_other_jobs(rows_path, output_csv)
-        row = partial(_row, work, columns)
-        _compute_missing(row, names, file, output_csv, n_workers, title, is_kept)
-        cells = {name: cells for name, _, cells in _kept_rows(file)}
+        with _opened(rows_path, output_csv) as file:
+            _compute_missing(work, columns, names, file, output_csv, n_workers, title, is_kept)
+            cells = {name: cells for name, _, cells in _kept_rows(file, len(columns))}
         rows = [[_plain(name), *cells[name]] for name in map(names.get, paths)]
-        lines = (",".join(map(_csv_cell, row)) + "\n" for row in [header, *rows])
-        with _blaming(output_csv), replacing(output_csv) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8", newline="")
+        lease.check()
+        write_text(output_csv, _csv_text([header, *rows]))
         rows_path.unlink(missing_ok=True)
     return pd.DataFrame(rows, columns=header)
 
@@ -88,24 +87,20 @@ def _blaming(output: Path) -> Iterator[None]:
     """Turns an `OSError` in the block into a `UserError` about the output."""
     try:
         yield
-    except BlockingIOError:
-        raise UserError(f"{output}: the same job is running already: wait, or end it") from None
     except OSError as error:
         raise UserError(f"{output}: cannot be written ({error.strerror})") from None
 
 
-@contextmanager
-def _locked(path: Path, output: Path) -> Iterator[BinaryIO]:
-    """The file at `path`, made where missing, while no other process has it.
+def _rows_path(output: Path, job: str) -> Path:
+    digest = hashlib.sha256(job.encode()).hexdigest()[:16]
+    return output.with_name(f".{output.name}.{digest}.partial")
 
-    The lock is the kernel's: it ends with the process that holds it, also with a killed one.
-    """
+
+def _opened(rows_path: Path, output: Path) -> BinaryIO:
+    """The file of finished rows, made where there is none."""
+    check_replaceable(rows_path)
     with _blaming(output):
-        file = path.open("a+b", buffering=0)
-    with file:
-        with _blaming(output):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield file
+        return rows_path.open("a+b", buffering=0)
 
 
 def _end_other_jobs(rows_path: Path, output: Path) -> None:
@@ -114,11 +109,10 @@ def _end_other_jobs(rows_path: Path, output: Path) -> None:
     for path in output.parent.iterdir():
         is_partial = path.name.startswith(prefix) and path.name.endswith(".partial")
         if is_partial and path != rows_path:
-            with _locked(path, output):
-                path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
-def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
+def _kept_rows(file: BinaryIO, n_columns: int) -> Iterator[tuple[str, list | None, list]]:
     """Name, signature and cells of each finished row; then what a kill left torn is cut off."""
     end = 0
     with os.fdopen(file.fileno(), "rb", closefd=False) as lines:
@@ -126,9 +120,12 @@ def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
         for line in lines:
             try:
                 name, signature, cells = json.loads(line)
-            except (ValueError, TypeError):
+                is_row = isinstance(name, str) and len(cells) == n_columns + 1
+                is_row &= signature is None or isinstance(signature, list)
+                is_row &= not any(isinstance(cell, (list, dict)) for cell in cells)
+            except (ValueError, TypeError, RecursionError):
                 break
-            if not line.endswith(b"\n"):
+            if not is_row or not line.endswith(b"\n"):
                 break
             end += len(line)
             yield name, signature, cells
@@ -136,7 +133,8 @@ def _kept_rows(file: BinaryIO) -> Iterator[tuple[str, list | None, list]]:
 
 
 def _compute_missing(
-    row: Callable,
+    work: Callable[[Path], dict],
+    columns: tuple[str, ...],
     names: dict[Path, str],
     file: BinaryIO,
     output: Path,
@@ -145,12 +143,13 @@ def _compute_missing(
     is_kept: Callable[[list], bool],
 ) -> None:
     """Adds to `file` the rows that it lacks, and those of images that have changed."""
-    kept = {name: signature for name, signature, cells in _kept_rows(file) if is_kept(cells)}
+    found = _kept_rows(file, len(columns))
+    kept = {name: signature for name, signature, cells in found if is_kept(cells)}
     todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
     n_kept, n_workers = len(names) - len(todo), min(n_workers, os.cpu_count() or 1, len(todo))
     rows_of = partial(_rows_in_processes, n_workers) if n_workers > 1 else _rows_here
-    found = rows_of(row, todo)
-    bar = tqdm(found, title, len(names), initial=n_kept, unit="image", disable=None, leave=False)
+    found = rows_of(partial(_row, work, columns), todo)
+    bar = progress(found, title, len(names), "image", initial=n_kept)
     with closing(found), closing(bar):
         for path, signature, cells in bar:
             line = (json.dumps([names[path], signature, cells]) + "\n").encode()
@@ -209,9 +208,13 @@ def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iter
         yield path, signatures.pop(path), cells
 
 
+def _csv_text(rows: list[list]) -> str:
+    return "".join(",".join(map(_csv_cell, row)) + "\n" for row in rows)
+
+
 def _csv_cell(value: object) -> str:
     """A cell's text. (The csv module leaves a lone carriage return unquoted before Python 3.13.)"""
     if value is None:
         return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else guarded(str(value))
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text

@@ -9,9 +9,9 @@ import submitit
 from ..core.config import Config, settings_with
 from ..core.errors import UserError
 from ..core.options import Role
-from ..engine.checkpoint import LATEST, find_run
 from ..engine.checks import check_settings
 from ..engine.log import new_run_name
+from ..engine.resume import LATEST, find_run
 from ..engine.run import train
 from .job import TrainingJob
 from .options import Cluster

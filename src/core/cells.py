@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 # what stands for an unknown patient, lesion, group or category, in any case
 UNKNOWN_WORDS = frozenset(
@@ -24,7 +25,9 @@ def tidy(text: str) -> str:
 
     Capital and small letters stay as they are.
     """
-    text = " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+    text = " ".join(text.split())
     whole = _WHOLE_NUMBER.fullmatch(text)
     return whole[1] if whole else text
 
@@ -81,6 +84,16 @@ def guarded(text: str) -> str:
 def unguarded(text: str) -> str:
     """The text that `guarded` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def csv_text(frame: Any, **options: Any) -> str:
+    """The text of a CSV of a DataFrame, without its index and with its text cells `guarded`.
+
+    `options` are those of its `to_csv`.
+    """
+    texts = frame.select_dtypes(exclude="number")
+    cells = {name: [guarded(c) if isinstance(c, str) else c for c in texts[name]] for name in texts}
+    return frame.assign(**cells).to_csv(index=False, **options)
 
 
 def _is_number(text: str) -> bool:

@@ -3,13 +3,24 @@
 import difflib
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from .cells import visible
 
 NO_SPACE = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+_NO_MEMORY = (
+    "out of memory",  # CUDA
+    "can't allocate memory",  # torch on the CPU
+    "alloc_failed",  # cuBLAS, cuDNN
+    "bad_alloc",
+    "insufficient memory",  # OpenCV
+)
+READER_GONE = 141  # 128 + SIGPIPE, as of other commands before `head`
 
 
 class UserError(Exception):
@@ -44,28 +55,74 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that there is not enough memory."""
+    text = str(error).lower()
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
+
+
+class Terminated(BaseException):
+    """SIGTERM: ends what is at work, which cleans up after itself."""
+
+
+def terminate(number: int, _: FrameType | None) -> NoReturn:
+    """The handler of SIGTERM in a command. Another one is ignored: the first is being followed."""
+    signal.signal(number, signal.SIG_IGN)
+    raise Terminated
+
+
 def run_main(main: Callable[[list[str] | None], int | None]) -> None:
-    """Run an entry point and exit: its return value, or 2 with one line for a `UserError`."""
+    """Run an entry point and exit: its return value, or 2 with one line for a `UserError`.
+
+    A signal ends it with 128 + its number, and one line.
+    """
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
+    code = _exit_code(main)
     try:
-        code = main(None)
+        sys.stdout.flush()
+    except OSError as error:
+        gone = isinstance(error, BrokenPipeError)
+        code = code or (READER_GONE if gone else _told(f"standard output: {error.strerror}"))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the end's own flush
+    except AttributeError:  # there is no stdout
+        pass
+    sys.exit(code)
+
+
+def _exit_code(main: Callable[[list[str] | None], int | None]) -> int | str | None:
+    try:
+        return main(None) or 0
+    except SystemExit as stop:
+        return stop.code
     except UserError as error:
         # a data loading process hands its error on inside a report of several lines
-        text = visible(str(error).rpartition("UserError: ")[2].strip())
-        print(f"error: {text}", file=sys.stderr)
-        code = 2
+        return _told(visible(str(error).rpartition("UserError: ")[2].strip()))
+    except BrokenPipeError:
+        return READER_GONE
     except OSError as error:  # a full disk, a folder that went away
         if error.filename is None and error.errno not in NO_SPACE:
             raise
-        what = error.filename or "writing a file"
-        print(f"error: {visible(what)}: {error.strerror}", file=sys.stderr)
-        code = 2
+        return _told(f"{visible(error.filename or 'writing a file')}: {error.strerror}")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
         extra = "pip install 'melanoma-classification[train]'"
-        print(f"error: the package {error.name} is not installed: {extra}", file=sys.stderr)
-        code = 2
+        return _told(f"the package {error.name} is not installed: {extra}")
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _told(f"not enough memory ({visible(first_line(error))})")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        code = 130
-    sys.exit(code or 0)
+        return 128 + signal.SIGINT
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        return 128 + signal.SIGTERM
+
+
+def _told(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2

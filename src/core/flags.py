@@ -11,10 +11,11 @@ import yaml
 
 from .config import SECTIONS, Config, from_flat, settings_with
 from .errors import UserError, first_line, nearest, require
+from .files import expect_file
 from .legacy_flags import LEGACY_FLAGS, canonical, check_refused
 from .options import Role, add_flag, add_section, convert, new_parser, parse_flags, take_section
 
-MAX_YAML_BYTES = 1_000_000
+MAX_YAML_BYTES = 100_000  # PyYAML takes seconds and 300 MB for ten times as much
 _NOT_SETTINGS = ("config", "print_config")
 
 ANNOTATIONS = {f.name: f.type for section in SECTIONS.values() for f in fields(section)} | {
@@ -28,17 +29,22 @@ def load_config(argv: list[str] | None, base: dict[str, Any] | None = None) -> C
     return resolve(*parse_settings(argv, "The trainer's settings."), base)
 
 
-def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config:
+def resolve(
+    given: dict[str, Any],
+    base: dict[str, Any] | None = None,
+    source: str = "the model's configuration",
+) -> Config:
     """The configuration of parsed flags: `base` < `--config` files in order < flags.
 
-    `base` are flat settings that stand in for the defaults, such as those of a checkpoint.
+    `base` are flat settings that stand in for the defaults, such as those of a checkpoint, and
+    `source` is where they are from.
     Prints the result as YAML and exits for `--print_config`. Raises `UserError` for unknown
     keys, values of the wrong type and contradictions.
     """
     flags = {name: text for name, text in given.items() if name not in _NOT_SETTINGS}
     layers = [read_yaml(path) for path in given.get("config", [])]
     layers.append({name: convert_setting(name, text, f"--{name}") for name, text in flags.items()})
-    settings = {**DEFAULTS, **_checked_base(base or {})}
+    settings = {**DEFAULTS, **_checked_base(base or {}, source)}
     for layer in layers:
         settings = canonical(settings, layer, DEFAULTS)
     check_refused({name: value for layer in layers for name, value in layer.items()})
@@ -49,16 +55,19 @@ def resolve(given: dict[str, Any], base: dict[str, Any] | None = None) -> Config
     return config
 
 
-def _checked_base(base: Any) -> dict[str, Any]:
+def _checked_base(base: Any, source: str) -> dict[str, Any]:
     """The settings in a file of unknown origin that this version has, each in its field's type."""
-    require(
-        isinstance(base, dict), "the model's configuration is unreadable: export or train it again"
-    )
-    return {
-        key: convert_setting(key, _as_text(base[key]), f"the model's configuration: {key}")
+    require(isinstance(base, dict), f"{source} is unreadable: export or train it again")
+    settings = {
+        key: convert_setting(key, _as_text(base[key]), f"{source}: {key}")
         for key in DEFAULTS
         if key in base
     }
+    try:
+        from_flat({**DEFAULTS, **settings})
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    return settings
 
 
 def to_yaml(config: Config) -> str:
@@ -129,19 +138,32 @@ def parse_settings(
     return [given, *taken]
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Reads each value where it is written: aliases of aliases may stand for billions of values."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias = self.peek_event()
+            line = alias.start_mark.line + 1
+            raise UserError(f"line {line}: *{alias.anchor}: expected the value itself, no alias")
+        return super().compose_node(parent, index)
+
+
 def compose_yaml(path: str, flag: str, what: str) -> yaml.Node | None:
     """The root node of a YAML file, None of an empty one; scalars are texts in it.
 
     Raises `UserError` that begins with `flag` where the file is not `what` it should be.
     """
     source = Path(path)
-    require(source.is_file(), f"{flag} {path}: no such file")
+    expect_file(source, flag)
     require(
         source.stat().st_size <= MAX_YAML_BYTES,
         f"{flag} {path}: larger than {MAX_YAML_BYTES} bytes, not {what}",
     )
     try:
-        return yaml.compose(source.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return yaml.compose(source.read_text(encoding="utf-8"), Loader=_PlainLoader)
+    except UserError as error:
+        raise UserError(f"{flag} {path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{flag} {path}: not YAML ({first_line(error)})") from None
 

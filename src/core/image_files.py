@@ -2,13 +2,17 @@
 
 import os
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cells import visible
 from .errors import UserError, require
 from .options import REQUIRED, Section, flag
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
+_TABLES_AND_NOTES = (".csv", ".tab", ".txt", ".json", ".md")
 # of names in strangers' tables, whose files may be of any kind
 _ANY_SUFFIX = re.compile(r"\.(jpe?g|png|tiff?|bmp|gif|webp|dcm)$", re.IGNORECASE)
 
@@ -36,15 +40,40 @@ def image_stem(name: str) -> str:
     return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The JPEG and PNG files directly in `folder` (suffix in any case), sorted by name."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-    )
+def list_images(folder: Path, recursive: bool = False) -> list[Path]:
+    """The image files in `folder`, by suffix in any case, sorted by their path within it.
+
+    `recursive` adds those at any depth, as `images_below` does.
+    """
+    found = _files_below(folder) if recursive else folder.iterdir()
+    images = [path for path in found if _is_named_image(path) and path.is_file()]
+    return sorted(images, key=Path.as_posix)
+
+
+def left_out(folder: Path, recursive: bool = False) -> list[str]:
+    """What `list_images` leaves out: the paths within `folder`, sorted.
+
+    These are files that are not images, and images in folders below where it is not `recursive`;
+    hidden files, tables, notes and folders called `masks` are expected and not among them.
+    """
+    names = []
+    for path in _files_below(folder):
+        is_listed = _is_named_image(path) and (recursive or path.parent == folder)
+        if not is_listed and path.suffix.lower() not in _TABLES_AND_NOTES:
+            names.append(path.relative_to(folder).as_posix())
+    return sorted(names)
+
+
+def describe_left_out(names: list[str]) -> str:
+    """One sentence: how many files were left out, by suffix, and the first of them."""
+    counts = Counter(Path(name).suffix.lower() or "no suffix" for name in names)
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(5))
+    first = ", ".join(visible(name, 60) for name in names[:3]) + (", ..." if names[3:] else "")
+    return f"{len(names):,} files left out ({kinds}): {first}"
+
+
+def _is_named_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def masks_by_stem(folder: Path) -> dict[str, Path]:
@@ -74,24 +103,29 @@ def expert_masks(folder: Path | None, paths: list[Path]) -> dict[str, Path]:
 
 
 def images_below(folder: Path) -> list[Path]:
-    """The JPEG and PNG files below `folder` at any depth, sorted by their path within it.
+    """The image files below `folder` at any depth, sorted by their path within it.
 
     Hidden files and folders and folders called `masks` are left out, links to folders are not
     followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
     the reason. Raises `UserError` where there is no image or a folder cannot be listed.
     """
     require(folder.is_dir(), f"{folder}: no such folder; expected a folder of images")
-    found, folders = [], [folder]
+    found = [path for path in _files_below(folder) if _is_named_image(path)]
+    require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    return sorted(found, key=Path.as_posix)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Whatever is no folder below one; see `images_below`."""
+    folders = [folder]
     try:
         while folders:
             with os.scandir(folders.pop()) as entries:
-                visible = [entry for entry in entries if not entry.name.startswith(".")]
-            for entry in visible:
-                if entry.is_dir(follow_symlinks=False):
-                    folders += [Path(entry.path)] if entry.name != "masks" else []
-                elif entry.name.lower().endswith(IMAGE_SUFFIXES):
-                    found.append(Path(entry.path))
+                seen = [entry for entry in entries if not entry.name.startswith(".")]
+            for entry in seen:
+                if not entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+                elif entry.name != "masks":
+                    folders.append(Path(entry.path))
     except OSError as error:
         raise UserError(f"{error.filename}: cannot be listed ({error.strerror})") from None
-    require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())

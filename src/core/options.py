@@ -20,6 +20,7 @@ MAX_SEED = 2**32 - 1
 REQUIRED = object()  # the default of a flag that must be given
 _BOOLEANS = dict.fromkeys(("true", "yes", "t", "y", "1"), True)
 _BOOLEANS |= dict.fromkeys(("false", "no", "f", "n", "0"), False)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LIMITS = {
     "least": (operator.ge, "{:,} or more"),
     "above": (operator.gt, "more than {}"),
@@ -204,6 +205,8 @@ def convert(annotation: Any, text: Any, where: str) -> Any:
 def _scalar(where: str, kind: Any, text: Any) -> Any:
     wrong = f"{where} is '{text}': expected {_type_name(kind)}"
     require(isinstance(text, str) and (kind is not Path or text), wrong)
+    # no path may hold a NUL, and no file or terminal takes what is not UTF-8
+    require("\0" not in text and not _SURROGATE.search(text), f"{wrong} in UTF-8")
     if typing.get_origin(kind) is typing.Literal:
         if text not in typing.get_args(kind):
             raise UserError(wrong + nearest(text, typing.get_args(kind)))

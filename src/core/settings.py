@@ -117,6 +117,12 @@ class Model(Section):
     weights: str = flag(
         "", "start from the state dict in this file instead of published weights", _PATH
     )
+    finetune: str = flag(
+        "",
+        "start from this checkpoint of a run: its model and preprocessing, its backbone's weights, "
+        "and its head's where the classes match",
+        _PATH,
+    )
     freeze_model: bool = flag(False, "freeze the backbone and train the head only")
     freeze: str = flag(
         "",
@@ -134,6 +140,10 @@ class Model(Section):
 
     def __post_init__(self):
         super().__post_init__()
+        require(
+            not (self.weights and self.finetune),
+            "--weights and --finetune: both say what to start from; give one",
+        )
         fits = self.num_classes == 0 or self.num_classes >= 2
         require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")
 
@@ -155,7 +165,7 @@ class Learning(Section):
     opt: str = flag(
         "adamw", "optimizer, as NAME or NAME(option=value): adamw, adam, sgd, lamb, adan, lion"
     )
-    lr: float = flag(1e-4, "peak learning rate", above=0)
+    lr: float = flag(1e-4, "peak learning rate", above=0, most=1000)
     weight_decay: float = flag(
         5e-3, "weight decay (not applied to biases and normalization layers)", least=0
     )

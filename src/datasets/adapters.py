@@ -1,17 +1,21 @@
 """Data sets as they are published, each read into a `Table` by one function."""
 
-from collections import Counter
 from pathlib import Path
 
 import pandas as pd
 
-from ..core.classes import BINARY_CLASSES, positive_index
+from ..core.cells import known_id
+from ..core.classes import BINARY_CLASSES
 from ..core.errors import UserError, require
-from ..core.image_files import IMAGE_SUFFIXES, image_stem, list_images, masks_by_stem
+from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, image_stem, left_out, list_images
 from ..core.registry import Registry
-from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv
+from .labels import binary_truth, in_order, log, merged
+from .locate import folders_in, masks_of, with_images
+from .own_table import table
+from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv, refuse_cells
 
 DATASETS = Registry("data set")
+DATASETS.register(table)
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 NUMERIC_COLUMNS = ("group", "ita", "fold")
 SPLIT_COLUMNS = ("split", "fold")
@@ -32,12 +36,13 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
     repeated = rows["image"][rows["stem"].duplicated()]
     if len(repeated):
         raise UserError(f"{repeated.iloc[0]}: two images have this name; remove or rename one")
+    rows["class"] = rows["class"].map(known_id)
     strange = rows["image"][~rows["class"].isin(classes)]
     if len(strange):
         folder = Path(strange.iloc[0]).parent
         raise UserError(f"{folder}: expected the class folders {' and '.join(classes)} only")
     rows["label"] = rows["class"].map(classes.index)
-    rows["mask"] = _masks(rows["image"], data_path)
+    rows["mask"] = masks_of(rows["image"], data_path)
     csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
     bad = []
     if skin_color_csv or csv.is_file():
@@ -57,14 +62,14 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     if skin_color_csv:
         tones = read_isic_csv(Path(skin_color_csv))
         rows = _with_tones(rows, tones, ("group", "ita", *SPLIT_COLUMNS))
-    rows, bad = _locate(rows, folder)
-    rows["mask"] = _masks(rows["image"], data_path)
+    rows, bad = with_images(rows, folder)
+    rows["mask"] = masks_of(rows["image"], data_path)
     return make_table(rows, BINARY_CLASSES, 1, bad)
 
 
 @DATASETS.register
 def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -> Table:
-    """HAM10000: `HAM10000_metadata.csv` beside `images/` (or `HAM10000_images_part_1/2`).
+    """HAM10000: `HAM10000_metadata.csv` or `.tab` beside `images/` or `HAM10000_images_part_1/2`.
 
     `task='diagnosis'` has the seven classes; `task='melanoma'` sets melanoma against the rest.
     """
@@ -72,21 +77,22 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
         task in ("diagnosis", "melanoma"),
         f"ham10000(task='{task}'): expected 'diagnosis' or 'melanoma'",
     )
-    source = data_path / "HAM10000_metadata.csv"
+    files = [data_path / f"HAM10000_metadata{suffix}" for suffix in (".csv", ".tab", "")]
+    source = next((file for file in files if file.is_file()), files[0])
     rows = read_csv(source, ("image_id", "lesion_id", "dx"))
     _refuse_empty(rows, source, ("image_id", "dx"))
-    unknown = set(rows["dx"]) - set(HAM10000_CLASSES)
-    if unknown:
-        raise UserError(f"{source}: dx '{min(unknown, key=str)}': expected {HAM10000_CLASSES}")
-    rows["stem"] = rows["image_id"]
+    rows["dx"] = rows["dx"].map(known_id)
+    wanted = f"one of {', '.join(HAM10000_CLASSES)}"
+    refuse_cells(source, rows, "dx", ~rows["dx"].isin(HAM10000_CLASSES), wanted)
+    rows["stem"] = rows["image_id"].map(image_stem)
     if skin_color_csv:
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
         rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS))
     parts = [data_path / f"HAM10000_images_part_{part}" for part in (1, 2)]
     places = [part for part in parts if part.is_dir()] or [data_path / "images"]
-    rows, bad = _locate(_with_numbers(rows, source), *places)
-    rows["mask"] = _masks(rows["image"], data_path)
+    rows, bad = with_images(_with_numbers(rows, source), *places)
+    rows["mask"] = masks_of(rows["image"], data_path)
     melanoma = rows["dx"] == "mel"
     if task == "melanoma":
         return make_table(rows.assign(label=melanoma.astype(int)), ("rest", "mel"), 1, bad)
@@ -95,43 +101,19 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
 
 
 @DATASETS.register
-def folders(data_path: Path, *, positive: str = "") -> Table:
+def folders(data_path: Path, *, positive: str | int | None = None) -> Table:
     """Class folders, `<class>/` or `{train,valid|val,test}/<class>/`, any class names.
 
     `positive` names the class to detect; else malignant, mel or melanoma where there is one,
     else the last.
     """
     images = _labelled_folders(data_path, required=())
-    classes, index = _classes({name for _, name, _ in images}, positive)
     rows = pd.DataFrame(images, columns=["image", "class", "split"])
+    rows["class"] = merged(rows["class"], f"{data_path}: class folders")
+    classes, index = in_order(rows["class"], positive)
     rows["label"] = rows["class"].map(classes.index)
-    rows["mask"] = _masks(rows["image"], data_path)
+    rows["mask"] = masks_of(rows["image"], data_path)
     return make_table(rows, classes, index)
-
-
-@DATASETS.register
-def table(
-    data_path: Path, *, csv: str, image: str = "image", label: str = "label", positive: str = ""
-) -> Table:
-    """Any CSV: `csv` (relative to `data_path`) with a column of paths and one of class names.
-
-    The other columns of the schema (`group`, `ita`, `patient_id`, `lesion_id`, `mask`, `split`,
-    `fold`) are used where they exist under these names.
-    """
-    source = data_path / csv
-    rows = read_csv(source, (image, label))
-    _refuse_empty(rows, source, (image, label))
-    rows = rows.assign(image=rows[image], **{"class": rows[label]})
-    rows = _with_numbers(rows, source)
-    paths = [data_path / name for name in rows["image"]]
-    present = [path.is_file() for path in paths]
-    bad = [(str(p), "no such file") for p, there in zip(paths, present, strict=True) if not there]
-    rows = rows.assign(image=[str(path) for path in paths])[present]
-    if "mask" in rows:
-        rows["mask"] = [str(data_path / m) if isinstance(m, str) else "" for m in rows["mask"]]
-    classes, index = _classes(set(rows["class"]), positive)
-    rows["label"] = rows["class"].map(classes.index)
-    return make_table(rows, classes, index, bad)
 
 
 def read_isic_csv(path: Path) -> pd.DataFrame:
@@ -143,10 +125,7 @@ def isic_rows(path: Path) -> pd.DataFrame:
     """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has."""
     rows = read_csv(path, ("image_name", "target"))
     _refuse_empty(rows, path, ("target",))
-    labels = numbers(rows, "target", path)
-    if not labels.isin((0, 1)).all():
-        raise UserError(f"{path}: target {labels[~labels.isin((0, 1))].iloc[0]}: expected 0 or 1")
-    return _tone_columns(rows.assign(label=labels.astype(int)), path)
+    return _tone_columns(rows.assign(label=binary_truth(rows, "target", path)), path)
 
 
 def _tone_columns(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -181,26 +160,30 @@ def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _labelled_folders(root: Path, required: tuple[str, ...]) -> list[tuple[str, str, str]]:
     """(path, class, split) of every image in `split/class/` or `class/` folders."""
     require(root.is_dir(), f"{root}: no such folder; give the data set's folder with --data_path")
-    splits = [(SPLIT_ALIASES.get(d.name.lower(), d.name.lower()), d) for d in _folders(root)]
+    splits = [(SPLIT_ALIASES.get(known_id(d.name), known_id(d.name)), d) for d in folders_in(root)]
     parents = [(name, folder) for name, folder in splits if name in SPLITS] or [("", root)]
-    found = []
+    found, others = [], []
+    beside = [d.name for name, d in splits if name not in (*SPLITS, "masks")]
+    if beside and parents != [("", root)]:
+        log.warning("%s: folders that are no split are left out: %s", root, ", ".join(beside))
     for split, parent in parents:
-        class_folders = [d for d in _folders(parent) if d.name != "masks"]
-        absent = [name for name in required if name not in {d.name for d in class_folders}]
+        class_folders = [d for d in folders_in(parent) if d.name != "masks"]
+        absent = [
+            name for name in required if name not in {known_id(d.name) for d in class_folders}
+        ]
         if absent or not class_folders:
             wanted = " and ".join(required) or "a folder for each class"
             raise UserError(
                 f"{parent}: expected {wanted}, found no {' and no '.join(absent) or 'folder'}"
             )
         for folder in class_folders:
-            images = list_images(folder)
+            images = list_images(folder, recursive=True)
             require(images, f"{folder}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
             found += [(str(image), folder.name, split) for image in images]
+            others += [folder / name for name in left_out(folder, recursive=True)]
+    if others:
+        log.warning("%s", describe_left_out([p.relative_to(root).as_posix() for p in others]))
     return found
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(d for d in root.iterdir() if d.is_dir() and not d.name.startswith("."))
 
 
 def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
@@ -225,47 +208,8 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     return joined, bad
 
 
-def _locate(rows: pd.DataFrame, *places: Path):
-    """`rows` with the paths of their images, and (name, reason) of those without a file."""
-    files: dict[str, Path] = {}
-    for place in places:
-        require(place.is_dir(), f"{place}: no such folder; expected the images there")
-        files |= {image_stem(path.name): path for path in list_images(place)}
-    if not files:
-        raise UserError(f"{places[0]}: empty; expected {', '.join(IMAGE_SUFFIXES)} images")
-    rows = rows.assign(image=[str(files.get(stem, "")) for stem in rows["stem"]])
-    bad = [(stem, "a row in the CSV, but no image") for stem in rows["stem"][rows["image"] == ""]]
-    bad += [(stem, "no row in the CSV") for stem in sorted(set(files) - set(rows["stem"]))]
-    return rows[rows["image"] != ""], bad
-
-
-def _masks(images: pd.Series, data_path: Path) -> list[str]:
-    """The lesion mask of each image or an empty text.
-
-    Masks are in `masks/`, or in the folder below it that the image's own folder is in `data_path`;
-    in the latter only where images of several folders share a name.
-    """
-    root, found = data_path / "masks", {}
-    uses = Counter(Path(image).stem for image in images)
-    common = {stem: mask for stem, mask in masks_by_stem(root).items() if uses[stem] == 1}
-    for folder in {Path(image).parent for image in images}:
-        inside = folder.relative_to(data_path) if folder.is_relative_to(data_path) else Path()
-        own = masks_by_stem(root / inside) if inside.parts else {}
-        found[folder] = common | own
-    return [str(found[Path(i).parent].get(Path(i).stem, "")) for i in images]
-
-
 def _refuse_empty(rows: pd.DataFrame, path: Path, columns: tuple[str, ...]) -> None:
     for column in columns:
         if rows[column].isna().any():
             line = int(rows[column].isna().idxmax()) + 2
             raise UserError(f"{path}: line {line} has no {column}")
-
-
-def _classes(names: set[str], wanted: str) -> tuple[tuple[str, ...], int]:
-    """The classes and the index of the one to detect: sorted, but of two that one is the last."""
-    classes = sorted(names)
-    positive = classes[positive_index(classes, wanted)]
-    if len(classes) == 2:
-        classes.sort(key=lambda name: name == positive)
-    return tuple(classes), classes.index(positive)

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from ..core.config import Data
 from ..core.errors import UserError, require
-from ..preprocess.image import why_bad
+from ..preprocess.image import digest_and_fault
 from .adapters import DATASETS
 from .splits import (
     assign_folds,
@@ -34,12 +35,7 @@ def load_table(data: Data) -> Table:
     validate and all others but test rows train; with `--train_on_all` there are no validation
     rows. Raises `UserError` for what is wrong with the folder, its CSV, its split or its images.
     """
-    path = Path(data.data_path)
-    require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
-    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
-    if data.known_groups_only:
-        table = with_known_groups(table)
-    table = with_split(table, data)
+    table = split_table(data)
     rows = table.rows
     unchecked = int(((rows["patient_id"] == "") & (rows["lesion_id"] == "")).sum())
     if unchecked:
@@ -61,20 +57,40 @@ def load_table(data: Data) -> Table:
     return table
 
 
+def split_table(data: Data) -> Table:
+    """The data set's rows in their splits, which may leak, with images that may be bad."""
+    path = Path(data.data_path)
+    require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
+    table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
+    require_few(table.bad, data.max_bad_images)
+    return with_split(with_known_groups(table) if data.known_groups_only else table, data)
+
+
 def without_bad_images(table: Table, max_bad_images: int) -> Table:
     """The table without rows whose image is missing or cannot be decoded.
 
     `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
-    `UserError`.
+    `UserError`. The column `content` of the others has the digests of their files.
     """
     paths = table.rows["image"].tolist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         checks = tqdm(
-            pool.map(why_bad, paths), "checking images", len(paths), disable=None, leave=False
+            pool.map(digest_and_fault, paths),
+            "checking images",
+            len(paths),
+            disable=None,
+            leave=False,
         )
-        reasons = list(checks)
+        digests, reasons = zip(*checks, strict=True)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
+    require_few(bad, max_bad_images)
+    good = table.rows.assign(content=digests)[[not reason for reason in reasons]]
+    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
+
+
+def require_few(bad: Sequence[tuple[str, str]], max_bad_images: int) -> None:
+    """Raise `UserError` that names the first of more than `max_bad_images` bad images."""
     if len(bad) > max_bad_images:
         first = "; ".join(f"{name}: {reason}" for name, reason in bad[:3])
         more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
@@ -82,8 +98,6 @@ def without_bad_images(table: Table, max_bad_images: int) -> Table:
             f"{len(bad)} bad images, expected at most {max_bad_images} ({first}{more}): repair "
             f"them, or leave them out with --max_bad_images {len(bad)}"
         )
-    good = table.rows[[reason is None for reason in reasons]]
-    return replace(table, rows=good.reset_index(drop=True), bad=tuple(bad))
 
 
 def with_split(table: Table, data: Data) -> Table:
@@ -127,7 +141,7 @@ def with_known_groups(table: Table) -> Table:
 
 
 def table_hash(table: Table) -> str:
-    """A digest of names, labels, groups and splits, whatever folder the images are in."""
+    """A digest of names, labels, groups, splits and the images' bytes, whatever their folder."""
     names = table.rows["image"].map(lambda path: Path(path).name)
-    content = table.rows.assign(image=names)[["image", "label", "group", "split"]]
-    return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()
+    rows = table.rows.assign(image=names)[["image", "label", "group", "split", "content"]]
+    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()

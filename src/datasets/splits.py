@@ -1,18 +1,19 @@
 """Splits by patient or lesion: the audit of a given one; grouped, stratified splits and folds."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..core.cells import known_id
 from ..core.errors import UserError, require
 from .table import SPLITS, Table
 
 UNIT_NAMES = {"patient_id": "patients", "lesion_id": "lesions"}
 UNIT_COLUMNS = tuple(UNIT_NAMES)
-NOTHING_KNOWN = ("", "unknown", "none", "na", "nan", "-1")
 
 
 def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
@@ -21,8 +22,8 @@ def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
     A list of (later split, earlier split, units in both, units in the later split), empty for a
     clean split. Rows without a unit or a split are left out.
     """
-    known = rows[(rows[unit] != "") & (rows["split"] != "")]
-    members = {split: set(known[unit][known["split"] == split]) for split in SPLITS}
+    keys = unit_keys(rows)[unit]
+    members = {split: set(keys[rows["split"] == split]) - {""} for split in SPLITS}
     found = []
     for i, later in enumerate(SPLITS):
         for earlier in SPLITS[:i]:
@@ -44,7 +45,8 @@ def describe_crossings(rows: pd.DataFrame) -> str:
 
 def describe_leaks(table: Table, n_folds: int = 0) -> str:
     """What crosses the splits and, with `n_folds`, the folds; `""` where nothing does."""
-    in_folds = table.rows[table.rows["fold"] >= 0] if n_folds else table.rows[:0]
+    in_folds = unit_keys(table.rows).assign(fold=table.rows["fold"])
+    in_folds = in_folds[in_folds["fold"] >= 0] if n_folds else in_folds[:0]
     parts = []
     for unit, plural in UNIT_NAMES.items():
         folds = in_folds[in_folds[unit] != ""].groupby(unit)["fold"].nunique()
@@ -169,27 +171,45 @@ def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
     """(int64 [rows], what): numbers from 0, equal within a unit, and what a unit is.
 
     A unit is what `connected_units` joins, by those of the columns `patient_id` and `lesion_id`
-    that say something; else each row, an `image`. Ids such as `unknown` join no rows.
+    that name somebody; else each row, an `image`.
     """
-    ids = rows[[*UNIT_COLUMNS]]
-    ids = ids.where(ids.apply(says_something), "")
-    known = [column for column in UNIT_COLUMNS if (ids[column] != "").any()]
-    return connected_units(ids), " and ".join(known) or "image"
+    keys = unit_keys(rows)
+    known = [column for column in UNIT_COLUMNS if (keys[column] != "").any()]
+    return connected_units(rows), " and ".join(known) or "image"
 
 
-def says_something(texts: pd.Series) -> pd.Series:
-    """bool [rows]: whether a text is neither blank nor one that stands for an unknown value."""
-    return ~texts.str.strip().str.casefold().isin(NOTHING_KNOWN)
+def unit_keys(rows: pd.DataFrame) -> pd.DataFrame:
+    """The columns `patient_id` and `lesion_id` as units are compared, `""` for nobody.
+
+    Some number lesions throughout, others within each patient: the key of a lesion is its id with
+    that of its patient. Where its patient is unknown, it is that of the only patient with a lesion
+    of this id, else a key of its own.
+    """
+    keys = pd.DataFrame({column: _known_ids(rows[column]) for column in UNIT_COLUMNS}, rows.index)
+    patient, lesion = keys["patient_id"], keys["lesion_id"]
+    owners = patient.mask(patient == "").groupby(lesion).agg(["nunique", "first"])
+    only = lesion.map(owners["first"].where(owners["nunique"] == 1)).fillna("")
+    key = patient.where(patient != "", only) + "\n" + lesion
+    return keys.assign(lesion_id=key.where(lesion != "", ""))
+
+
+_known_id = lru_cache(1 << 18)(known_id)  # a table is asked for its units several times
+
+
+def _known_ids(texts: pd.Series) -> np.ndarray:
+    codes, found = pd.factorize(texts.fillna("").astype(str))
+    return np.array([_known_id(text) for text in found], dtype=object)[codes]
 
 
 def connected_units(rows: pd.DataFrame) -> np.ndarray:
     """int64 [rows]: equal for rows that share, directly or over others, a patient or a lesion.
 
-    Numbered from 0 in the order of their first rows.
+    Units are those of `unit_keys`, numbered from 0 in the order of their first rows.
     """
+    keys = unit_keys(rows)
     n_nodes, links = len(rows), []  # a node for each row and one for each patient or lesion
     for column in UNIT_COLUMNS:
-        codes, names = pd.factorize(rows[column].where(rows[column] != ""))
+        codes, names = pd.factorize(keys[column].where(keys[column] != ""))
         named = np.flatnonzero(codes >= 0)
         links.append((named, codes[named] + n_nodes))
         n_nodes += len(names)

@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from ..core.cells import says_nothing, unguarded, visible
+from ..core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
 from ..core.errors import UserError, first_line, require
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
-# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none.
-COLUMNS = ("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold")
+# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none;
+# content: digest of the image file's bytes, empty until `load.without_bad_images` has read it.
+COLUMNS = (
+    *("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold"),
+    "content",
+)
 # what tables of others call the column with the images' names
-IMAGE_COLUMNS = ("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name")
+IMAGE_COLUMNS = (
+    *("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name", "img_id", "md5hash"),
+)
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
@@ -65,16 +71,26 @@ class Table:
 def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=()) -> Table:
     """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
 
-    Raises `UserError` for duplicate images, folds that are no numbers and unknown split names.
+    Ids that differ in blanks, in case or as `1` and `1.0` are one, and those that name nobody are
+    empty. Raises `UserError` for duplicate images, folds that are no numbers, unknown split names
+    and classes whose names are empty or alike.
     """
     if rows.empty:
-        why = f" ({len(bad)} left out, first: {bad[0][0]}: {bad[0][1]})" if bad else ""
-        raise UserError(f"the data set has no rows: expected at least one image{why}")
+        why = f"{len(bad)} bad images (first: {bad[0][0]}: {bad[0][1]}) and no other" if bad else ""
+        raise UserError(f"{why or 'the data set has no rows'}: expected at least one image")
+    keys = [tidy(name).casefold() for name in classes]
+    if "" in keys or len(set(keys)) < len(keys):
+        shown_names = ", ".join(map(shown, classes))
+        raise UserError(f"classes {shown_names}: expected names that are not empty and differ")
     texts = ("patient_id", "lesion_id", "mask", "split")
     blank = {"group": UNKNOWN_GROUP, "ita": np.nan, "fold": -1, **dict.fromkeys(texts, "")}
-    rows = rows.assign(**{c: v for c, v in blank.items() if c not in rows}).loc[:, list(COLUMNS)]
+    filled = {c: v for c, v in blank.items() if c not in rows}
+    rows = rows.assign(**filled, content="").loc[:, list(COLUMNS)]
     rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
-    rows["split"] = rows["split"].str.lower().replace(SPLIT_ALIASES)
+    for column in ("patient_id", "lesion_id"):
+        rows[column] = _ids_of(rows[column])
+    splits = {text: known_id(text) for text in rows["split"].unique()}
+    rows["split"] = rows["split"].map(splits).replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
     rows["fold"] = _folds_of(rows)
     rows["group"] = groups_of(rows)
@@ -85,10 +101,17 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
             f"{len(repeated)} rows repeat an image (first: {Path(repeated.iloc[0]).name}): "
             "expected one row for each image"
         )
-    strange = sorted(set(rows["split"]) - {*SPLITS, ""})
-    if strange:
-        raise UserError(f"split '{strange[0]}': expected {', '.join(SPLITS)}")
+    strange = rows[~rows["split"].isin((*SPLITS, ""))]
+    if len(strange):
+        image, split = Path(strange["image"].iloc[0]).name, shown(strange["split"].iloc[0])
+        raise UserError(f"{visible(image)}: split {split}: expected {', '.join(SPLITS)}")
     return Table(rows, tuple(classes), positive, bad=tuple(bad))
+
+
+def _ids_of(texts: pd.Series) -> pd.Series:
+    known = {text for text in texts.unique() if known_id(text)}
+    used = one_spelling(text for text in texts if text in known)[0]
+    return texts.map(lambda text: used.get(text, ""))
 
 
 def _folds_of(rows: pd.DataFrame) -> pd.Series:
@@ -207,4 +230,6 @@ def split_csv(table: Table, split: str, data_path: str) -> str:
         for column in ("image", "mask")
     }
     names = [table.classes[label] for label in rows["label"]]
-    return rows.assign(**relative, label=names).to_csv(index=False)
+    texts = relative | {"label": names} | {c: rows[c] for c in ("patient_id", "lesion_id")}
+    cells = {column: [guarded(text) for text in values] for column, values in texts.items()}
+    return rows.assign(**cells).drop(columns="content").to_csv(index=False)

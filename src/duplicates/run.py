@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from ..core.cells import csv_text
 from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
 from ..core.image_files import images_below
-from ..datasets.adapters import DATASETS
-from ..datasets.load import with_known_groups, with_split
+from ..core.progress import progress, working
+from ..datasets.load import split_table
 from ..datasets.loaders import n_processes
+from ..datasets.splits import unit_keys
 from ..preprocess.image import ImageError, read_reduced
 from ..report.style import printable, saved_figure
 from .options import SearchOptions
@@ -60,7 +61,7 @@ def find_duplicates(options: SearchOptions, cfg: Config) -> Found:
     folder = make_folder(Path(cfg.run.output_dir))
     rows, thumbnails, damaged = read_all(rows, n_threads)
     pairs = pair_table(rows, find(thumbnails, options, n_threads))
-    write_text(folder / "duplicates.csv", pairs.to_csv(index=False))
+    write_text(folder / "duplicates.csv", csv_text(pairs))
     write_figure(pairs, rows, folder / "duplicates.png")
     unread += damaged
     lines = [describe(pairs, len(rows)), f"written to {folder}", f"not read: {len(unread)}"]
@@ -82,8 +83,7 @@ def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     With `--kfold` the folds are the splits.
     """
     root = Path(data.data_path)
-    table = DATASETS.build(data.dataset, data_path=root, skin_color_csv=data.skin_color_csv)
-    table = with_split(with_known_groups(table) if data.known_groups_only else table, data)
+    table = split_table(data)
     if table.is_split_drawn:
         log.info("The data have no split; checking the one that training would create.")
     rows = table.rows
@@ -92,7 +92,7 @@ def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         split = split.mask(rows["fold"] >= 0, "fold " + rows["fold"].astype(str))
     names = [os.path.relpath(path, root) for path in rows["image"]]
     labels = [table.classes[label] for label in rows["label"]]
-    known = rows[["patient_id", "lesion_id"]].assign(split=split, label=labels)
+    known = unit_keys(rows).assign(split=split, label=labels)
     return known.assign(path=rows["image"], image=names), list(table.bad)
 
 
@@ -101,7 +101,7 @@ def read_all(
 ) -> tuple[pd.DataFrame, np.ndarray, list[tuple[str, str]]]:
     """The rows that can be read, their thumbnails, and (name, reason) of the others."""
     with ThreadPoolExecutor(n_threads) as pool:
-        found = list(with_bar(pool.map(look_at, rows["path"]), "reading", len(rows)))
+        found = list(progress(pool.map(look_at, rows["path"]), "reading", len(rows), "image"))
     is_read = np.array([not isinstance(each, str) for each in found])
     # a name that is not UTF-8 is a reason not to read the image
     names = [name.encode(errors="backslashreplace").decode() for name in rows["image"]]
@@ -122,22 +122,19 @@ def look_at(path: str) -> np.ndarray | str:
 
 def find(thumbnails: np.ndarray, options: SearchOptions, n_threads: int) -> Duplicates:
     """All duplicates among the images of the thumbnails."""
+    with working("hashing"):
+        hashes, all_details = perceptual_hashes(thumbnails), details(thumbnails)
     search = partial(
         duplicates_of,
-        hashes=perceptual_hashes(thumbnails),
-        all_details=details(thumbnails),
+        hashes=hashes,
+        all_details=all_details,
         max_distance=options.max_distance,
         min_similarity=options.min_similarity,
     )
     blocks = row_blocks(len(thumbnails))
     with ThreadPoolExecutor(n_threads) as pool:
-        parts = list(with_bar(pool.map(search, blocks), "comparing", len(blocks)))
+        parts = list(progress(pool.map(search, blocks), "comparing", len(blocks)))
     return Duplicates(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def with_bar(found, title: str, total: int) -> tqdm:
-    """The same, with a progress bar on a terminal."""
-    return tqdm(found, title, total, disable=None, leave=False)
 
 
 def write_figure(pairs: pd.DataFrame, rows: pd.DataFrame, path: Path) -> None:
@@ -147,7 +144,8 @@ def write_figure(pairs: pd.DataFrame, rows: pd.DataFrame, path: Path) -> None:
         return
     first = pairs.head(MOST_SHOWN)
     paths = dict(zip(rows["image"], rows["path"], strict=True))
-    shown = [image_pair(pair, paths) for pair in first.itertuples()]
+    found = progress(first.itertuples(), "drawing pairs", len(first))
+    shown = [image_pair(pair, paths) for pair in found]
     plot_image_pairs(shown, f"{len(first):,} of {len(pairs):,} near-duplicate pairs", path)
 
 

@@ -1,24 +1,23 @@
-"""The state of a run on disk, and finding the run to continue."""
+"""The state of a run on disk: how it is saved, and put back."""
 
-import json
 import logging
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
+
 from ..artifact.contract import contract_from_json
 from ..artifact.network import load_checkpoint, save_checkpoint
-from ..core.config import Config, settings_with
-from ..core.errors import UserError, first_line
+from ..core.config import Config
+from ..core.errors import UserError, first_line, is_out_of_memory
 from ..core.files import copy_whole
-from ..core.options import Role
 from ..evaluation.measure import scalars
 from ..evaluation.metrics import MONITORED
-from .loop import Position
+from .loop import Position, Trainer
 from .parts import Parts
+from .resume import BEST, LATEST, check_same, of_single_epochs
 
-LATEST, BEST = "checkpoint_latest.pth", "best_checkpoint.pth"
-RESULT_NEUTRAL = settings_with(Role.RESULT_NEUTRAL)
 log = logging.getLogger(__name__)
 
 
@@ -89,37 +88,76 @@ def save_state(folder: Path, parts: Parts, progress: Progress, names: list[str])
 def load_state(content: dict, source: str, parts: Parts) -> Progress:
     """Put a checkpoint's content into the parts; how far it had come.
 
-    Raises `UserError` where it is of other data or another model.
+    Raises `UserError` where it is of other data, other settings or another model.
     """
-    before = contract_from_json(content["contract"], source).provenance.get("table")
-    if before != parts.contract.provenance["table"]:
+    before, now = contract_from_json(content["contract"], source).provenance, parts.contract
+    if before.get("table") != now.provenance["table"]:
         raise UserError(
             f"{source}: the data changed since this run was started (rows, labels, groups or "
             "split): start a new run, or bring back the data"
         )
-    trainer = parts.trainer
+    settings, ours = before.get("config"), now.provenance["config"]
+    if not isinstance(settings, dict):
+        raise UserError(f"{source}: it does not say with which settings it was trained")
+    check_same(settings, ours, source)
     try:
-        position = dict(content["position"])
-        n_processes = position.pop("n_processes")
-        progress = Progress(
-            list(content["history"]), int(content["best_epoch"]), Position(**position)
-        )
-        if trainer.average is not None:
-            trainer.average.module.load_state_dict(content["model_state_dict"])
-            trainer.average.n_averaged.fill_(content["n_averaged"])
-        trained = "model_state_dict" if trainer.average is None else "training_state_dict"
-        trainer.classifier.load_state_dict(content[trained])
-        trainer.optimizer.load_state_dict(content["optimizer_state_dict"])
-        trainer.objective.load_state_dict(content["objective_state_dict"])
-        trainer.scaler.load_state_dict(content["scaler_state_dict"])
-    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        progress, n_processes = _progress_of(content, ours["monitor"])
+        _load_trainer(content, parts.trainer)
+    except Exception as error:  # torch raises all kinds for what it does not expect
+        if is_out_of_memory(error):
+            raise
         raise UserError(f"{source}: it does not fit this run ({first_line(error)})") from None
-    if progress.position.step and n_processes != trainer.processes.count:
+    if progress.position.step and n_processes != parts.trainer.processes.count:
         raise UserError(
             f"{source}: stopped within an epoch by {n_processes} processes: continue it with as "
-            f"many (now {trainer.processes.count})"
+            f"many (now {parts.trainer.processes.count})"
+        )
+    if settings["epochs"] != ours["epochs"]:
+        log.info(
+            "epochs grow from %d to %d: from here on learning rate and weight decay follow the "
+            "schedule of %d epochs",
+            settings["epochs"],
+            ours["epochs"],
+            ours["epochs"],
         )
     return progress
+
+
+def _progress_of(content: dict, monitor: str) -> tuple[Progress, int]:
+    """(how far a checkpoint had come, its number of processes). Raises for what no run writes."""
+    position = dict(content["position"])
+    n_processes = position.pop("n_processes")
+    progress = Progress(list(content["history"]), content["best_epoch"], Position(**position))
+    place, history = progress.position, progress.history
+    numbers = (n_processes, progress.best_epoch, place.epoch, place.step, place.n_rows)
+    is_whole = all(type(number) is int for number in numbers) and type(place.loss_sum) is float
+    is_whole = is_whole and place.epoch == len(history) and -1 <= progress.best_epoch < place.epoch
+    if not is_whole or min(numbers[2:]) < 0:
+        raise ValueError("its position is none of a run")
+    for number, entry in enumerate(history):
+        if entry["epoch"] != number or (entry["valid"] and not _score(entry, monitor)):
+            raise ValueError("its history is none of a run")
+    return progress, n_processes
+
+
+def _load_trainer(content: dict, trainer: Trainer) -> None:
+    """Put weights and all that steps change into a trainer; options stay those of its settings."""
+    if trainer.average is not None:
+        trainer.average.module.load_state_dict(content["model_state_dict"])
+        trainer.average.n_averaged.fill_(content["n_averaged"])
+    trained = "model_state_dict" if trainer.average is None else "training_state_dict"
+    trainer.classifier.load_state_dict(content[trained])
+    optimizer = trainer.optimizer
+    options = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    optimizer.load_state_dict(content["optimizer_state_dict"])
+    for group, own in zip(optimizer.param_groups, options, strict=True):
+        group.update(own)
+    for parameter, state in optimizer.state.items():
+        for value in state.values():
+            if torch.is_tensor(value) and value.shape not in (parameter.shape, ()):
+                raise ValueError("its optimizer is of another model")
+    trainer.objective.load_state_dict(content["objective_state_dict"])
+    trainer.scaler.load_state_dict(content["scaler_state_dict"])
 
 
 def state_files(cfg: Config, folder: Path) -> list[Path]:
@@ -131,7 +169,7 @@ def state_files(cfg: Config, folder: Path) -> list[Path]:
         return []
     if Path(cfg.run.resume).is_file():
         return [Path(cfg.run.resume)]
-    newest_first = reversed(_of_single_epochs(folder))
+    newest_first = reversed(of_single_epochs(folder))
     return [path for path in (folder / LATEST, *newest_first, folder / BEST) if path.is_file()]
 
 
@@ -182,73 +220,8 @@ def best_state(folder: Path, best_epoch: int) -> dict:
 
 def remove_old(folder: Path, n_kept: int) -> None:
     """Delete all but the last `n_kept` checkpoints of single epochs; 0 keeps all."""
-    for path in _of_single_epochs(folder)[:-n_kept] if n_kept else []:
+    for path in of_single_epochs(folder)[:-n_kept] if n_kept else []:
         path.unlink()
-
-
-def find_run(cfg: Config) -> Path | None:
-    """The folder that `--resume` continues: None to start a new one.
-
-    `auto` takes the folder `--run_name` names, else the newest in `--output_dir` with the same
-    settings. Else it is a run's folder, or a checkpoint in one.
-    Raises `UserError` for a run of other settings.
-    """
-    if not cfg.run.resume:
-        return None
-    root = Path(cfg.run.output_dir)
-    if cfg.run.resume != "auto":
-        path = Path(cfg.run.resume)
-        folder = path if path.is_dir() else path.parent
-        if not path.exists() or (path.is_dir() and not has_state(folder)):
-            raise UserError(f"--resume {path}: expected auto or the folder of a run")
-    elif cfg.run.run_name:
-        folder = root / cfg.run.run_name
-        if not has_state(folder):
-            return None
-    else:
-        runs = sorted({path.parent for path in root.glob("*/*.pth") if has_state(path.parent)})
-        same = [run for run in runs if not _differences(run, cfg)]
-        return same[-1] if same else None
-    different = _differences(folder, cfg)
-    if different:
-        raise UserError(
-            f"--resume: {folder} was started with other settings ({', '.join(different[:5])}): "
-            "give the same ones, or start a new run"
-        )
-    return folder
-
-
-def has_state(folder: Path) -> bool:
-    """Whether a run's checkpoints are in a folder."""
-    paths = (folder / LATEST, folder / BEST, *_of_single_epochs(folder))
-    return any(path.is_file() for path in paths)
-
-
-def find_finished(cfg: Config) -> Path | None:
-    """The folder of the run that `--resume` continues where that has come to its end."""
-    folder = find_run(cfg)
-    return folder if folder and (folder / "metrics.json").is_file() else None
-
-
-def _of_single_epochs(folder: Path) -> list[Path]:
-    """The checkpoints that are kept of single epochs, the oldest first."""
-    return sorted(folder.glob("checkpoint_epoch_*.pth"), key=_epoch_of)
-
-
-def _epoch_of(path: Path) -> int:
-    number = path.stem.removeprefix("checkpoint_epoch_")
-    return int(number) if number.isdecimal() else -1
-
-
-def _differences(folder: Path, cfg: Config) -> list[str]:
-    """The settings that matter to the result and differ from those a run was started with."""
-    try:
-        theirs = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ["config.json is missing or unreadable"]
-    ours = json.loads(json.dumps(cfg.flat()))
-    keys = [key for key in {*ours, *theirs} if key not in RESULT_NEUTRAL]
-    return sorted(key for key in keys if ours.get(key) != theirs.get(key))
 
 
 def _score(entry: dict, monitor: str) -> tuple[float, float]:

@@ -1,13 +1,18 @@
 """Refusing what cannot be trained, in words, before anything is started."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..core.config import Config
 from ..core.errors import UserError
 from ..datasets.augment import Augmentation
 from ..datasets.table import Table
+from ..evaluation.metrics import METRICS
+from ..evaluation.predictions import Predictions
+from ..evaluation.results import point_estimates
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -53,6 +58,37 @@ def check_table(table: Table, cfg: Config) -> None:
         raise UserError("no validation rows: expected a split with train and valid")
     check_skin_former(train, cfg.data.augment)
     check_groups(train, cfg)
+    check_monitor(table, cfg.run.monitor)
+
+
+def check_monitor(table: Table, monitor: str) -> None:
+    """Raise `UserError` for a metric that no model could have on these validation rows."""
+    rows = table.split("valid")
+    if not len(rows) or monitor == "loss":
+        return
+    n_classes = len(table.classes)
+    perfect = Predictions(
+        names=rows.rows["image"].tolist(),
+        labels=rows.labels,
+        groups=rows.group_indices,
+        probabilities=(9 * np.eye(n_classes)[rows.labels] + 1) / (9 + n_classes),
+        decisions=rows.labels,
+        classes=table.classes,
+        positive=table.positive,
+        group_names=table.groups,
+    )
+    n_kinds = len(set((rows.labels == table.positive).tolist()))
+    lacks_one = monitor in METRICS and METRICS[monitor].counts == "both" and n_kinds < 2
+    if lacks_one or math.isnan(point_estimates(perfect).get(monitor, math.nan)):
+        counts = np.bincount(rows.labels, minlength=n_classes)
+        named = [f"{n} {name}" for name, n in zip(table.classes, counts, strict=True)]
+        if monitor not in METRICS:
+            groups = np.bincount(1 + rows.group_indices, minlength=1 + len(table.groups))[1:]
+            named = [f"{n} {name}" for name, n in zip(table.groups, groups, strict=True)]
+        raise UserError(
+            f"--monitor {monitor} is undefined on the validation rows ({', '.join(named)}): "
+            "choose another metric, or a split that has enough of each there"
+        )
 
 
 def check_without_validation(cfg: Config) -> None:

@@ -1,6 +1,8 @@
 """The epochs of a run: train, evaluate, save; stopped and continued to the same result."""
 
 import logging
+import os
+import shlex
 import signal
 import sys
 import threading
@@ -11,13 +13,19 @@ from pathlib import Path
 from types import FrameType
 
 from ..core.config import Config
-from .checkpoint import BEST, LATEST, Progress, load_first, remove_old, save_state, state_files
+from ..core.errors import terminate
+from .checkpoint import Progress, load_first, remove_old, save_state, state_files
 from .distributed import Processes
 from .log import RunLog
 from .parts import Parts
+from .resume import BEST, LATEST
 
 log = logging.getLogger(__name__)
-_DEFAULT = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+# what handles them where nobody else does
+_ORDINARY = {
+    signal.SIGTERM: (signal.SIG_DFL, terminate),
+    signal.SIGINT: (signal.default_int_handler,),
+}
 # who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
 _REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
 
@@ -38,15 +46,17 @@ def train_epochs(
             values = progress.values(cfg.run.monitor)
             for _ in parts.trainer.epoch(parts.loader, progress.position, values):
                 asked = processes.highest(request.signal)
-                save_within_epoch(cfg, parts, progress, folder, asked)
+                save_within_epoch(cfg, parts, progress, run_log, asked)
+                stop_if_asked(processes, asked, folder)
             entry = evaluated_epoch(cfg, parts, progress)
             entry["seconds"] = round(time.perf_counter() - started, 2)
             # what decides is one process's word: others may differ in a last digit
             progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
             if processes.is_main:
+                run_log.lease.check()
                 save_state(folder, parts, progress, checkpoint_names(cfg, entry))
                 remove_old(folder, cfg.run.keep_checkpoints)
-                run_log.epoch(progress.history)
+                run_log.epoch(progress.history, cfg.learning.early_stopping > 0)
                 if after_epoch:
                     after_epoch(progress.history)
             stop_if_asked(processes, processes.highest(request.signal), folder)
@@ -89,21 +99,34 @@ def evaluated_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
     }
 
 
-def save_within_epoch(cfg: Config, parts: Parts, progress: Progress, folder: Path, asked: int):
-    """Save after a step where that is due or asked for, and stop where it is asked for."""
+def save_within_epoch(
+    cfg: Config, parts: Parts, progress: Progress, run_log: RunLog | None, asked: int
+) -> None:
+    """Save after a step where that is due or `asked` for; the run must still have its folder."""
     every = cfg.run.save_ckpt_steps
-    due = every and progress.position.step % every == 0
-    if (asked or due) and parts.trainer.processes.is_main:
-        save_state(folder, parts, progress, [LATEST])
-    stop_if_asked(parts.trainer.processes, asked, folder)
+    is_due = asked or (every and progress.position.step % every == 0)
+    if run_log and (is_due or run_log.lease.seems_lost):
+        run_log.lease.check()
+    if run_log and is_due:
+        save_state(run_log.folder, parts, progress, [LATEST])
 
 
 def stop_if_asked(processes: Processes, asked: int, folder: Path) -> None:
     """Exit where `asked` is a signal; the state is saved."""
     if asked:
         processes.highest(0)  # all wait here for the main one: a launcher ends the rest after one
-        log.info("stopped by signal %d and saved: continue with --resume %s", asked, folder)
+        log.info("stopped by signal %d and saved: continue with %s", asked, command(folder))
         sys.exit(128 + asked)  # as shells say it
+
+
+def command(folder: Path) -> str:
+    """The command that continues the run in a folder, from the present one and its processes."""
+    program = Path(sys.argv[0]).name
+    trainer = program if program == "melanoma-train" else "python melanoma_train.py"
+    n_processes = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    if n_processes != "1":
+        trainer = f"torchrun --nproc_per_node {n_processes} melanoma_train.py"
+    return f"{trainer} --resume {shlex.quote(str(folder))}"
 
 
 def checkpoint_names(cfg: Config, entry: dict) -> list[str]:
@@ -132,13 +155,14 @@ def stop_requests() -> Iterator[StopRequest]:
     Those that somebody else handles already, such as a cluster's launcher, stay theirs.
     """
     request = StopRequest()
-    taken = []
+    taken = {}
     if threading.current_thread() is threading.main_thread():
-        taken = [n for n in _DEFAULT if signal.getsignal(n) == _DEFAULT[n]]
+        before = {number: signal.getsignal(number) for number in _ORDINARY}
+        taken = {n: handler for n, handler in before.items() if handler in _ORDINARY[n]}
     for number in taken:
         signal.signal(number, request)
     try:
         yield request
     finally:
-        for number in taken:
-            signal.signal(number, _DEFAULT[number])
+        for number, handler in taken.items():
+            signal.signal(number, handler)

@@ -57,6 +57,12 @@ class Evaluator:
         """
         rows = self.table.split(split)
         logits, probabilities = self._outputs(network, rows, split)
+        n_undefined = int((~np.isfinite(logits).all(axis=1)).sum())
+        if n_undefined:
+            raise UserError(
+                f"{split}: the model's outputs for {n_undefined} of {len(rows)} images are not "
+                "finite numbers; in training try a lower --lr"
+            )
         probabilities = self.contract.by_own_head(logits, probabilities, rows.group_indices)
         predictions = Predictions(
             names=[Path(path).name for path in rows.rows["image"]],

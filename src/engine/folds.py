@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +14,18 @@ from ..artifact.network import load_contract, load_network
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
+from ..core.progress import duration, progress
 from ..datasets.splits import unit_numbers
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import from_frame
 from ..evaluation.results import Settings, point_estimates
-from .checkpoint import BEST, LATEST, find_finished, find_run
 from .distributed import Processes, joined_processes
+from .epochs import command
 from .evaluate import write_evaluated_split
 from .log import log_to_console, new_run_name
+from .resume import BEST, LATEST, find_finished, find_run
 from .run import train
 
 log = logging.getLogger(__name__)
@@ -41,9 +44,29 @@ def train_folds(cfg: Config) -> Path:
         parent = processes.from_main(
             lambda: find_folds(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
         )
-        folders = [train_fold(cfg, parent, i, processes) for i in range(cfg.data.kfold)]
+        folders = train_each_fold(cfg, parent, processes)
         processes.from_main(lambda: summarize(parent, folders))
     return parent
+
+
+def train_each_fold(cfg: Config, parent: Path, processes: Processes) -> list[Path]:
+    """The folders of the folds' runs in order; the time that is left is told after each."""
+    folders, seconds, n_folds = [], [], cfg.data.kfold
+    for i in range(n_folds):
+        started = time.perf_counter()
+        try:
+            folder, is_new = train_fold(cfg, parent, i, processes)
+        except SystemExit as stop:  # after a signal the run has told how to go on with its fold
+            if processes.is_main and stop.code not in (0, 2):
+                log.info("all folds go on with %s", command(parent))
+            raise
+        folders.append(folder)
+        if is_new:
+            seconds.append(time.perf_counter() - started)
+            left = (n_folds - len(folders)) * sum(seconds) / len(seconds)
+            took = duration(seconds[-1])
+            log.info("fold %d: %s, about %s left for all folds", i, took, duration(left))
+    return folders
 
 
 def find_folds(cfg: Config) -> Path | None:
@@ -67,8 +90,8 @@ def find_folds(cfg: Config) -> Path | None:
     return same[-1] if same else None
 
 
-def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> Path:
-    """The folder of a fold's finished run: with `--resume` an earlier one, else trained now."""
+def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> tuple[Path, bool]:
+    """(folder of a fold's finished run, whether it was trained now: not one of `--resume`)."""
     cfg = cfg.with_settings(
         fold=fold,
         output_dir=str(parent),
@@ -78,10 +101,10 @@ def train_fold(cfg: Config, parent: Path, fold: int, processes: Processes) -> Pa
     )
     folder = processes.from_main(lambda: find_finished(cfg))
     if folder:
-        log.info("fold %d of %d is finished: %s", fold, cfg.data.kfold, folder)
-        return folder
-    log.info("fold %d of %d", fold, cfg.data.kfold)
-    return train(cfg)
+        log.info("fold %d is finished: %s", fold, folder)
+        return folder, False
+    log.info("fold %d (%d of %d)", fold, fold + 1, cfg.data.kfold)
+    return train(cfg), True
 
 
 def summarize(parent: Path, folders: list[Path]) -> None:
@@ -103,7 +126,7 @@ def summarize(parent: Path, folders: list[Path]) -> None:
     write_text(parent / "kfold.csv", spread_csv(spread))
     log.info("%d folds:\n%s", len(folders), spread_lines(spread))
     write_evaluated_split(parent, pooled, Settings())
-    for folder in folders:
+    for folder in progress(folders, "exporting the models", unit="model"):
         export_onnx(*load_network(folder / BEST), parent / "ensemble" / f"{folder.name}.onnx")
     log.info("written to %s, the models to %s", parent, make_folder(parent / "ensemble"))
 
@@ -173,6 +196,8 @@ def spread_lines(spread: dict[str, dict]) -> str:
             of = metrics[name]
             n_folds = len(of["values"])
             note = "" if of["n"] == n_folds else f" ({of['n']} of {n_folds} folds)"
-            cells.append(f"{title_of(name)} {of['mean']:.3f} ± {of['sd']:.3f}{note}")
+            mean, sd = (f"{of[key]:.3f}" for key in ("mean", "sd"))
+            value = "undefined" if mean == "nan" else mean + f" ± {sd}" * (sd != "nan")
+            cells.append(f"{title_of(name)} {value}{note}")
         lines.append(f"{split:<6}{'  '.join(cells)}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ import logging
 import math
 import platform
 import sys
+from contextlib import suppress
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -14,13 +15,17 @@ from tensorboardX import SummaryWriter
 
 from ..core.commit import commit
 from ..core.config import Config
+from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.flags import to_yaml
+from ..core.lease import Lease
+from ..core.progress import duration
 from ..core.registry import parse_call
 from ..evaluation.measure import scalars
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python", "onnx", "scikit-learn")
 PACKAGE = __name__.partition(".")[0]  # `src` in a clone, the installed name elsewhere
+N_TIMED = 5  # last epochs whose mean length tells the time left
 log = logging.getLogger(__name__)
 
 
@@ -46,12 +51,12 @@ def environment() -> dict:
 class RunLog:
     """Writes `training.log`, `log.txt`, `training_history.json` and TensorBoard events."""
 
-    def __init__(self, folder: Path, cfg: Config):
-        self.folder, self._epochs = folder, cfg.learning.epochs
+    def __init__(self, folder: Path, cfg: Config, lease: Lease):
+        self.folder, self.lease, self._epochs = folder, lease, cfg.learning.epochs
         events = Path(cfg.run.log_dir) / folder.name if cfg.run.log_dir else folder / "logs"
         make_folder(events)
         self._writer = SummaryWriter(str(events))
-        self._handler = logging.FileHandler(
+        self._handler = _LogFile(
             folder / "training.log", encoding="utf-8", errors="backslashreplace"
         )
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -60,8 +65,8 @@ class RunLog:
         write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2, ensure_ascii=False))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2))
 
-    def epoch(self, history: list[dict]) -> None:
-        """Record the last epoch of `history`."""
+    def epoch(self, history: list[dict], may_stop_early: bool = False) -> None:
+        """Record the last epoch of `history`, and how long those that are left will take."""
         entry = history[-1]
         self.history(history)
         for part, values in (("train", entry), ("valid", entry["valid"])):
@@ -69,7 +74,13 @@ class RunLog:
                 if math.isfinite(value):
                     self._writer.add_scalar(f"{part}/{key}", value, entry["epoch"])
         self._writer.flush()
-        log.info(_epoch_line(entry, self._epochs))
+        log.info(_epoch_line(entry, self._epochs) + self._left(history, may_stop_early))
+
+    def _left(self, history: list[dict], may_stop_early: bool) -> str:
+        last = [entry["seconds"] for entry in history[-N_TIMED:]]
+        n_left = self._epochs - len(history)
+        left = duration(n_left * sum(last) / len(last))
+        return f"  {'at most' if may_stop_early else 'about'} {left} left" if n_left > 0 else ""
 
     def history(self, history: list[dict]) -> None:
         """Write the files of all epochs."""
@@ -82,9 +93,10 @@ class RunLog:
 
     def __exit__(self, *_: object) -> None:
         """Flush and let go of the files."""
-        self._writer.close()
         logging.getLogger(PACKAGE).removeHandler(self._handler)
-        self._handler.close()
+        for output in (self._writer, self._handler):
+            with suppress(OSError):  # on a full disk: what matters has said so
+                output.close()
 
 
 def log_to_console(is_main: bool = True) -> None:
@@ -94,6 +106,13 @@ def log_to_console(is_main: bool = True) -> None:
     logger.propagate = False
     if not any(isinstance(handler, _Console) for handler in logger.handlers):
         logger.addHandler(_Console())
+
+
+class _LogFile(logging.FileHandler):
+    """Raises where a line cannot be written, instead of printing a traceback beside the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise UserError(f"{self.baseFilename}: cannot be written ({sys.exception()})")
 
 
 class _Console(logging.Handler):
@@ -107,14 +126,13 @@ class _Console(logging.Handler):
 
 def _epoch_line(entry: dict, epochs: int) -> str:
     valid, start = entry["valid"], f"epoch {entry['epoch'] + 1}/{epochs}"
-    start += f"  loss {entry['train_loss']:.4f}  "
-    if not valid:
-        return f"{start}{entry['seconds']:.0f} s"
-    return (
-        f"{start}valid loss {valid['loss']:.4f}  AUROC {valid['auroc']:.4f}  "
-        f"sensitivity {valid['sensitivity']:.4f}  F1 {valid['f1']:.4f}  "
-        f"{entry['seconds']:.0f} s" + ("  best" if entry["is_best"] else "")
-    )
+    shown = {"loss": entry["train_loss"]}
+    if valid:
+        names = {"valid loss": "loss", "AUROC": "auroc", "sensitivity": "sensitivity", "F1": "f1"}
+        shown |= {title: valid[name] for title, name in names.items()}
+    values = [f"{k} {v:.4f}" if math.isfinite(v) else f"{k} undefined" for k, v in shown.items()]
+    is_best = ["best"] if valid and entry["is_best"] else []
+    return "  ".join([start, *values, f"{entry['seconds']:.0f} s", *is_best])
 
 
 def _version(package: str) -> str:

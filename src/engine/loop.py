@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from ..core.errors import UserError
+from ..core.config import Config
+from ..core.errors import UserError, first_line, is_out_of_memory
+from ..core.progress import progress
 from ..objectives.mixing import Mixing, mixed_loss
 from .distributed import SINGLE_PROCESS, Processes
 
@@ -84,9 +85,8 @@ class Trainer:
         """
         self.model.train()
         self.objective.train()
-        quiet = None if self.processes.is_main else True
-        bar = tqdm(loader, f"epoch {position.epoch + 1}", disable=quiet, leave=False)
-        batches = iter(bar)
+        title, quiet = f"epoch {position.epoch + 1}", not self.processes.is_main
+        batches = iter(progress(loader, title, unit="batch", quiet=quiet))
         while True:
             # the last step may have fewer batches, and is a mean over those
             parts = list(itertools.islice(batches, self.settings.update_freq))
@@ -151,9 +151,35 @@ def predict(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """float32 (logits, probabilities) of each batch, with `network` in evaluation mode."""
     network.eval()
-    batches = tqdm(loader, title, disable=quiet or None, leave=False)
+    batches = progress(loader, title, unit="batch", quiet=quiet)
     outputs = (network(_to_device(images, device)) for images, _, _ in batches)
     return [tuple(part.float().cpu().numpy() for part in output) for output in outputs]
+
+
+@contextmanager
+def limits_told(cfg: Config) -> Iterator[None]:
+    """Turns what a machine, or a number of 32 bits, lacks room for into a `UserError`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, OverflowError, OSError) as error:
+        said = first_line(error)
+        if is_out_of_memory(error):
+            what = (
+                f"not enough memory ({said}): lower --batch_size {cfg.learning.batch_size}, "
+                f"--eval_batch_size {cfg.run.eval_batch_size} or --num_workers "
+                f"{cfg.data.num_workers}"
+            )
+        elif "DataLoader worker" in said and "Caught" not in said:
+            what = (
+                f"a data loading process ended ({said}), which mostly means that memory or "
+                f"/dev/shm is full: lower --num_workers {cfg.data.num_workers} or --batch_size, "
+                "and continue with --resume"
+            )
+        elif isinstance(error, OverflowError) or "without overflow" in said:
+            what = f"a setting is too large a number ({said}): lower --lr, --weight_decay or others"
+        else:
+            raise
+        raise UserError(what) from None
 
 
 def seed_torch(*numbers: int) -> None:

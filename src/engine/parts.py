@@ -10,10 +10,11 @@ from timm.layers import convert_sync_batchnorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from ..artifact.contract import Contract
+from ..artifact.contract import Contract, contract_from_json
 from ..artifact.decisions import usual_rule
-from ..artifact.network import Network, make_network
+from ..artifact.network import Network, load_checkpoint, make_network
 from ..core.config import Config
+from ..core.errors import UserError, first_line
 from ..datasets.augment import Augmentation
 from ..datasets.copies import with_copies
 from ..datasets.load import table_hash
@@ -73,9 +74,9 @@ def make_parts(
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
     spec = with_statistics(spec, rows)
-    classifier = make_classifier(cfg, objective.n_outputs, spec.output_size, processes)
-    classifier = classifier.to(device, memory_format=torch.channels_last)
     contract = make_contract(cfg, table, objective, spec, counts)
+    classifier = make_classifier(cfg, contract, processes)
+    classifier = classifier.to(device, memory_format=torch.channels_last)
     order = SAMPLERS.build(
         cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
     )
@@ -161,24 +162,34 @@ def fetch_weights(cfg: Config, size: tuple[int, int]) -> None:
                 model.model, 2, cfg.data.input_size, model.head, freeze=model.freeze
             )
         make_optimizer(learning.opt, layers, learning.lr, 0.0, learning.layer_decay)
-    if model.weights:
+    if model.finetune:
+        content = load_checkpoint(model.finetune, mmap=True)
+        check_same_model(contract_from_json(content["contract"], model.finetune), cfg)
+    elif model.weights:
         load_tensors(model.weights, "state dict")
     elif model.pretrained:
         create_backbone(model.model, size, pretrained=True, in_22k=model.in_22k)
 
 
-def make_classifier(
-    cfg: Config, n_outputs: int, size: tuple[int, int], processes: Processes
-) -> MelanomaClassifier:
+def check_same_model(before: Contract, cfg: Config) -> None:
+    """Raise `UserError` where `--finetune` is to start another model than the checkpoint's."""
+    if before.model != cfg.model.model:
+        raise UserError(
+            f"--model {cfg.model.model}: --finetune {cfg.model.finetune} is a {before.model}; "
+            "leave out --model"
+        )
+
+
+def make_classifier(cfg: Config, contract: Contract, processes: Processes) -> MelanomaClassifier:
     """The classifier with its starting weights; other processes are given those of the main one."""
     model = cfg.model
     torch.manual_seed(cfg.run.seed)
     classifier = MelanomaClassifier(
         model.model,
-        n_outputs,
-        input_size=size,
+        contract.n_outputs,
+        input_size=contract.preprocessing.output_size,
         head=model.head,
-        pretrained=model.pretrained and not model.weights and processes.is_main,
+        pretrained=model.pretrained and not (model.weights or model.finetune) and processes.is_main,
         in_22k=model.in_22k,
         freeze=model.freeze,
         freeze_model=model.freeze_model,
@@ -187,7 +198,38 @@ def make_classifier(
     )
     if model.weights:
         log.info(classifier.load_backbone(model.weights))
+    if model.finetune:
+        log.info(load_finetuned(classifier, contract, cfg))
     return convert_sync_batchnorm(classifier) if cfg.learning.sync_bn else classifier
+
+
+def load_finetuned(classifier: MelanomaClassifier, contract: Contract, cfg: Config) -> str:
+    """Take the weights of `--finetune`; a line that says whether the head's are among them.
+
+    They are where head, classes, their order and, for one output per group, the groups are the
+    same. Raises `UserError` for a backbone that does not fit.
+    """
+    source = cfg.model.finetune
+    content = load_checkpoint(source)
+    before = contract_from_json(content["contract"], source)
+    check_same_model(before, cfg)
+    told = {"classes": ", ".join(before.classes), "head": before.head}
+    same = {"classes": before.classes == contract.classes, "head": before.head == contract.head}
+    if max(before.num_groups, contract.num_groups) > 1:
+        told["groups"] = ", ".join(before.groups)
+        same["groups"] = (before.groups, before.n_outputs) == (contract.groups, contract.n_outputs)
+    others = [f"its {name} are {told[name]}" for name in same if not same[name]]
+    weights = content["model_state_dict"]
+    if others:
+        weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
+    try:
+        absent = classifier.load_state_dict(weights, strict=False).missing_keys
+        if [name for name in absent if not (others and name.startswith("head."))]:
+            raise RuntimeError(f"{len(absent)} tensors are not in it, such as {absent[0]}")
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise UserError(f"--finetune {source}: does not fit ({first_line(error)})") from None
+    head = f"the head is new ({'; '.join(others)})" if others else "the head is kept"
+    return f"weights from {source}; {head}"
 
 
 def make_contract(

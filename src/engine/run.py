@@ -1,8 +1,8 @@
 """`train(cfg)`: names in the configuration become objects, and the objects a trained model."""
 
 import logging
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -10,16 +10,19 @@ import torch
 from ..artifact.network import with_weights
 from ..core.config import Config
 from ..core.errors import UserError
-from ..core.files import make_folder, write_text
+from ..core.files import write_text
+from ..core.lease import Lease, leased
 from ..datasets.load import load_table
 from ..datasets.table import SPLITS, Table, split_csv
-from .checkpoint import BEST, best_state, find_run, has_state
+from .checkpoint import best_state
 from .checks import check_settings, check_table
-from .distributed import joined_processes
+from .distributed import Processes, joined_processes
 from .epochs import train_epochs
 from .log import RunLog, log_to_console, new_run_name
+from .loop import limits_told
 from .parts import fetch_weights, make_parts, row_counts
 from .precision import check_device, pick_device, set_kernels
+from .resume import BEST, find_run, has_state
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +33,23 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
     The processes that the environment tells of share the work; the main one names the folder and
     writes it. `after_epoch` is called there with the history when an epoch is saved.
     Raises `UserError` for what is wrong with settings, data or folders, before training starts.
-    SIGTERM and SIGINT end the step, save the state and exit with 128 + their number.
+    SIGTERM and SIGINT end the step, save the state and exit with 128 + their number. A folder
+    that another process trains in is refused, and one that is deleted meanwhile ends the run.
     """
-    with joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes:
+    with (
+        joined_processes(cfg.run.device, cfg.run.dist_timeout) as processes,
+        limits_told(cfg),
+        ExitStack() as held,
+    ):
         log_to_console(processes.is_main)
         spec = processes.from_main(lambda: check_settings(cfg))
         device = pick_device(cfg.run.device, processes)
         processes.from_main(lambda: check_device(cfg, device))
         set_kernels(cfg.run)
-        folder, table = processes.from_main(lambda: open_run(cfg, spec.output_size))
-        with RunLog(folder, cfg) if processes.is_main else nullcontext() as run_log:
+        folder = processes.from_main(lambda: folder_of_run(cfg))
+        lease = held.enter_context(leased_by_main(folder, processes))
+        table = processes.from_main(lambda: open_run(cfg, folder, spec.output_size))
+        with RunLog(folder, cfg, lease) if lease else nullcontext() as run_log:
             log.info("run folder %s on %s", folder, device)
             log.info(row_counts(table))
             for split in SPLITS if processes.is_main else ():
@@ -53,22 +63,33 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
             best = with_weights(parts.contract, weights, source)
             best = best.to(device, memory_format=torch.channels_last)
             parts.evaluator.report(best, folder, ("valid", "test"))
+            processes.from_main(lambda: lease.check())
             log.info("best checkpoint: %s", folder / BEST)
     return folder
 
 
-def open_run(cfg: Config, size: tuple[int, int]) -> tuple[Path, Table]:
-    """(folder, table) of a new run or of the one to resume, both checked.
+def folder_of_run(cfg: Config) -> Path:
+    """The folder of the run to resume, or of a new one."""
+    return find_run(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
 
-    `size` is that of the network's input.
-    """
-    folder = find_run(cfg) or Path(cfg.run.output_dir) / new_run_name(cfg)
+
+@contextmanager
+def leased_by_main(folder: Path, processes: Processes) -> Iterator[Lease | None]:
+    """Holds a run's folder for these processes; the lease in the main one, None in the others."""
+    with ExitStack() as stack:
+        held: list[Lease] = []
+        lease = leased(folder / ".lease", f"run {folder}")
+        processes.from_main(lambda: held.append(stack.enter_context(lease)))
+        yield held[0] if held else None
+
+
+def open_run(cfg: Config, folder: Path, size: tuple[int, int]) -> Table:
+    """The checked table of a run whose folder is fit for it. `size` is that of network input."""
     if not cfg.run.resume and has_state(folder):
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
     fetch_weights(cfg, size)
     table = load_table(cfg.data)
     check_table(table, cfg)
-    make_folder(folder)
     for path in folder.glob(".*.tmp"):  # of a process that was killed while it wrote
         path.unlink()
-    return folder, table
+    return table

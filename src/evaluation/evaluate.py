@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.classes import NOTICE
 from ..core.errors import UserError
+from ..core.progress import working
 from .groupings import Grouping
 from .paired_comparison import compare_pair, in_order_of
 from .post_processing import calibrate, decide_by_group, decide_by_rule
@@ -101,6 +102,7 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
     return replace(model, predictions=predictions), found
 
 
+@working("bootstrap intervals")
 def evaluate_model(
     model: EvaluatedModel,
     groupings: Sequence[Grouping],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..core.errors import UserError
+from ..core.files import check_output
 from ..core.options import Section, flag
 from ..core.registry import parse_call
 
@@ -170,3 +171,4 @@ def check_written_model(source: Source, options: EvaluationOptions) -> None:
         problem = "a model holds one temperature; expected --calibration temperature"
     if problem:
         raise UserError(f"--write_model {target}: {problem}")
+    check_output(Path(target), Path(source.path))

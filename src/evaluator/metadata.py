@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..core.cells import says_nothing
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
-from ..datasets.splits import UNIT_COLUMNS, says_something, unit_numbers
+from ..datasets.splits import UNIT_COLUMNS, unit_numbers
 from ..datasets.table import IMAGE_COLUMNS, groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..evaluation.predictions import Predictions
@@ -118,7 +119,7 @@ def known_images(
     if metadata is None:
         return own
     said, others = metadata.rows_of(names), own.rows_of(names)
-    is_kept = said.apply(says_something).any() | ~said.columns.isin(others)
+    is_kept = ~said.map(says_nothing).all() | ~said.columns.isin(others)
     said = said.loc[:, is_kept]
     said = said.join(others[others.columns.difference(said.columns, sort=False)])
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)

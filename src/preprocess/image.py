@@ -1,10 +1,12 @@
-"""The only decoder: bytes of a JPEG or PNG file to RGB uint8, or one reason why not."""
+"""The only decoder: bytes of an image file to RGB uint8, or one reason why not."""
 
-import struct
+import hashlib
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from .image_headers import Header, ImageError, is_jpeg, read_header
 
 MAX_FILE_BYTES = 200_000_000
 MAX_PIXELS = 150_000_000
@@ -17,15 +19,6 @@ _REDUCED_RGB = {
     8: cv2.IMREAD_COLOR_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 
-_JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_STANDALONE_MARKERS = {0x01, *range(0xD0, 0xD9)}
-_FRAME_MARKERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-class ImageError(Exception):
-    """Why a file is not a usable image, in a few words; never stops a batch."""
-
 
 def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
@@ -35,12 +28,12 @@ def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarra
 def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, int]]:
     """RGB uint8 at 1, 1/2, 1/4 or 1/8 of the size, and the whole image's (height, width).
 
-    Of a JPEG the least of these whose longer side has at least `side` pixels; of a PNG, which is
-    decoded in full anyway, the whole. Raises `ImageError`.
+    Of a JPEG the least of these whose longer side has at least `side` pixels; of other formats,
+    which are decoded in full anyway, the whole. Raises `ImageError`.
     """
     data = _file_bytes(Path(path))
-    size = _complete_size(data)
-    scales = _REDUCED_RGB if data.startswith(_JPEG_START) else (1,)
+    size = read_header(data)[:2]
+    scales = _REDUCED_RGB if is_jpeg(data) else (1,)
     scale = max(s for s in scales if s == 1 or max(size) >= side * s)
     if size[0] != size[1] and _reduced(size, scale)[0] == _reduced(size, scale)[1]:
         scale = 1  # whether EXIF turned it could not be seen
@@ -63,90 +56,73 @@ def _file_bytes(path: Path) -> bytes:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ImageError(f"larger than {MAX_FILE_BYTES} bytes")
         return path.read_bytes()
+    except MemoryError:
+        raise ImageError("out of memory") from None
     except OSError as error:
         raise ImageError(error.strerror or type(error).__name__) from None
     except ValueError:  # a NUL in the path
         raise ImageError("no such path") from None
 
 
-def why_bad(path: Path | str) -> str | None:
-    """Why a file is no usable image, or None: decodes it at an eighth of its size."""
+def digest_and_fault(path: Path | str) -> tuple[str, str]:
+    """(digest of the file's bytes, why it is no usable image), each empty where there is none.
+
+    The digest is BLAKE2b of 16 bytes, as hex; the image is decoded at an eighth of its size.
+    """
+    digest = ""
     try:
-        read_image(path, cv2.IMREAD_REDUCED_COLOR_8)
+        data = _file_bytes(Path(path))
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        decode_image(data, cv2.IMREAD_REDUCED_COLOR_8)
     except ImageError as error:
-        return str(error)
-    return None
+        return digest, str(error)
+    return digest, ""
 
 
 def decode_image(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
-    """RGB uint8 [height, width, 3] of an encoded JPEG or PNG image.
+    """RGB uint8 [height, width, 3] of an encoded JPEG, PNG, TIFF, WebP or BMP image.
 
     EXIF orientation is applied; 16-bit samples keep their upper byte; grey is repeated; alpha is
-    dropped; CMYK is converted. A file without its end raises `ImageError` (OpenCV alone would
-    return it with grey rows), as does one of over `MAX_PIXELS` pixels, before any of them is
-    decoded. Damage between start and end that the decoder bridges goes unnoticed.
+    dropped; CMYK is converted; of several pages the first counts. A file without its end raises
+    `ImageError` (OpenCV alone would return it with grey rows), as does one of over `MAX_PIXELS`
+    pixels, before any of them is decoded. Damage between start and end that the decoder bridges
+    goes unnoticed.
     """
-    height, width = _complete_size(data)
+    header = read_header(data)
+    height, width = header[:2]
     if height * width == 0:
         raise ImageError("no pixels")
-    if height * width > MAX_PIXELS:
+    if max(height * width, header.block) > MAX_PIXELS:
         raise ImageError(f"{width}x{height} is over {MAX_PIXELS} pixels")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
+        image = cv2.imdecode(np.frombuffer(_plain_tiff(data, header), np.uint8), flags)
+    except (cv2.error, MemoryError):
         image = None
     if image is None:
-        raise ImageError("corrupt")
+        raise ImageError("corrupt" if _fits_in_memory(header) else "out of memory")
     return image
 
 
-def _complete_size(data: bytes) -> tuple[int, int]:
-    """Height and width in the header of a file that reaches its end marker."""
-    if not data:
-        raise ImageError("empty file")
+def _plain_tiff(data: bytes, header: Header) -> bytes:
+    """A TIFF that OpenCV decodes as other formats, which it does not do with two kinds.
+
+    It rounds 16-bit samples and multiplies colours by alpha. Other files as they are.
+    """
+    if header.alpha_at:  # of no known kind, alpha is left alone
+        data = data[: header.alpha_at] + b"\0" + data[header.alpha_at + 1 :]
+    if header.bits < 16:
+        return data
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        return data
+    colours = samples[..., :3] if samples.ndim == 3 else samples
+    return cv2.imencode(".bmp", (colours >> 8).astype(np.uint8))[1].tobytes()
+
+
+def _fits_in_memory(header: Header) -> bool:
+    """Whether there is room for what decoding an image of this size takes."""
     try:
-        if data.startswith(_JPEG_START):
-            return _jpeg_size(data)
-        if data.startswith(_PNG_START):
-            return _png_size(data)
-    except (struct.error, IndexError):
-        raise ImageError("truncated") from None
-    raise ImageError("not a JPEG or PNG file")
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walks the segments to the scan, so that the end marker of a thumbnail does not count."""
-    size, position = None, 2
-    while True:
-        if data[position] != 0xFF:
-            raise ImageError("corrupt")
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        position += 2
-        if marker in _STANDALONE_MARKERS:
-            continue
-        (length,) = struct.unpack_from(">H", data, position)
-        if marker in _FRAME_MARKERS:
-            size = struct.unpack_from(">HH", data, position + 3)
-        position += length
-        if marker == 0xDA:  # start of scan: entropy-coded data holds no end marker of its own
-            break
-    if size is None:
-        raise ImageError("corrupt")
-    if data.find(_JPEG_END, position) < 0:
-        raise ImageError("truncated")
-    return size
-
-
-def _png_size(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from(">II", data, 16)
-    position = len(_PNG_START)
-    while True:
-        length, kind = struct.unpack_from(">I4s", data, position)
-        position += 12 + length
-        if position > len(data):
-            raise ImageError("truncated")
-        if kind == b"IEND":
-            return height, width
+        np.empty(8 * max(header.height * header.width, header.block), np.uint8)
+    except MemoryError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from tensorboardX import SummaryWriter
 
 from ..core.files import to_strict_json, write_text
 from ..core.image_files import image_stem
+from ..core.progress import progress
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import Predictions
@@ -205,6 +206,6 @@ def write_figures(
         drawn["calibration_curve"] = partial(plot_calibration, evaluation)
     if evaluation["hard_cases"]:
         drawn["hard_cases"] = partial(plot_hard_cases, evaluation, image_of)
-    for name, draw in drawn.items():
+    for name, draw in progress(drawn.items(), "drawing figures", unit="figure"):
         draw(folder / f"{name}.png")
     return [folder / f"{name}.png" for name in drawn]

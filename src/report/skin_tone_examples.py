@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from ..batch.mask_agreement import DEFAULT
 from ..batch.mask_files import read_lesion
 from ..core.errors import UserError
+from ..core.progress import progress
 from ..datasets.table import shown
 from ..datasets.tone_estimates import COLORS
 from ..preprocess.image import ImageError, read_image, read_reduced
@@ -45,7 +45,7 @@ def tone_figures(
     is_light = np.isin(tone_group(ita), LIGHT_GROUPS) & (ita > target)
     light = spread_over_angles(valid[is_light], n_images)
     chosen = pd.concat([examples, light]).drop_duplicates("image")
-    bar = tqdm(chosen.itertuples(), "masks", len(chosen), unit="image", disable=None, leave=False)
+    bar = progress(chosen.itertuples(), "masks", len(chosen), "image")
     seen = {row.image: look_at(row, files[row.image], masks) for row in bar}
     panels = [seen[image] for image in examples["image"]]
     pairs = [pair for image in light["image"] if (pair := darkened(seen[image], target))]

@@ -50,7 +50,7 @@ def compare(
     picks = rng.integers(len(first), size=(n_resamples, len(first)))
     picks = np.vstack([np.arange(len(first)), picks])
     n_positives = [_n_positives(first, group) for group in range(len(group_names))]
-    compared = _compared_groups(n_positives, min_positives)
+    compared = compared_groups(n_positives, min_positives)
     counts = {
         "n": len({image for run in first for image in run.predictions.names}),
         "n_positive": sum(n_positives) + _n_positives(first, -1),
@@ -81,7 +81,8 @@ def _identity(run: Rows) -> tuple:
     return run.predictions.names, run.clusters, run.target, run.predictions.groups
 
 
-def _compared_groups(n_positives: list[int], min_positives: int) -> list[int]:
+def compared_groups(n_positives: list[int], min_positives: int) -> list[int]:
+    """The groups with enough positive images. Raises `UserError` for fewer than two."""
     compared = [group for group, n in enumerate(n_positives) if n >= min_positives]
     if len(compared) < 2:
         raise UserError(

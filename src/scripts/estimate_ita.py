@@ -32,12 +32,12 @@ def main(argv: list[str] | None) -> int:
     options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
     expect_folder(options.masks, "--masks")
-    check_output(options.output_csv)
+    masks = expert_masks(options.masks, paths)
+    check_output(options.output_csv, *paths, *masks.values())
 
     from ..batch.per_image_csv import failures
     from ..batch.tone_estimates import estimate_tones, summary
 
-    masks = expert_masks(options.masks, paths)
     choices = {name: getattr(options, name) for name in ("method", "color", "color_constancy")}
     csv, n_workers = options.output_csv, options.num_workers
     rows = estimate_tones(options.folder, paths, csv, masks, n_workers, **choices)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import run_main
-from ..core.files import expect_folder, make_folder
+from ..core.files import check_output, expect_folder
 from ..core.image_files import ImageFolder, Workers, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
@@ -28,13 +28,14 @@ def main(argv: list[str] | None) -> int:
     options = parse_options(argv, __doc__, Options)[0]
     paths = images_below(options.folder)
     expect_folder(options.masks, "--masks")
-    output = make_folder(options.output_dir)
+    masks = expert_masks(options.masks, paths)
+    csv, figure = (options.output_dir / name for name in ("masks_by_image.csv", "worst_masks.png"))
+    for path in (csv, figure):
+        check_output(path, *paths, *masks.values())
 
     from ..batch.mask_agreement import compare_masks, readable, summary, worst_of
     from ..report.skin_tone_examples import plot_worst_masks
 
-    masks = expert_masks(options.masks, paths)
-    csv, figure = output / "masks_by_image.csv", output / "worst_masks.png"
     rows = compare_masks(options.folder, paths, masks, csv, options.num_workers)
     read = readable(rows)
     worst = worst_of(read, N_WORST)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.config import settings_with
 from ..core.errors import UserError, run_main
-from ..core.files import expect_folder, expect_output_folder
+from ..core.files import check_replaceable, expect_folder, expect_output_folder
 from ..core.flags import parse_settings, resolve
 from ..core.options import Role
 from ..duplicates.options import SearchOptions
@@ -37,6 +37,8 @@ def main(argv: list[str] | None) -> int:
     cfg = resolve(given)
     output = Path(cfg.run.output_dir)
     expect_output_folder(output, "--output_dir")
+    for name in ("duplicates.csv", "duplicates.png"):
+        check_replaceable(output / name)
     if not options.images:
         expect_folder(cfg.data.data_path, "--data_path")
     else:

@@ -4,9 +4,9 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import require, run_main, told_once
-from ..core.files import check_training_paths, expect_file
+from ..core.files import expect_file
 from ..core.flags import parse_settings, resolve
-from ..engine.names import check_names
+from ..engine.resume import settings_to_resume, training_config
 
 
 def parse(argv: list[str] | None) -> list[Any]:
@@ -16,13 +16,13 @@ def parse(argv: list[str] | None) -> list[Any]:
 def main(argv: list[str] | None) -> None:
     with told_once():  # all processes of a run have the same flags
         (given,) = parse(argv)
-        cfg = resolve({name: value for name, value in given.items() if name != "print_config"})
+        flags = {name: value for name, value in given.items() if name != "print_config"}
+        resume = given.get("resume")
+        cfg = resolve(flags, settings_to_resume(resume), f"--resume {resume}")
         evaluates = cfg.run.test and cfg.run.checkpoint
         if not evaluates:
-            cfg = resolve(given)
+            cfg = training_config(given)
             require(not cfg.run.test, "--test: expected the checkpoint, --checkpoint FILE")
-            check_training_paths(cfg)
-            check_names(cfg)
     if evaluates:
         evaluate(given, cfg.run.checkpoint)
         return

@@ -43,7 +43,7 @@ def main(argv: list[str] | None) -> int:
         suffixes = ", ".join(IMAGE_SUFFIXES)
         raise UserError(f"--input_folder {options.input_folder}: no {suffixes} images in it")
     model = find_model(options.onnx_model_path)
-    check_output(options.output_csv, model)
+    check_output(options.output_csv, model, *paths)
 
     from ..inference.predictor import OnnxPredictor, write_predictions
 

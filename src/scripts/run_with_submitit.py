@@ -7,10 +7,9 @@ from typing import Any
 
 from ..cluster.options import Cluster
 from ..core.errors import UserError, run_main
-from ..core.files import check_training_paths
-from ..core.flags import parse_settings, resolve
+from ..core.flags import parse_settings
 from ..core.options import flag
-from ..engine.names import check_names
+from ..engine.resume import training_config
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,10 @@ def parse(argv: list[str] | None) -> list[Any]:
 def main(argv: list[str] | None) -> int:
     """1 where a job failed that was waited for, else 0."""
     given, cluster, submission = parse(argv)
-    cfg = resolve(given)
+    cfg = training_config(given)
     if cfg.data.kfold and cfg.data.fold == -1 and cfg.run.resume and not cfg.run.run_name:
         raise UserError("--resume of all folds: give their --run_name, without _fold<N>")
     cluster = cluster.found()
-    check_training_paths(cfg)
-    check_names(cfg)
 
     from ..cluster.submit import wait_for
     from ..cluster.training import one_of_each_fold, submit_trainings

@@ -9,20 +9,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..core.cells import csv_text
 from ..core.config import Config
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..core.files import make_folder, write_text
+from ..core.progress import progress
+from ..datasets.load import split_table
 from ..datasets.splits import connected_units
-from ..engine.checkpoint import find_finished
+from ..datasets.table import read_csv
 from ..engine.checks import check_settings
+from ..engine.resume import find_finished
 from ..engine.run import train
 from ..evaluation.thresholds import decide, threshold_at_specificity
 from ..evaluation.weighted import Rows, rows_of
 from ..evaluator.predictions_csv import read_predictions
 from ..objectives.catalog import OBJECTIVES
-from ..runs.comparison import FIGURES, compare, plot_gain_against_gap
+from ..runs.comparison import FIGURES, compare, compared_groups, plot_gain_against_gap
 from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
+
+_NO_TEST_ROWS = "no test rows; expected a split with some, to compare objectives on"
 
 
 def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
@@ -41,14 +47,18 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
     for run in itertools.chain(*planned.values()):
         check_settings(run)
     folder = make_folder(Path(cfg.run.output_dir))
-    runs = {objective: list(map(finished_run, each)) for objective, each in planned.items()}
+    all_runs = [*itertools.chain(*planned.values())]
+    if not all(map(find_finished, all_runs)):
+        check_groups(planned[objectives[0]], options.min_positive)
+    trained = progress(map(finished_run, all_runs), "runs", len(all_runs), "run")
+    runs = {objective: list(itertools.islice(trained, len(options.seeds))) for objective in planned}
     clusters = clusters_of(itertools.chain(*runs.values()))
     tested = {
         objective: [read_rows(path, clusters, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
     rows = compare(tested, GROUP_NAMES, options.min_positive, options.n_resamples)
-    write_text(folder / "objectives.csv", rows.to_csv(index=False))
+    write_text(folder / "objectives.csv", csv_text(rows))
     write_text(folder / "objectives.md", to_markdown(rows))
     plot_gain_against_gap(rows, folder / "objectives.png")
     return f"{to_markdown(rows)}written to {folder}"
@@ -67,13 +77,23 @@ def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:
     )
 
 
+def check_groups(runs: list[Config], min_positive: int) -> None:
+    """Raise `UserError` where the test rows of `runs` will be too few to compare tone groups."""
+    found: list[set[str]] = [set() for _ in GROUP_NAMES]
+    for run in runs:
+        table = split_table(run.data).split("test")
+        require(len(table), f"seed {run.run.seed}: {_NO_TEST_ROWS}")
+        for group, images in enumerate(found):
+            chosen = (table.group_indices == group) & (table.labels == table.positive)
+            images.update(table.rows["image"][chosen])
+    compared_groups([len(images) for images in found], min_positive)
+
+
 def finished_run(cfg: Config) -> Path:
     """The folder of a run that is complete: an earlier one of the same settings, or trained now."""
     folder = find_finished(cfg) or train(cfg)
     if not (folder / "predictions_test.csv").is_file():
-        raise UserError(
-            f"{folder}: no test rows; expected a split with some, to compare objectives on"
-        )
+        raise UserError(f"{folder}: {_NO_TEST_ROWS}")
     return folder
 
 
@@ -98,7 +118,7 @@ def read_rows(folder: Path, clusters: dict[str, int], specificity: float) -> Row
 
 
 def _test_rows(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "test_split.csv", dtype=str).fillna("")
+    return read_csv(folder / "test_split.csv", ("image",)).fillna("")
 
 
 def to_markdown(rows: pd.DataFrame) -> str:

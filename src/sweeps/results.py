@@ -8,12 +8,14 @@ import pandas as pd
 from matplotlib.ticker import NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
+from ..core.cells import csv_text
 from ..core.config import Config
+from ..core.errors import UserError
 from ..core.files import write_text
 from ..core.flags import to_yaml
 from ..evaluation.metrics import MONITORED
 from ..report.style import MAIN, SMALL, WRONG, saved_figure, short
-from ..runs.history import HISTORY, read_json
+from ..runs.history import HISTORY, read_json, to_float
 from .search_space import Space
 
 N_SHOWN = 10
@@ -36,7 +38,7 @@ def _line(trial: FrozenTrial, folder: Path) -> dict:
     same_as = trial.user_attrs.get("same_as")
     run = f"trial_{trial.number if same_as is None else same_as}"
     has_run = same_as is None and (folder / run / HISTORY).is_file()
-    seconds = [epoch["seconds"] for epoch in read_json(folder / run / HISTORY)] if has_run else []
+    seconds = [to_float(epoch["seconds"]) for epoch in read_epochs(folder / run)] if has_run else []
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
@@ -48,10 +50,22 @@ def _line(trial: FrozenTrial, folder: Path) -> dict:
     }
 
 
+def read_epochs(run: Path) -> list[dict]:
+    """The epochs of a trial's run, at least one. Raises `UserError` where they are damaged."""
+    epochs = read_json(run / HISTORY)
+    names = {"epoch", "seconds", "valid"}
+    if not isinstance(epochs, list) or not epochs:
+        raise UserError(f"{run / HISTORY}: not the history of a run (no epochs)")
+    for epoch in epochs:
+        if not isinstance(epoch, dict) or not names <= epoch.keys():
+            raise UserError(f"{run / HISTORY}: not the history of a run (damaged)")
+    return epochs
+
+
 def write_trials(study: optuna.Study, space: Space, cfg: Config, folder: Path) -> None:
     """Write `trials.csv` and, once a trial is complete, `best.yaml`, a file for `--config`."""
     frame = trials_frame(study, space, folder)
-    write_text(folder / "trials.csv", frame.to_csv(index=False))
+    write_text(folder / "trials.csv", csv_text(frame))
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return
     best = study.best_trial

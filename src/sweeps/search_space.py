@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from ..core.config import Config, settings_with
-from ..core.errors import UserError, first_line, nearest
+from ..core.errors import UserError, nearest
 from ..core.flags import DEFAULTS, compose_yaml, convert_setting
 from ..core.options import Role
 
 OPTIONS = ("choices", "low", "high", "log", "int")
+MOST_CHOICES = 100  # of a setting: each is checked before the first trial
 _EXAMPLES = "{low: 1e-5, high: 1e-2, log: true} or {choices: [16, 32]}"
 
 
@@ -130,6 +131,8 @@ def _categorical(key: str, options: dict, where: str) -> Choices:
         raise UserError(f"{where}: expected choices, or low and high, not both")
     if not isinstance(texts, list) or not texts:
         raise UserError(f"{where}: choices is '{texts}': expected a list such as [16, 32]")
+    if len(texts) > MOST_CHOICES:
+        raise UserError(f"{where}: {len(texts):,} choices: expected at most {MOST_CHOICES}")
     choices = [convert_setting(key, text, f"{where}: choices") for text in texts]
     if len(set(choices)) < len(choices):
         raise UserError(f"{where}: a choice is given twice")
@@ -163,11 +166,7 @@ def _numerical(key: str, options: dict, where: str) -> Range:
 
 def _read(path: Path) -> Any:
     """The content of a YAML file with scalars as text: PyYAML would read `1e-5` as text too."""
-    root = compose_yaml(str(path), "--space", "a search space")
-    try:
-        return _as_written(root, path)
-    except RecursionError as error:  # a node that holds itself by its anchor
-        raise UserError(f"--space {path}: not YAML ({first_line(error)})") from None
+    return _as_written(compose_yaml(str(path), "--space", "a search space"), path)
 
 
 def _as_written(node: yaml.Node | None, path: Path) -> Any:

@@ -1,6 +1,7 @@
 """The trials of a sweep: each a run of the trainer, here or as a job; what is missing is run."""
 
 import logging
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from ..cluster.training import submit_trainings
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder
+from ..core.progress import duration
 from ..engine.checks import check_settings
 from ..engine.log import log_to_console
 from ..engine.run import train
 from ..evaluation.metrics import MONITORED
-from ..runs.history import HISTORY, read_json
-from .results import write_figures, write_trials
+from ..runs.history import is_number, to_float
+from .results import read_epochs, write_figures, write_trials
 from .search_space import Space
 from .study import Sweep, only_process, open_study
 
@@ -63,6 +65,7 @@ def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
     A trial that fails is noted and the sweep goes on; before any trial has succeeded the error is
     raised, and the trial is taken up again once its cause is mended.
     """
+    started, n_ended = time.monotonic(), 0
     while trial := next_trial(sweep, study, n_trials):
         try:
             study.tell(trial, run_trial(sweep, trial))
@@ -77,7 +80,9 @@ def run_trials(sweep: Sweep, study: optuna.Study, n_trials: int) -> None:
             study.tell(trial, state=TrialState.FAIL)
         outcome = study.trials[trial.number]
         why = outcome.user_attrs.get("error", outcome.value)
-        log.info("trial %d %s: %s", trial.number, outcome.state.name.lower(), why)
+        n_ended += 1
+        left = time_left(started, n_ended, n_trials - trial.number - 1)
+        log.info("trial %d %s: %s%s", trial.number, outcome.state.name.lower(), why, left)
         write_trials(study, sweep.space, sweep.cfg, sweep.folder)
 
 
@@ -85,6 +90,7 @@ def run_waves(
     sweep: Sweep, study: optuna.Study, n_trials: int, cluster: Cluster, n_parallel: int
 ) -> None:
     """As `run_trials`, with `n_parallel` trials at a time as jobs of `cluster`; none is pruned."""
+    started, n_ended = time.monotonic(), 0
     while wave := next_wave(sweep, study, n_trials, n_parallel):
         cfgs = [trial_settings(sweep, trial) for trial in wave]
         failures = wait_for(submit_trainings(cfgs, cluster))
@@ -99,7 +105,17 @@ def run_waves(
             else:
                 trial.set_user_attr("error", str(why))
                 study.tell(trial, state=TrialState.FAIL)
+        n_ended += len(wave)
+        n_left = n_trials - wave[-1].number - 1
+        log.info("%d trials ended%s", n_ended, time_left(started, n_ended, n_left))
         write_trials(study, sweep.space, sweep.cfg, sweep.folder)
+
+
+def time_left(started: float, n_done: int, n_left: int) -> str:
+    """What to add to a line about a trial: how long those that are left will take."""
+    if n_left <= 0:
+        return ""
+    return f" (about {duration((time.monotonic() - started) / n_done * n_left)} left)"
 
 
 def next_wave(sweep: Sweep, study: optuna.Study, n_trials: int, n_parallel: int) -> list[Trial]:
@@ -167,10 +183,19 @@ def run_trial(sweep: Sweep, trial: Trial) -> float:
 
 def best_value(trial: Trial, folder: Path, monitor: str) -> float:
     """The best monitored value of a finished run, whose epochs the study is told."""
-    history = read_json(folder / HISTORY)
+    history = read_epochs(folder)
     report(trial, history, monitor)
     best = max if MONITORED[monitor] else min
-    return best(entry["valid"][monitor] for entry in history)
+    return best(monitored(entry, monitor) for entry in history)
+
+
+def monitored(entry: dict, monitor: str) -> float:
+    """The monitored value of an epoch, NaN where it is undefined."""
+    valid = entry["valid"]
+    value = valid.get(monitor, "") if isinstance(valid, dict) else ""
+    if not is_number(value):
+        raise UserError(f"epoch {entry['epoch']}: no {monitor} in its history: damaged")
+    return to_float(value)
 
 
 def trial_settings(sweep: Sweep, trial: Trial) -> Config:
@@ -191,7 +216,7 @@ def report(trial: Trial, history: list[dict], monitor: str) -> None:
     known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
     for entry in history:
         if entry["epoch"] not in known:
-            trial.report(entry["valid"][monitor], entry["epoch"])
+            trial.report(monitored(entry, monitor), entry["epoch"])
 
 
 def describe(params: dict) -> str:

@@ -83,15 +83,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "x.pth"
     save_checkpoint(path, {"contract": {}, "model_state_dict": {}, "epoch": 1})
 
-    def fail(content, file):
-        file.write_bytes(b"half")
-        raise OSError("disk full")
+    for error in (OSError(28, "No space left"), RuntimeError("PytorchStreamWriter failed writing")):
 
-    monkeypatch.setattr(network_module.torch, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        save_checkpoint(path, {})
-    assert load_checkpoint(path)["epoch"] == 1
-    assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
+        def fail(content, file, error=error):
+            file.write_bytes(b"half")
+            raise error
+
+        monkeypatch.setattr(network_module.torch, "save", fail)
+        with pytest.raises(UserError, match=r"x\.pth: cannot be written"):
+            save_checkpoint(path, {})
+        assert load_checkpoint(path)["epoch"] == 1
+        assert [file.name for file in tmp_path.iterdir()] == ["x.pth"]
 
 
 def test_a_contract_is_read_without_the_weights(tiny_run, monkeypatch):

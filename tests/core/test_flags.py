@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 from dataclasses import dataclass, fields
 
 import pytest
@@ -30,7 +31,7 @@ from src.objectives.catalog import OBJECTIVES
 CANONICAL_FLAGS = """
     allow_leakage amp_dtype augment batch_size checkpoint class_weights clip_grad compile cutmix
     cutmix_minmax data_path dataset deterministic device dist_timeout drop_path dropout
-    early_stopping epochs eval_batch_size fast_mode fold freeze freeze_model head in_22k
+    early_stopping epochs eval_batch_size fast_mode finetune fold freeze freeze_model head in_22k
     input_size keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies
     max_bad_images mixup mixup_prob mixup_switch_prob model model_ema model_ema_decay
     model_ema_force_cpu monitor num_classes num_groups num_workers objective opt output_dir
@@ -235,12 +236,15 @@ def test_bad_yaml_is_refused_in_one_line_that_names_the_file(write):
         ("pretrained: 2", "pretrained is '2': expected true or false"),
         ("opt_betas: [0.9, x]", "opt_betas is 'x': expected a number"),
         ("opt_betas: [[0.9], 1]", "opt_betas: expected a value or a list of values"),
-        ("opt_betas: &loop [*loop]", "opt_betas: expected a value or a list of values"),
+        ("opt_betas: &loop [*loop]", "line 1: *loop: expected the value itself, no alias"),
+        ("lr: &a 1\nepochs: *a", "line 2: *a: expected the value itself, no alias"),
         ("- lr\n- epochs", "expected 'key: value' lines"),
         ("lr", "expected 'key: value' lines"),
         ("lr: 1\n---\nlr: 2", "not YAML (expected a single document"),
         ("lr: [1", "not YAML ("),
-        ("lr: *undefined", "not YAML ("),
+        ("lr: *undefined", "line 1: *undefined: expected the value itself"),
+        ('run_name: "a\\0b"', "run_name is 'a\0b': expected text in UTF-8"),
+        ('data_path: "\\uD800"', "expected text in UTF-8"),
         ("lr: \0", "not YAML ("),
         ("lr: " + "[" * 1500 + "]" * 1500, "not YAML ("),
         ("lr: !!python/object/apply:os.getcwd []", "lr is '[]': expected a number"),
@@ -252,11 +256,18 @@ def test_bad_yaml_is_refused_in_one_line_that_names_the_file(write):
 
 
 def test_a_missing_config_file_a_folder_bytes_and_a_huge_file_are_refused(tmp_path):
-    missing, junk, huge = (tmp_path / name for name in ("missing", "junk", "huge"))
+    missing, junk, huge, pipe = (tmp_path / n for n in ("missing", "junk", "huge", "pipe"))
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
     junk.write_bytes(b"lr: \xff\xfe")
     huge.write_bytes(b"#" * (MAX_YAML_BYTES + 1))
-    assert refusal(["--config", str(missing)]) == f"--config {missing}: no such file"
-    assert refusal(["--config", str(tmp_path)]) == f"--config {tmp_path}: no such file"
+    assert (
+        refusal(["--config", str(missing)]) == f"--config {missing}: expected a file; no such file"
+    )
+    folder = refusal(["--config", str(tmp_path)])
+    assert folder == f"--config {tmp_path}: expected a file; found a folder"
+    link = refusal(["--config", str(tmp_path / "link")])
+    assert link == f"--config {tmp_path / 'link'}: expected a file; found a device or pipe"
     assert f"--config {junk}: not YAML" in refusal(["--config", str(junk)])
     assert f"larger than {MAX_YAML_BYTES} bytes" in refusal(["--config", str(huge)])
     assert "--config: expected at least one argument" in refusal(["--config"])
@@ -385,7 +396,7 @@ SETTINGS = st.fixed_dictionaries(
     {
         "data_path": PRINTABLE,
         "weights": PRINTABLE | st.sampled_from(["null", "~", "true", "1e-4", "- a", "yes", ""]),
-        "lr": st.floats(1e-300, 1e300),
+        "lr": st.floats(1e-300, 1000),
         "clip_grad": st.none() | st.floats(1e-6, 1e6),
         "seed": st.integers(0, 2**32 - 1),
         "pretrained": st.booleans(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from src.core.errors import UserError
-from src.core.image_files import images_below
+from src.core.image_files import describe_left_out, images_below, left_out, list_images
 from src.preprocess.image import ImageError, read_image
 
 
@@ -46,7 +46,7 @@ def test_images_below_of_deeply_nested_folders(tmp_path, monkeypatch):
 def test_images_below_refuses_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="nowhere: no such folder; expected a folder of images"):
         images_below(tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"no \.jpg, \.jpeg, \.png images in it or below it"):
+    with pytest.raises(UserError, match=r"no \.jpg, .*\.bmp images in it or below it"):
         images_below(tmp_path)
     (tmp_path / "secret").mkdir()
     (tmp_path / "x.jpg").touch()
@@ -60,3 +60,21 @@ def test_images_below_refuses_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("os.scandir", scan)
     with pytest.raises(UserError, match=r"secret: cannot be listed \(Permission denied\)"):
         images_below(tmp_path)
+
+
+def test_what_a_folder_s_list_leaves_out_is_named(tmp_path):
+    images = ["a.TIF", "b.webp", "c.bmp", "deeper/d.jpg"]
+    others = ["e.gif", "deeper/f.dcm", "g"]
+    expected = ["notes.txt", "t.csv", "s.json", ".h", ".h/x.jpg", "masks/a.png", "masks/m.gif"]
+    for name in [*images, *others, *expected]:
+        if name != ".h":
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+    listed = [path.relative_to(tmp_path).as_posix() for path in list_images(tmp_path)]
+    assert (listed, left_out(tmp_path)) == (images[:3], sorted([*others, "deeper/d.jpg"]))
+    listed = [p.relative_to(tmp_path).as_posix() for p in list_images(tmp_path, recursive=True)]
+    assert (listed, left_out(tmp_path, recursive=True)) == (images, sorted(others))
+    assert describe_left_out(left_out(tmp_path)) == (
+        "4 files left out (1 .jpg, 1 .dcm, 1 .gif, 1 no suffix): deeper/d.jpg, deeper/f.dcm, "
+        "e.gif, ..."
+    )

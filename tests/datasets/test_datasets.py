@@ -296,7 +296,11 @@ def test_mask_of_no_lesion_is_one(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "empty file"), (b"GIF89a", "not a JPEG or PNG"), (None, "No such file")],
+    [
+        (b"", "empty file"),
+        (b"GIF89a", "not a JPEG, PNG, TIFF, WebP or BMP file"),
+        (None, "No such file"),
+    ],
 )
 def test_unreadable_mask_is_named_with_its_reason(table, tmp_path, content, reason):
     spoilt = masked(table, tmp_path, BLOB, BLOB)

@@ -16,6 +16,7 @@ from src.datasets.splits import (
     connected_units,
     crossings,
     describe_crossings,
+    describe_leaks,
     unit_numbers,
 )
 from src.datasets.table import SPLITS, make_table
@@ -45,22 +46,59 @@ def cohort(n_patients=300, seed=0):
 
 @pytest.mark.parametrize("column", UNITS)
 def test_ids_that_name_nobody_join_no_rows(column):
-    unknown = ["unknown", "Unknown", "NONE", "na", "NaN", "nan", "-1", " unknown ", ""] * 2
-    table = make(len(unknown) + 2, **{column: [*unknown, "nano", "nano"]})
-    units, what = unit_numbers(table.rows)
-    assert what == column
-    assert units.tolist() == [*range(len(unknown)), len(unknown), len(unknown)]
-    units, what = unit_numbers(make(len(unknown), **{column: unknown}).rows)
-    assert (units.tolist(), what) == ([*range(len(unknown))], "image")
-    assert connected_units(table.rows)[0] == connected_units(table.rows)[9], "as the audit has it"
+    unknown = ["unknown", "Unknown", "NONE", "na", "NaN", "nan", "-1", "-1.0", " unknown ", ""] * 2
+    count, splits = len(unknown), ["train", "valid"] * 10
+    columns = {column: [*unknown, "nano", "nano"], "split": [*splits, "train", "train"]}
+    raw = pd.DataFrame({"patient_id": "", "lesion_id": ""} | columns)
+    for rows in (make(count + 2, **columns).rows, raw):  # of a table, and as others read them
+        units, what = unit_numbers(rows)
+        assert what == column
+        assert units.tolist() == [*range(count), count, count]
+        assert connected_units(rows).tolist() == units.tolist()
+        assert describe_crossings(rows) == ""
+    units, what = unit_numbers(make(count, **{column: unknown}).rows)
+    assert (units.tolist(), what) == ([*range(count)], "image")
+
+
+@pytest.mark.parametrize("column", UNITS)
+def test_spellings_of_an_id_are_one(column):
+    ids = ["1", "1.0", " 1", "1 ", "IP_7", "ip_7", "IP_7\u200b", "10"]
+    split = ["train", "valid"] * 4
+    table = make(8, **{column: ids, "split": split})
+    assert unit_numbers(table.rows)[0].tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
+    raw = pd.DataFrame({"patient_id": "", "lesion_id": "", column: ids, "split": split})
+    assert connected_units(raw).tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
+    assert table.rows[column].tolist() == ["1"] * 4 + ["IP_7"] * 3 + ["10"]
+    noun = column.removesuffix("_id") + "s"
+    assert describe_crossings(raw) == f"2 of the 3 valid {noun} are also in train"
+
+
+def test_lesions_are_numbered_within_patients_or_throughout():
+    split = ["train", "valid", "train", "valid"]
+    within = make(4, patient_id=[*"pqpq"], lesion_id=["1", "1", "2", "2"], split=split)
+    assert describe_crossings(within.rows) == ""
+    assert unit_numbers(within.rows)[0].tolist() == [0, 1, 0, 1]
+    many = make(200, patient_id=[f"p{i // 2}" for i in range(200)], lesion_id=[*"12"] * 100)
+    assert len(set(unit_numbers(many.rows)[0])) == 100
+    throughout = make(4, lesion_id=["1", "1", "2", "2"], split=split)  # as in HAM10000
+    assert "2 of the 2 valid lesions are also in train" in describe_crossings(throughout.rows)
+    # an unknown patient's lesion: of the one patient who has it; of two, anybody's
+    mixed = make(5, patient_id=["p", "", "q", "r", ""], lesion_id=["a", "a", "b", "b", "b"])
+    assert unit_numbers(mixed.rows)[0].tolist() == [0, 0, 1, 2, 3]
+    folded = make(4, patient_id=[*"pqpq"], lesion_id=["1", "1", "2", "2"], fold=[0, 1, 0, 1])
+    assert describe_leaks(folded, 2) == ""
 
 
 def brute_force_units(rows):
     """Components by merging overlapping sets of rows until none overlap."""
     sets = [{i} for i in range(len(rows))]
-    for column in UNITS:
-        for name in set(rows[column]) - {""}:
-            sets.append(set(np.flatnonzero(rows[column] == name)))
+    for patient in set(rows["patient_id"]) - {""}:
+        sets.append(set(np.flatnonzero(rows["patient_id"] == patient)))
+    for lesion in set(rows["lesion_id"]) - {""}:
+        alike = rows[rows["lesion_id"] == lesion]
+        if len(set(alike["patient_id"]) - {""}) > 1:  # numbered within patients
+            alike = alike[alike["patient_id"] == ""]
+        sets.append(set(alike.index))
     merged = True
     while merged:
         merged = False
@@ -70,7 +108,7 @@ def brute_force_units(rows):
                 a |= b
                 merged = True
                 break
-    return {frozenset(rows) for rows in sets}
+    return {frozenset(rows) for rows in sets if rows}
 
 
 NAMES = st.sampled_from(["", "a", "b", "c", "d"])

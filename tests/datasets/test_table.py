@@ -84,7 +84,9 @@ def test_no_rows_are_refused_with_the_reason():
     rows = pd.DataFrame({"image": [], "label": []})
     with pytest.raises(UserError, match=r"expected at least one image$"):
         make_table(rows, CLASSES, 1)
-    with pytest.raises(UserError, match=r"2 left out, first: a.jpg: no such file"):
+    with pytest.raises(
+        UserError, match=r"^2 bad images \(first: a.jpg: no such file\) and no other"
+    ):
         make_table(rows, CLASSES, 1, [("a.jpg", "no such file"), ("b.jpg", "no such file")])
 
 

@@ -23,8 +23,13 @@ def start(
             {**shared, "WORLD_SIZE": str(count), "RANK": str(rank), "LOCAL_RANK": str(rank)}
             for rank in range(count)
         ]
+    return [started(command, base | place) for place in places]
+
+
+def started(command: list[str], env: dict | None = None) -> subprocess.Popen:
+    """A program in a process of its own, in the root of the repository."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return [subprocess.Popen(command, cwd=ROOT, env=base | place, **pipes) for place in places]
+    return subprocess.Popen(command, cwd=ROOT, env=env, **pipes)
 
 
 def finish(processes: list[subprocess.Popen]) -> list[tuple[int, str, str]]:

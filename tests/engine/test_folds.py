@@ -102,7 +102,7 @@ def test_summary_says_where_folds_are_missing(monkeypatch):
     monkeypatch.setattr(folds_module, "SHOWN", ("auroc", "f1"))
     folds = [{"auroc": 0.5, "f1": 0.1}, {"auroc": 0.7, "f1": None}]
     spread = {"test": spread_of(folds)}
-    assert spread_lines(spread) == "test  AUROC 0.600 ± 0.141  F1 0.100 ± nan (1 of 2 folds)"
+    assert spread_lines(spread) == "test  AUROC 0.600 ± 0.141  F1 0.100 (1 of 2 folds)"
     assert spread_csv(spread).splitlines()[2] == "test,f1,0.1,,0.1,,1"
 
 

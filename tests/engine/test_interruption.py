@@ -164,7 +164,7 @@ def test_a_state_within_an_epoch_asks_for_as_many_processes(settings, whole, tmp
     shutil.copytree(whole, folder)
     for path in folder.glob("*.pth"):
         content = load_checkpoint(path)
-        content["position"] |= {"epoch": 3, "step": 1, "n_processes": 2}
+        content["position"] |= {"step": 1, "n_processes": 2}
         torch.save(content, path)
     with pytest.raises(UserError, match="stopped within an epoch by 2 processes"):
         train(Config().with_settings(**{**settings, "output_dir": str(tmp_path)}))

@@ -234,6 +234,7 @@ def test_a_monitor_without_a_value_is_refused(tiny_settings, tmp_path):
     settings = {**tiny_settings, "monitor": "auroc_macro"}
     with pytest.raises(UserError, match="--monitor auroc_macro is undefined"):
         train(Config().with_settings(**settings, output_dir=str(tmp_path)))
+    assert not list(tmp_path.iterdir())  # before training
 
 
 def test_ties_of_the_monitor_are_broken_by_auroc():

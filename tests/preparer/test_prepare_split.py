@@ -222,7 +222,7 @@ def test_input_is_never_overwritten(leaky, tmp_path, place):
     (tmp_path / "sub").mkdir()
     (tmp_path / "link.csv").symlink_to(leaky)
     before = leaky.read_bytes()
-    with pytest.raises(UserError, match="is also an input"):
+    with pytest.raises(UserError, match=r"is also an input|it is a link"):
         run(leaky, tmp_path / place)
     assert leaky.read_bytes() == before
 
@@ -276,14 +276,72 @@ def test_sizes_and_seeds_out_of_range_are_refused(leaky, tmp_path, flags, messag
         run(leaky, tmp_path / "out.csv", *flags)
 
 
-@pytest.mark.parametrize("column", ["image_name", "target", "patient_id", "split"])
-def test_missing_column_is_named(tmp_path, column):
-    place = COLUMNS.index(column)
-    rows = [row[:place] + row[place + 1 :] for row in cohort(5)]
-    columns = COLUMNS[:place] + COLUMNS[place + 1 :]
+def test_a_table_of_any_columns_gets_a_split(tmp_path, capsys):
+    """Without split and target, ids spelled in two ways, lesions numbered within patients."""
+    columns = ["Photo", "Outcome", "Person", "Spot"]
+    rows = [
+        [f"{i}.png", "ab"[i % 2], ("7", "7.0")[i % 2] if i < 4 else i, i % 4] for i in range(40)
+    ]
+    source = write(tmp_path / "in.csv", rows, ",", columns)
+    named = ["--image_column", "Photo", "--label_column", "Outcome"]
+    units = ["--patient_column", "Person", "--lesion_column", "Spot"]
+    with pytest.raises(UserError, match=r"no column of images .*--image_column"):
+        run(source, tmp_path / "out.csv")
+    for option in ("image", "label", "patient", "lesion"):
+        with pytest.raises(UserError, match=f"--{option}_column: .* no column 'x'"):
+            run(source, tmp_path / "out.csv", *named, f"--{option}_column", "x")
+    assert run(source, tmp_path / "out.csv", *named[:2]) == 0
+    said = capsys.readouterr().out
+    assert "no classes are known" in said
+    assert "each image counts alone" in said
+    assert run(source, tmp_path / "out.csv", *named, *units) == 0
+    said = capsys.readouterr().out
+    assert "no classes are known" not in said
+    assert "counts alone" not in said
+    found = read(tmp_path / "out.csv", ",")
+    assert [[*row.values()][:4] for row in found] == [[str(cell) for cell in row] for row in rows]
+    assert len({row["split"] for row in found[:4]}) == 1
+    assert {row["split"] for row in found} == {"train", "valid", "test"}
+    labels = {
+        split: {r["Outcome"] for r in found if r["split"] == split} for split in ("valid", "test")
+    }
+    assert labels == {"valid": {"a", "b"}, "test": {"a", "b"}}
+
+
+def test_public_tables_get_a_split(tmp_path, capsys):
+    tables = {
+        "one_hot": (
+            ["image", "MEL", "NV", "UNK"],
+            [[f"I{i}", "1.0", "0.0", "0.0"] for i in range(20)],
+        ),
+        "ham": (
+            ["lesion_id", "image_id", "dx"],
+            [[f"L{i // 2}", f"I{i}", "nv"] for i in range(20)],
+        ),
+        "isic_2024": (
+            ["isic_id", "target", "patient_id"],
+            [[f"I{i}", i % 2, i] for i in range(20)],
+        ),
+    }
+    tables["one_hot"][1][3][1:3] = ["0.0", "1.0"]
+    for name, (columns, rows) in tables.items():
+        source = write(tmp_path / f"{name}.csv", rows, ",", columns)
+        assert run(source, tmp_path / "out.csv") == 0
+        assert "no classes are known" not in capsys.readouterr().out
+        splits = {row["split"] for row in read(tmp_path / "out.csv", ",")}
+        assert splits == {"train", "valid", "test"}
+
+
+@pytest.mark.parametrize(("first", "second"), [("1", "1.0"), ("IP_1", "ip_1 ")])
+def test_audit_sees_through_spellings_of_a_patient(tmp_path, capsys, first, second):
+    columns = ["image_name", "target", "patient_id", "split"]
+    rows = [["a", 0, first, "train"], ["b", 1, second, "valid"]]
+    rows += [["c", 0, "unknown", "train"], ["d", 1, "unknown", "valid"], ["e", 1, "-1", "train"]]
     path = write(tmp_path / "in.csv", rows, columns=columns)
-    with pytest.raises(UserError, match=f"in.csv: no column '{column}'"):
-        main(["--csv", str(path), "--audit"])
+    assert main(["--csv", str(path), "--audit"]) == 2
+    said = capsys.readouterr().out
+    assert "1 of the 1 valid patients are also in train" in said
+    assert "5 rows, 3 without a patient" in said
 
 
 def test_wrong_group_is_named_with_its_line(tmp_path):

@@ -67,6 +67,12 @@ def test_a_line_is_its_distribution(space_of, line, expected):
         ("", "expected lines such as 'lr: {low"),
         ("- lr", "expected lines such as"),
         ("{", "not YAML"),
+        (
+            f"lr: {{choices: [{', '.join(map(str, range(1, 102)))}]}}",
+            "lr: 101 choices: expected at most",
+        ),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "line 2: *a: expected the value itself"),
+        ('lr: {choices: ["1\\0"]}', "expected a number in UTF-8"),
         ("a: [" * 3000, "not YAML"),
     ],
 )
@@ -78,7 +84,7 @@ def test_anything_else_is_refused_in_one_line(space_of, text, message):
 
 
 def test_no_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere\.yaml: no such file"):
+    with pytest.raises(UserError, match=r"nowhere\.yaml: expected a file; no such file"):
         read_space(tmp_path / "nowhere.yaml")
 
 

@@ -1,6 +1,9 @@
 """Sweeps: continued as if never interrupted, nothing trained twice, the hopeless ended early."""
 
 import json
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -287,15 +290,73 @@ def test_a_sweep_that_runs_is_not_joined(sweep, tmp_path):
     sweep(1)
     with (
         trials_module.only_process(tmp_path / "study"),
-        pytest.raises(UserError, match="running already"),
+        pytest.raises(UserError, match=r"the sweep in .*study is in use by another process"),
     ):
         sweep(1)
 
 
-def test_a_broken_study_is_refused(sweep, tmp_path):
-    (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "study.db").write_text("not a database " * 100)
-    with pytest.raises(UserError, match=r"study\.db: not a study, or unreadable"):
+def run_sql(*lines):
+    def run(path):
+        with closing(sqlite3.connect(path)) as database:
+            for line in lines:
+                database.execute(line)
+            database.commit()
+
+    return run
+
+
+def overwrite(start, content):
+    def write(path):
+        data = bytearray(path.read_bytes())
+        data[start : start + len(content)] = content
+        path.write_bytes(data)
+
+    return write
+
+
+DAMAGE = {
+    "text": lambda path: path.write_text("not a database " * 100),
+    "other program": lambda path: (path.unlink(), run_sql("CREATE TABLE notes (a)")(path)),
+    "other columns": lambda path: (path.unlink(), run_sql("CREATE TABLE studies (a)")(path)),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-5000]),
+    "bytes within": overwrite(8192, b"\xff" * 4096),
+    "version": run_sql("UPDATE alembic_version SET version_num = 'v99'"),
+    "attribute": run_sql("UPDATE study_user_attributes SET value_json = '{'"),
+    "settings": run_sql("UPDATE study_user_attributes SET value_json = '5'"),
+    "distribution": run_sql("UPDATE trial_params SET distribution_json = '[]'"),
+    "state": run_sql("UPDATE trials SET state = 'LOST'"),
+    "link": lambda path: path.symlink_to(path.rename(path.with_name("other.db"))),
+    "pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+}
+
+
+def test_a_damaged_study_is_refused_in_one_line_and_left_alone(sweep, tmp_path):
+    sweep(2)
+    study = tmp_path / "study" / "study.db"
+    whole = study.read_bytes()
+    for kind, damage in DAMAGE.items():
+        damage(study)
+        before = study.lstat()
+        with pytest.raises(UserError, match=r"study\.db: (not a study|cannot be)") as error:
+            sweep(3)
+        assert "\n" not in str(error.value), kind
+        assert study.lstat().st_ino == before.st_ino, kind
+        study.unlink()
+        study.write_bytes(whole)
+    history = tmp_path / "study" / "trial_0" / "training_history.json"
+    damaged = ("[]", "{}", "[5]", '[{"epoch": 0}]', "[", '[{"epoch": 0, "seconds": 1}]')
+    for n_trials, text in enumerate(damaged, 3):
+        history.write_text(text)
+        with pytest.raises(UserError, match=r"training_history\.json: not"):
+            sweep(n_trials)
+
+
+def test_a_full_disk_ends_a_sweep_with_one_line(sweep, trainer, monkeypatch):
+    def full(*_):
+        raise optuna.exceptions.StorageInternalError("") from sqlite3.OperationalError("disk full")
+
+    monkeypatch.setattr(optuna.Study, "tell", full)
+    with pytest.raises(UserError, match=r"study\.db: cannot be written \(disk full\)"):
         sweep(1)
 
 
