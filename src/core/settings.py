@@ -9,6 +9,7 @@ from .options import MAX_SEED, Role, Section, flag
 
 _NEUTRAL, _MODEL, _EVALUATION = Role.RESULT_NEUTRAL, Role.MODEL, Role.EVALUATION
 _SHARED, _PATH, _RUN, _TEST = Role.SHARED, Role.PATH, Role.RUN, Role.TEST
+_CACHE = _NEUTRAL | _RUN | _EVALUATION
 _ROWS = Role.DATA | _SHARED | _EVALUATION
 
 
@@ -23,9 +24,7 @@ class Data(Section):
         _ROWS,
     )
     data_path: str = flag("./isic2020_challenge", "folder of the data set", _ROWS | _PATH)
-    skin_color_csv: str = flag(
-        "", "CSV with the skin-tone group, patient and split of each image", _ROWS | _PATH
-    )
+    skin_color_csv: str = flag("", "CSV of tone groups, patients and splits", _ROWS | _PATH)
     kfold: int = flag(
         0,
         "number of cross-validation folds; no patient or lesion spans two folds (0: off)",
@@ -84,6 +83,12 @@ class Data(Section):
         4, "data loading processes, at most one per CPU core", _NEUTRAL | _EVALUATION, least=0
     )
     pin_mem: bool = flag(True, "use pinned memory for batches on a GPU", _NEUTRAL | _EVALUATION)
+    cache: Literal["none", "ram", "disk"] = flag(
+        "none", "decode and resize each image once: disk keeps it for later runs too", _CACHE
+    )
+    cache_dir: str = flag(
+        "./melanoma_output/cache", "folder of --cache; may be deleted between runs", _CACHE | _PATH
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -114,9 +119,7 @@ class Model(Section):
     head: str = flag("linear", "classification head, as NAME or NAME(option=value): linear", _MODEL)
     pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
     in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
-    weights: str = flag(
-        "", "start from the state dict in this file instead of published weights", _PATH
-    )
+    weights: str = flag("", "start from this file's state dict, not published weights", _PATH)
     finetune: str = flag(
         "",
         "start from this checkpoint of a run: its model and preprocessing, its backbone's weights, "

@@ -9,6 +9,7 @@ import torch
 from ..core.config import Config
 from ..core.errors import UserError
 from ..datasets.augment import Augmentation
+from ..datasets.prepared import check_can_be_cached
 from ..datasets.table import Table
 from ..evaluation.metrics import METRICS
 from ..evaluation.predictions import Predictions
@@ -27,6 +28,7 @@ def check_settings(cfg: Config) -> Preprocessing:
     """
     check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    check_can_be_cached(spec, cfg.data.cache)
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(

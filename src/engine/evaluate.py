@@ -17,6 +17,7 @@ from ..core.files import make_folder, to_strict_json, write_text
 from ..core.options import Role
 from ..datasets.load import load_table, table_hash
 from ..datasets.loaders import eval_loader
+from ..datasets.prepared import PreparedImages, prepare_images
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
 from ..evaluation.evaluate import EvaluatedModel, evaluate_model
@@ -45,10 +46,11 @@ class Evaluator:
         objective: Objective,
         device: torch.device,
         processes: Processes = SINGLE_PROCESS,
+        prepared: PreparedImages | None = None,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
-        self.processes = processes
+        self.processes, self.prepared = processes, prepared
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them.
@@ -86,6 +88,7 @@ class Evaluator:
             pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
             rank=self.processes.rank,
             n_ranks=self.processes.count,
+            prepared=self.prepared,
         )
         quiet = not self.processes.is_main
         shares = self.processes.gather(predict(network, loader, self.device, title, quiet))
@@ -237,5 +240,7 @@ def evaluator_of_checkpoint(
         network = with_weights(contract, content["model_state_dict"], source)
         table, split = processes.from_main(lambda: rows_to_evaluate(cfg, contract, source))
         objective = objective_of(cfg, contract, source)
-        evaluator = Evaluator(cfg, table, contract, objective, device, processes)
+        spec = contract.preprocessing
+        prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
+        evaluator = Evaluator(cfg, table, contract, objective, device, processes, prepared)
         yield evaluator, network.to(device, memory_format=torch.channels_last), split

@@ -18,14 +18,14 @@ from ..core.errors import UserError, first_line
 from ..datasets.augment import Augmentation
 from ..datasets.copies import with_copies
 from ..datasets.load import table_hash
-from ..datasets.loaders import train_loader
+from ..datasets.loaders import LocalISICDataset, train_loader
+from ..datasets.prepared import PreparedImages, prepare_images
 from ..datasets.sampler import SAMPLERS, EpochBatches
 from ..datasets.table import SPLITS, Table
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import Objective
 from ..objectives.mixing import Mixing
-from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing
 from .checks import count_groups
 from .distributed import SINGLE_PROCESS, Processes
@@ -73,23 +73,24 @@ def make_parts(
     rows = with_copies(table.split("train"), cfg.data.malignant_copies)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
-    spec = with_statistics(spec, rows)
+    prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
+    spec = with_statistics(spec, rows, prepared)
     contract = make_contract(cfg, table, objective, spec, counts)
     classifier = make_classifier(cfg, contract, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     order = SAMPLERS.build(
         cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
     )
-    batches = EpochBatches(
-        order, cfg.learning.batch_size, cfg.run.seed, processes.rank, processes.count
-    )
+    size, seed = cfg.learning.batch_size, cfg.run.seed
+    batches = EpochBatches(order, size, seed, processes.rank, processes.count)
     loader = train_loader(
         rows,
         spec,
         Augmentation(cfg.data.augment),
         batches,
         cfg.data.num_workers,
-        pin_memory=cfg.data.pin_mem and device.type == "cuda",
+        cfg.data.pin_mem and device.type == "cuda",
+        prepared,
     )
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
@@ -99,7 +100,7 @@ def make_parts(
         loader=loader,
         batches=batches,
         contract=contract,
-        evaluator=Evaluator(cfg, table, contract, objective, device, processes),
+        evaluator=Evaluator(cfg, table, contract, objective, device, processes, prepared),
     )
 
 
@@ -141,13 +142,15 @@ def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel |
     )
 
 
-def with_statistics(spec: Preprocessing, train: Table) -> Preprocessing:
+def with_statistics(
+    spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
+) -> Preprocessing:
     """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
     if not spec.needs_statistics:
         return spec
     step = max(1, len(train) // STATISTICS_ROWS)
-    paths = train.rows["image"].iloc[::step]
-    return spec.with_statistics(spec.prepare(read_image(path)) for path in paths)
+    images = LocalISICDataset(train, spec, prepared=prepared)
+    return spec.with_statistics(images.prepared(row)[0] for row in range(0, len(train), step))
 
 
 def fetch_weights(cfg: Config, size: tuple[int, int]) -> None:

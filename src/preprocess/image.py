@@ -22,7 +22,7 @@ _REDUCED_RGB = {
 
 def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
-    return decode_image(_file_bytes(Path(path)), flags)
+    return decode_image(file_bytes(Path(path)), flags)
 
 
 def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -31,7 +31,7 @@ def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, in
     Of a JPEG the least of these whose longer side has at least `side` pixels; of other formats,
     which are decoded in full anyway, the whole. Raises `ImageError`.
     """
-    data = _file_bytes(Path(path))
+    data = file_bytes(Path(path))
     size = read_header(data)[:2]
     scales = _REDUCED_RGB if is_jpeg(data) else (1,)
     scale = max(s for s in scales if s == 1 or max(size) >= side * s)
@@ -45,7 +45,8 @@ def _reduced(size: tuple[int, int], scale: int) -> tuple[int, int]:
     return -(-size[0] // scale), -(-size[1] // scale)
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """What is in an image file. Raises `ImageError`."""
     try:
         path.name.encode()
     except UnicodeEncodeError:  # no CSV could hold it
@@ -64,15 +65,20 @@ def _file_bytes(path: Path) -> bytes:
         raise ImageError("no such path") from None
 
 
+def digest_of(data: bytes) -> str:
+    """BLAKE2b of 16 bytes, as hex: what names an image by its content."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def digest_and_fault(path: Path | str) -> tuple[str, str]:
     """(digest of the file's bytes, why it is no usable image), each empty where there is none.
 
-    The digest is BLAKE2b of 16 bytes, as hex; the image is decoded at an eighth of its size.
+    The image is decoded at an eighth of its size.
     """
     digest = ""
     try:
-        data = _file_bytes(Path(path))
-        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        data = file_bytes(Path(path))
+        digest = digest_of(data)
         decode_image(data, cv2.IMREAD_REDUCED_COLOR_8)
     except ImageError as error:
         return digest, str(error)

@@ -87,6 +87,18 @@ class Preprocessing:
         return options["height"], options["width"]
 
     @property
+    def prepared_size(self) -> tuple[int, int] | None:
+        """(height, width) of every image at the augmentation point, None where they differ."""
+        steps = self.steps[: self.augmentation_point]
+        moves = [step.options for step in steps if step.kind is Kind.MOVES]
+        return (moves[-1]["height"], moves[-1]["width"]) if moves else None
+
+    @cached_property
+    def prepared_probe(self) -> str:
+        """A digest of what *prepare* makes of a fixed synthetic image."""
+        return hashlib.sha256(self.prepare(_synthetic_image()).tobytes()).hexdigest()
+
+    @property
     def needs_statistics(self) -> bool:
         """Whether a normalize step still waits for the mean and std of the training rows."""
         return any(s.name == "normalize" and "mean" not in s.options for s in self.steps)
