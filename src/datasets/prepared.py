@@ -19,6 +19,7 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.lease import leased
+from ..core.memory import free_bytes
 from ..core.progress import progress
 from ..core.settings import Data
 from ..preprocess.image import ImageError, decode_image, digest_of, file_bytes
@@ -138,7 +139,7 @@ def _in_memory(
     path = Path(f"/proc/{os.getpid()}/fd/{memory}")
     prepared = PreparedImages(path, name, digests, spec.prepared_size)
     weakref.finalize(prepared, os.close, memory)
-    free = free_memory()
+    free = free_bytes()
     require(
         prepared.n_bytes < 0.9 * free,
         f"--cache ram: {len(paths):,} images take {_gb(prepared.n_bytes)}, and {_gb(free)} of "
@@ -181,19 +182,6 @@ def _read(path: str, digest: str) -> np.ndarray:
         return decode_image(data)
     except ImageError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def free_memory() -> int:
-    """Bytes that can still be taken on this machine, or in the control group that bounds it."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    (free,) = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    group = Path("/sys/fs/cgroup")
-    try:
-        most, used = (int((group / f"memory.{k}").read_text()) for k in ("max", "current"))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return min(free, most - used + int(stat["inactive_file"]))
-    except (OSError, ValueError, KeyError):  # not bounded: its limit is the word `max`
-        return free
 
 
 def _gb(n_bytes: int) -> str:

@@ -199,7 +199,7 @@ def test_half_a_file_is_not_used(settings):
 
 def test_without_room_nothing_is_written(settings, monkeypatch):
     table = load_table(settings)
-    monkeypatch.setattr(prepared, "free_memory", lambda: 50_000)
+    monkeypatch.setattr(prepared, "free_bytes", lambda: 50_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 50_000}))
     for cache in ("disk", "ram"):
         with pytest.raises(UserError, match=rf"--cache {cache}: 24 images take 7.39e-05 GB"):
