@@ -113,16 +113,19 @@ def sample_functions(cfg: Config, parts: Parts, table: Table) -> dict[str, tuple
 
 
 def seconds_per_image(work: Callable, items: list) -> float:
-    """Seconds of one item, in one thread; the first is not counted."""
+    """Seconds of one item in one thread; the first is not counted.
+
+    Of the processor, so that other work on the machine hardly counts.
+    """
     threads = cv2.getNumThreads(), torch.get_num_threads()
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     try:
         work(items[0])
-        started = time.perf_counter()
+        started = time.process_time()
         for item in items:
             work(item)
-        return (time.perf_counter() - started) / len(items)
+        return (time.process_time() - started) / len(items)
     finally:
         cv2.setNumThreads(threads[0])
         torch.set_num_threads(threads[1])
