@@ -60,7 +60,7 @@ class Data(Section):
         least=0,
     )
     preprocess: str = flag(
-        "resize || normalize(stats='imagenet')",
+        "scaled_jpeg | resize || normalize(stats='imagenet')",
         "preprocessing steps joined by |, with || at the augmentation point",
         _MODEL,
     )

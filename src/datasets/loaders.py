@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.errors import UserError, require
-from ..preprocess.image import ImageError, read_image
+from ..preprocess.image import ImageError, decode_image, file_bytes
 from ..preprocess.spec import Preprocessing
 from .augment import Augmentation, AugmentedImage
 from .copies import moved
@@ -19,6 +21,7 @@ from .prepared import PreparedImages
 from .sampler import EpochBatches
 from .table import Table
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 
@@ -69,12 +72,12 @@ class LocalISICDataset(Dataset):
         """(RGB uint8 of a row at the augmentation point, the decoded image's height and width)."""
         if self._prepared is not None:
             return self._prepared[self._places[row]]
-        image = _read(self.paths[row])
-        return self.preprocessing.prepare(image), image.shape[:2]
+        image, size = _read(self.paths[row], self.preprocessing.decode)
+        return self.preprocessing.prepare(image), size
 
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""
-        mask = _read(self.masks[row])
+        mask = _read(self.masks[row], decode_image)
         require(
             mask.shape[:2] == size,
             f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
@@ -88,9 +91,9 @@ class LocalISICDataset(Dataset):
         return self.preprocessing.prepare_mask(mask)
 
 
-def _read(path: str) -> np.ndarray:
+def _read(path: str, decode: Callable[[bytes], T]) -> T:
     try:
-        return read_image(path)
+        return decode(file_bytes(Path(path)))
     except ImageError as error:  # changed since the images were checked
         raise UserError(f"{path}: {error}") from None
 

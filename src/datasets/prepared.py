@@ -22,7 +22,7 @@ from ..core.lease import leased
 from ..core.memory import free_bytes
 from ..core.progress import progress
 from ..core.settings import Data
-from ..preprocess.image import ImageError, decode_image, digest_of, file_bytes
+from ..preprocess.image import ImageError, digest_of, file_bytes
 from ..preprocess.spec import Preprocessing
 from .table import Table
 
@@ -156,14 +156,13 @@ def _write(file: BinaryIO, paths: list[str], spec: Preprocessing, prepared: Prep
     lock, n_bytes, n_images = Lock(), prepared.image_bytes, len(paths)
 
     def store(place: int) -> None:
-        image = _read(paths[place], prepared.digests[place].decode())
-        size = np.array(image.shape[:2], "<i4")
+        image, size = _read(paths[place], prepared.digests[place].decode(), spec)
         content = np.ascontiguousarray(spec.prepare(image)).tobytes()
         with lock:
             file.seek(place * n_bytes)
             file.write(content)
             file.seek(n_images * n_bytes + place * _SIZE_BYTES)
-            file.write(size.tobytes())
+            file.write(np.array(size, "<i4").tobytes())
 
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
@@ -175,11 +174,11 @@ def _write(file: BinaryIO, paths: list[str], spec: Preprocessing, prepared: Prep
         pool.shutdown(cancel_futures=True)
 
 
-def _read(path: str, digest: str) -> np.ndarray:
+def _read(path: str, digest: str, spec: Preprocessing) -> tuple[np.ndarray, tuple[int, int]]:
     try:
         data = file_bytes(Path(path))
         require(digest_of(data) == digest, f"{path}: changed since the images were checked")
-        return decode_image(data)
+        return spec.decode(data)
     except ImageError as error:
         raise UserError(f"{path}: {error}") from None
 

@@ -16,7 +16,7 @@ from ..artifact.decisions import usual_rule
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError, first_line
 from ..core.files import replacing
-from ..preprocess.image import ImageError, read_image
+from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 
 MAX_MODEL_BYTES = 4_000_000_000
@@ -144,8 +144,8 @@ def write_predictions(
 def _load(path: Path, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
     """The image as each of `specs` makes it, or why it cannot be read."""
     try:
-        image = read_image(path)
-        return {digest: spec(image) for digest, spec in specs.items()}
+        data = file_bytes(path)
+        return {digest: spec(spec.decode(data)[0]) for digest, spec in specs.items()}
     except ImageError as error:
         return str(error)
 

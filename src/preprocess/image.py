@@ -1,6 +1,7 @@
 """The only decoder: bytes of an image file to RGB uint8, or one reason why not."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -31,10 +32,23 @@ def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, in
     Of a JPEG the least of these whose longer side has at least `side` pixels; of other formats,
     which are decoded in full anyway, the whole. Raises `ImageError`.
     """
-    data = file_bytes(Path(path))
+    return _decoded_at_scale(file_bytes(Path(path)), lambda size, s: max(size) >= side * s)
+
+
+def decode_scaled(data: bytes, side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """As `read_reduced`, of an image file's bytes; it is the shorter side that has `side` pixels.
+
+    Which way EXIF turns an image does not matter.
+    """
+    return _decoded_at_scale(data, lambda size, s: min(size) >= side * s)
+
+
+def _decoded_at_scale(
+    data: bytes, fits: Callable[[tuple[int, int], int], bool]
+) -> tuple[np.ndarray, tuple[int, int]]:
     size = read_header(data)[:2]
     scales = _REDUCED_RGB if is_jpeg(data) else (1,)
-    scale = max(s for s in scales if s == 1 or max(size) >= side * s)
+    scale = max(s for s in scales if s == 1 or fits(size, s))
     if size[0] != size[1] and _reduced(size, scale)[0] == _reduced(size, scale)[1]:
         scale = 1  # whether EXIF turned it could not be seen
     image = decode_image(data, _REDUCED_RGB[scale])

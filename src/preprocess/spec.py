@@ -10,10 +10,13 @@ import numpy as np
 
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
+from .image import decode_image, decode_scaled
 from .steps import STEPS, TRAITS, Kind, check
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
+SCALED, SCALED_BEFORE = "scaled_jpeg", ("resize", "pad_resize")
+SCALED_MARGIN = 2  # pixels of the decoded image for one of the resized one, at least, along a side
 # bounds on what an untrusted file can ask for: steps, and pixels that all of them give together
 MAX_STEPS, MAX_PIXELS = 32, 2**27
 
@@ -40,6 +43,17 @@ class Preprocessing:
 
     steps: tuple[Step, ...]
     augmentation_point: int
+
+    def decode(self, data: bytes) -> tuple[np.ndarray, tuple[int, int]]:
+        """(RGB uint8 that *prepare* takes, height and width of the whole image) of a file's bytes.
+
+        Raises `ImageError`.
+        """
+        if self.steps[0].name == SCALED:
+            target = self.steps[1].options
+            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
+        image = decode_image(data)
+        return image, image.shape[:2]
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
@@ -222,6 +236,9 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         0 <= spec.augmentation_point <= len(steps),
         f"{what}: expected the augmentation point || among its steps",
     )
+    if steps[0].name == SCALED:
+        fits = len(steps) > 1 and steps[1].name in SCALED_BEFORE
+        require(fits, f"{what}: expected {' or '.join(SCALED_BEFORE)} right after {SCALED}")
     for step in steps[: spec.augmentation_point]:
         fits = not step.kind.gives_float
         require(fits, f"{what}: expected {step.name} after the augmentation point ||")

@@ -29,7 +29,7 @@ from src.objectives.catalog import OBJECTIVES
 
 # Adding a flag is a deliberate act: it changes what users type and what files hold.
 CANONICAL_FLAGS = """
-    allow_leakage amp_dtype augment batch_size checkpoint class_weights clip_grad compile cutmix
+    allow_leakage amp_dtype augment batch_size cache cache_dir checkpoint class_weights clip_grad compile cutmix
     cutmix_minmax data_path dataset deterministic device dist_timeout drop_path dropout
     early_stopping epochs eval_batch_size fast_mode finetune fold freeze freeze_model head in_22k
     input_size keep_checkpoints kfold known_groups_only layer_decay log_dir lr malignant_copies

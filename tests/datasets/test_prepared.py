@@ -109,7 +109,7 @@ def test_a_second_run_reads_no_image(settings, monkeypatch, long_ago):
         raise AssertionError("an image was read")
 
     monkeypatch.setattr(checked, "digest_and_fault", none)
-    monkeypatch.setattr(prepared, "decode_image", none)
+    monkeypatch.setattr(prepared, "file_bytes", none)
     again = load_table(settings)
     assert again.rows.equals(first.rows)
     assert prepare_images(again, SPEC, settings).path == images.path
@@ -239,12 +239,12 @@ from src.core.settings import Data
 from src.datasets import prepared
 from src.datasets.load import load_table
 from src.preprocess.spec import parse_preprocessing
-real = prepared.decode_image
-def slow(data):
+real = prepared.file_bytes
+def slow(path):
     print("decodes", flush=True)
     time.sleep(float(sys.argv[3]))
-    return real(data)
-prepared.decode_image = slow
+    return real(path)
+prepared.file_bytes = slow
 settings = Data(data_path=sys.argv[1], cache="disk", cache_dir=sys.argv[2])
 spec = parse_preprocessing("resize || normalize(stats='imagenet')", 32)
 prepared.prepare_images(load_table(settings), spec, settings)
