@@ -26,14 +26,10 @@ class Data(Section):
     data_path: str = flag("./isic2020_challenge", "folder of the data set", _ROWS | _PATH)
     skin_color_csv: str = flag("", "CSV of tone groups, patients and splits", _ROWS | _PATH)
     kfold: int = flag(
-        0,
-        "number of cross-validation folds; no patient or lesion spans two folds (0: off)",
-        _ROWS | _MODEL,
+        0, "cross-validation folds, which no patient or lesion spans (0: off)", _ROWS | _MODEL
     )
     fold: int = flag(
-        -1,
-        "train this fold only, counted from 0 (-1: all folds in turn)",
-        _SHARED | _EVALUATION | _MODEL,
+        -1, "train this fold only, from 0 (-1: all in turn)", _SHARED | _EVALUATION | _MODEL
     )
     train_on_all: bool = flag(
         False, "also train on the validation rows; keep the last epoch", _ROWS | _MODEL
@@ -49,9 +45,7 @@ class Data(Section):
         0, "seed of that split; --seed does not change it", _ROWS | _MODEL, least=0, most=MAX_SEED
     )
     allow_leakage: bool = flag(
-        False,
-        "continue even if a patient or lesion appears in more than one split",
-        _SHARED | _EVALUATION,
+        False, "continue with a patient or lesion in several splits", _SHARED | _EVALUATION
     )
     max_bad_images: int = flag(
         0,
@@ -127,6 +121,9 @@ class Model(Section):
         _PATH,
     )
     freeze_model: bool = flag(False, "freeze the backbone and train the head only")
+    feature_views: int = flag(
+        0, "with --freeze_model: views of each image to compute the features of once", least=0
+    )
     freeze: str = flag(
         "",
         "freeze backbone parameters whose names start with these prefixes, joined by |: "
@@ -146,6 +143,10 @@ class Model(Section):
         require(
             not (self.weights and self.finetune),
             "--weights and --finetune: both say what to start from; give one",
+        )
+        require(
+            self.freeze_model or not self.feature_views,
+            f"--feature_views {self.feature_views}: expected with --freeze_model true",
         )
         fits = self.num_classes == 0 or self.num_classes >= 2
         require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")

@@ -22,6 +22,7 @@ from .sampler import EpochBatches
 from .table import Table
 
 T = TypeVar("T")
+STATISTICS_ROWS = 2000
 log = logging.getLogger(__name__)
 GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 
@@ -96,6 +97,17 @@ def _read(path: str, decode: Callable[[bytes], T]) -> T:
         return decode(file_bytes(Path(path)))
     except ImageError as error:  # changed since the images were checked
         raise UserError(f"{path}: {error}") from None
+
+
+def with_statistics(
+    spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
+) -> Preprocessing:
+    """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
+    if not spec.needs_statistics:
+        return spec
+    step = max(1, len(train) // STATISTICS_ROWS)
+    images = LocalISICDataset(train, spec, prepared=prepared)
+    return spec.with_statistics(images.prepared(row)[0] for row in range(0, len(train), step))
 
 
 def n_processes(num_workers: int) -> int:

@@ -189,5 +189,9 @@ def seed_torch(*numbers: int) -> None:
 
 
 def to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Channels-last: a quarter to a third faster for convolutions, on CPUs too."""
-    return images.to(device, memory_format=torch.channels_last, non_blocking=True)
+    """Channels-last: a quarter to a third faster for convolutions, on CPUs too.
+
+    Features [N, width] as they are.
+    """
+    layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
+    return images.to(device, memory_format=layout, non_blocking=True)

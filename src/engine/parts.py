@@ -4,7 +4,6 @@ import logging
 from copy import deepcopy
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -17,11 +16,12 @@ from ..core.config import Config
 from ..core.errors import UserError, first_line
 from ..datasets.augment import Augmentation
 from ..datasets.copies import with_copies
+from ..datasets.features import featured, with_features
 from ..datasets.load import table_hash
-from ..datasets.loaders import LocalISICDataset, train_loader
-from ..datasets.prepared import PreparedImages, prepare_images
+from ..datasets.loaders import train_loader, with_statistics
+from ..datasets.prepared import prepare_images
 from ..datasets.sampler import SAMPLERS, EpochBatches
-from ..datasets.table import SPLITS, Table
+from ..datasets.table import Table
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier, load_tensors
 from ..objectives.catalog import Objective
@@ -38,7 +38,6 @@ from .precision import autocast_dtype
 from .schedules import SCHEDULERS, half_cosine
 
 log = logging.getLogger(__name__)
-STATISTICS_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,8 @@ def make_parts(
         cfg.data.pin_mem and device.type == "cuda",
         prepared,
     )
+    if cfg.model.feature_views:
+        loader = of_features(loader, classifier, cfg, device, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
@@ -102,6 +103,23 @@ def make_parts(
         contract=contract,
         evaluator=Evaluator(cfg, table, contract, objective, device, processes, prepared),
     )
+
+
+def of_features(
+    loader: DataLoader,
+    classifier: MelanomaClassifier,
+    cfg: Config,
+    device: torch.device,
+    processes: Processes,
+) -> DataLoader:
+    """The loader of the features of `--feature_views`; all processes compute their share."""
+    dtype, quiet = autocast_dtype(cfg.run, device), not processes.is_main
+
+    def compute(images: DataLoader) -> list:
+        return processes.all_batches(featured(images, classifier.backbone, device, dtype, quiet))
+
+    views, rank, count = cfg.model.feature_views, processes.rank, processes.count
+    return with_features(loader, compute, views, cfg.run.seed, rank, count)
 
 
 def make_trainer(
@@ -140,17 +158,6 @@ def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel |
         multi_avg_fn=get_ema_multi_avg_fn(learning.model_ema_decay),
         use_buffers=True,
     )
-
-
-def with_statistics(
-    spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
-) -> Preprocessing:
-    """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
-    if not spec.needs_statistics:
-        return spec
-    step = max(1, len(train) // STATISTICS_ROWS)
-    images = LocalISICDataset(train, spec, prepared=prepared)
-    return spec.with_statistics(images.prepared(row)[0] for row in range(0, len(train), step))
 
 
 def fetch_weights(cfg: Config, size: tuple[int, int]) -> None:
@@ -287,14 +294,3 @@ def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | Non
         autocast_dtype=amp_dtype,
         seed=cfg.run.seed,
     )
-
-
-def row_counts(table: Table) -> str:
-    """A line on rows, classes and groups of each split."""
-    parts = []
-    for split in SPLITS:
-        rows = table.split(split)
-        counts = np.bincount(rows.labels, minlength=len(table.classes))
-        named = ", ".join(f"{n} {name}" for name, n in zip(table.classes, counts, strict=True))
-        parts.append(f"{split} {len(rows)} ({named})")
-    return "; ".join(parts)
