@@ -5,14 +5,13 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
-from ..core.progress import progress
+from ..core.progress import in_threads
 from ..preprocess.image import digest_and_fault
 
 _FORMAT = f"1, OpenCV {cv2.__version__}"
@@ -38,9 +37,8 @@ def digests_and_faults(
         if stamps[row] and known.get(name, [])[:-1] == stamps[row]
     }
     todo = [row for row in range(len(paths)) if row not in found]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        checks = pool.map(digest_and_fault, [paths[row] for row in todo])
-        found |= zip(todo, progress(checks, "checking images", len(todo), "image"), strict=True)
+    checks = in_threads(digest_and_fault, [paths[row] for row in todo], "checking images", "image")
+    found |= zip(todo, checks, strict=True)
     if record and todo:
         news = {
             names[row]: [*stamps[row], found[row][0]]

@@ -7,7 +7,6 @@ import os
 import shutil
 import weakref
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,7 +19,7 @@ from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.lease import leased
 from ..core.memory import free_bytes
-from ..core.progress import progress
+from ..core.progress import in_threads
 from ..core.settings import Data
 from ..preprocess.image import ImageError, digest_of, file_bytes
 from ..preprocess.spec import Preprocessing
@@ -164,14 +163,9 @@ def _write(file: BinaryIO, paths: list[str], spec: Preprocessing, prepared: Prep
             file.seek(n_images * n_bytes + place * _SIZE_BYTES)
             file.write(np.array(size, "<i4").tobytes())
 
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        stored = pool.map(store, range(n_images))
-        for _ in progress(stored, "preparing images", n_images, "image"):
-            pass
-        file.flush()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    for _ in in_threads(store, range(n_images), "preparing images", "image"):
+        pass
+    file.flush()
 
 
 def _read(path: str, digest: str, spec: Preprocessing) -> tuple[np.ndarray, tuple[int, int]]:
