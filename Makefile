@@ -30,10 +30,10 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	echo "  predictions       $$out/predictions.csv"
 
 test-quick: $(INSTALLED)  ## run the tests that take moments; about 4 minutes
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 test: $(INSTALLED)  ## run all tests; 15 to 20 minutes on 2 cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-full: $(INSTALLED)  ## repeat the simulations at full size
 	$(BIN)/python -m pytest --full -m simulation

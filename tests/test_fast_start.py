@@ -23,7 +23,7 @@ NEEDED = {
     "src.scripts.sweep": ["--space", str(ROOT / "configs" / "sweeps" / "demo.yaml")],
     "src.scripts.melanoma_eval": ["--predictions_csv", "nowhere.csv"],
 }
-TRAINER = ("melanoma_train", "run_with_submitit", "sweep", "compare_objectives")
+TRAINER = ("melanoma_train", "run_with_submitit", "sweep", "compare_objectives", "benchmark")
 PROGRAM = """
 import importlib, json, sys
 command, cases, heavy = json.loads(sys.argv[1])

@@ -128,6 +128,7 @@ def check_training_paths(cfg: Config) -> None:
     is_path = resume in ("", "auto") or Path(resume).exists()
     require(is_path, f"--resume {resume}: expected auto or the folder of a run; no such path")
     expect_output_folder(cfg.run.output_dir, "--output_dir")
+    expect_output_folder(cfg.data.cache_dir, "--cache_dir")
     expect_output_folder(cfg.run.log_dir, "--log_dir")
 
 

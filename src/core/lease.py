@@ -47,19 +47,19 @@ class Lease:
 
 
 @contextmanager
-def leased(path: Path, what: str) -> Iterator[Lease]:
+def leased(path: Path, what: str, waits: bool = False) -> Iterator[Lease]:
     """Holds the lease file `path` in the block; folders made for it are removed if left empty.
 
     `what` it stands for is named to others. The lease of a dead process of this machine is taken
     over at once, and that of another machine after `STALE_S` seconds without a heartbeat.
-    Raises `UserError` while another process holds it.
+    While another process holds it, this `waits` for as long as that takes, or raises `UserError`.
     """
     made = [folder for folder in path.parents if not folder.exists()]
     make_folder(path.parent)
     lease, job = Lease(path, what), os.environ.get("SLURM_JOB_ID", "")
     job_path = path.with_name(f"{path.name}.job")
     try:
-        _acquire(lease.lock, path, job_path, what)
+        _acquire(lease.lock, path, job_path, what, waits)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
     try:
@@ -76,9 +76,15 @@ def leased(path: Path, what: str) -> Iterator[Lease]:
                 folder.rmdir()
 
 
-def _acquire(lock: SoftFileLease, path: Path, job_path: Path, what: str) -> None:
+def _acquire(
+    lock: SoftFileLease, path: Path, job_path: Path, what: str, waits: bool = False
+) -> None:
     with suppress(Timeout, LeaseSettingsMismatch):
         lock.acquire(timeout=1, poll_interval=0.2)  # the first try removes what a dead one left
+        return
+    if waits:
+        log.info("%s: waiting", _refusal(lock, path, job_path, what))
+        lock.acquire(poll_interval=1)
         return
     first, requeued = _last_beat(path), os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
     with suppress(Timeout, LeaseSettingsMismatch):

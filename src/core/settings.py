@@ -9,6 +9,7 @@ from .options import MAX_SEED, Role, Section, flag
 
 _NEUTRAL, _MODEL, _EVALUATION = Role.RESULT_NEUTRAL, Role.MODEL, Role.EVALUATION
 _SHARED, _PATH, _RUN, _TEST = Role.SHARED, Role.PATH, Role.RUN, Role.TEST
+_CACHE = _NEUTRAL | _RUN | _EVALUATION
 _ROWS = Role.DATA | _SHARED | _EVALUATION
 
 
@@ -23,18 +24,12 @@ class Data(Section):
         _ROWS,
     )
     data_path: str = flag("./isic2020_challenge", "folder of the data set", _ROWS | _PATH)
-    skin_color_csv: str = flag(
-        "", "CSV with the skin-tone group, patient and split of each image", _ROWS | _PATH
-    )
+    skin_color_csv: str = flag("", "CSV of tone groups, patients and splits", _ROWS | _PATH)
     kfold: int = flag(
-        0,
-        "number of cross-validation folds; no patient or lesion spans two folds (0: off)",
-        _ROWS | _MODEL,
+        0, "cross-validation folds, which no patient or lesion spans (0: off)", _ROWS | _MODEL
     )
     fold: int = flag(
-        -1,
-        "train this fold only, counted from 0 (-1: all folds in turn)",
-        _SHARED | _EVALUATION | _MODEL,
+        -1, "train this fold only, from 0 (-1: all in turn)", _SHARED | _EVALUATION | _MODEL
     )
     train_on_all: bool = flag(
         False, "also train on the validation rows; keep the last epoch", _ROWS | _MODEL
@@ -54,9 +49,7 @@ class Data(Section):
         most=MAX_SEED,
     )
     allow_leakage: bool = flag(
-        False,
-        "continue even if a patient or lesion appears in more than one split",
-        _SHARED | _EVALUATION,
+        False, "continue with a patient or lesion in several splits", _SHARED | _EVALUATION
     )
     max_bad_images: int = flag(
         0,
@@ -65,7 +58,7 @@ class Data(Section):
         least=0,
     )
     preprocess: str = flag(
-        "resize || normalize(stats='imagenet')",
+        "scaled_jpeg | resize || normalize(stats='imagenet')",
         "preprocessing steps joined by |, with || at the augmentation point",
         _MODEL,
     )
@@ -88,6 +81,12 @@ class Data(Section):
         4, "data loading processes, at most one per CPU core", _NEUTRAL | _EVALUATION, least=0
     )
     pin_mem: bool = flag(True, "use pinned memory for batches on a GPU", _NEUTRAL | _EVALUATION)
+    cache: Literal["none", "ram", "disk"] = flag(
+        "none", "decode and resize each image once: disk keeps it for later runs too", _CACHE
+    )
+    cache_dir: str = flag(
+        "./melanoma_output/cache", "folder of --cache; may be deleted between runs", _CACHE | _PATH
+    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -118,9 +117,7 @@ class Model(Section):
     head: str = flag("linear", "classification head, as NAME or NAME(option=value): linear", _MODEL)
     pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
     in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
-    weights: str = flag(
-        "", "start from the state dict in this file instead of published weights", _PATH
-    )
+    weights: str = flag("", "start from this file's state dict, not published weights", _PATH)
     finetune: str = flag(
         "",
         "start from this checkpoint of a run: its model and preprocessing, its backbone's weights, "
@@ -128,6 +125,9 @@ class Model(Section):
         _PATH,
     )
     freeze_model: bool = flag(False, "freeze the backbone and train the head only")
+    feature_views: int = flag(
+        0, "with --freeze_model: views of each image to compute the features of once", least=0
+    )
     freeze: str = flag(
         "",
         "freeze backbone parameters whose names start with these prefixes, joined by |: "
@@ -147,6 +147,10 @@ class Model(Section):
         require(
             not (self.weights and self.finetune),
             "--weights and --finetune: both say what to start from; give one",
+        )
+        require(
+            self.freeze_model or not self.feature_views,
+            f"--feature_views {self.feature_views}: expected with --freeze_model true",
         )
         fits = self.num_classes == 0 or self.num_classes >= 2
         require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")

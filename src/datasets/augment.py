@@ -5,17 +5,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import torch
-from torchvision.transforms import InterpolationMode, v2
 
 from ..core.errors import UserError, require
 from ..core.registry import Registry
 from ..skin.masks import lesion_mask, skin_mask
 from ..skin.skin_former import darken_skin
 from ..skin.tone import GROUP_NAMES, tone_group
+from .pixel_changes import (
+    Change,
+    affine,
+    blur,
+    flip,
+    fused,
+    jitter,
+    masked_rectangle,
+    perspective,
+    sharpen,
+)
 
 AUGMENTATIONS = Registry("augmentation")
-_SMOOTH = InterpolationMode.BILINEAR
 
 
 @dataclass(frozen=True)
@@ -33,13 +41,13 @@ class AugmentedImage:
 
 @dataclass(frozen=True)
 class Step:
-    """One augmentation, drawn from torch's generator, and what it needs beside the pixels.
+    """One augmentation, a function of a sample and a generator, and what it needs beside pixels.
 
     `groups` are the tone groups whose images it changes, None where any image will do. Of these
     groups it needs the `mask` that comes with an image, where this is set.
     """
 
-    apply: Callable[[AugmentedImage], AugmentedImage]
+    apply: Callable[[AugmentedImage, np.random.Generator], AugmentedImage]
     groups: frozenset[int] | None = None
     mask: bool = False
 
@@ -67,10 +75,9 @@ class Augmentation:
 
     def __call__(self, image: AugmentedImage, seed: int) -> AugmentedImage:
         """The image augmented: a pure function of the two."""
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
-            for step in self._steps:
-                image = step.apply(image)
+        rng = np.random.default_rng(seed)
+        for step in self._steps:
+            image = step.apply(image, rng)
         return image
 
 
@@ -93,8 +100,10 @@ def skin_former(
     return Step(partial(_darkened, target, shares), frozenset(shares), mask=masks == "files")
 
 
-def _darkened(target: tuple, shares: dict[int, float], image: AugmentedImage) -> AugmentedImage:
-    chance, place = torch.rand(2).tolist()
+def _darkened(
+    target: tuple, shares: dict[int, float], image: AugmentedImage, rng: np.random.Generator
+) -> AugmentedImage:
+    chance, place = rng.random(2)
     if chance >= shares.get(image.group, 0):
         return image
     ita = target[0] + place * (target[1] - target[0])
@@ -124,13 +133,13 @@ def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
 @AUGMENTATIONS.register
 def none() -> Step:
     """No augmentation."""
-    return _on_pixels(v2.Identity())
+    return _on_pixels(fused([]))
 
 
 @AUGMENTATIONS.register
 def flips(*, horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     """Random flips with these probabilities."""
-    return _on_pixels(v2.RandomHorizontalFlip(horizontal), v2.RandomVerticalFlip(vertical))
+    return _on_pixels(fused([flip(horizontal, vertical)]))
 
 
 @AUGMENTATIONS.register
@@ -143,25 +152,24 @@ def dermatoscopy(
     the probability of a masked rectangle. Hue is kept narrow: it carries the diagnosis.
     """
     return _on_pixels(
-        v2.RandomHorizontalFlip(),
-        v2.RandomVerticalFlip(),
-        v2.RandomAffine(rotation, translate=(0.1, 0.1), scale=(0.9, 1.1), interpolation=_SMOOTH),
-        v2.ColorJitter(color, color, color, hue),
-        v2.RandomApply([v2.GaussianBlur(3)], p=0.1),
-        v2.RandomErasing(cutout, scale=(0.02, 0.1)),
+        fused(
+            [flip(), affine(rotation, 0.1, (0.9, 1.1))],
+            jitter(color, color, color, hue),
+            blur((0.1, 2.0), 0.1),
+            masked_rectangle(cutout, (0.02, 0.1)),
+        )
     )
 
 
 @AUGMENTATIONS.register
 def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02) -> Step:
-    """Flips, rotation and shifts, colour jitter, sharpness and perspective."""
+    """Flips, rotation and shifts, perspective, colour jitter and sharpness."""
     return _on_pixels(
-        v2.RandomHorizontalFlip(),
-        v2.RandomVerticalFlip(),
-        v2.RandomAffine(rotation, translate=(0.1, 0.1), interpolation=_SMOOTH),
-        v2.ColorJitter(color, color, color, hue),
-        v2.RandomAdjustSharpness(2.0),
-        v2.RandomPerspective(0.2),
+        fused(
+            [flip(), affine(rotation, 0.1), perspective(0.2)],
+            jitter(color, color, color, hue),
+            sharpen(2.0),
+        )
     )
 
 
@@ -169,11 +177,10 @@ def _are_numbers(values: tuple) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 
-def _on_pixels(*transforms: Callable) -> Step:
-    """The transforms of torchvision one after the other; group and lesion stay as they are."""
-    return Step(partial(_transformed, v2.Compose(transforms)))
+def _on_pixels(change: Change) -> Step:
+    """The change of pixels; group and lesion stay as they are."""
+    return Step(partial(_changed, change))
 
 
-def _transformed(transform: Callable, image: AugmentedImage) -> AugmentedImage:
-    changed = transform(torch.from_numpy(image.image).permute(2, 0, 1))
-    return replace(image, image=np.ascontiguousarray(changed.permute(1, 2, 0).numpy()))
+def _changed(change: Change, image: AugmentedImage, rng: np.random.Generator) -> AugmentedImage:
+    return replace(image, image=change(image.image, rng))

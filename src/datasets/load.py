@@ -2,17 +2,14 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from ..core.config import Data
 from ..core.errors import UserError, require
-from ..core.progress import progress
-from ..preprocess.image import digest_and_fault
 from .adapters import DATASETS
+from .checked import digests_and_faults
 from .splits import (
     assign_folds,
     assign_splits,
@@ -57,7 +54,8 @@ def load_table(data: Data) -> Table:
         audit(table, data.kfold)
     elif leaks := describe_leaks(table, data.kfold):
         log.warning("data leakage between splits: results will be optimistic: %s", leaks)
-    table = without_bad_images(table, data.max_bad_images)
+    record = None if data.cache == "none" else Path(data.cache_dir)
+    table = without_bad_images(table, data.max_bad_images, record)
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
@@ -78,16 +76,15 @@ def read_rows(data: Data) -> Table:
     return with_known_groups(table) if data.known_groups_only else table
 
 
-def without_bad_images(table: Table, max_bad_images: int) -> Table:
+def without_bad_images(table: Table, max_bad_images: int, record: Path | None = None) -> Table:
     """The table without rows whose image is missing or cannot be decoded.
 
     `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
-    `UserError`. The column `content` of the others has the digests of their files.
+    `UserError`. The column `content` of the others has the digests of their files, which the
+    folder `record` remembers.
     """
     paths = table.rows["image"].tolist()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        checks = progress(pool.map(digest_and_fault, paths), "checking images", len(paths), "image")
-        digests, reasons = zip(*checks, strict=True)
+    digests, reasons = digests_and_faults(paths, record)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
     require_few(bad, max_bad_images)

@@ -1,8 +1,11 @@
 """Rows of a table as tensors, one by one and in batches: decode, prepare, augment, finish."""
 
+import logging
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -10,13 +13,17 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.errors import UserError, require
-from ..preprocess.image import ImageError, read_image
+from ..preprocess.image import ImageError, decode_image, file_bytes
 from ..preprocess.spec import Preprocessing
 from .augment import Augmentation, AugmentedImage
 from .copies import moved
+from .prepared import PreparedImages
 from .sampler import EpochBatches
 from .table import Table
 
+T = TypeVar("T")
+STATISTICS_ROWS = 2000
+log = logging.getLogger(__name__)
 GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 
 
@@ -24,11 +31,15 @@ class LocalISICDataset(Dataset):
     """`dataset[row]` is (image float32 [3, H, W], label, group), group -1 where unknown.
 
     `dataset[row, seed]` is the same row augmented by `augmentation` with that seed, which may
-    change the group.
+    change the group. Images come from `prepared` files where these are at hand.
     """
 
     def __init__(
-        self, table: Table, preprocessing: Preprocessing, augmentation: Augmentation | None = None
+        self,
+        table: Table,
+        preprocessing: Preprocessing,
+        augmentation: Augmentation | None = None,
+        prepared: PreparedImages | None = None,
     ):
         self.paths = table.rows["image"].tolist()
         self.labels = table.labels
@@ -37,14 +48,18 @@ class LocalISICDataset(Dataset):
         self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
         self.preprocessing = preprocessing
         self.augmentation = augmentation
+        self._prepared = prepared if prepared is not None and prepared.is_whole else None
+        if self._prepared is not None:
+            self._places = self._prepared.places(table.rows["content"])
+        elif prepared is not None:
+            log.warning("%s: not on this machine; images are decoded again", prepared.path)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
         row, seed = key if isinstance(key, tuple) else (key, None)
-        image, group = _read(self.paths[row]), int(self.groups[row])
-        size, image = image.shape[:2], self.preprocessing.prepare(image)
+        (image, size), group = self.prepared(row), int(self.groups[row])
         if self.augmentation is not None and seed is not None:
             lesion = self._lesion(row, size) if self.augmentation.needs_mask(group) else None
             augmented = self.augmentation(AugmentedImage(image, group, lesion), seed)
@@ -54,9 +69,16 @@ class LocalISICDataset(Dataset):
         tensor = torch.from_numpy(self.preprocessing.finish(image))
         return tensor, int(self.labels[row]), group
 
+    def prepared(self, row: int) -> tuple[np.ndarray, tuple[int, int]]:
+        """(RGB uint8 of a row at the augmentation point, the decoded image's height and width)."""
+        if self._prepared is not None:
+            return self._prepared[self._places[row]]
+        image, size = _read(self.paths[row], self.preprocessing.decode)
+        return self.preprocessing.prepare(image), size
+
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""
-        mask = _read(self.masks[row])
+        mask = _read(self.masks[row], decode_image)
         require(
             mask.shape[:2] == size,
             f"{self.masks[row]}: {mask.shape[1]}x{mask.shape[0]} pixels, but its image "
@@ -70,11 +92,22 @@ class LocalISICDataset(Dataset):
         return self.preprocessing.prepare_mask(mask)
 
 
-def _read(path: str) -> np.ndarray:
+def _read(path: str, decode: Callable[[bytes], T]) -> T:
     try:
-        return read_image(path)
+        return decode(file_bytes(Path(path)))
     except ImageError as error:  # changed since the images were checked
         raise UserError(f"{path}: {error}") from None
+
+
+def with_statistics(
+    spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
+) -> Preprocessing:
+    """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
+    if not spec.needs_statistics:
+        return spec
+    step = max(1, len(train) // STATISTICS_ROWS)
+    images = LocalISICDataset(train, spec, prepared=prepared)
+    return spec.with_statistics(images.prepared(row)[0] for row in range(0, len(train), step))
 
 
 def n_processes(num_workers: int) -> int:
@@ -89,10 +122,14 @@ def train_loader(
     batches: EpochBatches,
     num_workers: int,
     pin_memory: bool,
+    prepared: PreparedImages | None = None,
 ) -> DataLoader:
-    """Batches of augmented (images, labels, groups) in the order of `batches`."""
-    rows = LocalISICDataset(table, preprocessing, augmentation)
-    return _loader(rows, batches, num_workers, pin_memory)
+    """Batches of augmented (images, labels, groups) in the order of `batches`.
+
+    Its loading processes stay from one epoch to the next.
+    """
+    rows = LocalISICDataset(table, preprocessing, augmentation, prepared)
+    return _loader(rows, batches, num_workers, pin_memory, persistent=True)
 
 
 def eval_loader(
@@ -103,6 +140,7 @@ def eval_loader(
     pin_memory: bool,
     rank: int = 0,
     n_ranks: int = 1,
+    prepared: PreparedImages | None = None,
 ) -> DataLoader:
     """Batches of (images, labels, groups) in the table's order, every row once.
 
@@ -111,15 +149,20 @@ def eval_loader(
     """
     starts = range(0, len(table), batch_size)[rank::n_ranks]
     batches = [range(start, min(start + batch_size, len(table))) for start in starts]
-    return _loader(LocalISICDataset(table, preprocessing), batches, num_workers, pin_memory)
+    rows = LocalISICDataset(table, preprocessing, prepared=prepared)
+    return _loader(rows, batches, num_workers, pin_memory)
 
 
-def _loader(rows: Dataset, batches: Iterable, num_workers: int, pin_memory: bool) -> DataLoader:
+def _loader(
+    rows: Dataset, batches: Iterable, num_workers: int, pin_memory: bool, persistent: bool = False
+) -> DataLoader:
+    n_workers = n_processes(num_workers)
     return DataLoader(
         rows,
         batch_sampler=batches,
-        num_workers=n_processes(num_workers),
+        num_workers=n_workers,
         pin_memory=pin_memory,
+        persistent_workers=persistent and n_workers > 0,
         worker_init_fn=_start_worker,
     )
 

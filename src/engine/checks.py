@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from ..core.config import Config
-from ..core.errors import UserError
+from ..core.errors import UserError, require
 from ..datasets.augment import Augmentation
+from ..datasets.prepared import check_can_be_cached
 from ..datasets.table import Table
 from ..evaluation.metrics import METRICS
 from ..evaluation.predictions import Predictions
@@ -27,6 +28,11 @@ def check_settings(cfg: Config) -> Preprocessing:
     """
     check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    check_can_be_cached(spec, cfg.data.cache)
+    changing = {"mixup": cfg.learning.mixup, "cutmix": cfg.learning.cutmix}
+    changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}
+    for name, value in changing.items() if cfg.model.feature_views else ():
+        require(not value, f"--feature_views and --{name}: it changes features; give one of them")
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(

@@ -1,5 +1,6 @@
 """The processes of a run and what they tell each other; nothing else uses torch.distributed."""
 
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +43,11 @@ class Processes:
         values: list[Any] = [None] * self.count
         distributed.all_gather_object(values, value)
         return values
+
+    def all_batches(self, own: list[T]) -> list[T]:
+        """Those of all processes, of which batch 0 is the main one's first, 1 the next one's."""
+        turns = itertools.zip_longest(*self.gather(own))
+        return [batch for turn in turns for batch in turn if batch is not None]
 
     def from_main(self, make: Callable[[], T]) -> T:
         """What `make()` returns in the main process.

@@ -1,6 +1,5 @@
 """Evaluating a network on a split: predictions, metrics, and the files that hold them."""
 
-import itertools
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.files import to_strict_json, write_text
 from ..core.options import Role
+from ..datasets.features import Batch, featured
 from ..datasets.load import load_table, table_hash
 from ..datasets.loaders import eval_loader
+from ..datasets.prepared import PreparedImages, prepare_images
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
 from ..evaluation.evaluate import EvaluatedModel, evaluate_model
@@ -48,10 +49,12 @@ class Evaluator:
         objective: Objective,
         device: torch.device,
         processes: Processes = SINGLE_PROCESS,
+        prepared: PreparedImages | None = None,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
-        self.processes = processes
+        self.processes, self.prepared = processes, prepared
+        self._features: dict[str, list[Batch]] = {}
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them.
@@ -85,11 +88,16 @@ class Evaluator:
             pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
             rank=self.processes.rank,
             n_ranks=self.processes.count,
+            prepared=self.prepared,
         )
         quiet = not self.processes.is_main
-        shares = self.processes.gather(predict(network, loader, self.device, title, quiet))
-        # batch 0 is the first of process 0, batch 1 the first of process 1, and so on
-        batches = [b for turn in itertools.zip_longest(*shares) for b in turn if b is not None]
+        if self.cfg.model.feature_views:
+            if title not in self._features:  # the backbone is frozen: once is enough
+                backbone = network.classifier.backbone
+                self._features[title] = featured(loader, backbone, self.device, quiet=quiet)
+            loader = self._features[title]
+        own = predict(network, loader, self.device, title, quiet)
+        batches = self.processes.all_batches(own)
         return [np.concatenate(column) for column in zip(*batches, strict=True)]
 
     @torch.inference_mode()
@@ -247,5 +255,7 @@ def evaluator_of_checkpoint(
         network = with_weights(contract, content["model_state_dict"], source)
         table, split = processes.from_main(lambda: rows(cfg, contract, source))
         objective = objective_of(cfg, contract, source)
-        evaluator = Evaluator(cfg, table, contract, objective, device, processes)
+        spec = contract.preprocessing
+        prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
+        evaluator = Evaluator(cfg, table, contract, objective, device, processes, prepared)
         yield evaluator, network.to(device, memory_format=torch.channels_last), split

@@ -10,6 +10,7 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import torch
 from tensorboardX import SummaryWriter
 
@@ -21,6 +22,7 @@ from ..core.flags import to_yaml
 from ..core.lease import Lease
 from ..core.progress import duration
 from ..core.registry import parse_call
+from ..datasets.table import SPLITS, Table
 from ..evaluation.measure import scalars
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python", "onnx", "scikit-learn")
@@ -140,3 +142,14 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def row_counts(table: Table) -> str:
+    """A line on rows, classes and groups of each split."""
+    parts = []
+    for split in SPLITS:
+        rows = table.split(split)
+        counts = np.bincount(rows.labels, minlength=len(table.classes))
+        named = ", ".join(f"{n} {name}" for name, n in zip(table.classes, counts, strict=True))
+        parts.append(f"{split} {len(rows)} ({named})")
+    return "; ".join(parts)

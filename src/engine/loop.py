@@ -100,7 +100,7 @@ class Trainer:
                     loss, n_rows = self._backward(part, len(parts), (number, place))
                 position.loss_sum += loss * n_rows
                 position.n_rows += n_rows
-            self._update()
+            self.update()
             position.step += 1
             yield
 
@@ -109,7 +109,7 @@ class Trainer:
         images, labels, groups = batch
         count, dtype = self.processes.count, self.settings.autocast_dtype
         seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
-        images, order, share = self.settings.mixing(_to_device(images, self.device))
+        images, order, share = self.settings.mixing(to_device(images, self.device))
         seed_torch(self.settings.seed, *numbers, self.processes.rank + 1)
         try:
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
@@ -127,7 +127,8 @@ class Trainer:
         self.scaler.scale(loss * count / n_parts).backward()
         return value, len(rows)
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """One step of the optimizer by the gradients that there are."""
         if self.settings.clip_grad is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.classifier.parameters(), self.settings.clip_grad)
@@ -152,7 +153,7 @@ def predict(
     """float32 (logits, probabilities) of each batch, with `network` in evaluation mode."""
     network.eval()
     batches = progress(loader, title, unit="batch", quiet=quiet)
-    outputs = (network(_to_device(images, device)) for images, _, _ in batches)
+    outputs = (network(to_device(images, device)) for images, _, _ in batches)
     return [tuple(part.float().cpu().numpy() for part in output) for output in outputs]
 
 
@@ -187,6 +188,10 @@ def seed_torch(*numbers: int) -> None:
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
 
 
-def _to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Channels-last: a quarter to a third faster for convolutions, on CPUs too."""
-    return images.to(device, memory_format=torch.channels_last, non_blocking=True)
+def to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Channels-last: a quarter to a third faster for convolutions, on CPUs too.
+
+    Features [N, width] as they are.
+    """
+    layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
+    return images.to(device, memory_format=layout, non_blocking=True)

@@ -4,7 +4,6 @@ import logging
 from copy import deepcopy
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -17,16 +16,17 @@ from ..core.config import Config
 from ..core.errors import UserError, first_line
 from ..datasets.augment import Augmentation
 from ..datasets.copies import with_copies
+from ..datasets.features import featured, with_features
 from ..datasets.load import table_hash
-from ..datasets.loaders import train_loader
+from ..datasets.loaders import train_loader, with_statistics
+from ..datasets.prepared import prepare_images
 from ..datasets.sampler import SAMPLERS, EpochBatches
-from ..datasets.table import SPLITS, Table
+from ..datasets.table import Table
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..models.weights import load_tensors
 from ..objectives.catalog import Objective
 from ..objectives.mixing import Mixing
-from ..preprocess.image import read_image
 from ..preprocess.spec import Preprocessing
 from .checks import count_groups
 from .distributed import SINGLE_PROCESS, Processes
@@ -39,7 +39,6 @@ from .precision import autocast_dtype
 from .schedules import SCHEDULERS, half_cosine
 
 log = logging.getLogger(__name__)
-STATISTICS_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -74,24 +73,27 @@ def make_parts(
     rows = with_copies(table.split("train"), cfg.data.malignant_copies)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
-    spec = with_statistics(spec, rows)
+    prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
+    spec = with_statistics(spec, rows, prepared)
     contract = make_contract(cfg, table, objective, spec, counts)
     classifier = make_classifier(cfg, contract, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
     order = SAMPLERS.build(
         cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
     )
-    batches = EpochBatches(
-        order, cfg.learning.batch_size, cfg.run.seed, processes.rank, processes.count
-    )
+    size, seed = cfg.learning.batch_size, cfg.run.seed
+    batches = EpochBatches(order, size, seed, processes.rank, processes.count)
     loader = train_loader(
         rows,
         spec,
         Augmentation(cfg.data.augment),
         batches,
         cfg.data.num_workers,
-        pin_memory=cfg.data.pin_mem and device.type == "cuda",
+        cfg.data.pin_mem and device.type == "cuda",
+        prepared,
     )
+    if cfg.model.feature_views:
+        loader = of_features(loader, classifier, cfg, device, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
@@ -100,8 +102,25 @@ def make_parts(
         loader=loader,
         batches=batches,
         contract=contract,
-        evaluator=Evaluator(cfg, table, contract, objective, device, processes),
+        evaluator=Evaluator(cfg, table, contract, objective, device, processes, prepared),
     )
+
+
+def of_features(
+    loader: DataLoader,
+    classifier: MelanomaClassifier,
+    cfg: Config,
+    device: torch.device,
+    processes: Processes,
+) -> DataLoader:
+    """The loader of the features of `--feature_views`; all processes compute their share."""
+    dtype, quiet = autocast_dtype(cfg.run, device), not processes.is_main
+
+    def compute(images: DataLoader) -> list:
+        return processes.all_batches(featured(images, classifier.backbone, device, dtype, quiet))
+
+    views, rank, count = cfg.model.feature_views, processes.rank, processes.count
+    return with_features(loader, compute, views, cfg.run.seed, rank, count)
 
 
 def make_trainer(
@@ -140,15 +159,6 @@ def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel |
         multi_avg_fn=get_ema_multi_avg_fn(learning.model_ema_decay),
         use_buffers=True,
     )
-
-
-def with_statistics(spec: Preprocessing, train: Table) -> Preprocessing:
-    """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
-    if not spec.needs_statistics:
-        return spec
-    step = max(1, len(train) // STATISTICS_ROWS)
-    paths = train.rows["image"].iloc[::step]
-    return spec.with_statistics(spec.prepare(read_image(path)) for path in paths)
 
 
 def fetch_weights(cfg: Config, size: tuple[int, int]) -> None:
@@ -286,14 +296,3 @@ def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | Non
         autocast_dtype=amp_dtype,
         seed=cfg.run.seed,
     )
-
-
-def row_counts(table: Table) -> str:
-    """A line on rows, classes and groups of each split."""
-    parts = []
-    for split in SPLITS:
-        rows = table.split(split)
-        counts = np.bincount(rows.labels, minlength=len(table.classes))
-        named = ", ".join(f"{n} {name}" for name, n in zip(table.classes, counts, strict=True))
-        parts.append(f"{split} {len(rows)} ({named})")
-    return "; ".join(parts)

@@ -19,9 +19,9 @@ from .checkpoint import best_state
 from .checks import check_settings, check_table
 from .distributed import Processes, joined_processes
 from .epochs import train_epochs
-from .log import RunLog, log_to_console, new_run_name
+from .log import RunLog, log_to_console, new_run_name, row_counts
 from .loop import limits_told
-from .parts import fetch_weights, make_parts, row_counts
+from .parts import fetch_weights, make_parts
 from .precision import check_device, pick_device, set_kernels
 from .resume import BEST, find_run, has_state
 

@@ -10,7 +10,7 @@ from .metrics import METRICS
 from .predictions import Predictions
 from .weighted import N_BINS, Rows, Weighted, rows_of
 
-_CELLS_AT_A_TIME = 4_000_000  # resamples by rows that a thread holds: some tens of megabytes
+_CELLS_AT_A_TIME = 8_000_000  # resamples by clusters or thresholds: some hundreds of megabytes
 
 
 def names_for(predictions: Predictions) -> list[str]:
@@ -28,15 +28,20 @@ def estimates(rows: Rows, names: Iterable[str]) -> dict[str, float]:
 def resampled(w: Weighted, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Those of the metrics that have intervals, float64 [n_resamples]; threads share the work."""
     names = [name for name in names if METRICS[name].has_interval]
-    cells = max(1, len(w.rows.clusters), len(w.rows.predictions.classes) ** 2)
-    step = max(1, _CELLS_AT_A_TIME // cells)
-    parts = [Weighted(w.rows, w.weights[i : i + step]) for i in range(0, len(w.weights), step)]
+    n_classes = len(w.rows.predictions.classes)
+    has_curves = any(METRICS[name].needs == "probabilities" for name in names)
+    ranked = [w.rows, *(w.rows.by_class if n_classes > 2 else [])] if has_curves else []
+    n_thresholds = [rows.at_scores[0].shape[0] for rows in ranked]
+    cells = max(1, w.weights.shape[1], n_classes**2, *n_thresholds)
+    n_threads = os.cpu_count() or 1
+    step = max(1, _CELLS_AT_A_TIME // n_threads // cells)
 
-    def measure(part: Weighted) -> list[np.ndarray]:
+    def measure(start: int) -> list[np.ndarray]:
+        part = Weighted(w.rows, w.weights[start : start + step])  # its curves end with it
         return [METRICS[name].measure(part) for name in names]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(measure, parts))
+    with ThreadPoolExecutor(n_threads) as pool:
+        found = list(pool.map(measure, range(0, len(w.weights), step)))
     return {n: np.concatenate([part[i] for part in found]) for i, n in enumerate(names)}
 
 

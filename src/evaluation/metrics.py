@@ -135,10 +135,8 @@ def partial_auroc(w: Weighted) -> np.ndarray:
 def auprc(w: Weighted) -> np.ndarray:
     """Average precision: mean over the positive rows of the precision down to their score."""
     curve = w.curve
-    steps = curve.positives.any(axis=0)  # it moves at positive rows alone
-    found = curve.hits[:, steps]
-    at_steps = ratios(found, found + curve.alarms[:, steps])
-    area = np.nansum(curve.positives[:, steps] * at_steps, axis=1, dtype=np.float64)
+    precision = ratios(curve.hits, curve.hits + curve.alarms)
+    area = np.nansum(curve.positives * precision, axis=1, dtype=np.float64)
     return ratios(area, curve.n_positive)
 
 

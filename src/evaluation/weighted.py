@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import coo_array, csr_array
 
 from ..core.classes import BINARY_CLASSES
 from .predictions import Predictions
@@ -33,11 +34,29 @@ class Rows:
         return self.predictions.probabilities[:, self.predictions.positive]
 
     @cached_property
-    def by_score(self) -> tuple[np.ndarray, np.ndarray]:
-        """(places of the rows, highest score first; where in them each distinct score starts)"""
+    def at_scores(self) -> tuple[csr_array, csr_array]:
+        """Positive and negative rows, float32 [thresholds, n_clusters], the highest score first.
+
+        Every distinct score of a positive row is a threshold, and what lies between two of them
+        another: wherever a curve goes straight along its axis of negatives. None where a score is
+        NaN.
+        """
         order = np.argsort(-self.score, kind="stable")
-        starts = np.flatnonzero(np.diff(self.score[order], prepend=np.nan) != 0)
-        return order, starts
+        score, target = self.score[order], self.target[order]
+        if np.isnan(score).any():
+            return (csr_array((0, self.n_clusters), dtype=np.float32),) * 2
+        step = (np.diff(score, prepend=np.nan) != 0).cumsum() - 1  # of each distinct score
+        has_positive = np.bincount(step[target], minlength=step.max(initial=-1) + 1) > 0
+        is_threshold = has_positive | np.append(True, has_positive[:-1])
+        places = (is_threshold.cumsum() - 1)[step]
+        shape = int(is_threshold.sum()), self.n_clusters
+        clusters = self.clusters[order]
+        counts = (
+            coo_array((np.ones(kind.sum(), np.float32), (places[kind], clusters[kind])), shape)
+            for kind in (target, ~target)
+        )
+        positives, negatives = (count.tocsr() for count in counts)
+        return positives, negatives
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -121,8 +140,8 @@ def rows_of(predictions: Predictions, n_bins: int = N_BINS) -> Rows:
 
 @dataclass(frozen=True)
 class Curve:
-    """Weights of positive and negative rows at each distinct score, highest first, and their sums
-    down to it: all [n_resamples, scores]; `n_positive` and `n_negative` [n_resamples]."""
+    """Weights of positive and negative rows at each threshold, highest first, and their sums
+    down to it: all [n_resamples, thresholds]; `n_positive` and `n_negative` [n_resamples]."""
 
     positives: np.ndarray
     negatives: np.ndarray
@@ -229,17 +248,10 @@ class Weighted:
 
         Without a score where one of them is NaN. Equal scores share a threshold.
         """
-        rows = self.rows
-        if np.isnan(rows.score).any():
-            return Curve(*np.zeros((2, len(self.weights), 0)))
-        order, starts = rows.by_score
-        counts = self.weights[:, rows.clusters[order]]
-        if counts.sum(axis=1, dtype=np.float64).max(initial=0) >= 2**24:
-            counts = counts.astype(np.float64)  # float32 holds whole numbers up to there
-        kinds = counts * rows.target[order], counts * ~rows.target[order]
-        if 0 < len(starts) < len(order):
-            kinds = (np.add.reduceat(kind, starts, axis=1) for kind in kinds)
-        return Curve(*kinds)
+        weights = np.ascontiguousarray(self.weights.T)
+        if self.n.max(initial=0) >= 2**24:  # float32 holds whole numbers up to there
+            weights = weights.astype(np.float64)
+        return Curve(*(np.ascontiguousarray((c @ weights).T) for c in self.rows.at_scores))
 
     def part(self, keep: np.ndarray) -> "Weighted":
         """The rows where `keep` [N] holds, with the weights of their clusters."""

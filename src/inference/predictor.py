@@ -17,7 +17,7 @@ from ..core.classes import look_like_indices
 from ..core.errors import UserError
 from ..core.files import replacing
 from ..core.progress import progress
-from ..preprocess.image import ImageError, read_image
+from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from .foreign import describe
 from .session import Session
@@ -175,8 +175,10 @@ def is_utf8(text: str) -> bool:
 def _load(image: Path | np.ndarray, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
     """The image as each of `specs` makes it, or why it cannot be read."""
     try:
-        pixels = read_image(image) if isinstance(image, Path) else image
-        return {digest: spec(pixels) for digest, spec in specs.items()}
+        if not isinstance(image, Path):
+            return {digest: spec(image) for digest, spec in specs.items()}
+        data = file_bytes(image)
+        return {digest: spec(spec.decode(data)[0]) for digest, spec in specs.items()}
     except ImageError as error:
         return str(error)
 

@@ -12,7 +12,7 @@ MIN_MATCHED = 0.5
 
 
 class MelanomaClassifier(nn.Module):
-    """`forward`: images [N, 3, H, W] to logits [N, n_outputs].
+    """`forward`: images [N, 3, H, W], or their features [N, width], to logits [N, n_outputs].
 
     `input_size` is (height, width), or one number for both.
 
@@ -47,7 +47,8 @@ class MelanomaClassifier(nn.Module):
         self.train()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.dropout(self.backbone(images)))
+        features = images if images.ndim == 2 else self.backbone(images)
+        return self.head(self.dropout(features))
 
     def train(self, mode: bool = True) -> "MelanomaClassifier":
         super().train(mode)

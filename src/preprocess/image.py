@@ -1,6 +1,7 @@
 """The only decoder: bytes of an image file to RGB uint8, or one reason why not."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -22,7 +23,7 @@ _REDUCED_RGB = {
 
 def read_image(path: Path | str, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     """The image in a file as `decode_image` gives it. Raises `ImageError`."""
-    return decode_image(_file_bytes(Path(path)), flags)
+    return decode_image(file_bytes(Path(path)), flags)
 
 
 def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, int]]:
@@ -31,10 +32,23 @@ def read_reduced(path: Path | str, side: int) -> tuple[np.ndarray, tuple[int, in
     Of a JPEG the least of these whose longer side has at least `side` pixels; of other formats,
     which are decoded in full anyway, the whole. Raises `ImageError`.
     """
-    data = _file_bytes(Path(path))
+    return _decoded_at_scale(file_bytes(Path(path)), lambda size, s: max(size) >= side * s)
+
+
+def decode_scaled(data: bytes, side: int) -> tuple[np.ndarray, tuple[int, int]]:
+    """As `read_reduced`, of an image file's bytes; it is the shorter side that has `side` pixels.
+
+    Which way EXIF turns an image does not matter.
+    """
+    return _decoded_at_scale(data, lambda size, s: min(size) >= side * s)
+
+
+def _decoded_at_scale(
+    data: bytes, fits: Callable[[tuple[int, int], int], bool]
+) -> tuple[np.ndarray, tuple[int, int]]:
     size = read_header(data)[:2]
     scales = _REDUCED_RGB if is_jpeg(data) else (1,)
-    scale = max(s for s in scales if s == 1 or max(size) >= side * s)
+    scale = max(s for s in scales if s == 1 or fits(size, s))
     if size[0] != size[1] and _reduced(size, scale)[0] == _reduced(size, scale)[1]:
         scale = 1  # whether EXIF turned it could not be seen
     image = decode_image(data, _REDUCED_RGB[scale])
@@ -45,7 +59,8 @@ def _reduced(size: tuple[int, int], scale: int) -> tuple[int, int]:
     return -(-size[0] // scale), -(-size[1] // scale)
 
 
-def _file_bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """What is in an image file. Raises `ImageError`."""
     try:
         path.name.encode()
     except UnicodeEncodeError:  # no CSV could hold it
@@ -64,15 +79,20 @@ def _file_bytes(path: Path) -> bytes:
         raise ImageError("no such path") from None
 
 
+def digest_of(data: bytes) -> str:
+    """BLAKE2b of 16 bytes, as hex: what names an image by its content."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
 def digest_and_fault(path: Path | str) -> tuple[str, str]:
     """(digest of the file's bytes, why it is no usable image), each empty where there is none.
 
-    The digest is BLAKE2b of 16 bytes, as hex; the image is decoded at an eighth of its size.
+    The image is decoded at an eighth of its size.
     """
     digest = ""
     try:
-        data = _file_bytes(Path(path))
-        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        data = file_bytes(Path(path))
+        digest = digest_of(data)
         decode_image(data, cv2.IMREAD_REDUCED_COLOR_8)
     except ImageError as error:
         return digest, str(error)

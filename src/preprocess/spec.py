@@ -10,6 +10,7 @@ import numpy as np
 
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
+from .image import decode_image, decode_scaled
 from .steps import STEPS, TRAITS, Kind, check
 
 PROBE_SIZE = 16
@@ -17,6 +18,8 @@ PROBE_TOLERANCE = 1e-3
 # bounds on what an untrusted file can ask for: steps, pixels that one of them gives, and pixels
 # that all of them together go through, of an image of usual size
 MAX_STEPS, MAX_PIXELS, MAX_WORK, USUAL_PIXELS = 32, 2**22, 2**24, 2**21
+SCALED, SCALED_BEFORE = "scaled_jpeg", ("resize", "pad_resize")
+SCALED_MARGIN = 2  # pixels of the decoded image for one of the resized one, at least, along a side
 
 
 class Step(Call):
@@ -42,6 +45,17 @@ class Preprocessing:
     steps: tuple[Step, ...]
     augmentation_point: int
 
+    def decode(self, data: bytes) -> tuple[np.ndarray, tuple[int, int]]:
+        """(RGB uint8 that *prepare* takes, height and width of the whole image) of a file's bytes.
+
+        Raises `ImageError`.
+        """
+        if self.steps[0].name == SCALED:
+            target = self.steps[1].options
+            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
+        image = decode_image(data)
+        return image, image.shape[:2]
+
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
         for step in self.steps[: self.augmentation_point]:
@@ -61,18 +75,43 @@ class Preprocessing:
 
     def finish(self, image: np.ndarray) -> np.ndarray:
         """float32 [3, height, width] from the image at the augmentation point."""
-        for step in self.steps[self.augmentation_point :]:
+        for step in self.steps[self.augmentation_point : -1]:
             image = step(image)
+        last = self.steps[-1]
+        if last.kind is Kind.SCALES and image.dtype == np.uint8:
+            planes = np.empty((3, *image.shape[:2]), np.float32)
+            for channel, table in enumerate(self._tables):
+                cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+            return planes
+        image = last(image) if self.augmentation_point < len(self.steps) else image
         return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self.finish(self.prepare(image))
+
+    @cached_property
+    def _tables(self) -> np.ndarray:
+        """float32 [3, 256]: what the last step makes of each sample; looking it up is faster."""
+        samples = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(1, 256, 3)
+        return np.ascontiguousarray(self.steps[-1](samples)[0].T, np.float32)
 
     @property
     def output_size(self) -> tuple[int, int]:
         """(height, width) that the last resizing or cropping step gives to every image."""
         options = [step.options for step in self.steps if step.kind is Kind.MOVES][-1]
         return options["height"], options["width"]
+
+    @property
+    def prepared_size(self) -> tuple[int, int] | None:
+        """(height, width) of every image at the augmentation point, None where they differ."""
+        steps = self.steps[: self.augmentation_point]
+        moves = [step.options for step in steps if step.kind is Kind.MOVES]
+        return (moves[-1]["height"], moves[-1]["width"]) if moves else None
+
+    @cached_property
+    def prepared_probe(self) -> str:
+        """A digest of what *prepare* makes of a fixed synthetic image."""
+        return hashlib.sha256(self.prepare(_synthetic_image()).tobytes()).hexdigest()
 
     @property
     def needs_statistics(self) -> bool:
@@ -198,6 +237,9 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
         0 <= spec.augmentation_point <= len(steps),
         f"{what}: expected the augmentation point || among its steps",
     )
+    if steps[0].name == SCALED:
+        fits = len(steps) > 1 and steps[1].name in SCALED_BEFORE
+        require(fits, f"{what}: expected {' or '.join(SCALED_BEFORE)} right after {SCALED}")
     for step in steps[: spec.augmentation_point]:
         fits = not step.kind.gives_float
         require(fits, f"{what}: expected {step.name} after the augmentation point ||")

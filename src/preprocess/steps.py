@@ -147,6 +147,17 @@ def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
 
 
 @step(Kind.PAINTS)
+def scaled_jpeg(image: np.ndarray) -> np.ndarray:
+    """The image as it is: the first step of all, this changes how a JPEG is decoded.
+
+    That is at a half, quarter or eighth of its size where this leaves the resizing right after it
+    twice the pixels along both sides. After another step, which wants the whole image, it changes
+    nothing.
+    """
+    return image
+
+
+@step(Kind.PAINTS)
 def remove_hair(image: np.ndarray) -> np.ndarray:
     """The image with its dark hair painted over from beside it (Telea 2004)."""
     hair = cv2.dilate(hair_mask(image).astype(np.uint8), np.ones((3, 3), np.uint8))

@@ -12,7 +12,10 @@ class Options(Section):
 
     n_rows: int = flag(33_000, "predictions", also=("--rows",), least=1, most=10_000_000)
     n_resamples: int = flag(2000, "bootstrap resamples", also=("--draws",), least=1, most=100_000)
+    n_patients: int = flag(0, "patients (0: one for 16 predictions)", least=0, most=10_000_000)
+    n_positive: int = flag(0, "positive images (0: 1.8 %)", least=0, most=10_000_000)
     n_groups: int = flag(6, "groups of unequal size", also=("--groups",), least=1, most=100)
+    n_groupings: int = flag(1, "groupings, as by tone, sex and age", least=1, most=20)
     n_runs: int = flag(5, "runs to time", also=("--runs",), least=1, most=1000)
 
 
@@ -22,7 +25,7 @@ def main(argv: list[str] | None) -> None:
 
     from ..evaluation.benchmark import time_evaluation
 
-    print(time_evaluation(options.n_rows, options.n_resamples, options.n_groups, options.n_runs))
+    print(time_evaluation(**vars(options)))
 
 
 if __name__ == "__main__":

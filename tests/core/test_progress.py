@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from src.core import progress as module
-from src.core.progress import duration, progress
+from src.core.progress import duration, in_threads, progress
 
 
 class Terminal(io.StringIO):
@@ -54,6 +54,22 @@ def test_a_terminal_shows_a_bar_and_what_is_quiet_shows_nothing(clock, capsys, m
     monkeypatch.setattr(sys, "stderr", terminal)
     assert list(progress([3, 4], "shown")) == [3, 4]
     assert "shown" in terminal.getvalue() and "0/2" in terminal.getvalue()
+
+
+def test_threads_give_results_in_order_and_an_error_ends_them(monkeypatch):
+    monkeypatch.setattr(module, "_HANDED_OUT", 4)
+    items = list(range(11))
+    assert list(in_threads(lambda item: item * 2, items, "doubling")) == [2 * i for i in items]
+    assert list(in_threads(str, [], "nothing")) == []
+    done = []
+
+    def fail(item):
+        done.append(item)
+        return 1 / (item - 3)
+
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(fail, items, "dividing"))
+    assert max(done) < 8, "the rest was not started"
 
 
 def test_durations_are_read_at_a_glance():

@@ -19,7 +19,7 @@ from src.scripts import find_duplicates, melanoma_eval, run_with_submitit
 from src.sweeps.search_space import read_space
 
 SAMPLES = {"amp_dtype": "float16", "cutmix_minmax": (0.2, 0.8), "num_classes": 3}
-SAMPLES |= {"kfold": 4, "fold": 1}
+SAMPLES |= {"kfold": 4, "fold": 1, "cache": "disk"}
 
 
 def other(name, value):

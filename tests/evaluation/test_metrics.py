@@ -98,6 +98,14 @@ def test_threads_and_parts_of_resamples_change_nothing(random_table, monkeypatch
         np.testing.assert_array_equal(values, whole[name], err_msg=name)
 
 
+def test_a_curve_has_no_more_thresholds_than_positive_rows_need(random_table):
+    predictions = random_table(2, 900)
+    rows = rows_of(predictions)
+    scores = np.unique(rows.score[rows.target])
+    assert rows.at_scores[0].shape[0] <= 2 * len(scores) + 1
+    assert sum(kind.sum() for kind in rows.at_scores) == 900
+
+
 def test_a_part_of_the_rows_is_measured_as_if_alone(random_table):
     w = resamples_of(random_table(2, 80))
     keep, names = w.rows.predictions.groups == 1, names_for(w.rows.predictions)

@@ -493,3 +493,13 @@ def test_digest_and_probe_are_computed_once(monkeypatch):
     spec = preprocessing_from_json(content)
     monkeypatch.setattr(Preprocessing, "__call__", lambda *_: pytest.fail("was run again"))
     assert spec.to_json() == content
+
+
+def test_samples_that_are_looked_up_are_those_of_the_step():
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    spec = parse_preprocessing("resize(size=8) || normalize(stats='imagenet')", 8)
+    for other in (image, np.asfortranarray(image), image[::-1, ::-1]):
+        expected = spec.steps[-1](other).transpose(2, 0, 1)
+        found = spec.finish(other)
+        np.testing.assert_array_equal(found, expected)
+        assert found.flags["C_CONTIGUOUS"] and found.dtype == np.float32

@@ -1,0 +1,105 @@
+"""A head on features that are computed once is the head that is trained on images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from src.artifact.network import load_checkpoint
+from src.core.config import Config
+from src.core.errors import UserError
+from src.datasets.load import load_table
+from src.engine.checks import check_settings
+from src.engine.parts import make_parts
+from src.engine.run import train
+from src.models.melanoma_classifier import MelanomaClassifier
+from tests.engine.processes import finish, start
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def probe(tiny_settings, tmp_path):
+    """Settings of a frozen backbone with a head on plain images."""
+    own = {"freeze_model": True, "epochs": 3, "lr": 0.01, "output_dir": str(tmp_path)}
+    return {**tiny_settings, **own, "augment": "none", "sampler": "undersample"}
+
+
+def found(folder):
+    """(weights, history without times, metrics) of a run."""
+    history, metrics = (
+        json.loads((Path(folder) / name).read_text())
+        for name in ("training_history.json", "metrics.json")
+    )
+    for epoch in history:
+        epoch.pop("seconds")
+    return (
+        load_checkpoint(Path(folder) / "best_checkpoint.pth")["model_state_dict"],
+        history,
+        metrics,
+    )
+
+
+@pytest.mark.slow
+def test_a_head_on_features_is_the_head_on_images(probe, monkeypatch):
+    settings = {**probe, "model_ema": True, "model_ema_decay": 0.5}
+    plain = found(train(Config().with_settings(**settings, run_name="plain")))
+    counted = []
+    real = MelanomaClassifier.forward
+    monkeypatch.setattr(
+        MelanomaClassifier,
+        "forward",
+        lambda self, inputs: counted.append(inputs.ndim) or real(self, inputs),
+    )
+    once = found(train(Config().with_settings(**settings, run_name="once", feature_views=1)))
+    assert set(counted) == {2}, "no image went through it in an epoch"
+    for name, tensor in plain[0].items():
+        torch.testing.assert_close(once[0][name], tensor, rtol=1e-4, atol=1e-5)
+    for epoch, expected in zip(once[1], plain[1], strict=True):
+        assert epoch["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-4)
+        assert epoch["valid"]["auroc"] == pytest.approx(expected["valid"]["auroc"], abs=0.01)
+    best = max(range(3), key=lambda i: once[1][i]["valid"]["auroc"])
+    assert once[1][best]["valid"]["auroc"] == once[2]["valid"]["auroc"], "logged is saved"
+
+
+@pytest.mark.slow
+def test_views_are_augmented_each_in_its_own_way_and_the_seed_chooses(probe):
+    settings = {**probe, "augment": "dermatoscopy", "feature_views": 3}
+
+    def rows(seed):
+        cfg = Config().with_settings(**settings, seed=seed)
+        return make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU).loader.dataset
+
+    one, again = rows(0), rows(0)
+    features = one.features
+    assert torch.equal(features, again.features) and features.shape[0] == 3
+    assert (features[0] != features[1]).any(dim=1).float().mean() > 0.9
+    assert not torch.equal(features, rows(1).features)
+    for seed in range(6):
+        image, label, group = one[5, seed]
+        assert torch.equal(image, features[seed % 3, 5])
+        assert (label, group) == (one.labels[0][5], one.groups[0][5])
+
+
+@pytest.mark.slow
+def test_two_processes_compute_the_same_features(probe):
+    settings = {**probe, "epochs": 1, "model": "test_convnext", "feature_views": 2}
+    settings |= {"batch_size": 16, "run_name": "two"}
+    outcome = finish(start(settings, 2))
+    assert [code for code, _, _ in outcome] == [0, 0], outcome
+    one = {**settings, "batch_size": 32, "run_name": "one"}
+    weights = found(train(Config().with_settings(**one)))[0]
+    others = found(Path(probe["output_dir"]) / "two")[0]
+    for name, tensor in weights.items():
+        np.testing.assert_allclose(others[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_what_changes_features_in_training_is_refused(probe):
+    with pytest.raises(UserError, match=r"--feature_views 2: .*--freeze_model"):
+        Config().with_settings(feature_views=2)
+    for name in ("mixup", "cutmix", "drop_path"):
+        cfg = Config().with_settings(**{**probe, "feature_views": 2, name: 0.5})
+        with pytest.raises(UserError, match=f"--feature_views and --{name}"):
+            check_settings(cfg)
