@@ -283,14 +283,12 @@ class Run(Section):
     eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION, least=1)
     dist_timeout: float = flag(
         600.0,
-        "seconds to wait for an unresponsive process before aborting",
+        "seconds to wait for a silent process before aborting",
         _NEUTRAL | _EVALUATION,
         above=0,
     )
     test: bool = flag(
-        False,
-        "evaluate --checkpoint on the test rows (else the validation rows) instead of training",
-        _NEUTRAL | _SHARED | _TEST,
+        False, "evaluate --checkpoint on the test, else validation rows", _NEUTRAL | _SHARED | _TEST
     )
     checkpoint: str = flag("", "checkpoint to evaluate with --test", _NEUTRAL | _SHARED | _TEST)
 

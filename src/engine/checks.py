@@ -8,12 +8,12 @@ import torch
 
 from ..core.config import Config
 from ..core.errors import UserError, require
-from ..datasets.augment import Augmentation
-from ..datasets.prepared import check_can_be_cached
 from ..datasets.table import Table
 from ..evaluation.metrics import METRICS
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import point_estimates
+from ..loading.augment import Augmentation
+from ..loading.prepared import check_can_be_cached
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing

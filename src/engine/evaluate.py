@@ -15,16 +15,16 @@ from ..core.config import Config, Data, settings_with
 from ..core.errors import UserError
 from ..core.files import to_strict_json, write_text
 from ..core.options import Role
-from ..datasets.features import Batch, featured
 from ..datasets.load import load_table, table_hash
-from ..datasets.loaders import eval_loader
-from ..datasets.prepared import PreparedImages, prepare_images
 from ..datasets.splits import unit_numbers
 from ..datasets.table import Table
 from ..evaluation.evaluate import EvaluatedModel, evaluate_model
 from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates, row_digests
+from ..loading.features import Batch, featured
+from ..loading.loaders import eval_loader
+from ..loading.prepared import PreparedImages, prepare_images
 from ..objectives.catalog import Objective
 from ..report.files import write_split
 from ..report.folder import claim_folder

@@ -10,17 +10,17 @@ from ..core.flags import DEFAULTS
 # other setting that it takes
 CHECKS = {
     "scheduler": ("engine.schedules", "SCHEDULERS.resolve"),
-    "sampler": ("datasets.sampler", "SAMPLERS.resolve"),
+    "sampler": ("loading.sampler", "SAMPLERS.resolve"),
     "preprocess": ("preprocess.spec", "parse_preprocessing", "input_size"),
     "dataset": ("datasets.adapters", "DATASETS.resolve"),
-    "malignant_copies": ("datasets.copies", "copy_names"),
+    "malignant_copies": ("loading.copies", "copy_names"),
     "monitor": ("evaluation.metrics", "check_monitored"),
     "head": ("models.heads", "HEADS.resolve"),
     "objective": ("objectives.catalog", "OBJECTIVES.resolve"),
     "class_weights": ("objectives.class_weights", "CLASS_WEIGHTS.resolve"),
     "opt": ("engine.optim", "check_optimizer"),
     "model": ("models.backbones", "check_name"),
-    "augment": ("datasets.augment", "Augmentation"),
+    "augment": ("loading.augment", "Augmentation"),
 }
 
 

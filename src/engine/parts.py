@@ -14,14 +14,14 @@ from ..artifact.decisions import usual_rule
 from ..artifact.network import Network, load_checkpoint, make_network
 from ..core.config import Config
 from ..core.errors import UserError, first_line
-from ..datasets.augment import Augmentation
-from ..datasets.copies import with_copies
-from ..datasets.features import featured, with_features
 from ..datasets.load import table_hash
-from ..datasets.loaders import train_loader, with_statistics
-from ..datasets.prepared import prepare_images
-from ..datasets.sampler import SAMPLERS, EpochBatches
 from ..datasets.table import Table
+from ..loading.augment import Augmentation
+from ..loading.copies import with_copies
+from ..loading.features import featured, with_features
+from ..loading.loaders import train_loader, with_statistics
+from ..loading.prepared import prepare_images
+from ..loading.sampler import SAMPLERS, EpochBatches
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..models.weights import load_tensors

@@ -15,15 +15,15 @@ from ..core.config import Config
 from ..core.files import to_strict_json, write_text
 from ..core.memory import anonymous_megabytes, own_megabytes, peak_megabytes
 from ..core.progress import duration, progress
-from ..datasets.augment import Augmentation
 from ..datasets.load import load_table
-from ..datasets.loaders import LocalISICDataset, n_processes
-from ..datasets.prepared import prepare_images
 from ..datasets.table import Table
 from ..engine.checks import check_settings, check_table
 from ..engine.loop import Position, to_device
 from ..engine.parts import Parts, make_parts
 from ..engine.precision import check_device, pick_device, set_kernels
+from ..loading.augment import Augmentation
+from ..loading.loaders import LocalISICDataset, n_processes
+from ..loading.prepared import prepare_images
 from ..preprocess.image import read_image
 from .options import BenchmarkOptions
 from .recipe import plain_sample

@@ -45,8 +45,9 @@ def test_result_neutral_settings_and_no_others_may_change_when_a_run_is_resumed(
 ):
     flat = json.loads((tiny_run / "config.json").read_text())
     neutral = settings_with(Role.RESULT_NEUTRAL)
+    needed = {"fold": {"kfold": 4}, "feature_views": {"freeze_model": True}}
     for name, value in flat.items():
-        changed = {name: other(name, value)} | ({"kfold": 4} if name == "fold" else {})
+        changed = {name: other(name, value)} | needed.get(name, {})
         if name == "epochs":  # they may grow
             assert find_run(Config().with_settings(**{**flat, **changed, "resume": str(tiny_run)}))
             changed = {name: value - 1}

@@ -199,7 +199,7 @@ def test_signals_that_a_launcher_handles_stay_its_own():
 LEFT_OVER = """
 import sys
 from src.core.config import Config
-from src.datasets.loaders import eval_loader
+from src.loading.loaders import eval_loader
 from src.datasets.load import load_table
 from src.preprocess.spec import parse_preprocessing
 

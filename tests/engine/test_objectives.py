@@ -14,11 +14,11 @@ from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import load_config
 from src.datasets.load import load_table
-from src.datasets.loaders import LocalISICDataset
 from src.engine.checks import check_settings, check_table
 from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading.loaders import LocalISICDataset
 from src.objectives.catalog import OBJECTIVES
 from src.scripts import melanoma_eval, predict
 from tests.objectives.samples import CALLS, DOMAIN, batch, build, state_of

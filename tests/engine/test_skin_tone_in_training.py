@@ -13,13 +13,13 @@ from src.artifact.network import load_checkpoint, load_network
 from src.core.config import Config
 from src.core.errors import UserError
 from src.core.flags import load_config, to_yaml
-from src.datasets.augment import Augmentation
 from src.datasets.load import load_table
-from src.datasets.loaders import LocalISICDataset, with_statistics
 from src.engine.checks import check_settings, check_table
 from src.engine.loop import Position
 from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading.augment import Augmentation
+from src.loading.loaders import LocalISICDataset, with_statistics
 from src.scripts import predict
 from src.skin.masks import lesion_mask
 

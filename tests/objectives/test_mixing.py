@@ -8,7 +8,7 @@ import torch
 from scipy.stats import beta, binomtest, kstest
 
 from src.core.config import Config
-from src.datasets.sampler import SAMPLERS
+from src.loading.sampler import SAMPLERS
 from src.objectives.catalog import OBJECTIVES
 from src.objectives.mixing import Mixing, mixed_loss
 

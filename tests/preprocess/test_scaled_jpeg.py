@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from src.core.errors import UserError
-from src.datasets.loaders import LocalISICDataset
 from src.datasets.table import make_table
 from src.inference.predictor import _load
+from src.loading.loaders import LocalISICDataset
 from src.preprocess.image import ImageError, decode_image
 from src.preprocess.spec import parse_preprocessing, preprocessing_from_json
 

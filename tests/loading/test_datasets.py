@@ -9,9 +9,9 @@ import torch
 
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
-from src.datasets.augment import Augmentation
-from src.datasets.loaders import LocalISICDataset, eval_loader, n_processes, train_loader
-from src.datasets.sampler import SAMPLERS, EpochBatches
+from src.loading.augment import Augmentation
+from src.loading.loaders import LocalISICDataset, eval_loader, n_processes, train_loader
+from src.loading.sampler import SAMPLERS, EpochBatches
 from src.preprocess.image import read_image
 from src.preprocess.spec import parse_preprocessing
 

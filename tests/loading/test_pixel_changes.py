@@ -7,8 +7,8 @@ import torch
 from scipy.stats import ks_2samp
 from torchvision.transforms import InterpolationMode, v2
 
-from src.datasets.augment import Augmentation, AugmentedImage
-from src.datasets.pixel_changes import (
+from src.loading.augment import Augmentation, AugmentedImage
+from src.loading.pixel_changes import (
     affine_matrix,
     blur,
     color_matrix,

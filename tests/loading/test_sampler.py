@@ -8,7 +8,7 @@ from scipy.stats import chisquare
 from torchsampler import ImbalancedDatasetSampler
 
 from src.core.errors import UserError
-from src.datasets.sampler import SAMPLERS, EpochBatches
+from src.loading.sampler import SAMPLERS, EpochBatches
 
 MIXED = np.random.default_rng(0).permutation(100)
 LABELS = np.repeat([0, 1, 2], [70, 20, 10])[MIXED]

@@ -13,13 +13,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..core.errors import UserError, require
+from ..datasets.table import Table
 from ..preprocess.image import ImageError, decode_image, file_bytes
 from ..preprocess.spec import Preprocessing
 from .augment import Augmentation, AugmentedImage
 from .copies import moved
 from .prepared import PreparedImages
 from .sampler import EpochBatches
-from .table import Table
 
 T = TypeVar("T")
 STATISTICS_ROWS = 2000

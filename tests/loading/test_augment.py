@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from src.core.errors import UserError
-from src.datasets import augment
-from src.datasets.augment import AUGMENTATIONS, Augmentation, AugmentedImage
+from src.loading import augment
+from src.loading.augment import AUGMENTATIONS, Augmentation, AugmentedImage
 from src.skin.masks import lesion_mask
 from src.skin.tone import estimate_tone
 

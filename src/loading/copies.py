@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..core.errors import require
 from ..core.registry import Registry
-from .table import Table
+from ..datasets.table import Table
 
 COPIES = Registry("copy")
 

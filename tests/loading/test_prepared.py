@@ -15,11 +15,11 @@ import torch
 from src.core.errors import UserError
 from src.core.settings import Data
 from src.datasets import checked, prepared
-from src.datasets.augment import Augmentation
 from src.datasets.load import load_table, without_bad_images
-from src.datasets.loaders import LocalISICDataset, eval_loader, train_loader
-from src.datasets.prepared import prepare_images
-from src.datasets.sampler import SAMPLERS, EpochBatches
+from src.loading.augment import Augmentation
+from src.loading.loaders import LocalISICDataset, eval_loader, train_loader
+from src.loading.prepared import prepare_images
+from src.loading.sampler import SAMPLERS, EpochBatches
 from src.preprocess.spec import parse_preprocessing
 from tests.datasets.small_isic import write_image
 
@@ -236,7 +236,7 @@ def test_memory_ends_with_the_images(settings):
 SLOWLY = """
 import sys, time
 from src.core.settings import Data
-from src.datasets import prepared
+from src.loading import prepared
 from src.datasets.load import load_table
 from src.preprocess.spec import parse_preprocessing
 real = prepared.file_bytes

@@ -11,14 +11,14 @@ from scipy.stats import kstest
 
 from src.core.config import Config
 from src.core.errors import UserError
-from src.datasets.augment import Augmentation
-from src.datasets.copies import COPIES, copy_names, moved, with_copies
 from src.datasets.load import load_table, table_hash
-from src.datasets.loaders import LocalISICDataset, train_loader
-from src.datasets.sampler import SAMPLERS, EpochBatches
 from src.datasets.table import make_table
 from src.engine.checks import check_settings
 from src.engine.parts import make_parts
+from src.loading.augment import Augmentation
+from src.loading.copies import COPIES, copy_names, moved, with_copies
+from src.loading.loaders import LocalISICDataset, train_loader
+from src.loading.sampler import SAMPLERS, EpochBatches
 from src.preprocess.spec import parse_preprocessing
 
 ALL = "original | horizontal_flip | vertical_flip | rotation | translation"

@@ -21,9 +21,9 @@ from ..core.lease import leased
 from ..core.memory import free_bytes
 from ..core.progress import in_threads
 from ..core.settings import Data
+from ..datasets.table import Table
 from ..preprocess.image import ImageError, digest_of, file_bytes
 from ..preprocess.spec import Preprocessing
-from .table import Table
 
 log = logging.getLogger(__name__)
 FORMAT = 1
