@@ -52,10 +52,7 @@ class Data(Section):
         False, "continue with a patient or lesion in several splits", _SHARED | _EVALUATION
     )
     max_bad_images: int = flag(
-        0,
-        "largest number of missing or unreadable images to leave out and continue",
-        _SHARED | _EVALUATION,
-        least=0,
+        0, "missing or unreadable images to leave out at most", _SHARED | _EVALUATION, least=0
     )
     preprocess: str = flag(
         "scaled_jpeg | resize || normalize(stats='imagenet')",
