@@ -185,7 +185,10 @@ def limits_told(cfg: Config) -> Iterator[None]:
 
 def seed_torch(*numbers: int) -> None:
     """Seed torch's generators from `numbers`: the same step draws the same dropout masks."""
-    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]))
+    seed = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():  # else `torch.manual_seed` notes a traceback, each time
+        torch.cuda.manual_seed_all(seed)
 
 
 def to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
