@@ -183,14 +183,15 @@ def unit_keys(rows: pd.DataFrame) -> pd.DataFrame:
 
     Some number lesions throughout, others within each patient: the key of a lesion is its id with
     that of its patient. Where its patient is unknown, it is that of the only patient with a lesion
-    of this id, else a key of its own.
+    of this id; where several have one, whose it is cannot be told, so that it is nobody's.
     """
     keys = pd.DataFrame({column: _known_ids(rows[column]) for column in UNIT_COLUMNS}, rows.index)
     patient, lesion = keys["patient_id"], keys["lesion_id"]
     owners = patient.mask(patient == "").groupby(lesion).agg(["nunique", "first"])
     only = lesion.map(owners["first"].where(owners["nunique"] == 1)).fillna("")
+    is_anybodys = (patient == "") & (lesion.map(owners["nunique"]) > 1)
     key = patient.where(patient != "", only) + "\n" + lesion
-    return keys.assign(lesion_id=key.where(lesion != "", ""))
+    return keys.assign(lesion_id=key.mask((lesion == "") | is_anybodys, ""))
 
 
 _known_id = lru_cache(1 << 18)(known_id)  # a table is asked for its units several times

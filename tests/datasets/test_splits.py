@@ -85,6 +85,9 @@ def test_lesions_are_numbered_within_patients_or_throughout():
     # an unknown patient's lesion: of the one patient who has it; of two, anybody's
     mixed = make(5, patient_id=["p", "", "q", "r", ""], lesion_id=["a", "a", "b", "b", "b"])
     assert unit_numbers(mixed.rows)[0].tolist() == [0, 0, 1, 2, 3]
+    ids = [*("p" if i % 2 else "q" for i in range(10)), *[""] * 10]
+    several = make(20, patient_id=ids, lesion_id=[*"1122"] * 5)
+    assert connected_units(several.rows).max() + 1 == 2 + 10
     folded = make(4, patient_id=[*"pqpq"], lesion_id=["1", "1", "2", "2"], fold=[0, 1, 0, 1])
     assert describe_leaks(folded, 2) == ""
 
