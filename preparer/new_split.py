@@ -15,7 +15,7 @@ from src.datasets.labels import (
     one_hot_classes,
     one_hot_columns,
 )
-from src.datasets.splits import assign_splits, describe_crossings
+from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
 from src.datasets.table import (
     IMAGE_COLUMNS,
     Table,
@@ -126,6 +126,7 @@ def report(rows: Rows) -> tuple[str, str]:
             "no patients and no lesions are known, so that each image counts alone: name their "
             "columns with --patient_column, --lesion_column"
         )
+    lines += [f"WARNING: {doubt}" for doubt in describe_doubts(table.rows)]
     if not rows.classes:
         lines.append("no classes are known: name their column with --label_column")
     leaks = describe_crossings(table.rows)

@@ -29,6 +29,7 @@ MAX_CSV_BYTES = 500_000_000
 MAX_HEADER = 1_000_000  # characters
 MAX_COLUMNS = 2_000
 LONGEST_CELL = 60
+ITA_RANGE = (-180, 180)  # degrees
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     """
     if is_numeric_dtype(rows[column]):
         return rows[column]
-    text = rows[column].str.strip().str.replace(",", ".", regex=False)
+    text = rows[column].map(tidy, na_action="ignore").str.replace(",", ".", regex=False)
     values = pd.to_numeric(text, errors="coerce")
     wrong = text[values.isna() & text.notna()]
     wrong = wrong[[not says_nothing(cell) for cell in wrong]]
@@ -217,8 +218,17 @@ def shown(cell: str) -> str:
 def groups_of(rows: pd.DataFrame) -> pd.Series:
     """The given tone groups, int; where there is none, the group of the row's ITA.
 
-    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups.
+    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups
+    and for what is no angle.
     """
+    least, most = ITA_RANGE
+    no_angle = rows["ita"].notna() & ~rows["ita"].between(least, most)
+    if no_angle.any():
+        raise UserError(
+            f"{visible(Path(rows['image'][no_angle].iloc[0]).name)}: ita "
+            f"{rows['ita'][no_angle].iloc[0]:g}: expected an angle, {least} to {most} degrees, or "
+            "an empty cell"
+        )
     given = rows["group"].fillna(UNKNOWN_GROUP)
     strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
     if strange.any():

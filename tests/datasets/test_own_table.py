@@ -297,7 +297,7 @@ def test_spellings_of_a_class_folder_are_one_and_named(tmp_path, caplog):
     assert [name.casefold() for name in table.classes] == ["nevus", "melanoma"]
     assert len(table) == 5
     assert "'Melanoma', 'melanoma'" in caplog.text
-    assert "1 files left out (1 .mp4): train/nevus/movie.mp4" in caplog.text
+    assert "1 file left out (1 .mp4): train/nevus/movie.mp4" in caplog.text
     assert "no split are left out: other" in caplog.text
 
 
