@@ -9,7 +9,15 @@ from src.core.cells import guarded
 from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
-from src.datasets.table import IMAGE_COLUMNS, csv_separator, numbers, read_csv, refuse_cells, shown
+from src.datasets.table import (
+    COLUMNS,
+    IMAGE_COLUMNS,
+    csv_separator,
+    numbers,
+    read_csv,
+    refuse_cells,
+    shown,
+)
 from src.datasets.tone_estimates import COLORS, read_estimates
 from src.skin.tone import (
     GROUP_NAMES,
@@ -30,7 +38,7 @@ DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table
 def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
     """The rows of the table as text, and the stem of each row's image."""
     wanted = f"one of the columns {', '.join(IMAGE_COLUMNS)}"
-    rows = read_csv(csv, ())
+    rows = read_csv(csv, (), (*COLUMNS, *IMAGE_COLUMNS))
     column = next((column for column in IMAGE_COLUMNS if column in rows), None)
     if column is None:
         found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]

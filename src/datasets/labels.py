@@ -10,13 +10,8 @@ import pandas as pd
 from ..core.cells import known_id, one_spelling, says_nothing, tidy, visible
 from ..core.classes import USUAL_NAMES, positive_index
 from ..core.errors import UserError
-from .table import refuse_cells
+from .table import LABEL_COLUMNS, refuse_cells
 
-# what tables of others call the column with the classes
-LABEL_COLUMNS = (
-    *("label", "target", "dx", "diagnosis", "diagnostic", "benign_malignant", "malignant"),
-    *("class", "disease", "three_partition_label"),
-)
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
 MOST_CLASSES = 200
 log = logging.getLogger(__name__)

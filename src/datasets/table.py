@@ -1,6 +1,7 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +24,12 @@ COLUMNS = (
 IMAGE_COLUMNS = (
     *("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name", "img_id", "md5hash"),
 )
+# what they call the column with the classes
+LABEL_COLUMNS = (
+    *("label", "target", "dx", "diagnosis", "diagnostic", "benign_malignant", "malignant"),
+    *("class", "disease", "three_partition_label"),
+)
+USUAL_COLUMNS = (*COLUMNS, *IMAGE_COLUMNS, *LABEL_COLUMNS)
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
@@ -130,11 +137,15 @@ def _folds_of(rows: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+def read_csv(
+    path: Path, required: tuple[str, ...], known: Iterable[str] = (), named: Iterable[str] = ()
+) -> pd.DataFrame:
     """The rows of a CSV as text, NaN in empty cells; separated by `,`, `;` or tabs.
 
-    Words such as NA stay text: what they mean depends on the column. Raises `UserError` that names
-    a missing column and the columns found, and for a header that names a column twice.
+    `required` and `known` columns may be in another case, as `Patient_ID`; those that the user
+    `named` keep their names. Words such as NA stay text: what they mean depends on the column.
+    Raises `UserError` that names a missing column and the columns found, and for a header that
+    names a column twice.
     """
     require(
         path.is_file(),
@@ -153,6 +164,7 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     twice = header[header.duplicated()]
     require(twice.empty, f"{path}: its header has {shown(twice.min())} twice: remove one of them")
     rows = rows.rename(columns=str.strip)
+    rows = rows.rename(columns=_known_names(rows.columns, {*required, *known}, named, path))
     missing = [column for column in required if column not in rows]
     if missing:
         found = visible(", ".join(map(str, rows.columns[:12])))
@@ -163,6 +175,21 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         raise UserError(f"{path}: line 2 has more cells than the header; quote decimal commas")
     texts = rows.select_dtypes(exclude="number")  # a column of empty cells holds numbers, NaN
     return rows.assign(**{name: _unguarded(texts[name]) for name in texts})
+
+
+def _known_names(
+    header: Iterable[str], known: set[str], named: Iterable[str], path: Path
+) -> dict[str, str]:
+    """The known name of each column that has it in another spelling."""
+    names = {tidy(name).casefold(): name for name in known - {*named}}
+    found: dict[str, str] = {}
+    for column in header:
+        name = names.get(tidy(str(column)).casefold())
+        if name and column not in named:
+            other = found.setdefault(name, column)
+            same = f"{shown(other)} and {shown(column)}"
+            require(other == column, f"{path}: its header has {same}, which are one: remove one")
+    return {column: name for name, column in found.items()}
 
 
 def _unguarded(texts: pd.Series) -> pd.Series:
@@ -190,7 +217,7 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     """
     if is_numeric_dtype(rows[column]):
         return rows[column]
-    text = rows[column].map(tidy, na_action="ignore").str.replace(",", ".", regex=False)
+    text = rows[column].str.replace(",", ".", regex=False).map(tidy, na_action="ignore")
     values = pd.to_numeric(text, errors="coerce")
     wrong = text[values.isna() & text.notna()]
     wrong = wrong[[not says_nothing(cell) for cell in wrong]]

@@ -356,3 +356,65 @@ def test_columns_that_are_no_classes_are_refused(tmp_path):
     assert "300 different values" in told("table(csv='t.csv')", tmp_path)
     with pytest.raises(UserError, match="299 bad images, expected at most 0"):
         load_table(Data(dataset="table(csv='t.csv', label='dx')", data_path=str(tmp_path)))
+
+
+def test_columns_in_another_case_are_used(tmp_path):
+    cells = [
+        {"Image": f"{i}.jpg", "LABEL": "xy"[i % 2], "Patient_ID": f"p{i // 2}", "Split": part}
+        for i, part in enumerate(["train"] * 4 + ["test"] * 4)
+    ]
+    lay_out(tmp_path, cells, [f"{i}.jpg" for i in range(8)])
+    table = build("table(csv='t.csv')", tmp_path)
+    assert table.rows["split"].tolist() == [cell["Split"] for cell in cells]
+    assert table.rows["patient_id"].nunique() == 4
+    named = build("table(csv='t.csv', image='Image', label='LABEL', patient='Image')", tmp_path)
+    assert named.rows["patient_id"].nunique() == 8
+
+
+def test_images_of_one_name_in_two_folders_have_their_own_metadata(tmp_path, caplog):
+    paths = [f"{year}/{name}.jpg" for year in (2023, 2024) for name in "ab"]
+    cells = [{"image": path, "label": "xy"[i % 2]} for i, path in enumerate(paths)]
+    lay_out(tmp_path, cells, paths)
+    write_csv(tmp_path / "m.csv", [{"image": p, "patient_id": p} for p in paths])
+    table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == paths
+    write_csv(tmp_path / "m.csv", [{"image": p, "patient_id": p} for p in paths[:2]])
+    with caplog.at_level(logging.WARNING):
+        table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == [*paths[:2], "", ""]
+    assert "no row for 2 of 4 images" in caplog.text
+
+
+def test_metadata_are_joined_in_any_spelling_of_the_images(tmp_path):
+    cells = [{"image": f"I{i}", "label": "xy"[i % 2]} for i in range(4)]
+    lay_out(tmp_path, cells, [f"I{i}.jpg" for i in range(4)])
+    more = [{"image": f" i{i}.JPG", "patient_id": f"p{i}"} for i in range(4)]
+    write_csv(tmp_path / "m.csv", more)
+    table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == ["p0", "p1", "p2", "p3"]
+    write_csv(tmp_path / "m.csv", [{"image": "other", "patient_id": "p"}])
+    assert "m.csv: none of the images of the table is in its column 'image'" in told(
+        "table(csv='t.csv', metadata='m.csv')", tmp_path
+    )
+
+
+def test_one_image_under_two_paths_is_repeated_and_numbers_find_their_files(tmp_path):
+    names = ["images/1.jpg", "images/../images/1.jpg"]
+    cells = [{"image": name, "label": label} for name, label in zip(names, "xy", strict=True)]
+    lay_out(tmp_path, cells, ["images/1.jpg", "images/2.jpg"])
+    assert "repeat an image" in told("table(csv='t.csv')", tmp_path)
+    cells = [{"image": f"{i}.0", "label": "xy"[i - 1]} for i in (1, 2)]
+    write_csv(tmp_path / "t.csv", cells)
+    table = build("table(csv='t.csv')", tmp_path)
+    assert [path[-5:] for path in table.rows["image"]] == ["1.jpg", "2.jpg"]
+
+
+def test_links_to_nothing_in_class_folders_are_bad_images(tmp_path):
+    draw(tmp_path, *(f"{name}/{i}.jpg" for name in "ab" for i in range(10)))
+    for i in range(2):
+        (tmp_path / "a" / f"gone{i}.jpg").symlink_to("nowhere")
+    data = {"dataset": "folders", "data_path": str(tmp_path)}
+    with pytest.raises(UserError, match="2 bad images, expected at most 0"):
+        load_table(Data(**data))
+    table = load_table(Data(**data, max_bad_images=2))
+    assert (len(table), len(table.bad)) == (20, 2)

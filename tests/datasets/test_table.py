@@ -65,6 +65,12 @@ def test_group_outside_the_table_of_groups_is_refused(wrong):
     assert all(name in str(error.value) for name in GROUP_NAMES)
 
 
+@pytest.mark.parametrize("wrong", [181, -999, np.inf, -np.inf])
+def test_what_is_no_angle_is_refused(wrong):
+    with pytest.raises(UserError, match=rf"1\.jpg: ita {wrong:g}: expected an angle, -180 to 180"):
+        make(ita=[-180, wrong])
+
+
 @pytest.mark.parametrize(("written", "means"), [*SPLIT_ALIASES.items(), *((s, s) for s in SPLITS)])
 def test_split_has_aliases_in_any_case(written, means):
     assert make(split=[written, written.upper(), None]).rows["split"].tolist() == [means, means, ""]
@@ -199,3 +205,18 @@ def test_table_adapter_takes_the_group_from_ita_with_decimal_comma(tmp_path):
     table = DATASETS.build("table(csv='t.csv')", data_path=tmp_path, skin_color_csv="")
     assert table.rows["ita"].tolist() == [-12.5, 43.25]
     assert table.group_indices.tolist() == [3, 0]
+
+
+def test_known_columns_are_found_in_any_case(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("IMAGE_Name,Patient_ID,Site\na,p,x\n")
+    assert [*read_csv(path, ("image_name",), ("patient_id",))] == [
+        "image_name",
+        "patient_id",
+        "Site",
+    ]
+    named = read_csv(path, (), ("patient_id", "site"), ("Patient_ID",))
+    assert [*named] == ["IMAGE_Name", "Patient_ID", "site"]
+    path.write_text("image,Split,split\na,train,test\n")
+    with pytest.raises(UserError, match="header has 'Split' and 'split', which are one"):
+        read_csv(path, (), ("split",))

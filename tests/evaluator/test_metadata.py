@@ -274,3 +274,15 @@ def test_published_table_of_ham10000(real_data):
     assert metadata.grouping(rows["image_id"].tolist(), "sex").levels == ("female", "male")
     assert len(metadata.grouping(rows["image_id"].tolist(), "localization").levels) == 14
     assert set(metadata.tone_groups(rows["image_id"].tolist())) == {-1}
+
+
+def test_known_columns_in_another_case(read):
+    rows = {"Image": NAMES, "ITA": ["60", "45", "", "9"], "PATIENT_ID": [*"ppqq"], "Sex": [*"fmfm"]}
+    metadata = read(**rows)
+    assert metadata.tone_groups(NAMES).tolist() == [0, 1, -1, 3]
+    for column in ("", "PATIENT_ID", "patient_id"):
+        assert metadata.clusters(NAMES, column) == (pytest.approx([0, 0, 1, 1]), "patient_id")
+    assert metadata.grouping(NAMES, "Sex").levels == ("f", "m")
+    assert metadata.grouping(NAMES, "ITA:50").levels == ("<50", "≥50")
+    with pytest.raises(UserError, match=r"a\.jpg: ita 999: expected an angle"):
+        read(image=NAMES, ita=["999", "", "", ""]).tone_groups(NAMES)
