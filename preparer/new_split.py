@@ -9,13 +9,20 @@ from src.core.cells import tidy
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
-from src.datasets.labels import column_classes, in_order, one_hot_classes, one_hot_columns
+from src.datasets.labels import (
+    column_classes,
+    in_order,
+    is_unlabelled,
+    one_hot_classes,
+    one_hot_columns,
+)
 from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
 from src.datasets.table import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     USUAL_COLUMNS,
     Table,
+    csv_encoding,
     csv_separator,
     make_table,
     numbers,
@@ -87,10 +94,11 @@ def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:
 def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:
     label = label or _usual(rows, LABEL_COLUMNS)
     if label:
-        return column_classes(rows, label, csv)
+        known = rows[~is_unlabelled(rows[label].fillna(""))]
+        return column_classes(known, label, csv).reindex(rows.index, fill_value=UNKNOWN_CLASS)
     columns = one_hot_columns(rows.drop(columns=image))
     names = one_hot_classes(rows, columns, csv) if columns else None
-    return None if names is None else names.mask(names == "", "unknown class")
+    return None if names is None else names.mask(names == "", UNKNOWN_CLASS)
 
 
 def write_split(
@@ -101,7 +109,7 @@ def write_split(
     `sizes` are the shares of validation and test rows.
     """
     csv, sep = rows.csv, csv_separator(rows.csv)
-    text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding=csv_encoding(csv))
     kept = distinct_rows(text, rows.stems, csv, keep_first)
     stems = rows.stems[kept]
     table = assign_splits(rows.table(stems, kept), *sizes, seed)
@@ -134,6 +142,7 @@ def report(rows: Rows) -> tuple[str, str]:
 
 
 NO_SPLIT = "the table has no split, a column 'split', in which patients or lesions could leak"
+UNKNOWN_CLASS = "unknown class"
 NO_LEAK = "no patient or lesion appears in more than one split"
 
 

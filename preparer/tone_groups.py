@@ -12,6 +12,7 @@ from src.core.image_files import image_stem
 from src.datasets.table import (
     COLUMNS,
     IMAGE_COLUMNS,
+    csv_encoding,
     csv_separator,
     numbers,
     read_csv,
@@ -147,7 +148,7 @@ def write_tones(
     """
     ita = tones["ita"].to_numpy()
     sep = csv_separator(csv)
-    options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": csv_encoding(csv)}
     # The header is read as a row: pandas would rename columns that are empty or there twice.
     text = pd.read_csv(csv, header=None, **options)
     header = dict(zip(rows.columns, text.iloc[0], strict=True))

@@ -210,7 +210,7 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     keep = rows.rename(columns={"split": "folder_split"})
     joined = keep.join(partner[[*columns, "target_label"]], on="stem", how="inner")
     stated = joined["split"] if "split" in joined else joined["folder_split"]
-    joined["split"] = stated.where(stated.notna() & (stated != ""), joined["folder_split"])
+    joined["split"] = stated.where(stated.fillna("").map(known_id) != "", joined["folder_split"])
     wrong = joined[joined["label"] != joined["target_label"]]
     if len(wrong):
         raise UserError(

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import says_nothing, tidy, visible
+from ..core.cells import tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_keys
-from .labels import column_classes, in_order, log, one_hot_classes, one_hot_columns, suggested
+from .labels import (
+    column_classes,
+    in_order,
+    is_unlabelled,
+    log,
+    one_hot_classes,
+    one_hot_columns,
+    suggested,
+)
 from .locate import find_images, folders_around, joined, masks_of
 from .table import (
     COLUMNS,
@@ -102,7 +110,8 @@ def _classes_of(
     if isinstance(label, str) or (label is None and "label" in rows):
         label = label or "label"
         if label in rows:
-            rows = rows[~(rows[label].fillna("").map(says_nothing) & skip)]
+            rows = rows[~(is_unlabelled(rows[label].fillna("")) & skip)]
+            require(len(rows) > 0, "no row has a known class")
             return column_classes(rows, label, source).reindex(every, fill_value="")
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
@@ -111,6 +120,10 @@ def _classes_of(
         if label
         else one_hot_columns(rows.drop(columns=[image, *COLUMNS], errors="ignore"))
     )
+    usual = [column for column in LABEL_COLUMNS if column in rows and column not in columns]
+    if columns and usual and not label:
+        both = f"column {usual[0]!r} or {_listed(rows[columns])}"
+        raise UserError(f"{source}: classes are in {both}: say which with label={usual[0]!r}")
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:

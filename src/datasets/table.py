@@ -1,6 +1,8 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
+import codecs
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +38,7 @@ MAX_CSV_BYTES = 500_000_000
 MAX_HEADER = 1_000_000  # characters
 MAX_COLUMNS = 2_000
 LONGEST_CELL = 60
+_QUOTED = re.compile(r'"[^"]*"')
 ITA_RANGE = (-180, 180)  # degrees
 
 
@@ -156,10 +159,12 @@ def read_csv(
         f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images",
     )
     try:
-        options = {"sep": csv_separator(path), "dtype": str, "encoding": "utf-8-sig"}
+        options = {"sep": csv_separator(path), "dtype": str, "encoding": csv_encoding(path)}
         header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna().str.strip()
         rows = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except UnicodeError:
+        raise UserError(f"{path}: not UTF-8: save the file as UTF-8") from None
+    except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV ({first_line(error)})") from None
     twice = header[header.duplicated()]
     require(twice.empty, f"{path}: its header has {shown(twice.min())} twice: remove one of them")
@@ -202,12 +207,23 @@ def csv_separator(path: Path) -> str:
 
     Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
     """
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding=csv_encoding(path)) as file:
         header = file.readline(MAX_HEADER)
+    said = visible(header.strip())
+    require(not said.startswith("sep="), f"{path}: its first line is '{said}': remove this line")
+    header = _QUOTED.sub("", header)
     separator = max(",;\t", key=header.count)
     found = header.count(separator) + 1
     require(found <= MAX_COLUMNS, f"{path}: {found:,} columns: expected at most {MAX_COLUMNS:,}")
     return separator
+
+
+def csv_encoding(path: Path) -> str:
+    """`utf-16` where a file begins with the mark of it, else `utf-8-sig`."""
+    with path.open("rb") as file:
+        return (
+            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        )
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
@@ -234,7 +250,7 @@ def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: st
     if wrong.any():
         row = int(np.argmax(wrong))
         found = shown(rows[column].fillna("").iloc[row])
-        raise UserError(f"{csv}: line {row + 2}: {column} {found}: expected {expected}")
+        raise UserError(f"{csv}: line {rows.index[row] + 2}: {column} {found}: expected {expected}")
 
 
 def shown(cell: str) -> str:

@@ -124,7 +124,7 @@ def read_metadata(
 def known_images(
     names: Sequence[str], metadata: Metadata | None, paths: Sequence[Path], image_column: str = ""
 ) -> Metadata | None:
-    """What the metadata say of these images and, in columns where they say nothing, their CSVs.
+    """What the metadata say of these images and, in cells where they say nothing, their CSVs.
 
     The predictions CSVs at `paths` name the images, each as `names` do. None where neither can say
     anything: without metadata, for a run's files in which several images may have one name.
@@ -137,10 +137,12 @@ def known_images(
     if metadata is None:
         return own
     said, others = metadata.rows_of(names), own.rows_of(names)
-    is_silent = said.apply(lambda texts: each_once(says_nothing, texts).all())
-    is_kept = ~is_silent | ~said.columns.isin(others)
-    said = said.loc[:, is_kept]
-    said = said.join(others[others.columns.difference(said.columns, sort=False)])
+    for column in others:
+        if column in said:
+            is_silent = each_once(says_nothing, said[column]).astype(bool)
+            said[column] = said[column].mask(is_silent, others[column])
+        else:
+            said[column] = others[column]
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
 
 

@@ -418,3 +418,58 @@ def test_links_to_nothing_in_class_folders_are_bad_images(tmp_path):
         load_table(Data(**data))
     table = load_table(Data(**data, max_bad_images=2))
     assert (len(table), len(table.bad)) == (20, 2)
+
+
+def with_labels(root, labels, **more):
+    cells = [
+        {"image": f"{i}.jpg", "label": label} | {name: of[i] for name, of in more.items()}
+        for i, label in enumerate(labels)
+    ]
+    return lay_out(root, cells, [f"{i}.jpg" for i in range(len(labels))])
+
+
+@pytest.mark.parametrize("word", ["unknown", "n/a", "?", "missing", "-1", "nan", "Not available"])
+def test_a_label_that_names_nobody_is_no_class(tmp_path, word):
+    for labels in (["x", word, "y", "x"], ["0", word, "1", "0"]):
+        with_labels(tmp_path, labels)
+        message = told("table(csv='t.csv')", tmp_path)
+        assert "line 3: label" in message and "skip_unlabelled=True" in message
+        table = build("table(csv='t.csv', skip_unlabelled=True)", tmp_path)
+        assert table.unlabelled == ("1.jpg",)
+        assert table.classes == tuple(sorted({*labels} - {word}))
+
+
+def test_names_that_look_like_nothing_stay_classes(tmp_path, caplog):
+    for labels in (["-1", "1.0", "-1.0", "1"], ["None", "NA", "None", "mel"]):
+        with_labels(tmp_path, labels)
+        for options in ("", ", skip_unlabelled=True"):
+            table = build(f"table(csv='t.csv'{options})", tmp_path)
+            assert len(table) == 4
+            assert {*table.classes} == {label.removesuffix(".0") for label in labels}
+    assert "None and NA taken as the name of a class" in caplog.text
+    cells = [
+        {"image": f"{i}.jpg"} | {c: int(i % 3 == j) for j, c in enumerate(["None", "nan", "m"])}
+        for i in range(3)
+    ]
+    write_csv(tmp_path / "t.csv", cells)
+    assert build("table(csv='t.csv')", tmp_path).classes == ("None", "m", "nan")
+
+
+def test_spellings_of_a_truth_are_one(tmp_path):
+    with_labels(tmp_path, ["True", "1", "0", "false"])
+    assert names(build("table(csv='t.csv')", tmp_path)) == ["True", "True", "False", "False"]
+    with_labels(tmp_path, ["1", "1,0", "0,0", "0"])
+    assert names(build("table(csv='t.csv')", tmp_path)) == ["1", "1", "0", "0"]
+
+
+def test_classes_that_may_be_in_several_columns_are_asked_for(tmp_path):
+    cells = [
+        {"image": f"{i}.jpg", "diagnosis": "xy"[i % 2], "male": i % 2, "female": 1 - i % 2}
+        for i in range(4)
+    ]
+    lay_out(tmp_path, cells, [f"{i}.jpg" for i in range(4)])
+    assert "say which with label='diagnosis'" in told("table(csv='t.csv')", tmp_path)
+    assert build("table(csv='t.csv', label='diagnosis')", tmp_path).classes == ("x", "y")
+    cells = [{"image": f"{i}.jpg", "A": i % 2, "a": 1 - i % 2} for i in range(4)]
+    write_csv(tmp_path / "t.csv", cells)
+    assert "columns A, a name one class" in told("table(csv='t.csv')", tmp_path)

@@ -135,9 +135,9 @@ def test_csv_is_read_alike_with_either_separator(tmp_path, separator, lines, mar
         ("a,b\n1,2\n1,2,3\n", "not a CSV .*line 3"),
         ('a,b\n"1,2\n3,4\n', "not a CSV"),
         ('"a\nb",c\n1,2\n', r"no column 'a' \(found: a\\nb, c\)"),
-        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)), "not a CSV"),
-        ("a,b\n1,2\n".encode("utf-16"), "not a CSV"),
-        ("a,b\nü,2\n".encode("latin-1"), "not a CSV"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)), "not UTF-8"),
+        ("a,b\nü,2\n".encode("latin-1"), "not UTF-8: save the file as UTF-8"),
+        ("sep=;\na;b\n1;2\n", "its first line is 'sep=;': remove this line"),
         (b"PK\3\4\n\0\1\2\n" * 9, "no column 'a'"),
     ],
 )
@@ -147,6 +147,14 @@ def test_csv_that_is_none_is_refused_in_one_line_with_its_path(tmp_path, content
         read_csv(path, ("a", "b"))
     assert str(error.value).startswith(str(path))
     assert str(error.value).isprintable()
+
+
+def test_separators_within_quotes_do_not_count_and_utf_16_is_read(tmp_path):
+    path = write(tmp_path / "t.csv", 'a;b;"left, right, other, none"\n1;2;3\n')
+    assert [*read_csv(path, ("a", "b"))] == ["a", "b", "left, right, other, none"]
+    for encoding in ("utf-16", "utf-8-sig"):
+        path.write_bytes("a;b\nü;2\n".encode(encoding))
+        assert read_csv(path, ("a", "b"))["a"].tolist() == ["ü"]
 
 
 def test_absent_csv_is_refused_with_the_columns_it_should_have(tmp_path):

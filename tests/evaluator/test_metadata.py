@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
-from src.evaluator.metadata import IMAGE_COLUMNS, Metadata, image_stem, read_metadata
+from src.evaluator.metadata import IMAGE_COLUMNS, Metadata, image_stem, known_images, read_metadata
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 TONE_BY_SEX = ("Very light × f", "Tan × f", "Tan × m")
@@ -286,3 +286,13 @@ def test_known_columns_in_another_case(read):
     assert metadata.grouping(NAMES, "ITA:50").levels == ("<50", "≥50")
     with pytest.raises(UserError, match=r"a\.jpg: ita 999: expected an angle"):
         read(image=NAMES, ita=["999", "", "", ""]).tone_groups(NAMES)
+
+
+def test_cells_in_which_the_metadata_say_nothing_are_filled_by_the_predictions(read, tmp_path):
+    metadata = read(image=NAMES, patient_id=["p", "unknown", "", "q"], sex=[*"fmfm"])
+    own = tmp_path / "own.csv"
+    rows = {"image_name": NAMES, "patient_id": [*"zpqz"], "site": [*"abab"]}
+    pd.DataFrame(rows).to_csv(own, index=False)
+    known = known_images(NAMES, metadata, [own]).rows_of(NAMES)
+    assert known["patient_id"].tolist() == ["p", "p", "q", "q"]
+    assert known["sex"].tolist() == [*"fmfm"] and known["site"].tolist() == [*"abab"]
