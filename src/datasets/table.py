@@ -163,7 +163,7 @@ def read_csv(
         header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna().str.strip()
         rows = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
     except UnicodeError:
-        raise UserError(f"{path}: not UTF-8: save the file as UTF-8") from None
+        raise UserError(f"{path}: not a CSV (not UTF-8: save the file as UTF-8)") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV ({first_line(error)})") from None
     twice = header[header.duplicated()]

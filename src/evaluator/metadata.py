@@ -137,12 +137,14 @@ def known_images(
     if metadata is None:
         return own
     said, others = metadata.rows_of(names), own.rows_of(names)
+    both = [*said, *others.columns.difference(said.columns, sort=False)]
+    said = said.reindex(columns=both, fill_value="")
+    silent = said.apply(lambda texts: each_once(says_nothing, texts)).astype(bool)
+    tones = [column for column in ("group", "ita") if column in silent]
+    if tones:  # a group would come before the angle that the metadata give
+        silent[tones] = np.outer(silent[tones].all(axis=1), np.ones(len(tones), bool))
     for column in others:
-        if column in said:
-            is_silent = each_once(says_nothing, said[column]).astype(bool)
-            said[column] = said[column].mask(is_silent, others[column])
-        else:
-            said[column] = others[column]
+        said[column] = said[column].mask(silent[column], others[column])
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
 
 
