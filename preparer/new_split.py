@@ -5,20 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from src.core.cells import tidy
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
-from src.core.image_files import image_stem
+from src.core.image_files import image_keys, image_stem
 from src.datasets.labels import (
-    LABEL_COLUMNS,
     column_classes,
     in_order,
+    is_unlabelled,
     one_hot_classes,
     one_hot_columns,
 )
-from src.datasets.splits import assign_splits, describe_crossings
+from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
 from src.datasets.table import (
     IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    USUAL_COLUMNS,
     Table,
+    csv_encoding,
     csv_separator,
     make_table,
     numbers,
@@ -41,7 +45,7 @@ class Rows:
 
     @property
     def stems(self) -> pd.Series:
-        """The name of each row's image."""
+        """The name of each row's image, after its folder where several folders have one."""
         return self.frame["stem"]
 
     def table(self, images, kept=slice(None)) -> Table:
@@ -55,8 +59,8 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
 
     Raises `UserError` for a named column that is not there and for a table without images.
     """
-    rows = read_csv(csv, ())
     named = {"image": image, "label": label, "patient": patient, "lesion": lesion}
+    rows = read_csv(csv, (), USUAL_COLUMNS, named.values())
     for option, column in named.items():
         if column and column not in rows:
             found = ", ".join(rows.columns[:12])
@@ -70,9 +74,9 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
             f"{csv}: no column of images (found: {', '.join(rows.columns[:12])}): name it with "
             "--image_column"
         )
-    stems = rows[image].fillna("").map(image_stem)
-    refuse_cells(csv, rows, image, stems == "", "the name of an image")
-    frame = pd.DataFrame({"stem": stems})
+    names = rows[image].fillna("")
+    refuse_cells(csv, rows, image, names.map(image_stem) == "", "the name of an image")
+    frame = pd.DataFrame({"stem": image_keys(names)[0]})
     for column, given in {"patient_id": patient, "lesion_id": lesion, "split": ""}.items():
         frame[column] = rows.get(given or column, "")
     for column in ("group", "ita"):
@@ -90,10 +94,11 @@ def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:
 def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:
     label = label or _usual(rows, LABEL_COLUMNS)
     if label:
-        return column_classes(rows, label, csv)
+        known = rows[~is_unlabelled(rows[label].fillna(""))]
+        return column_classes(known, label, csv).reindex(rows.index, fill_value=UNKNOWN_CLASS)
     columns = one_hot_columns(rows.drop(columns=image))
     names = one_hot_classes(rows, columns, csv) if columns else None
-    return None if names is None else names.mask(names == "", "unknown class")
+    return None if names is None else names.mask(names == "", UNKNOWN_CLASS)
 
 
 def write_split(
@@ -104,12 +109,12 @@ def write_split(
     `sizes` are the shares of validation and test rows.
     """
     csv, sep = rows.csv, csv_separator(rows.csv)
-    text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding=csv_encoding(csv))
     kept = distinct_rows(text, rows.stems, csv, keep_first)
     stems = rows.stems[kept]
     table = assign_splits(rows.table(stems, kept), *sizes, seed)
     splits = table.rows.set_index("image")["split"]
-    column = next((name for name in text if name.strip() == "split"), "split")
+    column = next((name for name in text if tidy(name).casefold() == "split"), "split")
     new = text[kept].assign(**{column: stems.map(splits)})
     write_text(output, new.to_csv(sep=sep, index=False))
     dropped = f"rows dropped as repeating the image of an earlier row: {(~kept).sum():,}"
@@ -117,7 +122,7 @@ def write_split(
 
 
 def report(rows: Rows) -> tuple[str, str]:
-    """(what the given split is like, what crosses it or an empty text)."""
+    """(what the given split is like, what crosses it, that there is none, or an empty text)."""
     table = rows.table([f"{stem} (line {i + 2})" for i, stem in enumerate(rows.stems)])
     without = table.rows["patient_id"] == ""
     lines = [f"{rows.csv}: {len(table):,} rows, {without.sum():,} without a patient"]
@@ -126,14 +131,18 @@ def report(rows: Rows) -> tuple[str, str]:
             "no patients and no lesions are known, so that each image counts alone: name their "
             "columns with --patient_column, --lesion_column"
         )
+    lines += [f"WARNING: {doubt}" for doubt in describe_doubts(table.rows)]
     if not rows.classes:
         lines.append("no classes are known: name their column with --label_column")
     leaks = describe_crossings(table.rows)
-    if (table.rows["split"] != "").any():
-        lines.append(leaks.replace("; ", "\n") or NO_LEAK)
+    if (table.rows["split"] == "").all():
+        leaks = NO_SPLIT
+    lines.append(leaks.replace("; ", "\n") or NO_LEAK)
     return "\n".join([*lines, describe_counts("before", table)]), leaks
 
 
+NO_SPLIT = "the table has no split, a column 'split', in which patients or lesions could leak"
+UNKNOWN_CLASS = "unknown class"
 NO_LEAK = "no patient or lesion appears in more than one split"
 
 

@@ -28,7 +28,9 @@ class Options(Section):
     label_column: str = flag("", "column with the classes (default: one with a usual name)")
     patient_column: str = flag("", "column with the patients (default: patient_id)")
     lesion_column: str = flag("", "column with the lesions (default: lesion_id)")
-    audit: bool = flag(False, "report only; exit code 2 where patients or lesions cross splits")
+    audit: bool = flag(
+        False, "report only; exit code 2 where patients or lesions cross splits, or without a split"
+    )
     keep_first: bool = flag(False, "where rows of one image differ, keep the first")
 
     def __post_init__(self):
@@ -41,7 +43,7 @@ class Options(Section):
 
 
 def main(argv: list[str] | None) -> int:
-    """0 once `--output_csv` is written; with `--audit` 2 where the split leaks, else 0."""
+    """0 once `--output_csv` is written; with `--audit` 2 unless there is a split without leaks."""
     options = parse_options(argv, __doc__, Options)[0]
     expect_file(options.csv, "--csv")
     if not options.audit:

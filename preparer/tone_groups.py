@@ -9,7 +9,16 @@ from src.core.cells import guarded
 from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
-from src.datasets.table import IMAGE_COLUMNS, csv_separator, numbers, read_csv, refuse_cells, shown
+from src.datasets.table import (
+    COLUMNS,
+    IMAGE_COLUMNS,
+    csv_encoding,
+    csv_separator,
+    numbers,
+    read_csv,
+    refuse_cells,
+    shown,
+)
 from src.datasets.tone_estimates import COLORS, read_estimates
 from src.skin.tone import (
     GROUP_NAMES,
@@ -30,7 +39,7 @@ DECIMALS = 8  # of an angle, as in the ISIC 2020 skin-tone table
 def read_metadata(csv: Path) -> tuple[pd.DataFrame, pd.Series]:
     """The rows of the table as text, and the stem of each row's image."""
     wanted = f"one of the columns {', '.join(IMAGE_COLUMNS)}"
-    rows = read_csv(csv, ())
+    rows = read_csv(csv, (), (*COLUMNS, *IMAGE_COLUMNS))
     column = next((column for column in IMAGE_COLUMNS if column in rows), None)
     if column is None:
         found = repr(", ".join(map(str, rows.columns[:12])))[1:-1]
@@ -139,7 +148,7 @@ def write_tones(
     """
     ita = tones["ita"].to_numpy()
     sep = csv_separator(csv)
-    options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    options = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": csv_encoding(csv)}
     # The header is read as a row: pandas would rename columns that are empty or there twice.
     text = pd.read_csv(csv, header=None, **options)
     header = dict(zip(rows.columns, text.iloc[0], strict=True))

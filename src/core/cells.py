@@ -8,46 +8,89 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
-# what stands for an unknown patient, lesion, group or category, in any case
+# what stands for an unknown patient, lesion, group or category, as `_bare` writes it
 UNKNOWN_WORDS = frozenset(
-    {"", "-", "--", "-1", "?", "missing", "n/a", "na", "nan", "none", "not available"}
-    | {"not known", "not specified", "null", "undefined", "unk", "unknown", "unspecified"}
+    {"", "-1", "-9", "-99", "-999", "-nan", "blank", "missing", "missing data", "missing value"}
+    | {
+        "n.a",
+        "n.d",
+        "n/a",
+        "n / a",
+        "n\\a",
+        "n/d",
+        "n/k",
+        "na",
+        "nan",
+        "nat",
+        "nd",
+        "no data",
+        "none",
+    }
+    | {f"not {told}" for told in ("applicable", "available", "given", "known", "provided")}
+    | {f"not {told}" for told in ("recorded", "reported", "specified")}
+    | {"null", "undefined", "unk", "unknown", "unspecified"}
 )
-_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
-_WHOLE_NUMBER = re.compile(r"([+-]?\d+)\.0+")  # what pandas makes of integers beside empty cells
+_NAMES_TOO = frozenset({"na", "nd", "none"})  # as what else is typed, they may be names of classes
+_DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
+# what spreadsheets and pandas make of integers; `1,000` is rather a thousand than 1
+_WHOLE_NUMBER = re.compile(r"([+-]?\d+)(?:\.0*|,00?)")
+_POWER_OF_TEN = re.compile(r"[+-]?\d+(?:[.,]\d+)?e\+\d\d?", re.IGNORECASE)  # as R has 100000
+_WITHIN_WORDS = re.compile(r"(?<=\w)[_-]+(?=\w)")
+_LONE_MARKS = re.compile(r"[-_?.*\s]*")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def tidy(text: str) -> str:
-    """The text in one spelling: NFC, single blanks and none around it, `1.0` as `1`.
+    """The text in one spelling: NFKC, one kind of dash, no invisible characters, single blanks and
+    none around it, `1.0`, `1,0` and `1.` as `1`, `1e+05` as `100000`.
 
     Capital and small letters stay as they are.
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_INVISIBLE)
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+        text = "".join(c for c in text if unicodedata.category(c) != "Cf")
     text = " ".join(text.split())
-    whole = _WHOLE_NUMBER.fullmatch(text)
-    return whole[1] if whole else text
+    if whole := _WHOLE_NUMBER.fullmatch(text):
+        return whole[1]
+    if _POWER_OF_TEN.fullmatch(text):
+        number = Decimal(text.replace(",", "."))
+        return str(int(number)) if number == int(number) else text
+    return text
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a text is blank or one of `UNKNOWN_WORDS`."""
-    return tidy(text).casefold() in UNKNOWN_WORDS
+    """Whether a text is blank, a mark such as `?` or one of `UNKNOWN_WORDS`, in any spelling."""
+    return _says_nothing(tidy(text).casefold())
+
+
+def names_no_class(text: str) -> bool:
+    """Whether a text says nothing and is no name either, as `None` and `NA` may be of a class."""
+    return says_nothing(text) and _bare(tidy(text).casefold()) not in _NAMES_TOO
 
 
 def known_id(text: str) -> str:
     """An id as ids are compared: tidy and in small letters; empty where it names nobody."""
     key = tidy(text).casefold()
-    return "" if key in UNKNOWN_WORDS else key
+    return "" if _says_nothing(key) else key
+
+
+def _says_nothing(key: str) -> bool:
+    return bool(_LONE_MARKS.fullmatch(key)) or _bare(key) in UNKNOWN_WORDS
+
+
+def _bare(key: str) -> str:
+    """`not available` of `<Not_available>`, given in small letters."""
+    return _WITHIN_WORDS.sub(" ", key.strip("<>()[]#.?")).strip()
 
 
 def one_spelling(texts: Iterable[str]) -> tuple[dict[str, str], list[list[str]]]:
     """(the spelling to use for each text, the lists of spellings that are one).
 
-    Spellings that differ in blanks, in case or as `1` and `1.0` are one: the most frequent of
-    them, of equally frequent ones the first in alphabetical order.
+    Spellings that `tidy` makes one, in any case, are one: the most frequent of them, of equally
+    frequent ones the first in alphabetical order.
     """
     spellings: dict[str, Counter[str]] = {}
     for text, count in Counter(texts).items():

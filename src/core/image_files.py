@@ -1,9 +1,11 @@
 """Image files by their names: which ones a folder holds, and what their images are called."""
 
+import logging
 import os
+import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from .cells import visible
 from .errors import UserError, require
 from .options import REQUIRED, Section, flag
 
+log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp")
 _TABLES_AND_NOTES = (".csv", ".tab", ".txt", ".json", ".md")
 # of names in strangers' tables, whose files may be of any kind
@@ -40,14 +43,34 @@ def image_stem(name: str) -> str:
     return _ANY_SUFFIX.sub("", re.split(r"[\\/]", name.strip())[-1])
 
 
+def image_keys(*tables: Iterable[str]) -> list[list[str]]:
+    """What tells images apart, for each name of each table: its stem, after its folder where a
+    table has this stem in several folders."""
+    parts = [[_folder_and_stem(name) for name in names] for names in tables]
+    apart: set[str] = set()
+    for table in parts:
+        folders: dict[str, set[str]] = {}
+        for folder, stem in table:
+            folders.setdefault(stem, set()).add(folder)
+        apart |= {stem for stem, of in folders.items() if len(of) > 1 and "" not in of}
+    return [
+        [f"{folder}/{stem}" if stem in apart else stem for folder, stem in table] for table in parts
+    ]
+
+
+def _folder_and_stem(name: str) -> tuple[str, str]:
+    folder = posixpath.dirname(posixpath.normpath(name.strip().replace("\\", "/")))
+    return folder, image_stem(name)
+
+
 def list_images(folder: Path, recursive: bool = False) -> list[Path]:
     """The image files in `folder`, by suffix in any case, sorted by their path within it.
 
-    `recursive` adds those at any depth, as `images_below` does.
+    `recursive` adds those at any depth, as `images_below` does. What only has an image's name (a
+    link to nothing, a pipe) is listed: reading it gives the reason.
     """
-    found = _files_below(folder) if recursive else folder.iterdir()
-    images = [path for path in found if _is_named_image(path) and path.is_file()]
-    return sorted(images, key=Path.as_posix)
+    files = _files_below(folder) if recursive else _files_in(folder)
+    return sorted(filter(_is_named_image, files), key=Path.as_posix)
 
 
 def left_out(folder: Path, recursive: bool = False) -> list[str]:
@@ -59,7 +82,7 @@ def left_out(folder: Path, recursive: bool = False) -> list[str]:
     names = []
     for path in _files_below(folder):
         is_listed = _is_named_image(path) and (recursive or path.parent == folder)
-        if not is_listed and path.suffix.lower() not in _TABLES_AND_NOTES:
+        if not is_listed and not _is_expected(path):
             names.append(path.relative_to(folder).as_posix())
     return sorted(names)
 
@@ -70,6 +93,10 @@ def describe_left_out(names: list[str]) -> str:
     kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in counts.most_common(5))
     first = ", ".join(visible(name, 60) for name in names[:3]) + (", ..." if names[3:] else "")
     return f"{len(names):,} file{'s' * (len(names) != 1)} left out ({kinds}): {first}"
+
+
+def _is_expected(path: Path) -> bool:
+    return path.suffix.lower() in _TABLES_AND_NOTES
 
 
 def _is_named_image(path: Path) -> bool:
@@ -106,13 +133,25 @@ def images_below(folder: Path) -> list[Path]:
     """The image files below `folder` at any depth, sorted by their path within it.
 
     Hidden files and folders and folders called `masks` are left out, links to folders are not
-    followed. What only has an image's name (a link to nothing, a pipe) is listed: reading it gives
-    the reason. Raises `UserError` where there is no image or a folder cannot be listed.
+    followed; what else is no image is logged. What only has an image's name (a link to nothing, a
+    pipe) is listed: reading it gives the reason. Raises `UserError` where there is no image or a
+    folder cannot be listed.
     """
     require(folder.is_dir(), f"{folder}: no such folder; expected a folder of images")
-    found = [path for path in _files_below(folder) if _is_named_image(path)]
-    require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it")
+    files = list(_files_below(folder))
+    found = [path for path in files if _is_named_image(path)]
+    others = [path for path in files if not _is_named_image(path) and not _is_expected(path)]
+    told = describe_left_out(sorted(p.relative_to(folder).as_posix() for p in others))
+    hint = f" ({told})" if others else ""
+    require(found, f"{folder}: no {', '.join(IMAGE_SUFFIXES)} images in it or below it{hint}")
+    if others:
+        log.warning("%s: %s", visible(folder), told)
     return sorted(found, key=Path.as_posix)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        yield from (Path(e.path) for e in entries if not e.is_dir(follow_symlinks=False))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

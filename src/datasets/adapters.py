@@ -10,9 +10,18 @@ from ..core.errors import UserError, require
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, image_stem, left_out, list_images
 from ..core.registry import Registry
 from .labels import binary_truth, in_order, log, merged
-from .locate import folders_in, masks_of, with_images
+from .locate import folders_in, joined, masks_of, with_images
 from .own_table import table
-from .table import SPLIT_ALIASES, SPLITS, Table, make_table, numbers, read_csv, refuse_cells
+from .table import (
+    COLUMNS,
+    SPLIT_ALIASES,
+    SPLITS,
+    Table,
+    make_table,
+    numbers,
+    read_csv,
+    refuse_cells,
+)
 
 DATASETS = Registry("data set")
 DATASETS.register(table)
@@ -60,8 +69,9 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     folder = Path(images) if images else data_path / "jpeg" / "train"
     rows = read_isic_csv(source)
     if skin_color_csv:
-        tones = read_isic_csv(Path(skin_color_csv))
-        rows = _with_tones(rows, tones, ("group", "ita", *SPLIT_COLUMNS))
+        tone_csv = Path(skin_color_csv)
+        tones = read_isic_csv(tone_csv)
+        rows = _with_tones(rows, tones, ("group", "ita", *SPLIT_COLUMNS), tone_csv)
     rows, bad = with_images(rows, folder)
     rows["mask"] = masks_of(rows["image"], data_path)
     return make_table(rows, BINARY_CLASSES, 1, bad)
@@ -79,7 +89,7 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     )
     files = [data_path / f"HAM10000_metadata{suffix}" for suffix in (".csv", ".tab", "")]
     source = next((file for file in files if file.is_file()), files[0])
-    rows = read_csv(source, ("image_id", "lesion_id", "dx"))
+    rows = read_csv(source, ("image_id", "lesion_id", "dx"), COLUMNS)
     _refuse_empty(rows, source, ("image_id", "dx"))
     rows["dx"] = rows["dx"].map(known_id)
     wanted = f"one of {', '.join(HAM10000_CLASSES)}"
@@ -87,8 +97,8 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     rows["stem"] = rows["image_id"].map(image_stem)
     if skin_color_csv:
         csv = Path(skin_color_csv)
-        tones = _unique(_tone_columns(read_csv(csv, ("image_name",)), csv), csv)
-        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS))
+        tones = _unique(_tone_columns(read_csv(csv, ("image_name",), COLUMNS), csv), csv)
+        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS), csv)
     parts = [data_path / f"HAM10000_images_part_{part}" for part in (1, 2)]
     places = [part for part in parts if part.is_dir()] or [data_path / "images"]
     rows, bad = with_images(_with_numbers(rows, source), *places)
@@ -123,7 +133,7 @@ def read_isic_csv(path: Path) -> pd.DataFrame:
 
 def isic_rows(path: Path) -> pd.DataFrame:
     """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has."""
-    rows = read_csv(path, ("image_name", "target"))
+    rows = read_csv(path, ("image_name", "target"), COLUMNS)
     _refuse_empty(rows, path, ("target",))
     return _tone_columns(rows.assign(label=binary_truth(rows, "target", path)), path)
 
@@ -140,11 +150,13 @@ def _with_numbers(rows: pd.DataFrame, where: Path) -> pd.DataFrame:
     return rows.assign(**{column: numbers(rows, column, where) for column in given})
 
 
-def _with_tones(rows: pd.DataFrame, tones: pd.DataFrame, wanted: tuple[str, ...]) -> pd.DataFrame:
+def _with_tones(
+    rows: pd.DataFrame, tones: pd.DataFrame, wanted: tuple[str, ...], csv: Path
+) -> pd.DataFrame:
     """`rows` with the `wanted` columns that `tones` has, by stem, instead of their own."""
     columns = [column for column in wanted if column in tones]
     own = rows.drop(columns=[column for column in columns if column in rows])
-    return own.join(tones.set_index("stem")[columns], on="stem")
+    return joined(own, own["stem"], tones[columns], tones["image_name"], csv)
 
 
 def _unique(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -198,7 +210,7 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     keep = rows.rename(columns={"split": "folder_split"})
     joined = keep.join(partner[[*columns, "target_label"]], on="stem", how="inner")
     stated = joined["split"] if "split" in joined else joined["folder_split"]
-    joined["split"] = stated.where(stated.notna() & (stated != ""), joined["folder_split"])
+    joined["split"] = stated.where(stated.fillna("").map(known_id) != "", joined["folder_split"])
     wrong = joined[joined["label"] != joined["target_label"]]
     if len(wrong):
         raise UserError(

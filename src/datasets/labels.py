@@ -7,16 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import known_id, one_spelling, says_nothing, tidy, visible
+from ..core.cells import known_id, names_no_class, one_spelling, says_nothing, tidy, visible
 from ..core.classes import positive_index, usual_index
 from ..core.errors import UserError
-from .table import refuse_cells
+from .table import LABEL_COLUMNS, refuse_cells
 
-# what tables of others call the column with the classes
-LABEL_COLUMNS = (
-    *("label", "target", "dx", "diagnosis", "diagnostic", "benign_malignant", "malignant"),
-    *("class", "disease", "three_partition_label"),
-)
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
 MOST_CLASSES = 200
 log = logging.getLogger(__name__)
@@ -51,10 +46,19 @@ def in_order(names: Iterable[str], wanted: object = None) -> tuple[tuple[str, ..
 
 
 def column_classes(rows: pd.DataFrame, column: str, source: Path) -> pd.Series:
-    """The class names in a column. Raises `UserError` for the line of an empty cell."""
+    """The class names in a column. Raises `UserError` for the line of a cell that names none."""
     texts = rows[column].fillna("")
-    refuse_cells(source, rows, column, texts.map(tidy) == "", "the name of a class")
-    names = merged(texts, f"{source}: column '{visible(column)}'")
+    expected = "the name of a class; skip_unlabelled=True leaves out rows without one"
+    refuse_cells(source, rows, column, is_unlabelled(texts), expected)
+    what = f"{source}: column '{visible(column)}'"
+    names = merged(_one_kind_of_truth(texts, what), what)
+    doubtful = [visible(name) for name in names.unique() if says_nothing(name) and name != "-1"]
+    if doubtful:
+        log.warning(
+            "%s: %s taken as the name of a class; empty the cells if it is unknown",
+            what,
+            " and ".join(doubtful),
+        )
     count = names.nunique()
     if count > MOST_CLASSES:
         raise UserError(
@@ -62,6 +66,27 @@ def column_classes(rows: pd.DataFrame, column: str, source: Path) -> pd.Series:
             f"most {MOST_CLASSES} classes{suggested(rows, LABEL_COLUMNS, 'label')}"
         )
     return names
+
+
+def is_unlabelled(texts: pd.Series) -> pd.Series:
+    """Bool: whether a cell of a column of classes is empty or names none, as `unknown` does.
+
+    `None` and `NA` may be names; so is `-1` of -1 and 1 alone.
+    """
+    known = {text: tidy(text) for text in texts.unique()}
+    names = {"-1"} if set(known.values()) - {""} == {"-1", "1"} else set()
+    none = {text: names_no_class(name) and name not in names for text, name in known.items()}
+    return texts.map(none).astype(bool)
+
+
+def _one_kind_of_truth(texts: pd.Series, what: str) -> pd.Series:
+    """The texts with True and False for 1 and 0 where some say one and some the other."""
+    keys = texts.map(known_id)
+    found, words = set(keys), {"1": "True", "0": "False"}
+    if not found <= {"0", "1", "true", "false"} or not found & {*words} or found <= {*words}:
+        return texts
+    log.warning("%s: 1 and True, 0 and False are one", what)
+    return keys.map(words).fillna(texts)
 
 
 def binary_truth(rows: pd.DataFrame, column: str, source: Path) -> pd.Series:
@@ -82,9 +107,11 @@ def one_hot_columns(rows: pd.DataFrame) -> list[str]:
 def one_hot_classes(rows: pd.DataFrame, columns: Sequence[str], source: Path) -> pd.Series:
     """The class of each row from a column of 0 and 1 for each class; `""` for an unknown one.
 
-    Columns such as UNK name no class. Raises `UserError` for the line of a row without or with
-    several classes.
+    Columns such as UNK name no class, None and nan do. Raises `UserError` for the line of a row
+    without or with several classes.
     """
+    for alike in one_spelling(columns)[1]:
+        raise UserError(f"{source}: columns {', '.join(map(visible, alike))} name one class")
     for column in columns:
         refuse_cells(source, rows, column, ~_binary_cells(rows[column]), "0 or 1")
     ones = _as_truth(rows[list(columns)])
@@ -92,16 +119,21 @@ def one_hot_classes(rows: pd.DataFrame, columns: Sequence[str], source: Path) ->
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{source}: line {row + 2} has {int(ones.iloc[row].sum())} of the classes "
+            f"{source}: line {ones.index[row] + 2} has {int(ones.iloc[row].sum())} of the classes "
             f"{', '.join(map(visible, columns))}: expected one"
         )
     empty = [column for column in columns if not ones[column].any()]
-    unknown = [column for column in columns if says_nothing(column) and column not in empty]
+    unknown = [column for column in columns if _is_silent_header(column) and column not in empty]
     log.info("%s: classes are %s", source, ", ".join(c for c in columns if c not in empty))
     if empty:
         log.warning("%s: classes without an image left out: %s", source, ", ".join(empty))
     names = ones.idxmax(axis=1)
     return merged(names.mask(names.isin(unknown), ""), f"{source}: columns")
+
+
+def _is_silent_header(column: str) -> bool:
+    """Whether a column of 0 and 1 is that of rows without a class, such as UNK."""
+    return names_no_class(column) and tidy(column).casefold() != "nan"
 
 
 def _is_binary(texts: pd.Series) -> bool:

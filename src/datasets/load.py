@@ -14,6 +14,7 @@ from .splits import (
     assign_folds,
     assign_splits,
     audit,
+    describe_doubts,
     describe_leaks,
     join_valid_to_train,
     published_folds,
@@ -48,6 +49,8 @@ def load_table(data: Data) -> Table:
             "split.",
             which,
         )
+    for doubt in describe_doubts(rows):
+        log.warning("%s", doubt)
     if (table.group_indices < 0).all():
         log.info("No tone groups in these data: no results by group.")
     if not data.allow_leakage:

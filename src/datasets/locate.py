@@ -1,5 +1,7 @@
 """Where the images and masks are that a table names."""
 
+import logging
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -8,10 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import visible
+from ..core.cells import tidy, visible
 from ..core.errors import UserError, require
-from ..core.image_files import IMAGE_SUFFIXES, image_stem, list_images, masks_by_stem
+from ..core.image_files import IMAGE_SUFFIXES, image_keys, image_stem, list_images, masks_by_stem
 
+log = logging.getLogger(__name__)
 REDUCED = "_downsampled"  # after the ids of some images of ISIC 2019
 USUAL_FOLDERS = ("images", "image", "imgs", "img")
 
@@ -22,7 +25,8 @@ def find_images(names: Sequence[str], *tiers: Sequence[Path]) -> list[str]:
     Names may have folders, before `/` or `\\`, and lack a suffix or have another one. Each of
     `tiers` is a list of folders, of which the next is looked at for what the former do not have,
     and for other suffixes only after that. What is nowhere may be there with `_downsampled` after
-    its id, or without it. Raises `UserError` for a name that two files of one list have.
+    its id, or without it, or as `1` for `1.0`. Raises `UserError` for a name that two files of one
+    list have.
     """
     files_of = cache(_files_by_stem)
     found = [_find(name, tiers, files_of) for name in names]
@@ -31,9 +35,11 @@ def find_images(names: Sequence[str], *tiers: Sequence[Path]) -> list[str]:
         if not found[row]:
             folder, last = _parts(name)
             stem = image_stem(last)
-            other = stem.removesuffix(REDUCED) if stem.endswith(REDUCED) else stem + REDUCED
-            path = _find(f"{folder}/{other}" if folder else other, tiers, files_of)
-            found[row] = path if path not in taken else ""
+            reduced = stem.removesuffix(REDUCED) if stem.endswith(REDUCED) else stem + REDUCED
+            for other in (reduced, tidy(stem)):
+                path = _find(f"{folder}/{other}" if folder else other, tiers, files_of)
+                if path not in taken:
+                    found[row] = found[row] or path
     return found
 
 
@@ -60,7 +66,7 @@ def _find(name: str, tiers: Sequence[Sequence[Path]], files_of) -> str:
 def _parts(name: str) -> tuple[str, str]:
     """The folders of a name, with `/`, and what is after them."""
     folder, slash, last = name.strip().replace("\\", "/").rpartition("/")
-    return folder or slash, last
+    return posixpath.normpath(folder) if folder else slash, last
 
 
 def _files_by_stem(place: Path, folder: str) -> dict[str, list[Path]]:
@@ -102,6 +108,49 @@ def with_images(rows: pd.DataFrame, *places: Path):
     lonely = sorted(image_stem(file) for file in set(files) - set(rows["image"]))
     bad += [(stem, "no row in the CSV") for stem in lonely]
     return rows[rows["image"] != ""], bad
+
+
+def partners(names: Sequence[str], others: Sequence[str]) -> list[int]:
+    """For each name the place of the one of `others` that names the same image, -1 for none.
+
+    Names are compared as `image_keys`, then in any case and spelling where only one is left that
+    could be meant. `others` name each image once.
+    """
+    keys, known = image_keys(names, others)
+    places = {key: place for place, key in enumerate(known)}
+    found = [places.get(key, -1) for key in keys]
+    left = set(range(len(known))) - set(found)
+    loose = defaultdict(list)
+    for place in left:
+        loose[_folded(known[place])].append(place)
+    wanted = Counter(_folded(key) for key, place in zip(keys, found, strict=True) if place < 0)
+    for row, key in enumerate(keys):
+        if found[row] < 0:
+            alike = loose[_folded(key)]
+            found[row] = alike[0] if len(alike) == 1 == wanted[_folded(key)] else -1
+    return found
+
+
+def joined(
+    rows: pd.DataFrame, names: pd.Series, more: pd.DataFrame, others: pd.Series, path: Path
+) -> pd.DataFrame:
+    """`rows` with the columns of `more`, the table at `path`, by the `partners` of their names.
+
+    Raises `UserError` where no image has a partner, and logs how many have none.
+    """
+    found = pd.Series(partners(names.tolist(), others.tolist()), rows.index)
+    n_found = int((found >= 0).sum())
+    require(
+        n_found > 0,
+        f"{path}: none of the images of the table is in its column '{visible(others.name)}'",
+    )
+    if n_found < len(rows):
+        log.warning("%s: no row for %d of %d images", path, len(rows) - n_found, len(rows))
+    return rows.join(more.reset_index(drop=True), on=found.rename(None))
+
+
+def _folded(key: str) -> str:
+    return tidy(key).casefold()
 
 
 def masks_of(images: pd.Series, data_path: Path) -> list[str]:

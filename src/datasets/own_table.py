@@ -6,20 +6,30 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import says_nothing, tidy, visible
+from ..core.cells import tidy, visible
 from ..core.errors import UserError, nearest, require
-from ..core.image_files import image_stem
+from ..core.image_files import image_keys
 from .labels import (
-    LABEL_COLUMNS,
     column_classes,
     in_order,
+    is_unlabelled,
     log,
     one_hot_classes,
     one_hot_columns,
     suggested,
 )
-from .locate import find_images, folders_around, masks_of
-from .table import COLUMNS, IMAGE_COLUMNS, Table, make_table, numbers, read_csv, refuse_cells
+from .locate import find_images, folders_around, joined, masks_of
+from .table import (
+    COLUMNS,
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    USUAL_COLUMNS,
+    Table,
+    make_table,
+    numbers,
+    read_csv,
+    refuse_cells,
+)
 
 NUMERIC = ("group", "ita", "fold")
 _OTHER_SCALE = re.compile(r"fit[sz]|skin_?tone|skin_?type|monk", re.IGNORECASE)
@@ -52,9 +62,11 @@ def table(
     `skip_unlabelled` leaves out rows without a class.
     """
     source = data_path / csv
-    rows = read_csv(source, ())
+    labels = [label] if isinstance(label, str) else label or []
+    given = {image, patient, lesion, group, ita, split, fold, mask, *map(str, labels)}
+    rows = read_csv(source, (), USUAL_COLUMNS, given)
     image = _image_column(rows, image, source)
-    rows = _with_metadata(rows, image, data_path / metadata) if metadata else rows
+    rows = _with_metadata(rows, image, data_path / metadata, given) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
     given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
@@ -98,7 +110,8 @@ def _classes_of(
     if isinstance(label, str) or (label is None and "label" in rows):
         label = label or "label"
         if label in rows:
-            rows = rows[~(rows[label].fillna("").map(says_nothing) & skip)]
+            rows = rows[~(is_unlabelled(rows[label].fillna("")) & skip)]
+            require(len(rows) > 0, "no row has a known class")
             return column_classes(rows, label, source).reindex(every, fill_value="")
         hint = nearest(label, rows.columns) or suggested(rows, LABEL_COLUMNS, "label")
         raise UserError(f"{source}: label={label!r}: no such column (found: {_listed(rows)}){hint}")
@@ -107,6 +120,10 @@ def _classes_of(
         if label
         else one_hot_columns(rows.drop(columns=[image, *COLUMNS], errors="ignore"))
     )
+    usual = [column for column in LABEL_COLUMNS if column in rows and column not in columns]
+    if columns and usual and not label:
+        both = f"column {usual[0]!r} or {_listed(rows[columns])}"
+        raise UserError(f"{source}: classes are in {both}: say which with label={usual[0]!r}")
     for column in columns:
         require(column in rows, f"{source}: label: no column {column!r} (found: {_listed(rows)})")
     if columns:
@@ -146,20 +163,15 @@ def _schema(rows: pd.DataFrame, named: dict[str, str], source: Path) -> pd.DataF
     return pd.DataFrame(found, rows.index)
 
 
-def _with_metadata(rows: pd.DataFrame, image: str, path: Path) -> pd.DataFrame:
+def _with_metadata(rows: pd.DataFrame, image: str, path: Path, given: set[str]) -> pd.DataFrame:
     """`rows` with the columns that only the table at `path` has, by the images' names."""
-    more = read_csv(path, ())
+    more = read_csv(path, (), USUAL_COLUMNS, given)
     column = _image_column(more, image if image in more else "", path)
     refuse_cells(path, more, column, more[column].isna(), "the name of an image")
-    stems = more[column].map(image_stem)
-    refuse_cells(path, more, column, stems.duplicated(), "an image of no line above")
-    lacking = more.set_index(stems)[[c for c in more if c not in rows and c != column]]
-    keys = rows[image].fillna("").map(image_stem)
-    n_found = int(keys.isin(lacking.index).sum())
-    require(n_found > 0, f"{path}: none of the images of the table is in its column '{column}'")
-    if n_found < len(rows):
-        log.warning("%s: no row for %d of %d images", path, len(rows) - n_found, len(rows))
-    return rows.join(lacking, on=keys)
+    keys = pd.Series(image_keys(more[column], rows[image].fillna(""))[0], more.index)
+    refuse_cells(path, more, column, keys.duplicated(), "an image of no line above")
+    lacking = more[[c for c in more if c not in rows and c != column]]
+    return joined(rows, rows[image].fillna(""), lacking, more[column], path)
 
 
 def _tiers(data_path: Path, source: Path, images: str | list | None) -> list[list[Path]]:

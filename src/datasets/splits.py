@@ -1,5 +1,6 @@
 """Splits by patient or lesion: the audit of a given one; grouped, stratified splits and folds."""
 
+import re
 from dataclasses import replace
 from functools import lru_cache
 
@@ -8,12 +9,13 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..core.cells import known_id
+from ..core.cells import known_id, visible
 from ..core.errors import UserError, require
 from .table import SPLITS, Table
 
 UNIT_NAMES = {"patient_id": "patients", "lesion_id": "lesions"}
 UNIT_COLUMNS = tuple(UNIT_NAMES)
+_LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 
 
 def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
@@ -53,6 +55,36 @@ def describe_leaks(table: Table, n_folds: int = 0) -> str:
         if (folds > 1).any():
             parts.append(f"{(folds > 1).sum():,} of {len(folds):,} {plural} are in several folds")
     return "; ".join(filter(None, [*parts, describe_crossings(table.rows)]))
+
+
+def describe_doubts(rows: pd.DataFrame) -> list[str]:
+    """A sentence on each kind of ids that may mean other patients or lesions than they name.
+
+    These are ids of two splits that are equal but for leading zeros, and a patient with over a
+    quarter of the rows where others have few: it may stand for nobody.
+    """
+    keys, found = unit_keys(rows), []
+    for unit, plural in UNIT_NAMES.items():
+        by_id = pd.DataFrame({"id": _known_ids(rows[unit]), "split": rows["split"].to_numpy()})
+        by_id = by_id[(by_id["id"] != "") & (by_id["split"] != "")].drop_duplicates()
+        by_id["plain"] = [_LEADING_ZEROS.sub("", text) for text in by_id["id"]]
+        by_plain = by_id.groupby("plain")
+        alike = by_plain["id"].agg(lambda ids: sorted(set(ids)))
+        alike = alike[(alike.map(len) > 1) & (by_plain["split"].nunique() > 1)]
+        if len(alike):
+            two = " and ".join(visible(text, 40) for text in alike.iloc[0][:2])
+            found.append(
+                f"{len(alike):,} {plural} of different splits differ only in leading zeros (first: "
+                f"{two}): they count as different; write them alike if they are the same"
+            )
+    counts = keys["patient_id"][keys["patient_id"] != ""].value_counts()
+    if len(counts) >= 10 and counts.iloc[0] > max(len(rows) / 4, 10 * counts.median()):
+        name = visible(counts.index[0], 40)
+        found.append(
+            f"patient {name} has {counts.iloc[0]:,} of {len(rows):,} rows: if this stands for "
+            "unknown patients, leave their cells empty"
+        )
+    return found
 
 
 def audit(table: Table, n_folds: int = 0) -> None:
@@ -183,14 +215,15 @@ def unit_keys(rows: pd.DataFrame) -> pd.DataFrame:
 
     Some number lesions throughout, others within each patient: the key of a lesion is its id with
     that of its patient. Where its patient is unknown, it is that of the only patient with a lesion
-    of this id, else a key of its own.
+    of this id; where several have one, whose it is cannot be told, so that it is nobody's.
     """
     keys = pd.DataFrame({column: _known_ids(rows[column]) for column in UNIT_COLUMNS}, rows.index)
     patient, lesion = keys["patient_id"], keys["lesion_id"]
     owners = patient.mask(patient == "").groupby(lesion).agg(["nunique", "first"])
     only = lesion.map(owners["first"].where(owners["nunique"] == 1)).fillna("")
+    is_anybodys = (patient == "") & (lesion.map(owners["nunique"]) > 1)
     key = patient.where(patient != "", only) + "\n" + lesion
-    return keys.assign(lesion_id=key.where(lesion != "", ""))
+    return keys.assign(lesion_id=key.mask((lesion == "") | is_anybodys, ""))
 
 
 _known_id = lru_cache(1 << 18)(known_id)  # a table is asked for its units several times

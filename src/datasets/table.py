@@ -1,6 +1,9 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
+import codecs
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +26,20 @@ COLUMNS = (
 IMAGE_COLUMNS = (
     *("image_name", "image_id", "image", "isic_id", "DDI_file", "file_name", "img_id", "md5hash"),
 )
+# what they call the column with the classes
+LABEL_COLUMNS = (
+    *("label", "target", "dx", "diagnosis", "diagnostic", "benign_malignant", "malignant"),
+    *("class", "disease", "three_partition_label"),
+)
+USUAL_COLUMNS = (*COLUMNS, *IMAGE_COLUMNS, *LABEL_COLUMNS)
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 MAX_CSV_BYTES = 500_000_000
 MAX_HEADER = 1_000_000  # characters
 MAX_COLUMNS = 2_000
 LONGEST_CELL = 60
+_QUOTED = re.compile(r'"[^"]*"')
+ITA_RANGE = (-180, 180)  # degrees
 
 
 @dataclass(frozen=True)
@@ -129,11 +140,15 @@ def _folds_of(rows: pd.DataFrame) -> pd.Series:
     return folds.astype(int)
 
 
-def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
+def read_csv(
+    path: Path, required: tuple[str, ...], known: Iterable[str] = (), named: Iterable[str] = ()
+) -> pd.DataFrame:
     """The rows of a CSV as text, NaN in empty cells; separated by `,`, `;` or tabs.
 
-    Words such as NA stay text: what they mean depends on the column. Raises `UserError` that names
-    a missing column and the columns found, and for a header that names a column twice.
+    `required` and `known` columns may be in another case, as `Patient_ID`; those that the user
+    `named` keep their names. Words such as NA stay text: what they mean depends on the column.
+    Raises `UserError` that names a missing column and the columns found, and for a header that
+    names a column twice.
     """
     require(
         path.is_file(),
@@ -144,14 +159,17 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
         f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images",
     )
     try:
-        options = {"sep": csv_separator(path), "dtype": str, "encoding": "utf-8-sig"}
+        options = {"sep": csv_separator(path), "dtype": str, "encoding": csv_encoding(path)}
         header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna().str.strip()
         rows = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except UnicodeError:
+        raise UserError(f"{path}: not a CSV (not UTF-8: save the file as UTF-8)") from None
+    except (ValueError, pd.errors.ParserError) as error:
         raise UserError(f"{path}: not a CSV ({first_line(error)})") from None
     twice = header[header.duplicated()]
     require(twice.empty, f"{path}: its header has {shown(twice.min())} twice: remove one of them")
     rows = rows.rename(columns=str.strip)
+    rows = rows.rename(columns=_known_names(rows.columns, {*required, *known}, named, path))
     missing = [column for column in required if column not in rows]
     if missing:
         found = visible(", ".join(map(str, rows.columns[:12])))
@@ -164,6 +182,21 @@ def read_csv(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
     return rows.assign(**{name: _unguarded(texts[name]) for name in texts})
 
 
+def _known_names(
+    header: Iterable[str], known: set[str], named: Iterable[str], path: Path
+) -> dict[str, str]:
+    """The known name of each column that has it in another spelling."""
+    names = {tidy(name).casefold(): name for name in known - {*named}}
+    found: dict[str, str] = {}
+    for column in header:
+        name = names.get(tidy(str(column)).casefold())
+        if name and column not in named:
+            other = found.setdefault(name, column)
+            same = f"{shown(other)} and {shown(column)}"
+            require(other == column, f"{path}: its header has {same}, which are one: remove one")
+    return {column: name for name, column in found.items()}
+
+
 def _unguarded(texts: pd.Series) -> pd.Series:
     is_guarded = texts.str.startswith("'", na=False)
     return texts.mask(is_guarded, texts[is_guarded].map(unguarded)) if is_guarded.any() else texts
@@ -174,12 +207,23 @@ def csv_separator(path: Path) -> str:
 
     Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
     """
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open(encoding=csv_encoding(path)) as file:
         header = file.readline(MAX_HEADER)
+    said = visible(header.strip())
+    require(not said.startswith("sep="), f"{path}: its first line is '{said}': remove this line")
+    header = _QUOTED.sub("", header)
     separator = max(",;\t", key=header.count)
     found = header.count(separator) + 1
     require(found <= MAX_COLUMNS, f"{path}: {found:,} columns: expected at most {MAX_COLUMNS:,}")
     return separator
+
+
+def csv_encoding(path: Path) -> str:
+    """`utf-16` where a file begins with the mark of it, else `utf-8-sig`."""
+    with path.open("rb") as file:
+        return (
+            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        )
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
@@ -189,7 +233,7 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     """
     if is_numeric_dtype(rows[column]):
         return rows[column]
-    text = rows[column].str.strip().str.replace(",", ".", regex=False)
+    text = rows[column].str.replace(",", ".", regex=False).map(tidy, na_action="ignore")
     values = pd.to_numeric(text, errors="coerce")
     wrong = text[values.isna() & text.notna()]
     wrong = wrong[[not says_nothing(cell) for cell in wrong]]
@@ -206,7 +250,7 @@ def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: st
     if wrong.any():
         row = int(np.argmax(wrong))
         found = shown(rows[column].fillna("").iloc[row])
-        raise UserError(f"{csv}: line {row + 2}: {column} {found}: expected {expected}")
+        raise UserError(f"{csv}: line {rows.index[row] + 2}: {column} {found}: expected {expected}")
 
 
 def shown(cell: str) -> str:
@@ -217,8 +261,17 @@ def shown(cell: str) -> str:
 def groups_of(rows: pd.DataFrame) -> pd.Series:
     """The given tone groups, int; where there is none, the group of the row's ITA.
 
-    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups.
+    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups
+    and for what is no angle.
     """
+    least, most = ITA_RANGE
+    no_angle = rows["ita"].notna() & ~rows["ita"].between(least, most)
+    if no_angle.any():
+        raise UserError(
+            f"{visible(Path(rows['image'][no_angle].iloc[0]).name)}: ita "
+            f"{rows['ita'][no_angle].iloc[0]:g}: expected an angle, {least} to {most} degrees, or "
+            "an empty cell"
+        )
     given = rows["group"].fillna(UNKNOWN_GROUP)
     strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
     if strange.any():

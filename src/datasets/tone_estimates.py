@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.cells import visible
-from .table import numbers, read_csv, refuse_cells
+from .table import ITA_RANGE, numbers, read_csv, refuse_cells
 
 COLORS = ("color_r", "color_g", "color_b")
 COLUMNS = ("image", "ita", "valid", "reason", "status")
 MOST_SOURCES = 5
-RANGES = {"ita": (-180, 180), "ita_spread": (0, 360), **dict.fromkeys(COLORS, (0, 255))}
+RANGES = {"ita": ITA_RANGE, "ita_spread": (0, 360), **dict.fromkeys(COLORS, (0, 255))}
 
 
 def tone_source(csv: Path) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ..core.cells import one_spelling, says_nothing, visible
+from ..core.cells import one_spelling, says_nothing, tidy, visible
 from ..core.errors import UserError
 from .predictions import Predictions
 
@@ -47,23 +47,28 @@ def known_tones(predictions: Predictions) -> list[Grouping]:
 def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:
     """The grouping by a column of texts [N]; what `cells.says_nothing` of is unknown.
 
-    The levels are the texts that occur, in one spelling, sorted (numbers by size), or, with
+    The levels are the texts that occur, in one spelling, sorted, or the numbers, by size; with
     ascending `edges`, all bands of numbers between them: an edge is the least number of the band
-    above it. `-1` is a number only among other negative ones. Raises `UserError` for more than
-    `MAX_NUMBERS` different numbers or `MAX_LEVELS` different texts, and with edges for texts that
-    are no numbers.
+    above it. `-1` and the like are numbers only among other negative ones. Raises `UserError` for
+    more than `MAX_NUMBERS` different numbers or `MAX_LEVELS` different texts, and with edges for
+    texts that are no numbers.
     """
     texts = values.fillna("").astype(str)
-    numbers = pd.to_numeric(texts.str.replace(",", ".", regex=False), errors="coerce")
-    is_signed = bool(((numbers < 0) & (numbers != -1)).any())
-    silent = {text: says_nothing(text) for text in texts.unique()}
-    texts = texts.mask(texts.map(silent).astype(bool) & ~(is_signed & numbers.notna()), "")
+    tidied = {text: tidy(text) for text in texts.unique()}
+    silent = {text: says_nothing(text) for text in tidied}
+    numbers = pd.to_numeric(
+        texts.map(tidied).str.replace(",", ".", regex=False), errors="coerce"
+    ).astype(float)
+    is_silent = texts.map(silent).astype(bool)
+    is_signed = bool(((numbers < 0) & ~is_silent).any())
+    texts = texts.mask(is_silent & ~(is_signed & numbers.notna()), "")
     if edges:
         return _bands(name, texts, numbers.to_numpy(np.float64), edges)
     known = texts != ""
     is_numeric = bool(numbers[known].notna().all())
-    texts = texts.str.replace(",", ".", regex=False) if is_numeric else texts
-    texts = texts.map(one_spelling(texts)[0])
+    texts = (
+        numbers.map(_short).where(known, "") if is_numeric else texts.map(one_spelling(texts)[0])
+    )
     levels = [*dict.fromkeys(texts[known])]
     if len(levels) > (MAX_NUMBERS if is_numeric else MAX_LEVELS):
         hint = f'give bands, as in --group_by "{name}:30,50,70"' if is_numeric else "take another"
@@ -117,7 +122,7 @@ def _band_names(edges: tuple[float, ...], is_whole: bool) -> tuple[str, ...]:
 
 
 def _short(number: float) -> str:
-    return f"{number:.12g}"
+    return f"{number + 0.0:.12g}"  # 0 of -0
 
 
 def _listed(edges: tuple[float, ...]) -> str:

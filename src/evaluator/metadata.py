@@ -19,6 +19,8 @@ from ..evaluation.predictions import Predictions
 from ..skin.tone import GROUP_NAMES
 from .csv_cells import listed
 
+KNOWN_COLUMNS = (*UNIT_COLUMNS, "group", "ita")
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -68,6 +70,7 @@ class Metadata:
         cluster of its own.
         """
         rows = self.rows_of(names)
+        column = self._spelled(column)
         if column:
             require_columns(rows, (column,), self.path, "--resample_by")
             ids = {"patient_id": rows[column], "lesion_id": ""}
@@ -81,18 +84,25 @@ class Metadata:
         has that name). Raises `UserError` for columns that are not there.
         """
         rows = self.rows_of(names)
+        text = self._spelled(text)
         parts = [text] if text in rows else [part.strip() for part in text.split("*")]
         return functools.reduce(crossed, [self._grouping(rows, names, part) for part in parts])
 
     def _grouping(self, rows: pd.DataFrame, names: Sequence[str], text: str) -> Grouping:
+        text = self._spelled(text)
         if text == "group" or (text in ("skin tone", "skin_tone") and text not in rows):
             return Grouping(SKIN_TONE, self.tone_groups(names), GROUP_NAMES)
         column, edges = text, ()
         if text not in rows and ":" in text:
             column, _, written = text.rpartition(":")
-            column, edges = column.strip(), _edges(text, written)
+            column, edges = self._spelled(column.strip()), _edges(text, written)
         require_columns(rows, (column,), self.path, "--group_by")
         return grouping_of_column(column, rows[column], edges)
+
+    def _spelled(self, column: str) -> str:
+        """The known column that `column` is in another case, as `Patient_ID`; else `column`."""
+        key = tidy(column).casefold()
+        return key if column not in self.rows and key in KNOWN_COLUMNS else column
 
 
 def read_metadata(
@@ -102,7 +112,7 @@ def read_metadata(
 
     Raises `UserError` where no column has the names of images.
     """
-    rows = read_csv(path, ())
+    rows = read_csv(path, (), (*KNOWN_COLUMNS, *IMAGE_COLUMNS), (image_column,))
     column = find_image_column(rows, path, image_column, "--metadata_image_column")
     rows = rows.fillna("").astype(str).apply(lambda texts: each_once(tidy, texts))
     keys = pd.Index([key(name) for name in rows.pop(column)], dtype=object)
@@ -114,7 +124,7 @@ def read_metadata(
 def known_images(
     names: Sequence[str], metadata: Metadata | None, paths: Sequence[Path], image_column: str = ""
 ) -> Metadata | None:
-    """What the metadata say of these images and, in columns where they say nothing, their CSVs.
+    """What the metadata say of these images and, in cells where they say nothing, their CSVs.
 
     The predictions CSVs at `paths` name the images, each as `names` do. None where neither can say
     anything: without metadata, for a run's files in which several images may have one name.
@@ -127,10 +137,14 @@ def known_images(
     if metadata is None:
         return own
     said, others = metadata.rows_of(names), own.rows_of(names)
-    is_silent = said.apply(lambda texts: each_once(says_nothing, texts).all())
-    is_kept = ~is_silent | ~said.columns.isin(others)
-    said = said.loc[:, is_kept]
-    said = said.join(others[others.columns.difference(said.columns, sort=False)])
+    both = [*said, *others.columns.difference(said.columns, sort=False)]
+    said = said.reindex(columns=both, fill_value="")
+    silent = said.apply(lambda texts: each_once(says_nothing, texts)).astype(bool)
+    tones = [column for column in ("group", "ita") if column in silent]
+    if tones:  # a group would come before the angle that the metadata give
+        silent[tones] = np.outer(silent[tones].all(axis=1), np.ones(len(tones), bool))
+    for column in others:
+        said[column] = said[column].mask(silent[column], others[column])
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
 
 

@@ -8,6 +8,7 @@ from src.core.cells import (
     csv_text,
     guarded,
     known_id,
+    names_no_class,
     one_spelling,
     says_nothing,
     tidy,
@@ -19,6 +20,12 @@ from src.datasets.table import read_csv
 
 def test_spellings_of_one_name_are_one():
     assert {tidy(text) for text in ("1", "1.0", " 1", "1 ", "1.00", "\ufeff1", "\u00a01")} == {"1"}
+    written = ("1.", "1,0", "1,00", "\uff11", "1\u00ad", "\u202a1\u202c", "1\u200e", "\u30001")
+    assert {tidy(text) for text in written} == {"1"}
+    assert {tidy(text) for text in ("100000", "1e+05", "1.0E+5", "1,0e+05")} == {"100000"}
+    assert tidy("\u22121") == "-1" and tidy("P\u20131") == "P-1" and tidy("o\ufb03ce") == "office"
+    for text in ("1,000", "1e5", "12e4567", "1.5e+00", "001", "1,5"):
+        assert tidy(text) == text
     assert tidy("caf\u0065\u0301") == tidy("caf\u00e9")
     assert tidy("a  b\t c") == "a b c"
     assert [tidy(text) for text in ("1.5", "01", "10", "1.0.0", "Mel")] == (
@@ -30,7 +37,33 @@ def test_spellings_of_one_name_are_one():
 def test_what_names_nobody_is_no_id():
     for text in ("", " ", "unknown", "Unknown ", "NaN", "-1", "-1.0", "N/A", "none", "NULL", "?"):
         assert says_nothing(text) and known_id(text) == "", text
-    for text in ("0", "1", "no", "nv", "nan1", "other"):
+    for text in (
+        "<NA>",
+        "#N/A",
+        "NaT",
+        "N.A.",
+        "n.a.",
+        "nd",
+        "not_available",
+        "Not-Known",
+        "[unknown]",
+    ):
+        assert says_nothing(text), text
+    for text in (
+        "NOT APPLICABLE",
+        "not recorded",
+        "missing value",
+        "\u22121",
+        "\u2013",
+        "(unknown)",
+    ):
+        assert says_nothing(text), text
+    for text in ("-9", "-99", "-999.0", "-1,0", "---", "???", "..", "unknown.", "?\u00a0"):
+        assert says_nothing(text), text
+    for text in ("NA", "None", "none.", "<NA>"):
+        assert says_nothing(text) and not names_no_class(text)
+    assert names_no_class("unknown") and names_no_class("-1") and not names_no_class("nv")
+    for text in ("0", "1", "no", "nv", "nan1", "other", "-2", "999", "unknown-1", "not-a-nevus"):
         assert not says_nothing(text) and known_id(text) == text
 
 

@@ -1,16 +1,17 @@
 """Which files of a folder are images."""
 
+import logging
 import os
 from pathlib import Path
 
 import pytest
 
 from src.core.errors import UserError
-from src.core.image_files import describe_left_out, images_below, left_out, list_images
+from src.core.image_files import describe_left_out, image_keys, images_below, left_out, list_images
 from src.preprocess.image import ImageError, read_image
 
 
-def test_images_below_lists_images_only_in_the_order_of_their_paths(tmp_path):
+def test_images_below_lists_images_only_in_the_order_of_their_paths(tmp_path, caplog):
     names = ["b.JPG", "a/z.png", "a.jpeg", "a/b/c/d.Png", "é/ü.jpg", "no_masks/x.jpg"]
     others = ["x.txt", "jpg", ".h.jpg", ".h/x.jpg", "masks/x.png", "a/b/masks/c/x.png", "a/x.gif"]
     for name in [*names, *others]:
@@ -22,7 +23,14 @@ def test_images_below_lists_images_only_in_the_order_of_their_paths(tmp_path):
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     (tmp_path / "itself.jpg").symlink_to("itself.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
-    found = images_below(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        found = images_below(tmp_path)
+    told = "4 files left out (3 no suffix, 1 .gif): a/loop, a/x.gif, jpg, ..."
+    assert caplog.messages == [f"{tmp_path}: {told}"]
+    assert left_out(tmp_path, recursive=True) == ["a/loop", "a/x.gif", "jpg", "outside"]
+    assert list_images(tmp_path, recursive=True) == found
+    gone = ["a.jpeg", "b.JPG", "gone.jpg", "itself.jpg", "pipe.jpg"]
+    assert list_images(tmp_path) == [tmp_path / name for name in gone]
     names += ["gone.jpg", "itself.jpg", "pipe.jpg"]
     assert found == [tmp_path / name for name in sorted(names)]
     for path in found:
@@ -78,3 +86,9 @@ def test_what_a_folder_s_list_leaves_out_is_named(tmp_path):
         "4 files left out (1 .jpg, 1 .dcm, 1 .gif, 1 no suffix): deeper/d.jpg, deeper/f.dcm, "
         "e.gif, ..."
     )
+
+
+def test_a_stem_in_several_folders_is_told_apart_by_its_folder():
+    assert image_keys(["x/a.jpg", "x/../y/a.png", "x/b", "y\\c"]) == [["x/a", "y/a", "b", "c"]]
+    assert image_keys(["a", "x/a"], ["x/a", "y/b"]) == [["a", "a"], ["a", "b"]]
+    assert image_keys(["x/a", "y/a"], ["x/a"]) == [["x/a", "y/a"], ["x/a"]]

@@ -1,6 +1,7 @@
 """Published layouts become the rows, labels, groups and splits that their files state."""
 
 import itertools
+import logging
 import shutil
 from pathlib import Path
 
@@ -291,7 +292,7 @@ def test_table_reads_any_csv(tmp_path):
     ("row", "message"),
     [
         ({"group": "light"}, "column 'group' holds 'light': expected a number"),
-        ({"ita": "??"}, "column 'ita' holds '\\?\\?'"),
+        ({"ita": "?x"}, "column 'ita' holds '\\?x'"),
         ({"fold": "x"}, "column 'fold' holds 'x'"),
         ({"image": ""}, "line 2: image '': expected the name of an image"),
         ({"label": ""}, "line 2: label ''"),
@@ -403,3 +404,24 @@ def test_siim_images_elsewhere_take_masks_beside_the_csv(siim, tmp_path):
     mask = write_image(siim / "masks" / "ISIC_5_mask.png")
     found = masks_of(build(f"siim(images={str(elsewhere)!r})", siim))
     assert found == {f"ISIC_{i}": str(mask) if i == 5 else "" for i in range(8)}
+
+
+def test_tones_are_joined_in_any_case_and_refused_where_none_fits(tmp_path, caplog):
+    for i in range(4):
+        write_image(tmp_path / "jpeg" / "train" / f"ISIC_{i}.jpg")
+    truth = [{"image_name": f"ISIC_{i}", "target": i % 2} for i in range(4)]
+    write_csv(tmp_path / "train.csv", truth)
+    tones = tmp_path / "tones.csv"
+
+    def groups(*names):
+        rows = [{"image_name": name, "target": 0, "Group": 2} for name in names]
+        write_csv(tones, rows)
+        table = DATASETS.build("siim", data_path=tmp_path, skin_color_csv=str(tones))
+        return table.group_indices.tolist()
+
+    assert groups(*(f"isic_{i}.JPG" for i in range(4))) == [2] * 4
+    with caplog.at_level(logging.WARNING):
+        assert groups("ISIC_1", "isic_2 ") == [-1, 2, 2, -1]
+    assert "tones.csv: no row for 2 of 4 images" in caplog.text
+    with pytest.raises(UserError, match=r"tones\.csv: none of the images .* column 'image_name'"):
+        groups("a", "b")

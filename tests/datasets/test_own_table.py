@@ -297,7 +297,7 @@ def test_spellings_of_a_class_folder_are_one_and_named(tmp_path, caplog):
     assert [name.casefold() for name in table.classes] == ["nevus", "melanoma"]
     assert len(table) == 5
     assert "'Melanoma', 'melanoma'" in caplog.text
-    assert "1 files left out (1 .mp4): train/nevus/movie.mp4" in caplog.text
+    assert "1 file left out (1 .mp4): train/nevus/movie.mp4" in caplog.text
     assert "no split are left out: other" in caplog.text
 
 
@@ -356,3 +356,120 @@ def test_columns_that_are_no_classes_are_refused(tmp_path):
     assert "300 different values" in told("table(csv='t.csv')", tmp_path)
     with pytest.raises(UserError, match="299 bad images, expected at most 0"):
         load_table(Data(dataset="table(csv='t.csv', label='dx')", data_path=str(tmp_path)))
+
+
+def test_columns_in_another_case_are_used(tmp_path):
+    cells = [
+        {"Image": f"{i}.jpg", "LABEL": "xy"[i % 2], "Patient_ID": f"p{i // 2}", "Split": part}
+        for i, part in enumerate(["train"] * 4 + ["test"] * 4)
+    ]
+    lay_out(tmp_path, cells, [f"{i}.jpg" for i in range(8)])
+    table = build("table(csv='t.csv')", tmp_path)
+    assert table.rows["split"].tolist() == [cell["Split"] for cell in cells]
+    assert table.rows["patient_id"].nunique() == 4
+    named = build("table(csv='t.csv', image='Image', label='LABEL', patient='Image')", tmp_path)
+    assert named.rows["patient_id"].nunique() == 8
+
+
+def test_images_of_one_name_in_two_folders_have_their_own_metadata(tmp_path, caplog):
+    paths = [f"{year}/{name}.jpg" for year in (2023, 2024) for name in "ab"]
+    cells = [{"image": path, "label": "xy"[i % 2]} for i, path in enumerate(paths)]
+    lay_out(tmp_path, cells, paths)
+    write_csv(tmp_path / "m.csv", [{"image": p, "patient_id": p} for p in paths])
+    table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == paths
+    write_csv(tmp_path / "m.csv", [{"image": p, "patient_id": p} for p in paths[:2]])
+    with caplog.at_level(logging.WARNING):
+        table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == [*paths[:2], "", ""]
+    assert "no row for 2 of 4 images" in caplog.text
+
+
+def test_metadata_are_joined_in_any_spelling_of_the_images(tmp_path):
+    cells = [{"image": f"I{i}", "label": "xy"[i % 2]} for i in range(4)]
+    lay_out(tmp_path, cells, [f"I{i}.jpg" for i in range(4)])
+    more = [{"image": f" i{i}.JPG", "patient_id": f"p{i}"} for i in range(4)]
+    write_csv(tmp_path / "m.csv", more)
+    table = build("table(csv='t.csv', metadata='m.csv')", tmp_path)
+    assert table.rows["patient_id"].tolist() == ["p0", "p1", "p2", "p3"]
+    write_csv(tmp_path / "m.csv", [{"image": "other", "patient_id": "p"}])
+    assert "m.csv: none of the images of the table is in its column 'image'" in told(
+        "table(csv='t.csv', metadata='m.csv')", tmp_path
+    )
+
+
+def test_one_image_under_two_paths_is_repeated_and_numbers_find_their_files(tmp_path):
+    names = ["images/1.jpg", "images/../images/1.jpg"]
+    cells = [{"image": name, "label": label} for name, label in zip(names, "xy", strict=True)]
+    lay_out(tmp_path, cells, ["images/1.jpg", "images/2.jpg"])
+    assert "repeat an image" in told("table(csv='t.csv')", tmp_path)
+    cells = [{"image": f"{i}.0", "label": "xy"[i - 1]} for i in (1, 2)]
+    write_csv(tmp_path / "t.csv", cells)
+    table = build("table(csv='t.csv')", tmp_path)
+    assert [path[-5:] for path in table.rows["image"]] == ["1.jpg", "2.jpg"]
+
+
+def test_links_to_nothing_in_class_folders_are_bad_images(tmp_path):
+    draw(tmp_path, *(f"{name}/{i}.jpg" for name in "ab" for i in range(10)))
+    for i in range(2):
+        (tmp_path / "a" / f"gone{i}.jpg").symlink_to("nowhere")
+    data = {"dataset": "folders", "data_path": str(tmp_path)}
+    with pytest.raises(UserError, match="2 bad images, expected at most 0"):
+        load_table(Data(**data))
+    table = load_table(Data(**data, max_bad_images=2))
+    assert (len(table), len(table.bad)) == (20, 2)
+
+
+def with_labels(root, labels, **more):
+    cells = [
+        {"image": f"{i}.jpg", "label": label} | {name: of[i] for name, of in more.items()}
+        for i, label in enumerate(labels)
+    ]
+    return lay_out(root, cells, [f"{i}.jpg" for i in range(len(labels))])
+
+
+@pytest.mark.parametrize("word", ["unknown", "n/a", "?", "missing", "-1", "nan", "Not available"])
+def test_a_label_that_names_nobody_is_no_class(tmp_path, word):
+    for labels in (["x", word, "y", "x"], ["0", word, "1", "0"]):
+        with_labels(tmp_path, labels)
+        message = told("table(csv='t.csv')", tmp_path)
+        assert "line 3: label" in message and "skip_unlabelled=True" in message
+        table = build("table(csv='t.csv', skip_unlabelled=True)", tmp_path)
+        assert table.unlabelled == ("1.jpg",)
+        assert table.classes == tuple(sorted({*labels} - {word}))
+
+
+def test_names_that_look_like_nothing_stay_classes(tmp_path, caplog):
+    for labels in (["-1", "1.0", "-1.0", "1"], ["None", "NA", "None", "mel"]):
+        with_labels(tmp_path, labels)
+        for options in ("", ", skip_unlabelled=True"):
+            table = build(f"table(csv='t.csv'{options})", tmp_path)
+            assert len(table) == 4
+            assert {*table.classes} == {label.removesuffix(".0") for label in labels}
+    assert "None and NA taken as the name of a class" in caplog.text
+    cells = [
+        {"image": f"{i}.jpg"} | {c: int(i % 3 == j) for j, c in enumerate(["None", "nan", "m"])}
+        for i in range(3)
+    ]
+    write_csv(tmp_path / "t.csv", cells)
+    assert build("table(csv='t.csv')", tmp_path).classes == ("None", "m", "nan")
+
+
+def test_spellings_of_a_truth_are_one(tmp_path):
+    with_labels(tmp_path, ["True", "1", "0", "false"])
+    assert names(build("table(csv='t.csv')", tmp_path)) == ["True", "True", "False", "False"]
+    with_labels(tmp_path, ["1", "1,0", "0,0", "0"])
+    assert names(build("table(csv='t.csv')", tmp_path)) == ["1", "1", "0", "0"]
+
+
+def test_classes_that_may_be_in_several_columns_are_asked_for(tmp_path):
+    cells = [
+        {"image": f"{i}.jpg", "diagnosis": "xy"[i % 2], "male": i % 2, "female": 1 - i % 2}
+        for i in range(4)
+    ]
+    lay_out(tmp_path, cells, [f"{i}.jpg" for i in range(4)])
+    assert "say which with label='diagnosis'" in told("table(csv='t.csv')", tmp_path)
+    assert build("table(csv='t.csv', label='diagnosis')", tmp_path).classes == ("x", "y")
+    cells = [{"image": f"{i}.jpg", "A": i % 2, "a": 1 - i % 2} for i in range(4)]
+    write_csv(tmp_path / "t.csv", cells)
+    assert "columns A, a name one class" in told("table(csv='t.csv')", tmp_path)

@@ -16,6 +16,7 @@ from src.datasets.splits import (
     connected_units,
     crossings,
     describe_crossings,
+    describe_doubts,
     describe_leaks,
     unit_numbers,
 )
@@ -85,8 +86,26 @@ def test_lesions_are_numbered_within_patients_or_throughout():
     # an unknown patient's lesion: of the one patient who has it; of two, anybody's
     mixed = make(5, patient_id=["p", "", "q", "r", ""], lesion_id=["a", "a", "b", "b", "b"])
     assert unit_numbers(mixed.rows)[0].tolist() == [0, 0, 1, 2, 3]
+    ids = [*("p" if i % 2 else "q" for i in range(10)), *[""] * 10]
+    several = make(20, patient_id=ids, lesion_id=[*"1122"] * 5)
+    assert connected_units(several.rows).max() + 1 == 2 + 10
     folded = make(4, patient_id=[*"pqpq"], lesion_id=["1", "1", "2", "2"], fold=[0, 1, 0, 1])
     assert describe_leaks(folded, 2) == ""
+
+
+def test_ids_that_may_mean_others_are_told():
+    split = ["train"] * 20 + ["test"] * 20
+    ids = [f"{i:03d}" for i in range(20)] + [f"{i}" for i in range(20)]
+    zeros = make(40, patient_id=ids, split=split)
+    (doubt,) = describe_doubts(zeros.rows)
+    assert (
+        "20 patients of different splits differ only in leading zeros (first: 0 and 000)" in doubt
+    )
+    ids = ["nobody" if i % 2 else f"p{i}" for i in range(40)]
+    (doubt,) = describe_doubts(make(40, patient_id=ids, split=split).rows)
+    assert "patient nobody has 20 of 40 rows" in doubt
+    for few in ([f"p{i % 4}" for i in range(40)], [f"p{i // 2}" for i in range(40)]):
+        assert describe_doubts(make(40, patient_id=few, split=split).rows) == []
 
 
 def brute_force_units(rows):
@@ -97,7 +116,7 @@ def brute_force_units(rows):
     for lesion in set(rows["lesion_id"]) - {""}:
         alike = rows[rows["lesion_id"] == lesion]
         if len(set(alike["patient_id"]) - {""}) > 1:  # numbered within patients
-            alike = alike[alike["patient_id"] == ""]
+            continue
         sets.append(set(alike.index))
     merged = True
     while merged:

@@ -65,6 +65,12 @@ def test_group_outside_the_table_of_groups_is_refused(wrong):
     assert all(name in str(error.value) for name in GROUP_NAMES)
 
 
+@pytest.mark.parametrize("wrong", [181, -999, np.inf, -np.inf])
+def test_what_is_no_angle_is_refused(wrong):
+    with pytest.raises(UserError, match=rf"1\.jpg: ita {wrong:g}: expected an angle, -180 to 180"):
+        make(ita=[-180, wrong])
+
+
 @pytest.mark.parametrize(("written", "means"), [*SPLIT_ALIASES.items(), *((s, s) for s in SPLITS)])
 def test_split_has_aliases_in_any_case(written, means):
     assert make(split=[written, written.upper(), None]).rows["split"].tolist() == [means, means, ""]
@@ -129,9 +135,9 @@ def test_csv_is_read_alike_with_either_separator(tmp_path, separator, lines, mar
         ("a,b\n1,2\n1,2,3\n", "not a CSV .*line 3"),
         ('a,b\n"1,2\n3,4\n', "not a CSV"),
         ('"a\nb",c\n1,2\n', r"no column 'a' \(found: a\\nb, c\)"),
-        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)), "not a CSV"),
-        ("a,b\n1,2\n".encode("utf-16"), "not a CSV"),
-        ("a,b\nü,2\n".encode("latin-1"), "not a CSV"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)), "not UTF-8"),
+        ("a,b\nü,2\n".encode("latin-1"), "not UTF-8: save the file as UTF-8"),
+        ("sep=;\na;b\n1;2\n", "its first line is 'sep=;': remove this line"),
         (b"PK\3\4\n\0\1\2\n" * 9, "no column 'a'"),
     ],
 )
@@ -141,6 +147,14 @@ def test_csv_that_is_none_is_refused_in_one_line_with_its_path(tmp_path, content
         read_csv(path, ("a", "b"))
     assert str(error.value).startswith(str(path))
     assert str(error.value).isprintable()
+
+
+def test_separators_within_quotes_do_not_count_and_utf_16_is_read(tmp_path):
+    path = write(tmp_path / "t.csv", 'a;b;"left, right, other, none"\n1;2;3\n')
+    assert [*read_csv(path, ("a", "b"))] == ["a", "b", "left, right, other, none"]
+    for encoding in ("utf-16", "utf-8-sig"):
+        path.write_bytes("a;b\nü;2\n".encode(encoding))
+        assert read_csv(path, ("a", "b"))["a"].tolist() == ["ü"]
 
 
 def test_absent_csv_is_refused_with_the_columns_it_should_have(tmp_path):
@@ -199,3 +213,18 @@ def test_table_adapter_takes_the_group_from_ita_with_decimal_comma(tmp_path):
     table = DATASETS.build("table(csv='t.csv')", data_path=tmp_path, skin_color_csv="")
     assert table.rows["ita"].tolist() == [-12.5, 43.25]
     assert table.group_indices.tolist() == [3, 0]
+
+
+def test_known_columns_are_found_in_any_case(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("IMAGE_Name,Patient_ID,Site\na,p,x\n")
+    assert [*read_csv(path, ("image_name",), ("patient_id",))] == [
+        "image_name",
+        "patient_id",
+        "Site",
+    ]
+    named = read_csv(path, (), ("patient_id", "site"), ("Patient_ID",))
+    assert [*named] == ["IMAGE_Name", "Patient_ID", "site"]
+    path.write_text("image,Split,split\na,train,test\n")
+    with pytest.raises(UserError, match="header has 'Split' and 'split', which are one"):
+        read_csv(path, (), ("split",))

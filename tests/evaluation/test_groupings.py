@@ -104,7 +104,7 @@ def test_names_of_bands(values, edges, levels):
 
 
 @given(
-    st.lists(st.one_of(st.none(), st.integers(-50, 50)), max_size=30),
+    st.lists(st.sampled_from([None, *range(-50, -9), *range(-8, -1), *range(50)]), max_size=30),
     st.lists(st.integers(-40, 40), min_size=1, max_size=5, unique=True),
 )
 def test_a_band_has_the_numbers_from_its_edge_on(values, edges):
@@ -129,6 +129,14 @@ def test_bands_of_what_is_no_number_are_refused(text):
 
 
 codes = st.lists(st.tuples(st.integers(-1, 2), st.integers(-1, 1)), max_size=40)
+
+
+def test_spellings_of_one_number_are_one_level():
+    found = of(["01", "1", "1e0", "1,0", "\uff11", "1.50", "1.5", "-9", "-0", "0"])
+    assert found.levels == ("0", "1", "1.5")
+    assert found.codes.tolist() == [1, 1, 1, 1, 1, 2, 2, -1, 0, 0]
+    assert of(["-9", "-5", "3"]).levels == ("-9", "-5", "3")
+    assert of(["01", "1", "x"]).levels == ("01", "1", "x")
 
 
 @given(codes)

@@ -29,12 +29,19 @@ def test_metadata_come_first_where_they_say_something(write):
     own = {"image": names, "sex": list("ffm"), "lesion_id": list("llm"), "clinic": list("xyx")}
     known = known_images(names, read_metadata(write(table)), [write(own)])
     rows = known.rows_of(names)
-    assert rows["sex"].tolist() == ["m", "", "f"], "a blank in a column that is known stays"
+    assert rows["sex"].tolist() == ["m", "f", "f"]
     assert rows["clinic"].tolist() == list("xyx")
     assert rows["site"].tolist() == [""] * 3
     units, what = known.clusters(names)
     assert (what, units.tolist()) == ("lesion_id", [0, 0, 1])
-    assert known.grouping(names, "sex*clinic").levels == ("f × x", "m × x")
+    assert known.grouping(names, "sex*clinic").levels == ("f × x", "f × y", "m × x")
+
+
+def test_a_tone_is_of_one_table(write):
+    names, tones = ["a", "b", "c"], {"ita": ["60", "", "unknown"]}
+    own = {"image": names, "group": ["3", "3", "-1"], "ita": ["", "", "45"]}
+    known = known_images(names, read_metadata(write({"image": names} | tones)), [write(own)])
+    assert known.tone_groups(names).tolist() == [0, 3, 1]
 
 
 def test_metadata_of_names_alone_add_nothing(write):

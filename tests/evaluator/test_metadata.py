@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
-from src.evaluator.metadata import IMAGE_COLUMNS, Metadata, image_stem, read_metadata
+from src.evaluator.metadata import IMAGE_COLUMNS, Metadata, image_stem, known_images, read_metadata
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 TONE_BY_SEX = ("Very light × f", "Tan × f", "Tan × m")
@@ -274,3 +274,25 @@ def test_published_table_of_ham10000(real_data):
     assert metadata.grouping(rows["image_id"].tolist(), "sex").levels == ("female", "male")
     assert len(metadata.grouping(rows["image_id"].tolist(), "localization").levels) == 14
     assert set(metadata.tone_groups(rows["image_id"].tolist())) == {-1}
+
+
+def test_known_columns_in_another_case(read):
+    rows = {"Image": NAMES, "ITA": ["60", "45", "", "9"], "PATIENT_ID": [*"ppqq"], "Sex": [*"fmfm"]}
+    metadata = read(**rows)
+    assert metadata.tone_groups(NAMES).tolist() == [0, 1, -1, 3]
+    for column in ("", "PATIENT_ID", "patient_id"):
+        assert metadata.clusters(NAMES, column) == (pytest.approx([0, 0, 1, 1]), "patient_id")
+    assert metadata.grouping(NAMES, "Sex").levels == ("f", "m")
+    assert metadata.grouping(NAMES, "ITA:50").levels == ("<50", "≥50")
+    with pytest.raises(UserError, match=r"a\.jpg: ita 999: expected an angle"):
+        read(image=NAMES, ita=["999", "", "", ""]).tone_groups(NAMES)
+
+
+def test_cells_in_which_the_metadata_say_nothing_are_filled_by_the_predictions(read, tmp_path):
+    metadata = read(image=NAMES, patient_id=["p", "unknown", "", "q"], sex=[*"fmfm"])
+    own = tmp_path / "own.csv"
+    rows = {"image_name": NAMES, "patient_id": [*"zpqz"], "site": [*"abab"]}
+    pd.DataFrame(rows).to_csv(own, index=False)
+    known = known_images(NAMES, metadata, [own]).rows_of(NAMES)
+    assert known["patient_id"].tolist() == ["p", "p", "q", "q"]
+    assert known["sex"].tolist() == [*"fmfm"] and known["site"].tolist() == [*"abab"]

@@ -166,6 +166,33 @@ def test_audit_sees_lesions_and_split_aliases(tmp_path, capsys):
     assert "1 of the 1 valid lesions are also in train" in capsys.readouterr().out
 
 
+def test_audit_of_a_table_without_a_split_says_so(tmp_path, capsys):
+    rows = [["a", 0, "p"], ["b", 1, "p"], ["c", 1, "q"]]
+    path = write(tmp_path / "in.csv", rows, columns=["image_name", "target", "patient_id"])
+    assert main(["--csv", str(path), "--audit"]) == 2
+    assert "the table has no split, a column 'split'" in capsys.readouterr().out
+
+
+def test_columns_in_another_case_are_found_and_the_split_is_written_there(tmp_path, capsys):
+    columns = ["IMAGE_NAME", "Target", "Patient_ID", "Split"]
+    rows = [[f"i{i}", i % 2, f"p{i // 2}", ("train", "test")[i % 2]] for i in range(20)]
+    path = write(tmp_path / "in.csv", rows, columns=columns)
+    assert main(["--csv", str(path), "--audit"]) == 2
+    assert "10 of the 10 test patients are also in train" in capsys.readouterr().out
+    output = tmp_path / "out.csv"
+    assert run(path, output) == 0
+    assert output.read_text().partition("\n")[0] == ";".join(columns)
+    assert main(["--csv", str(output), "--audit"]) == 0
+
+
+def test_one_name_in_two_folders_is_two_images(tmp_path, capsys):
+    rows = [[f"{2023 + i % 2}/i{i // 2}.jpg", i % 2] for i in range(20)]
+    output = tmp_path / "out.csv"
+    assert run(write(tmp_path / "in.csv", rows, columns=["image", "target"]), output) == 0
+    assert "rows dropped as repeating the image of an earlier row: 0" in capsys.readouterr().out
+    assert len(output.read_text().splitlines()) == 21
+
+
 def test_counts_are_printed_before_and_after(leaky, tmp_path, capsys):
     run(leaky, tmp_path / "out.csv", "--test_size", "0")
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
