@@ -10,7 +10,7 @@ from pandas.api.types import is_numeric_dtype
 
 from ..core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
 from ..core.errors import UserError, first_line, require
-from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
+from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, group_texts, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
 # ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none;
@@ -73,7 +73,13 @@ class Table:
         return self.rows["group"].to_numpy(np.int64)
 
 
-def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=()) -> Table:
+def make_table(
+    rows: pd.DataFrame,
+    classes: tuple[str, ...],
+    positive: int,
+    bad=(),
+    groups: tuple[str, ...] = GROUP_NAMES,
+) -> Table:
     """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
 
     Ids that differ in blanks, in case or as `1` and `1.0` are one, and those that name nobody are
@@ -98,7 +104,7 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     rows["split"] = rows["split"].map(splits).replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
     rows["fold"] = _folds_of(rows)
-    rows["group"] = groups_of(rows)
+    rows["group"] = groups_of(rows, groups)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
@@ -110,7 +116,7 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     if len(strange):
         image, split = Path(strange["image"].iloc[0]).name, shown(strange["split"].iloc[0])
         raise UserError(f"{visible(image)}: split {split}: expected {', '.join(SPLITS)}")
-    return Table(rows, tuple(classes), positive, bad=tuple(bad))
+    return Table(rows, tuple(classes), positive, groups, bad=tuple(bad))
 
 
 def _ids_of(texts: pd.Series) -> pd.Series:
@@ -214,26 +220,29 @@ def shown(cell: str) -> str:
     return f"'{visible(cell, LONGEST_CELL)}'"
 
 
-def groups_of(rows: pd.DataFrame) -> pd.Series:
-    """The given tone groups, int; where there is none, the group of the row's ITA.
+def groups_of(rows: pd.DataFrame, names: tuple[str, ...] = GROUP_NAMES) -> pd.Series:
+    """The given tone groups, int; of `GROUP_NAMES`, where there is none, that of the row's ITA.
 
-    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups.
+    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for groups that
+    have no name.
     """
     given = rows["group"].fillna(UNKNOWN_GROUP)
-    strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
+    strange = ~given.isin(range(UNKNOWN_GROUP, len(names)))
     if strange.any():
         raise UserError(
             f"{Path(rows['image'][strange].iloc[0]).name}: group {given[strange].iloc[0]:g}: "
-            f"expected 0 to {len(GROUP_NAMES) - 1} ({', '.join(GROUP_NAMES)}), or -1 for unknown"
+            f"expected 0 to {len(names) - 1} ({', '.join(names)}), or -1 for unknown"
         )
     given = given.astype(int)
+    if names != GROUP_NAMES:
+        return given
     return given.where(given != UNKNOWN_GROUP, pd.Series(tone_group(rows["ita"]), rows.index))
 
 
 def split_csv(table: Table, split: str, data_path: str) -> str:
     """The rows of a split as the text of a CSV that the data set `table(csv=...)` reads.
 
-    Labels are class names; paths are relative to `data_path`.
+    Labels are class names and so are tone groups but the usual; paths are relative to `data_path`.
     """
     rows = table.split(split).rows
     relative = {
@@ -241,6 +250,7 @@ def split_csv(table: Table, split: str, data_path: str) -> str:
         for column in ("image", "mask")
     }
     names = [table.classes[label] for label in rows["label"]]
+    tones = {"group": group_texts(rows["group"], table.groups)}
     texts = relative | {"label": names} | {c: rows[c] for c in ("patient_id", "lesion_id")}
     cells = {column: [guarded(text) for text in values] for column, values in texts.items()}
-    return rows.assign(**cells).drop(columns="content").to_csv(index=False)
+    return rows.assign(**cells, **tones).drop(columns="content").to_csv(index=False)

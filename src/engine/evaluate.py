@@ -71,7 +71,7 @@ class Evaluator:
             decisions=self.contract.decide(probabilities, rows.group_indices),
             classes=self.contract.classes,
             positive=self.contract.positive,
-            group_names=self.contract.groups,
+            group_names=self.table.groups,
         )
         return predictions, {"loss": self._loss(logits, rows), **point_estimates(predictions)}
 
@@ -100,7 +100,8 @@ class Evaluator:
         usable = torch.ones_like(groups, dtype=torch.bool)
         if groups_needed(self.cfg):
             n_groups = len(trained_counts(self.contract).by_group)
-            usable = (groups >= 0) & (groups < n_groups)
+            is_own = self.table.groups == self.contract.groups
+            usable = (groups >= 0) & (groups < n_groups) & is_own
         if not usable.any():
             return float("nan")
         self.objective.eval()
@@ -191,6 +192,7 @@ def rows_to_evaluate(
             f"data's ({', '.join(table.classes)}); to map those of other data: --external with "
             "--class_map, of melanoma_eval.py"
         )
+    require_groups_of(contract, table, source)
     if table_hash(table) != contract.provenance.get("table"):
         if table.is_split_drawn and not cfg.data.allow_leakage:
             raise UserError(
@@ -203,6 +205,16 @@ def rows_to_evaluate(
     if not len(table.split(split)):
         raise UserError(f"{source}: expected test or validation rows to evaluate on, found none")
     return table, split
+
+
+def require_groups_of(contract: Contract, table: Table, source: str) -> None:
+    """Raise `UserError` where a model decides by other tone groups than those of the rows."""
+    is_known = (table.group_indices >= 0).any()
+    if contract.decides_by_group and is_known and table.groups != contract.groups:
+        raise UserError(
+            f"{source} decides by the tone groups {', '.join(contract.groups)}, the data's are "
+            f"{', '.join(table.groups)}: leave out group=..., to evaluate with unknown groups"
+        )
 
 
 def report_name(cfg: Config, source: Path, what: str) -> tuple[Path, str, bool]:

@@ -10,7 +10,6 @@ from ..core.errors import UserError
 from ..datasets.table import read_csv
 from ..evaluation.predictions import Predictions, from_columns, probability_columns
 from ..evaluation.thresholds import decide
-from ..skin.tone import GROUP_NAMES
 from .csv_cells import exact_probabilities, listed, require_class_names
 from .csv_rows import CsvRows
 from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
@@ -91,14 +90,15 @@ def _predictions(csv: CsvRows, scores: list[str], classes: tuple[str, ...]) -> P
         decisions = probabilities.argmax(axis=1)
     else:
         decisions = decide(probabilities, positive_index(classes, wanted), 0.5)
+    tones = csv.tone_groups()
     return from_columns(
         names=csv.images,
         labels=csv.labels(classes, reading),
-        groups=csv.tone_groups(),
+        groups=tones.codes,
         decisions=decisions,
         probabilities=probabilities,
         classes=classes,
-        group_names=GROUP_NAMES,
+        group_names=tones.levels,
         positive=wanted,
     )
 
