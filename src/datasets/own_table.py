@@ -58,6 +58,7 @@ def table(
     own_columns = set(rows)
     rows = _with_metadata(rows, image, data_path / metadata) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
+    named["uncertain"] = ""
     given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
     tone_csv = source if (group or "group") in own_columns else data_path / metadata

@@ -13,11 +13,12 @@ from ..core.errors import UserError, first_line, require
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, group_texts, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
-# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none;
-# content: digest of the image file's bytes, empty until `load.without_bad_images` has read it.
+# ita: degrees; uncertain: whether its error may change the group; mask: path or empty;
+# split: train, valid, test or empty; fold: -1 for none; content: digest of the image file's
+# bytes, empty until `load.without_bad_images` has read it.
 COLUMNS = (
-    *("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold"),
-    "content",
+    *("image", "label", "group", "ita", "uncertain", "patient_id", "lesion_id", "mask", "split"),
+    *("fold", "content"),
 )
 # what tables of others call the column with the images' names
 IMAGE_COLUMNS = (
@@ -94,7 +95,13 @@ def make_table(
         shown_names = ", ".join(map(shown, classes))
         raise UserError(f"classes {shown_names}: expected names that are not empty and differ")
     texts = ("patient_id", "lesion_id", "mask", "split")
-    blank = {"group": UNKNOWN_GROUP, "ita": np.nan, "fold": -1, **dict.fromkeys(texts, "")}
+    blank = {
+        "group": UNKNOWN_GROUP,
+        "ita": np.nan,
+        "uncertain": "",
+        "fold": -1,
+        **dict.fromkeys(texts, ""),
+    }
     filled = {c: v for c, v in blank.items() if c not in rows}
     rows = rows.assign(**filled, content="").loc[:, list(COLUMNS)]
     rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
@@ -103,6 +110,7 @@ def make_table(
     splits = {text: known_id(text) for text in rows["split"].unique()}
     rows["split"] = rows["split"].map(splits).replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
+    rows["uncertain"] = are_true(rows["uncertain"])
     rows["fold"] = _folds_of(rows)
     rows["group"] = groups_of(rows, groups)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
@@ -205,6 +213,11 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
             "expected a number"
         )
     return values
+
+
+def are_true(cells: pd.Series) -> np.ndarray:
+    """Bool [rows]: the cells that say true, as text or as bool; blank and unknown ones do not."""
+    return (cells.astype(str).str.strip().str.casefold() == "true").to_numpy()
 
 
 def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:

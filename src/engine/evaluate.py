@@ -131,7 +131,8 @@ class Evaluator:
 
     def _write(self, folder: Path, split: str, predictions: Predictions) -> None:
         """Write a split's files, with intervals by its patients or lesions; log a summary."""
-        clusters, cluster = unit_numbers(self.table.split(split).rows)
+        rows = self.table.split(split).rows
+        clusters, cluster = unit_numbers(rows)
         model = EvaluatedModel(
             kind="run",
             name=folder.name,
@@ -141,13 +142,15 @@ class Evaluator:
             clusters=clusters,
             cluster=cluster,
             tone_source=self.table.tone_source,
+            uncertain=rows["uncertain"].to_numpy(bool),
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 
 
 def write_evaluated_split(folder: Path, model: EvaluatedModel, settings: Settings) -> None:
     """Write the files of a model's split into an existing folder, and log a summary."""
-    model, evaluation = evaluate_model(model, known_tones(model.predictions), settings)
+    tones = known_tones(model.predictions, model.uncertain)
+    model, evaluation = evaluate_model(model, tones, settings)
     write_split(folder, model, evaluation)
     log.info("%s:\n%s", model.split, evaluation_summary(evaluation))
 

@@ -18,7 +18,7 @@ from ..core.progress import duration, progress
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.overlap import copy_training_rows
 from ..datasets.splits import unit_numbers
-from ..datasets.table import read_csv
+from ..datasets.table import are_true, read_csv
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
@@ -179,6 +179,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
         clusters=clusters,
         cluster=cluster,
         tone_source=contract.provenance.get("tone_source", ""),
+        uncertain=are_true(rows["uncertain"][order]) if "uncertain" in rows else None,
     )
 
 

@@ -125,7 +125,7 @@ class Inputs:
     def groupings(self, opened: Opened) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
         predictions = opened.model.predictions
-        tones, found = known_tones(predictions), []
+        tones, found = known_tones(predictions, opened.model.uncertain), []
         if self.options.group_by:
             known, names = expect_known(opened.known, "group_by"), predictions.names
             found = [known.grouping(names, text) for text in self.options.group_by]
@@ -169,6 +169,7 @@ class Inputs:
             valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
             images={image_stem(image.name): image for image in images},
             tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
+            uncertain=known.uncertain(predictions.names) if known else None,
             notes=unlabelled_notes(skipped),
         )
         return Opened(model, cfg, known, unlabelled_list(skipped))
@@ -219,6 +220,7 @@ class Inputs:
             images={image_stem(image): Path(image) for image in rows["image"]},
             lesion_numbers=lesion_numbers(rows),
             tone_source=predicted.table.tone_source,
+            uncertain=rows["uncertain"].to_numpy(bool),
             provenance=predicted.contracts[0].provenance,
             notes=external.notes if external else (),
         )

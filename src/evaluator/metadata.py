@@ -14,7 +14,7 @@ from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
-from ..datasets.table import IMAGE_COLUMNS, groups_of, numbers, read_csv
+from ..datasets.table import IMAGE_COLUMNS, are_true, groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..evaluation.predictions import Predictions
 from .csv_cells import listed
@@ -59,6 +59,10 @@ class Metadata:
     def tone_groups(self, names: Sequence[str]) -> Grouping:
         """Skin tones by the column `group`, else by `ita`; unknown where neither says."""
         return tone_groups_of(self.rows_of(names), names, self.path)
+
+    def uncertain(self, names: Sequence[str]) -> np.ndarray | None:
+        """Bool [names]: whose angles the column `uncertain` says to be so; None without one."""
+        return are_true(self.rows_of(names)["uncertain"]) if "uncertain" in self.rows else None
 
     def clusters(self, names: Sequence[str], column: str = "") -> tuple[np.ndarray, str]:
         """(int64 [names], what): equal numbers, from 0, for images of one cluster; what that is.
