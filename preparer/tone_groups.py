@@ -158,7 +158,8 @@ def write_tones(
         tone_source=tones["tone_source"].to_numpy(),
     )
     if "uncertain" in tones or "uncertain" in text:  # what an old angle was is no more
-        text = text.assign(uncertain=tones["uncertain"].fillna("") if "uncertain" in tones else "")
+        known = tones["uncertain"].fillna("").to_numpy() if "uncertain" in tones else ""
+        text = text.assign(uncertain=known)
     if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
         text = text.assign(image_name=stems.map(guarded).to_numpy())
     write_text(output, text.rename(columns=header).to_csv(sep=sep, index=False))

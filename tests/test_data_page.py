@@ -68,7 +68,12 @@ def tables():
     yield (
         "pad/metadata.csv",
         lambda i: (
-            {"patient_id": f"P_{i}", "lesion_id": i, "fitspatrick": f"{i % 6 + 1}.0", "img_id": f"P_{i}.png"}
+            {
+                "patient_id": f"P_{i}",
+                "lesion_id": i,
+                "fitspatrick": f"{i % 6 + 1}.0",
+                "img_id": f"P_{i}.png",
+            }
             | {"diagnostic": ("NEV", "MEL")[i % 2]}
         ),
         "imgs_part_{part3}/P_{}.png",

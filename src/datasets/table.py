@@ -114,6 +114,12 @@ def make_table(
     rows["fold"] = _folds_of(rows)
     rows["group"] = groups_of(rows, groups)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
+    _refuse_repeats_and_splits(rows)
+    return Table(rows, tuple(classes), positive, groups, bad=tuple(bad))
+
+
+def _refuse_repeats_and_splits(rows: pd.DataFrame) -> None:
+    """Raise `UserError` for an image that is there twice, and for an unknown split."""
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
         raise UserError(
@@ -124,7 +130,6 @@ def make_table(
     if len(strange):
         image, split = Path(strange["image"].iloc[0]).name, shown(strange["split"].iloc[0])
         raise UserError(f"{visible(image)}: split {split}: expected {', '.join(SPLITS)}")
-    return Table(rows, tuple(classes), positive, groups, bad=tuple(bad))
 
 
 def _ids_of(texts: pd.Series) -> pd.Series:

@@ -136,5 +136,5 @@ def test_figures_by_angle_are_given_without_the_uncertain_ones_too(
     for source in sources:
         groups = judge(*source)[1]["groups"]
         assert list(groups) == ["skin tone", "skin tone, certain only"]
-        assert [part["n"] for part in groups["skin tone"].values()] == [6, 6, 6, 6]
+        assert [part["n"] for part in groups["skin tone"].values()] == [8, 8, 4, 4]
         assert groups["skin tone, certain only"]["unknown"]["n"] == 8
