@@ -9,6 +9,7 @@ from src.core.cells import tidy
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
+from src.datasets.fitzpatrick import tones_in
 from src.datasets.labels import (
     column_classes,
     in_order,
@@ -42,6 +43,7 @@ class Rows:
     frame: pd.DataFrame
     classes: tuple[str, ...]
     positive: int
+    groups: tuple[str, ...]
 
     @property
     def stems(self) -> pd.Series:
@@ -51,7 +53,7 @@ class Rows:
     def table(self, images, kept=slice(None)) -> Table:
         """The `kept` rows as a `Table` with these names for its images."""
         rows = self.frame[kept].assign(image=images)
-        return make_table(rows, self.classes or ("all",), self.positive)
+        return make_table(rows, self.classes or ("all",), self.positive, groups=self.groups)
 
 
 def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> Rows:
@@ -79,12 +81,12 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
     frame = pd.DataFrame({"stem": image_keys(names)[0]})
     for column, given in {"patient_id": patient, "lesion_id": lesion, "split": ""}.items():
         frame[column] = rows.get(given or column, "")
-    for column in ("group", "ita"):
-        frame[column] = numbers(rows, column, csv) if column in rows else float("nan")
+    frame["group"], groups = tones_in(rows.assign(group=rows.get("group", "")), "group", csv)
+    frame["ita"] = numbers(rows, "ita", csv) if "ita" in rows else float("nan")
     names = _class_names(rows, label, csv, image)
     classes, positive = in_order(names) if names is not None else ((), 0)
     frame["label"] = names.map(classes.index) if classes else 0
-    return Rows(csv, frame, classes, positive)
+    return Rows(csv, frame, classes, positive, groups)
 
 
 def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:

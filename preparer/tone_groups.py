@@ -99,7 +99,7 @@ def angles_of(colors: np.ndarray, method: str) -> np.ndarray:
 
 
 def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
-    """`ita`, `tone_source` and, of invalid estimates, the `reason` for each stem, else NaN.
+    """`ita`, `tone_source`, `uncertain` if known, of invalid ones the `reason` by stem, else NaN.
 
     Raises `UserError` for an image with two estimates, and where no image of the table has one:
     the files are no pair.
@@ -119,6 +119,8 @@ def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
     unknown = f"{path.name} (options not recorded)"  # written by an earlier version
     source = rows.get("tone_source", pd.Series(unknown, rows.index)).fillna(unknown)
     tones = pd.DataFrame({"ita": ita, "reason": reason, "tone_source": source})
+    if "uncertain" in rows:
+        tones["uncertain"] = np.where(ita.notna(), rows["uncertain"].fillna(""), "")
     return tones.set_index(found).reindex(stems)
 
 
@@ -164,6 +166,9 @@ def write_tones(
         group_str=[(*GROUP_NAMES, "")[category.group] for category in found],
         tone_source=tones["tone_source"].to_numpy(),
     )
+    if "uncertain" in tones or "uncertain" in text:  # what an old angle was is no more
+        known = tones["uncertain"].fillna("").to_numpy() if "uncertain" in tones else ""
+        text = text.assign(uncertain=known)
     if "image_name" not in text:  # what a data set looks for in its --skin_color_csv
         text = text.assign(image_name=stems.map(guarded).to_numpy())
     write_text(output, text.rename(columns=header).to_csv(sep=sep, index=False))

@@ -68,7 +68,12 @@ def tables():
     yield (
         "pad/metadata.csv",
         lambda i: (
-            {"patient_id": f"P_{i}", "lesion_id": i, "fitspatrick": "", "img_id": f"P_{i}.png"}
+            {
+                "patient_id": f"P_{i}",
+                "lesion_id": i,
+                "fitspatrick": f"{i % 6 + 1}.0",
+                "img_id": f"P_{i}.png",
+            }
             | {"diagnostic": ("NEV", "MEL")[i % 2]}
         ),
         "imgs_part_{part3}/P_{}.png",
@@ -76,7 +81,7 @@ def tables():
     yield (
         "fitzpatrick17k/fitzpatrick17k.csv",
         lambda i: (
-            {"md5hash": f"{i:032x}", "fitzpatrick_scale": -1, "label": "x"}
+            {"md5hash": f"{i:032x}", "fitzpatrick_scale": i % 8 - 1 or -1, "label": "x"}
             | {"three_partition_label": ("benign", "malignant")[i % 2]}
         ),
         "images/{:032x}.jpg",

@@ -76,6 +76,11 @@ class Contract:
         return max(1, self.n_outputs // len(self.classes))
 
     @property
+    def decides_by_group(self) -> bool:
+        """Whether a row's tone group, where it is known, changes what is decided."""
+        return self.own_head or self.rule.name == "thresholds_by_group"
+
+    @property
     def notice(self) -> str:
         """What is said beside every result."""
         return NOTICE

@@ -28,6 +28,7 @@ DATASETS.register(table)
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 NUMERIC_COLUMNS = ("group", "ita", "fold")
 SPLIT_COLUMNS = ("split", "fold")
+TONE_COLUMNS = ("group", "ita", "uncertain")
 
 
 @DATASETS.register
@@ -71,7 +72,7 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     if skin_color_csv:
         tone_csv = Path(skin_color_csv)
         tones = read_isic_csv(tone_csv)
-        rows = _with_tones(rows, tones, ("group", "ita", *SPLIT_COLUMNS), tone_csv)
+        rows = _with_tones(rows, tones, (*TONE_COLUMNS, *SPLIT_COLUMNS), tone_csv)
     rows, bad = with_images(rows, folder)
     rows["mask"] = masks_of(rows["image"], data_path)
     return make_table(rows, BINARY_CLASSES, 1, bad)
@@ -98,7 +99,7 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     if skin_color_csv:
         csv = Path(skin_color_csv)
         tones = _unique(_tone_columns(read_csv(csv, ("image_name",), COLUMNS), csv), csv)
-        rows = _with_tones(rows, tones, ("group", "ita", "patient_id", *SPLIT_COLUMNS), csv)
+        rows = _with_tones(rows, tones, (*TONE_COLUMNS, "patient_id", *SPLIT_COLUMNS), csv)
     parts = [data_path / f"HAM10000_images_part_{part}" for part in (1, 2)]
     places = [part for part in parts if part.is_dir()] or [data_path / "images"]
     rows, bad = with_images(_with_numbers(rows, source), *places)
@@ -204,7 +205,7 @@ def _join(rows: pd.DataFrame, metadata: pd.DataFrame, csv: Path):
     absent = metadata[~metadata["stem"].isin(rows["stem"])]
     bad = [(image, f"no row in {csv.name}") for image in lonely["image"]]
     bad += [(name, f"a row in {csv.name}, but no image") for name in absent["image_name"]]
-    known = ("group", "ita", "patient_id", "lesion_id", *SPLIT_COLUMNS)
+    known = (*TONE_COLUMNS, "patient_id", "lesion_id", *SPLIT_COLUMNS)
     columns = [column for column in known if column in metadata]
     partner = metadata.set_index("stem").rename(columns={"label": "target_label"})
     keep = rows.rename(columns={"split": "folder_split"})

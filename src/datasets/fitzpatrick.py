@@ -1,16 +1,29 @@
-"""Fitzpatrick types that people have given to images, from a column of a table."""
+"""Skin tones that people have given to images, Fitzpatrick types above all, from a table."""
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..core.cells import says_nothing, tidy
 from ..core.errors import require
+from ..skin.tone import GROUP_NAMES
 from .table import numbers, read_csv, refuse_cells
 
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
 PAIRS = ("I–II", "III–IV", "V–VI")
+FITZPATRICK = "Fitzpatrick"
+# scales of numbered tones, lightest first
+NUMBERED = {"Monk": range(1, 11), "MILK10k": range(5, -1, -1)}
+# what tables call the column with tones of a scale
+_COLUMNS = {
+    "MILK10k": re.compile("skin_?tone_class", re.IGNORECASE),
+    "Monk": re.compile("monk|^mst", re.IGNORECASE),
+    FITZPATRICK: re.compile("fit[sz]|^fst|photo_?type|skin_?(tone|type)", re.IGNORECASE),
+}
 _ROMAN = {name.casefold(): place for place, name in enumerate(SINGLE, start=1)}
 
 
@@ -21,9 +34,57 @@ def read_types(csv: Path, column: str) -> tuple[pd.DataFrame, np.ndarray, tuple[
     for any other cell and for a column that has both.
     """
     rows = read_csv(csv, (column,))
-    cells = rows[column].fillna("").map(tidy)
-    types = cells.map(_type)
-    is_wrong = types.isna() & ~cells.map(says_nothing)
+    return rows, *_types(rows, column, csv)
+
+
+def scale_of(rows: pd.DataFrame, column: str) -> str:
+    """The scale of people's skin tones that a column holds, empty for this software's groups.
+
+    The column's name tells, else its cells, where all that are known have a scale's name or are
+    Fitzpatrick types other than single digits.
+    """
+    for scale, names in _COLUMNS.items():
+        if names.search(column):
+            return scale
+    if not pd.api.types.is_string_dtype(rows[column]):
+        return ""
+    cells = {tidy(text).casefold() for text in rows[column].dropna().unique()}
+    known = [cell for cell in cells if not says_nothing(cell)]
+    for scale in NUMBERED:
+        if known and all(cell.startswith(f"{scale.casefold()} ") for cell in known):
+            return scale
+    is_typed = known and not any(len(cell) == 1 and cell.isdigit() for cell in known)
+    return FITZPATRICK if is_typed and not np.isnan([*map(_type, known)]).any() else ""
+
+
+def tones_in(rows: pd.DataFrame, column: str, csv: Path) -> tuple[pd.Series, tuple[str, ...]]:
+    """(the tone group of each row, the names of the groups) of a column of a table.
+
+    People's tones are groups of their own, such as `Fitzpatrick I–II`, -1 where none is given;
+    other columns hold numbers of `GROUP_NAMES`, or NaN. Raises `UserError` for any other cell.
+    """
+    scale = scale_of(rows, column)
+    if not scale:
+        return numbers(rows, column, csv), GROUP_NAMES
+    if scale == FITZPATRICK:
+        places, names = _types(rows, column, csv)
+    else:
+        _refuse_estimates(rows, column, csv)
+        cells = _each(_key_in(scale), rows[column])
+        names = tuple(map(str, NUMBERED[scale]))
+        is_known = cells.isin(names)
+        wrong = ~is_known & ~_each(says_nothing, cells).astype(bool)
+        expected = f"{min(NUMBERED[scale])} to {max(NUMBERED[scale])}, or nothing"
+        refuse_cells(csv, rows, column, wrong.to_numpy(), expected)
+        places = cells.where(is_known).map(names.index, na_action="ignore").fillna(-1)
+    return pd.Series(places, rows.index, dtype=int), tuple(f"{scale} {name}" for name in names)
+
+
+def _types(rows: pd.DataFrame, column: str, csv: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    _refuse_estimates(rows, column, csv)
+    cells = _each(tidy, rows[column])
+    types = _each(_type, cells)
+    is_wrong = types.isna() & ~_each(says_nothing, cells).astype(bool)
     refuse_cells(csv, rows, column, is_wrong.to_numpy(), "I to VI, 1 to 6, or 12, 34, 56")
     found = types.dropna()
     require(not found.empty, f"{csv}: column '{column}' names no Fitzpatrick type")
@@ -37,7 +98,26 @@ def read_types(csv: Path, column: str) -> tuple[pd.DataFrame, np.ndarray, tuple[
     )
     scale = PAIRS if is_pair.any() else SINGLE
     places = np.where(is_pair.any(), (types - 1.5) / 2, types - 1)
-    return rows, np.where(np.isnan(places), -1, places).astype(np.int64), scale
+    return np.where(np.isnan(places), -1, places).astype(np.int64), scale
+
+
+def _refuse_estimates(rows: pd.DataFrame, column: str, csv: Path) -> None:
+    """Raise `UserError` for pairs that this software made of angles, beside its groups."""
+    require(
+        not (column == "fitzpatrick" and {"ita", "group_str"} <= set(rows)),
+        f"{csv}: its column 'fitzpatrick' is derived from the angles in its column 'ita': expected "
+        "types given by people",
+    )
+
+
+def _each(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
+    """The function of each text (of NaN as empty), computed once for each different one."""
+    texts = texts.fillna("").astype(str)
+    return texts.map({text: function(text) for text in texts.unique()})
+
+
+def _key_in(scale: str) -> Callable[[str], str]:
+    return lambda text: tidy(text).casefold().removeprefix(f"{scale.casefold()} ")
 
 
 def read_angles(csv: Path) -> pd.DataFrame:

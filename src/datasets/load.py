@@ -108,6 +108,8 @@ def require_few(bad: Sequence[tuple[str, str]], max_bad_images: int) -> None:
 
 def tone_source_of(table: Table, data: Data) -> str:
     """The `tone_source` of the table that the data set's tone groups are of, empty without any."""
+    if table.tone_source:
+        return table.tone_source
     call = DATASETS.resolve(data.dataset)
     takes_tones = "skin_color_csv" in DATASETS.context_names(data.dataset)
     name = (data.skin_color_csv if takes_tones else "") or call.options.get("csv")

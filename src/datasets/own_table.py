@@ -1,6 +1,5 @@
 """Any CSV as a data set: which of its columns are what, and where its images are."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import pandas as pd
 from ..core.cells import tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_keys
+from ..skin.tone import GROUP_NAMES
+from .fitzpatrick import FITZPATRICK, scale_of, tones_in
 from .labels import (
     column_classes,
     in_order,
@@ -30,9 +31,9 @@ from .table import (
     read_csv,
     refuse_cells,
 )
+from .tone_estimates import file_and_digest
 
-NUMERIC = ("group", "ita", "fold")
-_OTHER_SCALE = re.compile(r"fit[sz]|skin_?tone|skin_?type|monk", re.IGNORECASE)
+NUMERIC = ("ita", "fold")
 
 
 def table(
@@ -66,17 +67,42 @@ def table(
     given = {image, patient, lesion, group, ita, split, fold, mask, *map(str, labels)}
     rows = read_csv(source, (), USUAL_COLUMNS, given)
     image = _image_column(rows, image, source)
+    own_columns = set(rows)
     rows = _with_metadata(rows, image, data_path / metadata, given) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
+    named["uncertain"] = ""
     given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
+    tone_csv = source if (group or "group") in own_columns else data_path / metadata
+    given, groups, tone_source = _with_tone_groups(given, rows, group or "group", tone_csv)
     given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
     classes, index = in_order(found["class"], positive)
     found = found.assign(label=found["class"].map(classes.index))
-    return replace(make_table(found, classes, index, bad), unlabelled=unlabelled)
+    made = make_table(found, classes, index, bad, groups)
+    return replace(made, unlabelled=unlabelled, tone_source=tone_source)
+
+
+def _with_tone_groups(
+    given: pd.DataFrame, rows: pd.DataFrame, column: str, csv: Path
+) -> tuple[pd.DataFrame, tuple[str, ...], str]:
+    """(`given` with the numbers of groups, their names, and, if people gave them, where they are).
+
+    `column` of `rows`, those of the `csv`, holds them.
+    """
+    if column not in rows:
+        by_people = [name for name in rows if scale_of(rows[[name]].iloc[:0], name)]
+        if by_people:
+            told = "tones in column '%s' are not used: group='%s' makes them the tone groups"
+            log.info(told, *[visible(by_people[0], 60)] * 2)
+        return given, GROUP_NAMES, ""
+    scale = scale_of(rows, column)
+    codes, names = tones_in(rows, column, csv)
+    kind = "types" if scale == FITZPATRICK else "tones"
+    told = f"{scale} {kind} in column {visible(column, 60)} of {file_and_digest(csv)}"
+    return given.assign(group=codes), names, told if scale else ""
 
 
 def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):
@@ -152,11 +178,6 @@ def _schema(rows: pd.DataFrame, named: dict[str, str], source: Path) -> pd.DataF
             raise UserError(
                 f"{source}: {option}={name!r}: no such column{nearest(name, rows.columns)} "
                 f"(found: {_listed(rows)})"
-            )
-        if option == "group" and _OTHER_SCALE.search(given):
-            raise UserError(
-                f"group={name!r}: expected this software's tone groups, 0 to 3, not another scale: "
-                "leave group= out, and evaluate by that column with --metadata_csv and --group_by"
             )
         if name in rows:
             found[column] = numbers(rows, name, source) if column in NUMERIC else rows[name]

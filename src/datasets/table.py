@@ -13,14 +13,15 @@ from pandas.api.types import is_numeric_dtype
 
 from ..core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
 from ..core.errors import UserError, first_line, require
-from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, tone_group
+from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, group_texts, tone_group
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
-# ita: degrees; mask: path or empty; split: train, valid, test or empty; fold: -1 for none;
-# content: digest of the image file's bytes, empty until `load.without_bad_images` has read it.
+# ita: degrees; uncertain: whether its error may change the group; mask: path or empty;
+# split: train, valid, test or empty; fold: -1 for none; content: digest of the image file's
+# bytes, empty until `load.without_bad_images` has read it.
 COLUMNS = (
-    *("image", "label", "group", "ita", "patient_id", "lesion_id", "mask", "split", "fold"),
-    "content",
+    *("image", "label", "group", "ita", "uncertain", "patient_id", "lesion_id", "mask", "split"),
+    *("fold", "content"),
 )
 # what tables of others call the column with the images' names
 IMAGE_COLUMNS = (
@@ -84,7 +85,13 @@ class Table:
         return self.rows["group"].to_numpy(np.int64)
 
 
-def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=()) -> Table:
+def make_table(
+    rows: pd.DataFrame,
+    classes: tuple[str, ...],
+    positive: int,
+    bad=(),
+    groups: tuple[str, ...] = GROUP_NAMES,
+) -> Table:
     """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
 
     Ids that differ in blanks, in case or as `1` and `1.0` are one, and those that name nobody are
@@ -99,7 +106,13 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
         shown_names = ", ".join(map(shown, classes))
         raise UserError(f"classes {shown_names}: expected names that are not empty and differ")
     texts = ("patient_id", "lesion_id", "mask", "split")
-    blank = {"group": UNKNOWN_GROUP, "ita": np.nan, "fold": -1, **dict.fromkeys(texts, "")}
+    blank = {
+        "group": UNKNOWN_GROUP,
+        "ita": np.nan,
+        "uncertain": "",
+        "fold": -1,
+        **dict.fromkeys(texts, ""),
+    }
     filled = {c: v for c, v in blank.items() if c not in rows}
     rows = rows.assign(**filled, content="").loc[:, list(COLUMNS)]
     rows = rows.assign(**{column: rows[column].fillna("").astype(str) for column in texts})
@@ -108,9 +121,16 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     splits = {text: known_id(text) for text in rows["split"].unique()}
     rows["split"] = rows["split"].map(splits).replace(SPLIT_ALIASES)
     rows["ita"] = rows["ita"].astype(float)
+    rows["uncertain"] = are_true(rows["uncertain"])
     rows["fold"] = _folds_of(rows)
-    rows["group"] = groups_of(rows)
+    rows["group"] = groups_of(rows, groups)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
+    _refuse_repeats_and_splits(rows)
+    return Table(rows, tuple(classes), positive, groups, bad=tuple(bad))
+
+
+def _refuse_repeats_and_splits(rows: pd.DataFrame) -> None:
+    """Raise `UserError` for an image that is there twice, and for an unknown split."""
     repeated = rows["image"][rows["image"].duplicated()]
     if len(repeated):
         raise UserError(
@@ -121,7 +141,6 @@ def make_table(rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=
     if len(strange):
         image, split = Path(strange["image"].iloc[0]).name, shown(strange["split"].iloc[0])
         raise UserError(f"{visible(image)}: split {split}: expected {', '.join(SPLITS)}")
-    return Table(rows, tuple(classes), positive, bad=tuple(bad))
 
 
 def _ids_of(texts: pd.Series) -> pd.Series:
@@ -245,6 +264,11 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     return values
 
 
+def are_true(cells: pd.Series) -> np.ndarray:
+    """Bool [rows]: the cells that say true, as text or as bool; blank and unknown ones do not."""
+    return (cells.astype(str).str.strip().str.casefold() == "true").to_numpy()
+
+
 def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:
     """Raise `UserError` for the first cell of a column that is `wrong` (bool [rows])."""
     if wrong.any():
@@ -258,11 +282,11 @@ def shown(cell: str) -> str:
     return f"'{visible(cell, LONGEST_CELL)}'"
 
 
-def groups_of(rows: pd.DataFrame) -> pd.Series:
-    """The given tone groups, int; where there is none, the group of the row's ITA.
+def groups_of(rows: pd.DataFrame, names: tuple[str, ...] = GROUP_NAMES) -> pd.Series:
+    """The given tone groups, int; of `GROUP_NAMES`, where there is none, that of the row's ITA.
 
-    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for other groups
-    and for what is no angle.
+    Of `rows` are read `group` and `ita`, numbers, and `image`. Raises `UserError` for groups that
+    have no name and for what is no angle.
     """
     least, most = ITA_RANGE
     no_angle = rows["ita"].notna() & ~rows["ita"].between(least, most)
@@ -273,20 +297,22 @@ def groups_of(rows: pd.DataFrame) -> pd.Series:
             "an empty cell"
         )
     given = rows["group"].fillna(UNKNOWN_GROUP)
-    strange = ~given.isin(range(UNKNOWN_GROUP, len(GROUP_NAMES)))
+    strange = ~given.isin(range(UNKNOWN_GROUP, len(names)))
     if strange.any():
         raise UserError(
             f"{Path(rows['image'][strange].iloc[0]).name}: group {given[strange].iloc[0]:g}: "
-            f"expected 0 to {len(GROUP_NAMES) - 1} ({', '.join(GROUP_NAMES)}), or -1 for unknown"
+            f"expected 0 to {len(names) - 1} ({', '.join(names)}), or -1 for unknown"
         )
     given = given.astype(int)
+    if names != GROUP_NAMES:
+        return given
     return given.where(given != UNKNOWN_GROUP, pd.Series(tone_group(rows["ita"]), rows.index))
 
 
 def split_csv(table: Table, split: str, data_path: str) -> str:
     """The rows of a split as the text of a CSV that the data set `table(csv=...)` reads.
 
-    Labels are class names; paths are relative to `data_path`.
+    Labels are class names and so are tone groups but the usual; paths are relative to `data_path`.
     """
     rows = table.split(split).rows
     relative = {
@@ -294,6 +320,7 @@ def split_csv(table: Table, split: str, data_path: str) -> str:
         for column in ("image", "mask")
     }
     names = [table.classes[label] for label in rows["label"]]
+    tones = {"group": group_texts(rows["group"], table.groups)}
     texts = relative | {"label": names} | {c: rows[c] for c in ("patient_id", "lesion_id")}
     cells = {column: [guarded(text) for text in values] for column, values in texts.items()}
-    return rows.assign(**cells).drop(columns="content").to_csv(index=False)
+    return rows.assign(**cells, **tones).drop(columns="content").to_csv(index=False)

@@ -17,10 +17,16 @@ RANGES = {"ita": ITA_RANGE, "ita_spread": (0, 360), **dict.fromkeys(COLORS, (0, 
 def tone_source(csv: Path) -> str:
     """Where the tone groups of a table come from: its name, its SHA-256 (the first 12 digits),
     and what its column `tone_source` says of methods and options."""
-    told = f"{visible(csv.name, 100)} (SHA-256 {hashlib.sha256(csv.read_bytes()).hexdigest()[:12]})"
+    told = file_and_digest(csv)
     rows = read_csv(csv, ())
     texts = rows["tone_source"].dropna().unique() if "tone_source" in rows else ()
     return "; ".join([told, *(visible(text, 200) for text in sorted(texts)[:MOST_SOURCES])])
+
+
+def file_and_digest(csv: Path) -> str:
+    """The name of a file and the first 12 digits of its SHA-256."""
+    digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:12]
+    return f"{visible(csv.name, 100)} (SHA-256 {digest})"
 
 
 def read_estimates(csv: Path, more: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from ..loading.prepared import check_can_be_cached
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
+from ..skin.tone import GROUP_NAMES
 from .names import check_names
 from .schedules import SCHEDULERS
 
@@ -130,6 +131,11 @@ def check_skin_former(rows: Table, augment: str) -> None:
     augmentation = Augmentation(augment)
     if augmentation.groups is None:
         return
+    if rows.groups != GROUP_NAMES:
+        raise UserError(
+            f"--augment '{augment}': skin_former darkens the groups {', '.join(GROUP_NAMES)}, the "
+            f"data's are {', '.join(rows.groups)}: leave out group=..., or skin_former"
+        )
     if not augmentation.groups & set(rows.group_indices.tolist()):
         raise UserError(
             f"--augment '{augment}': no training image belongs to a skin-tone group that "

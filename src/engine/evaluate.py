@@ -74,7 +74,7 @@ class Evaluator:
             decisions=self.contract.decide(probabilities, rows.group_indices),
             classes=self.contract.classes,
             positive=self.contract.positive,
-            group_names=self.contract.groups,
+            group_names=self.table.groups,
         )
         return predictions, {"loss": self._loss(logits, rows), **point_estimates(predictions)}
 
@@ -108,7 +108,8 @@ class Evaluator:
         usable = torch.ones_like(groups, dtype=torch.bool)
         if groups_needed(self.cfg):
             n_groups = len(trained_counts(self.contract).by_group)
-            usable = (groups >= 0) & (groups < n_groups)
+            is_own = self.table.groups == self.contract.groups
+            usable = (groups >= 0) & (groups < n_groups) & is_own
         if not usable.any():
             return float("nan")
         self.objective.eval()
@@ -138,7 +139,8 @@ class Evaluator:
 
     def _write(self, folder: Path, split: str, predictions: Predictions) -> None:
         """Write a split's files, with intervals by its patients or lesions; log a summary."""
-        clusters, cluster = unit_numbers(self.table.split(split).rows)
+        rows = self.table.split(split).rows
+        clusters, cluster = unit_numbers(rows)
         model = EvaluatedModel(
             kind="run",
             name=folder.name,
@@ -148,13 +150,15 @@ class Evaluator:
             clusters=clusters,
             cluster=cluster,
             tone_source=self.table.tone_source,
+            uncertain=rows["uncertain"].to_numpy(bool),
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 
 
 def write_evaluated_split(folder: Path, model: EvaluatedModel, settings: Settings) -> None:
     """Write the files of a model's split into an existing folder, and log a summary."""
-    model, evaluation = evaluate_model(model, known_tones(model.predictions), settings)
+    tones = known_tones(model.predictions, model.uncertain)
+    model, evaluation = evaluate_model(model, tones, settings)
     write_split(folder, model, evaluation)
     log.info("%s:\n%s", model.split, evaluation_summary(evaluation))
 
@@ -199,6 +203,7 @@ def rows_to_evaluate(
             f"data's ({', '.join(table.classes)}); to map those of other data: --external with "
             "--class_map, of melanoma_eval.py"
         )
+    require_groups_of(contract, table, source)
     if table_hash(table) != contract.provenance.get("table"):
         if table.is_split_drawn and not cfg.data.allow_leakage:
             raise UserError(
@@ -211,6 +216,16 @@ def rows_to_evaluate(
     if not len(table.split(split)):
         raise UserError(f"{source}: expected test or validation rows to evaluate on, found none")
     return table, split
+
+
+def require_groups_of(contract: Contract, table: Table, source: str) -> None:
+    """Raise `UserError` where a model decides by other tone groups than those of the rows."""
+    is_known = (table.group_indices >= 0).any()
+    if contract.decides_by_group and is_known and table.groups != contract.groups:
+        raise UserError(
+            f"{source} decides by the tone groups {', '.join(contract.groups)}, the data's are "
+            f"{', '.join(table.groups)}: leave out group=..., to evaluate with unknown groups"
+        )
 
 
 def report_name(cfg: Config, source: Path, what: str) -> tuple[Path, str, bool]:

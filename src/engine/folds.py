@@ -15,9 +15,10 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.progress import duration, progress
+from ..datasets.fitzpatrick import tones_in
 from ..datasets.overlap import copy_training_rows
 from ..datasets.splits import unit_numbers
-from ..datasets.table import read_csv
+from ..datasets.table import are_true, read_csv
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
@@ -166,7 +167,8 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
     order = predicted.sort_values("image_name", kind="stable").index
     frame = predicted.loc[order]
     clusters, cluster = unit_numbers(rows.loc[order].fillna("").reset_index(drop=True))
-    labels, groups = (frame[column].to_numpy(np.int64) for column in ("label", "group"))
+    labels = frame["label"].to_numpy(np.int64)
+    groups = tones_in(frame, "group", folders[0])[0].fillna(-1).to_numpy(np.int64)
     predictions = from_frame(frame, labels, groups, contract.groups)
     return EvaluatedModel(
         kind="cross-validation",
@@ -177,6 +179,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
         clusters=clusters,
         cluster=cluster,
         tone_source=contract.provenance.get("tone_source", ""),
+        uncertain=are_true(rows["uncertain"][order]) if "uncertain" in rows else None,
     )
 
 

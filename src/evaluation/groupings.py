@@ -8,9 +8,11 @@ import pandas as pd
 
 from ..core.cells import one_spelling, says_nothing, tidy, visible
 from ..core.errors import UserError
+from ..skin.tone import GROUP_NAMES
 from .predictions import Predictions
 
 SKIN_TONE = "skin tone"
+CERTAIN = "skin tone, certain only"
 UNKNOWN = "unknown"
 MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers need bands; more names are no groups
 
@@ -38,10 +40,18 @@ def tone_groups(predictions: Predictions) -> Grouping:
     return Grouping(SKIN_TONE, predictions.groups, predictions.group_names)
 
 
-def known_tones(predictions: Predictions) -> list[Grouping]:
-    """The grouping by skin tones where some are known, else none."""
+def known_tones(predictions: Predictions, uncertain: np.ndarray | None = None) -> list[Grouping]:
+    """The grouping by skin tones where some are known, else none.
+
+    Where angles of known groups are `uncertain` (bool [N]) there is one more, without these.
+    """
     tones = tone_groups(predictions)
-    return [tones] if (tones.codes >= 0).any() else []
+    if not (tones.codes >= 0).any():
+        return []
+    if uncertain is None or predictions.group_names != GROUP_NAMES:
+        return [tones]
+    certain = Grouping(CERTAIN, np.where(uncertain, -1, tones.codes), tones.levels)
+    return [tones, *([certain] if (certain.codes != tones.codes).any() else [])]
 
 
 def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:

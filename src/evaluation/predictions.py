@@ -10,6 +10,7 @@ from ..core.cells import guarded
 from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
 from ..core.errors import UserError
 from ..core.files import replacing
+from ..skin.tone import group_texts
 
 MAX_CLASSES = 200
 
@@ -51,13 +52,13 @@ class Predictions:
 
         `target` is the decision as a class index, as predict.py writes it. Where class names look
         like other indices, `target_class` and `label_class` hold the names. Where only decisions
-        are known, there are no columns of probabilities.
+        are known, there are no columns of probabilities. Tone groups but the usual are names.
         """
         columns = {
             "image_name": [guarded(name) for name in self.names],
             "target": self.decisions,
             "label": self.labels,
-            "group": self.groups,
+            "group": group_texts(self.groups, self.group_names),
         }
         if look_like_indices(self.classes):
             columns |= {

@@ -12,7 +12,7 @@ from ..core.classes import positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
 from ..datasets.table import numbers
-from ..skin.tone import UNKNOWN_GROUP
+from ..evaluation.groupings import Grouping
 from .class_map import ClassMap, folded
 from .csv_cells import ClassTexts, listed, one_hot_places
 from .flags import CsvColumns, EvaluationOptions
@@ -220,12 +220,12 @@ class CsvRows:
         targets = ClassTexts(table["target"], classes, self.images, "label", title, names)
         return targets.read(how), targets.doubt(decisions) if how == "names first" else ""
 
-    def tone_groups(self) -> np.ndarray:
-        """int64 [N], -1 where unknown: the CSV's own `group`, else the metadata's."""
+    def tone_groups(self) -> Grouping:
+        """Skin tones: the CSV's own `group`, else the metadata's."""
         if "group" in self.rows:
             return tone_groups_of(self.rows[["group"]], self.images, self.path)
         if self.metadata is None:
-            return np.full(len(self.images), UNKNOWN_GROUP)
+            return tone_groups_of(self.rows[[]], self.images, self.path)
         return self.metadata.tone_groups(self.images)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..artifact.contract import Contract
 from ..artifact.network import load_contract
+from ..core.cells import visible
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.flags import resolve
@@ -17,7 +18,7 @@ from ..datasets.splits import unit_numbers
 from ..datasets.tone_estimates import tone_source
 from ..engine.evaluate import trained_settings
 from ..evaluation.evaluate import EvaluatedModel
-from ..evaluation.groupings import Grouping, known_tones
+from ..evaluation.groupings import SKIN_TONE, Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
 from .case_details import lesion_numbers
@@ -124,10 +125,11 @@ class Inputs:
     def groupings(self, opened: Opened) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
         predictions = opened.model.predictions
-        tones, found = known_tones(predictions), []
+        tones, found = known_tones(predictions, opened.model.uncertain), []
         if self.options.group_by:
             known, names = expect_known(opened.known, "group_by"), predictions.names
             found = [known.grouping(names, text) for text in self.options.group_by]
+            found = [_apart_from(tones, grouping, known.path.name) for grouping in found]
         given = [grouping.name for grouping in found]
         for name in given:
             if given.count(name) > 1:
@@ -168,6 +170,7 @@ class Inputs:
             images={image_stem(image.name): image for image in images},
             tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
             notes=(*unlabelled_notes(skipped), *filter(None, [doubt])),
+            uncertain=known.uncertain(predictions.names) if known else None,
         )
         return Opened(model, cfg, known, unlabelled_list(skipped))
 
@@ -191,6 +194,8 @@ class Inputs:
             names, paths = valid.names + evaluated.names, [valid_path, Path(path)]
             known = known_images(names, metadata, paths, self.columns.image_column)
             require_clusters_apart(known, valid, evaluated)
+        if not known_tones(valid):
+            valid = replace(valid, group_names=evaluated.group_names)
         return self._in_question(valid)
 
     def _of_models(self, path: str, predicted: Predicted, cfg: Config) -> Opened:
@@ -215,6 +220,7 @@ class Inputs:
             images={image_stem(image): Path(image) for image in rows["image"]},
             lesion_numbers=lesion_numbers(rows),
             tone_source=predicted.table.tone_source,
+            uncertain=rows["uncertain"].to_numpy(bool),
             provenance=predicted.contracts[0].provenance,
             notes=external.notes if external else (),
         )
@@ -232,6 +238,12 @@ def kind_of(path: str) -> str:
     if suffix == ".csv":
         return "predictions_csv"
     return "onnx_model_path" if suffix == ".onnx" or Path(path).is_dir() else "checkpoint"
+
+
+def _apart_from(tones: list[Grouping], other: Grouping, source: str) -> Grouping:
+    """The `other` grouping; skin tones on another scale than `tones` name their `source`."""
+    is_other_scale = tones and other.name == SKIN_TONE and other.levels != tones[0].levels
+    return replace(other, name=f"{SKIN_TONE} in {visible(source, 60)}") if is_other_scale else other
 
 
 def name_of(path: str) -> str:

@@ -12,11 +12,11 @@ import pandas as pd
 from ..core.cells import says_nothing, tidy, visible
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
+from ..datasets.fitzpatrick import tones_in
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
-from ..datasets.table import IMAGE_COLUMNS, groups_of, numbers, read_csv
+from ..datasets.table import IMAGE_COLUMNS, are_true, groups_of, numbers, read_csv
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..evaluation.predictions import Predictions
-from ..skin.tone import GROUP_NAMES
 from .csv_cells import listed
 
 KNOWN_COLUMNS = (*UNIT_COLUMNS, "group", "ita")
@@ -58,9 +58,13 @@ class Metadata:
             )
         return first.iloc[places].reset_index(drop=True)
 
-    def tone_groups(self, names: Sequence[str]) -> np.ndarray:
-        """int64 [names]: by the column `group`, else by `ita`; -1 where neither says."""
+    def tone_groups(self, names: Sequence[str]) -> Grouping:
+        """Skin tones by the column `group`, else by `ita`; unknown where neither says."""
         return tone_groups_of(self.rows_of(names), names, self.path)
+
+    def uncertain(self, names: Sequence[str]) -> np.ndarray | None:
+        """Bool [names]: whose angles the column `uncertain` says to be so; None without one."""
+        return are_true(self.rows_of(names)["uncertain"]) if "uncertain" in self.rows else None
 
     def clusters(self, names: Sequence[str], column: str = "") -> tuple[np.ndarray, str]:
         """(int64 [names], what): equal numbers, from 0, for images of one cluster; what that is.
@@ -91,7 +95,7 @@ class Metadata:
     def _grouping(self, rows: pd.DataFrame, names: Sequence[str], text: str) -> Grouping:
         text = self._spelled(text)
         if text == "group" or (text in ("skin tone", "skin_tone") and text not in rows):
-            return Grouping(SKIN_TONE, self.tone_groups(names), GROUP_NAMES)
+            return self.tone_groups(names)
         column, edges = text, ()
         if text not in rows and ":" in text:
             column, _, written = text.rpartition(":")
@@ -148,17 +152,15 @@ def known_images(
     return Metadata(metadata.path, said.set_axis(pd.Index(names, dtype=object)), key=str.strip)
 
 
-def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> np.ndarray:
-    """int64 [rows]: by the column `group`, else by `ita`; -1 where neither says.
+def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> Grouping:
+    """Skin tones by the column `group`, else by `ita`; unknown where neither says.
 
-    Raises `UserError` for groups that do not exist.
+    Tones that people gave are groups of their own. Raises `UserError` for groups that do not exist.
     """
-    given = {
-        column: numbers(rows, column, path) if column in rows else np.nan
-        for column in ("group", "ita")
-    }
-    named = pd.DataFrame({"image": list(names), **given})
-    return groups_of(named).to_numpy(np.int64)
+    group, levels = tones_in(rows.assign(group=rows.get("group", "")), "group", path)
+    ita = numbers(rows, "ita", path) if "ita" in rows else np.nan
+    named = pd.DataFrame({"image": list(names), "group": group, "ita": ita})
+    return Grouping(SKIN_TONE, groups_of(named, levels).to_numpy(np.int64), levels)
 
 
 def find_image_column(rows: pd.DataFrame, path: Path, wanted: str, flag: str) -> str:
@@ -199,6 +201,12 @@ def require_apart(valid: Predictions, evaluated: Predictions) -> None:
         )
     if valid.classes != evaluated.classes:
         raise UserError("--valid_predictions_csv: expected the same classes as --predictions_csv")
+    tones = [t.group_names for t in (valid, evaluated) if (t.groups >= 0).any()]
+    if len(set(tones)) > 1:
+        raise UserError(
+            f"--valid_predictions_csv: its tone groups are {listed(tones[0])}, those evaluated "
+            f"{listed(tones[1])}: expected the same"
+        )
 
 
 def require_clusters_apart(

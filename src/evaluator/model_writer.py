@@ -116,6 +116,12 @@ def fitted_rules(
     overall = away_from(scores, threshold["value"])
     rules = [make_rule("threshold", {"value": overall})]
     if threshold["groups"]:
+        if evaluated.predictions.group_names != contract.groups:
+            raise UserError(
+                "--write_model: thresholds of the tone groups "
+                f"{', '.join(evaluated.predictions.group_names)} do not fit the model's "
+                f"({', '.join(contract.groups)}): leave out --group_thresholds"
+            )
         by_group = {name: away_from(scores, v) for name, v in threshold["groups"].items()}
         values = [by_group.get(name, overall) for name in contract.groups]
         constants = {"values": values, "overall": overall}

@@ -11,7 +11,7 @@ from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..datasets.load import load_table, read_rows, without_bad_images
 from ..datasets.table import Table
-from ..engine.evaluate import evaluator_of_checkpoint, rows_to_evaluate
+from ..engine.evaluate import evaluator_of_checkpoint, require_groups_of, rows_to_evaluate
 from ..evaluation.predictions import Predictions
 from ..inference.ensemble import predict_splits, vote
 from ..inference.model import model_files
@@ -120,6 +120,8 @@ def read_external(
     """The rows of `--external` data in the models' classes."""
     data = with_unlabelled_left_out(cfg.data) if options.skip_unlabelled else cfg.data
     table = without_bad_images(read_rows(data), data.max_bad_images)
+    for path, contract in models:
+        require_groups_of(contract, table, str(path))
     return external_rows(table, models, options, cfg)
 
 

@@ -10,7 +10,6 @@ from ..core.errors import UserError
 from ..datasets.table import read_csv
 from ..evaluation.predictions import Predictions, from_columns, probability_columns
 from ..evaluation.thresholds import decide
-from ..skin.tone import GROUP_NAMES
 from .csv_cells import exact_probabilities, listed, require_class_names
 from .csv_rows import CsvRows
 from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
@@ -95,14 +94,15 @@ def _predictions(
     if decision:
         decisions, reading = csv.own_classes(decision, classes, "decision", likeliest)
     labels, doubt = csv.labels(classes, decisions, likeliest, reading)
+    tones = csv.tone_groups()
     predictions = from_columns(
         names=csv.images,
         labels=labels,
-        groups=csv.tone_groups(),
+        groups=tones.codes,
         decisions=decisions,
         probabilities=probabilities,
         classes=classes,
-        group_names=GROUP_NAMES,
+        group_names=tones.levels,
         positive=wanted,
     )
     return predictions, doubt

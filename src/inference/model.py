@@ -101,12 +101,14 @@ def model_files(path: Path) -> list[Path]:
 def joint_contract(contracts: Sequence[Contract], source: str) -> Contract:
     """The first contract, with the rule of all of them at the mean of its constants.
 
-    Raises `UserError`, which begins with `source`, for models of other classes or rules.
+    Raises `UserError`, which begins with `source`, for models of other classes, rules or groups.
     """
     first = contracts[0]
     for contract in contracts:
         if (contract.classes, contract.positive) != (first.classes, first.positive):
             raise UserError(f"{source}: its models know different classes: expected the same")
+        if contract.decides_by_group and contract.groups != first.groups:
+            raise UserError(f"{source}: its models know different tone groups: expected the same")
     return replace(first, rule=mean_rule([contract.rule for contract in contracts], source))
 
 

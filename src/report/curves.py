@@ -61,7 +61,7 @@ def curves_of(
     curves = [curve_of(predictions, "All", everything, positive, overall, black)]
     for group, name in enumerate(predictions.group_names):
         if name in parts:
-            look = {"color": tone_color(group), "linewidth": 1.6}
+            look = {"color": tone_color(group, len(predictions.group_names)), "linewidth": 1.6}
             rows = predictions.groups == group
             curves.append(curve_of(predictions, name, rows, positive, parts[name]["metrics"], look))
     if other is not None:

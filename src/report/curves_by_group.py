@@ -63,7 +63,7 @@ def _curves(predictions: Predictions, grouping: Grouping, parts: dict | None = N
     for place, level in enumerate(grouping.levels):
         rows = grouping.codes == place
         is_tone = grouping.name == SKIN_TONE
-        look = {"color": tone_color(place)} if is_tone else line_style(place)
+        look = {"color": tone_color(place, len(grouping.levels))} if is_tone else line_style(place)
         if parts is None:
             nan = float("nan")
             area = estimates(rows_of(predictions.where(rows)), ["auroc"])["auroc"]

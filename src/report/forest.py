@@ -52,7 +52,8 @@ def plot_fairness(evaluation: dict, tones: tuple[str, ...], path: Path) -> None:
     `min_group`; the dashed line is that of all rows.
     """
     least = evaluation["settings"]["min_group"]
-    colors = {"unknown": UNKNOWN_COLOR} | {tone: tone_color(i) for i, tone in enumerate(tones)}
+    colors = {tone: tone_color(i, len(tones)) for i, tone in enumerate(tones)}
+    colors["unknown"] = UNKNOWN_COLOR
     overall = evaluation["overall"]
     has_ranking = is_known(overall["metrics"]["auroc"]["value"])
     rates = [name for name in _BY_GROUP if has_ranking or METRICS[name].needs == "decisions"]

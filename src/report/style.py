@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 from ..core.files import replacing
@@ -63,9 +64,12 @@ def line_style(place: int) -> dict:
     return {"color": CLASS_COLORS[color], "linestyle": DASHES[dashes % len(DASHES)]}
 
 
-def tone_color(place: int) -> str:
-    """Colour of the skin tone at this place, very light to dark; grey beyond them and for -1."""
-    return GROUP_COLORS[place] if 0 <= place < len(GROUP_COLORS) else UNKNOWN_COLOR
+def tone_color(place: int, n_tones: int = len(GROUP_COLORS)) -> str:
+    """Colour of the tone at this place of `n_tones`, light to dark; grey beyond them and for -1."""
+    if not 0 <= place < n_tones:
+        return UNKNOWN_COLOR
+    shades = LinearSegmentedColormap.from_list("tones", GROUP_COLORS)
+    return to_hex(shades(place / max(1, n_tones - 1)))
 
 
 def interval_text(figure: dict, digits: int = 2) -> str:

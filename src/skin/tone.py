@@ -105,6 +105,11 @@ def tone_group(ita):
     return np.array([*groups, UNKNOWN_GROUP], np.int64)[tone_category(ita)]
 
 
+def group_texts(groups, names=GROUP_NAMES):
+    """What a CSV holds of `groups` [N]: their indices in `GROUP_NAMES`, else their own `names`."""
+    return groups if names == GROUP_NAMES else [(*names, "")[group] for group in groups]
+
+
 class ToneEstimate(NamedTuple):
     """The skin tone of one image.
 

@@ -25,7 +25,6 @@ from ..evaluation.weighted import Rows, rows_of
 from ..evaluator.predictions_csv import read_predictions
 from ..objectives.catalog import OBJECTIVES
 from ..runs.comparison import FIGURES, compare, compared_groups, plot_gain_against_gap
-from ..skin.tone import GROUP_NAMES
 from .options import ComparisonOptions
 
 _NO_TEST_ROWS = "no test rows; expected a split with some, to compare objectives on"
@@ -57,7 +56,8 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
         objective: [read_rows(path, clusters, options.specificity) for path in paths]
         for objective, paths in runs.items()
     }
-    rows = compare(tested, GROUP_NAMES, options.min_positive, options.n_resamples)
+    names = next(iter(tested.values()))[0].predictions.group_names
+    rows = compare(tested, names, options.min_positive, options.n_resamples)
     write_text(folder / "objectives.csv", csv_text(rows))
     write_text(folder / "objectives.md", to_markdown(rows))
     plot_gain_against_gap(rows, folder / "objectives.png")
@@ -79,9 +79,10 @@ def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:
 
 def check_groups(runs: list[Config], min_positive: int) -> None:
     """Raise `UserError` where the test rows of `runs` will be too few to compare tone groups."""
-    found: list[set[str]] = [set() for _ in GROUP_NAMES]
+    found: list[set[str]] = []
     for run in runs:
         table = split_table(run.data).split("test")
+        found = found or [set() for _ in table.groups]
         require(len(table), f"seed {run.run.seed}: {_NO_TEST_ROWS}")
         for group, images in enumerate(found):
             chosen = (table.group_indices == group) & (table.labels == table.positive)

@@ -50,9 +50,11 @@ def test_ddi_as_published(tmp_path):
     assert (table.classes, table.positive) == (("False", "True"), 1)
     assert names(table) == ["True", "False", "False"]
     assert table.bad == ()
-    message = told("table(csv='ddi_metadata.csv', label='malignant', group='skin_tone')", tmp_path)
-    assert "group='skin_tone'" in message
-    assert "--group_by" in message
+    assert set(table.group_indices) == {-1}
+    typed = build("table(csv='ddi_metadata.csv', label='malignant', group='skin_tone')", tmp_path)
+    assert typed.groups == ("Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI")
+    assert typed.group_indices.tolist() == [0, 1, 2]
+    assert typed.tone_source.startswith("Fitzpatrick types in column skin_tone of ddi_metadata.csv")
     assert "label='malignant'" in told("table(csv='ddi_metadata.csv')", tmp_path)
 
 
@@ -166,7 +168,10 @@ def test_pad_ufes_20_as_published(tmp_path):
         assert (table.classes[table.positive], len(table), table.bad) == ("MEL", 4, ())
         assert set(table.group_indices) == {-1}
     text = "table(csv='metadata.csv', label='diagnostic', group='fitspatrick')"
-    assert "group='fitspatrick'" in told(text, tmp_path)
+    typed = build(text, tmp_path)
+    tones = dict(zip(typed.rows["image"].str[-5], typed.group_indices, strict=True))
+    assert tones == {"0": 2, "1": -1, "2": -1, "3": 0}
+    assert typed.groups[5] == "Fitzpatrick VI"
 
 
 def test_fitzpatrick17k_as_published(tmp_path):
@@ -184,6 +189,8 @@ def test_fitzpatrick17k_as_published(tmp_path):
     lay_out(tmp_path, cells, [f"images/{i:032x}.jpg" for i in range(3)])
     table = build("table(csv='t.csv', label='three_partition_label')", tmp_path)
     assert (len(table), table.classes[table.positive]) == (3, "malignant")
+    text = "table(csv='t.csv', label='three_partition_label', group='fitzpatrick_scale')"
+    assert build(text, tmp_path).group_indices.tolist() == [-1, 5, 1]
     assert set(table.group_indices) == {-1}
     assert build("table(csv='t.csv')", tmp_path).classes == ("acne",)
 

@@ -96,12 +96,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 
 def test_tone_groups_are_given_or_those_of_the_angle(read):
-    assert read(image=NAMES, sex=["f"] * 4).tone_groups(NAMES).tolist() == [-1] * 4
+    assert read(image=NAMES, sex=["f"] * 4).tone_groups(NAMES).codes.tolist() == [-1] * 4
     given = ["2", "", "-1", "0"]
-    assert read(image=NAMES, group=given).tone_groups(NAMES).tolist() == [2, -1, -1, 0]
+    assert read(image=NAMES, group=given).tone_groups(NAMES).codes.tolist() == [2, -1, -1, 0]
     angles = ["60,5", "45,0", "", "-3,25"]
-    assert read(";", image=NAMES, ita=angles).tone_groups(NAMES).tolist() == [0, 1, -1, 3]
-    both = read(";", image=NAMES, group=given, ita=angles).tone_groups(NAMES)
+    assert read(";", image=NAMES, ita=angles).tone_groups(NAMES).codes.tolist() == [0, 1, -1, 3]
+    both = read(";", image=NAMES, group=given, ita=angles).tone_groups(NAMES).codes
     assert both.tolist() == [2, 1, -1, 0]
 
 
@@ -250,7 +250,7 @@ def test_published_table_of_isic(real_data):
     metadata = read_metadata(path)
     names = [f"valid/{name}" for name in rows["image_name"]]
     assert len(names) == 32_699
-    np.testing.assert_array_equal(metadata.tone_groups(names), rows["group"])
+    np.testing.assert_array_equal(metadata.tone_groups(names).codes, rows["group"])
     units, what = metadata.clusters(names)
     assert what == "patient_id"
     pairs = set(zip(units.tolist(), rows["patient_id"], strict=True))
@@ -273,13 +273,13 @@ def test_published_table_of_ham10000(real_data):
     assert (what, len(set(units.tolist()))) == ("lesion_id", rows["lesion_id"].nunique())
     assert metadata.grouping(rows["image_id"].tolist(), "sex").levels == ("female", "male")
     assert len(metadata.grouping(rows["image_id"].tolist(), "localization").levels) == 14
-    assert set(metadata.tone_groups(rows["image_id"].tolist())) == {-1}
+    assert set(metadata.tone_groups(rows["image_id"].tolist()).codes) == {-1}
 
 
 def test_known_columns_in_another_case(read):
     rows = {"Image": NAMES, "ITA": ["60", "45", "", "9"], "PATIENT_ID": [*"ppqq"], "Sex": [*"fmfm"]}
     metadata = read(**rows)
-    assert metadata.tone_groups(NAMES).tolist() == [0, 1, -1, 3]
+    assert metadata.tone_groups(NAMES).codes.tolist() == [0, 1, -1, 3]
     for column in ("", "PATIENT_ID", "patient_id"):
         assert metadata.clusters(NAMES, column) == (pytest.approx([0, 0, 1, 1]), "patient_id")
     assert metadata.grouping(NAMES, "Sex").levels == ("f", "m")

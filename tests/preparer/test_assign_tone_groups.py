@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from preparer.assign_tone_groups import main
@@ -153,6 +154,15 @@ def test_images_are_joined_by_stem(assign, estimates):
             assert tones(after[0]) == ["50", "12", "1", "Light"]
             assert after[0]["image_name"] == "ISIC_1.v2"
             assert after[0][column] == name
+
+
+def test_uncertain_estimates_stay_so(assign, tmp_path, estimates):
+    ita = Path(estimates(("a.jpg", "50"), ("b.jpg", "1"), ("c.jpg", "2")))
+    rows = pd.read_csv(ita, dtype=str).assign(uncertain=["True", "False", "True"])
+    rows.to_csv(ita, index=False)
+    given = [{"image_name": name, "uncertain": "True"} for name in "abd"]
+    after = assign(given, "--ita_csv", str(ita))
+    assert [row["uncertain"] for row in after] == ["True", "False", ""]
 
 
 def test_colours_give_the_angle_of_the_method(assign, capsys):

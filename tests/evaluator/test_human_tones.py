@@ -1,0 +1,140 @@
+"""Skin tones that people gave, from the table to the report, beside those of angles."""
+
+import json
+
+import cv2
+import pandas as pd
+import pytest
+
+from src.artifact.network import load_contract
+from src.core.config import Config, Data
+from src.core.errors import UserError
+from src.datasets.load import load_table
+from src.engine.checks import check_skin_former
+from src.engine.folds import train_folds
+from src.engine.run import train
+from src.scripts import melanoma_eval
+from src.skin.tone import GROUP_NAMES
+from tests.evaluation.drawn_predictions import lesion_image
+
+PAIRS = ["Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI"]
+DATASET = "table(csv='typed.csv', label='malignant', group='skin_tone')"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """72 images of as many patients with types and, in `tones.csv`, groups of their angles."""
+    folder = tmp_path_factory.mktemp("typed")
+    rows = []
+    for place in range(72):
+        picture = cv2.resize(lesion_image(f"t{place}"), (40, 32))
+        assert cv2.imwrite(str(folder / f"{place:02}.png"), picture)
+        rows.append(
+            {"image": f"{place:02}.png", "malignant": str(place % 2 == 0), "patient_id": place}
+            | {"skin_tone": (12, 34, 56)[place // 2 % 3], "split": ["train", "test"][place > 47]}
+        )
+    table = pd.DataFrame(rows)
+    table.to_csv(folder / "typed.csv", index=False)
+    angles = pd.DataFrame({"image": table["image"], "group": table.index // 4 % 4})
+    angles["uncertain"] = table.index % 3 == 0
+    angles.to_csv(folder / "tones.csv", index=False)
+    tones = angles[["group", "uncertain"]]
+    split = table["split"].mask(table.index.isin(range(36, 48)), "valid")
+    others = table.drop(columns="skin_tone").assign(split=split)
+    others.join(tones).to_csv(folder / "ita.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folds(typed, tiny_settings, tmp_path_factory):
+    """Two folds that decide by the group's own head."""
+    settings = tiny_settings | {"data_path": str(typed), "dataset": DATASET, "kfold": 2}
+    settings |= {"epochs": 1, "batch_size": 8, "objective": "domain_independent(decide='own')"}
+    folder = tmp_path_factory.mktemp("typed_runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.report.files.plot_fairness", lambda *_: None)
+        return train_folds(
+            Config().with_settings(**settings, output_dir=str(folder), run_name="cv")
+        )
+
+
+def test_a_run_names_the_types_in_all_its_files(folds, typed):
+    first = folds / "fold_0"
+    assert list(load_contract(first / "best_checkpoint.pth").groups) == PAIRS
+    found = json.loads((first / "metrics.json").read_text())["test"]
+    assert list(found["groups"]) == PAIRS
+    assert found["tone_source"].startswith("Fitzpatrick types in column skin_tone of typed.csv")
+    for file in ("predictions_test.csv", "test_split.csv", "train_split.csv"):
+        assert set(pd.read_csv(first / file)["group"]) == set(PAIRS), file
+    pooled = json.loads((folds / "kfold.json").read_text())["oof"]
+    assert list(pooled["groups"]) == PAIRS
+    again = load_table(
+        Data(
+            data_path=str(typed), dataset=f"table(csv='{first / 'test_split.csv'}')", valid_size=0.3
+        )
+    )
+    assert list(again.groups) == PAIRS
+    own = pd.read_csv(typed / "typed.csv", index_col="image")["skin_tone"]
+    names = again.rows["image"].map(lambda path: path[-6:])
+    assert [(12, 34, 56)[group] for group in again.group_indices] == own[names].tolist()
+
+
+def test_numbers_by_both_sources_stand_side_by_side(folds, typed, judge):
+    more = ["--metadata_csv", typed / "tones.csv", "--group_by", "group"]
+    for source in (
+        ["--checkpoint", folds / "fold_0" / "best_checkpoint.pth"],
+        ["--onnx_model_path", folds / "ensemble"],
+        ["--predictions_csv", folds / "fold_0" / "predictions_test.csv"],
+    ):
+        _, found = judge(*source, *more, figures="--checkpoint" in source)
+        assert list(found["groups"]["skin tone"]) == PAIRS
+        assert list(found["groups"]["skin tone in tones.csv"]) == list(GROUP_NAMES)
+        sizes = [part["n"] for part in found["groups"]["skin tone"].values()]
+        assert sizes == [8, 8, 8]
+    report = (judge(*["--predictions_csv", source[1]], *more)[0] / "report.html").read_text("utf-8")
+    assert all(name in report for name in (*PAIRS, "skin tone in tones.csv"))
+
+
+def test_groups_of_other_scales_are_not_taken_for_those_of_the_model(folds, typed, tmp_path):
+    checkpoint = folds / "fold_0" / "best_checkpoint.pth"
+    others = f"--data_path {typed} --dataset table(csv='ita.csv',label='malignant')"
+    of_csv = f"--predictions_csv {folds}/fold_0/predictions_test.csv"
+    fitted = f"--valid_predictions_csv {tmp_path}/valid.csv --threshold youden"
+    cases = {
+        "decides by the tone groups Fitz": f"--checkpoint {checkpoint} --external {others}",
+        "its tone groups are Very light": f"{of_csv} {fitted} --group_thresholds true",
+    }
+    valid = pd.read_csv(folds / "fold_0" / "predictions_valid.csv")
+    valid.assign(group=valid.index % 4).to_csv(tmp_path / "valid.csv", index=False)
+    for said, flags in cases.items():
+        with pytest.raises(UserError, match=said):
+            melanoma_eval.main([*flags.split(), "--output_dir", str(tmp_path)])
+
+
+def test_skin_former_wants_groups_of_angles(typed):
+    table = load_table(Data(data_path=str(typed), dataset=DATASET, valid_size=0.3))
+    with pytest.raises(UserError, match="skin_former darkens the groups Very light"):
+        check_skin_former(table, "skin_former(masks='estimated')")
+
+
+def test_figures_by_angle_are_given_without_the_uncertain_ones_too(
+    typed, tiny_settings, judge, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("src.report.files.plot_fairness", lambda *_: None)
+    settings = tiny_settings | {"data_path": str(typed), "epochs": 1, "batch_size": 8}
+    settings |= {"dataset": "table(csv='ita.csv', label='malignant')", "augment": "none"}
+    run = train(Config().with_settings(**settings, output_dir=str(tmp_path), run_name="ita"))
+    by_group = pd.read_csv(run / "metrics_by_group_test.csv")
+    assert set(by_group["attribute"]) == {"all", "skin tone", "skin tone, certain only"}
+    unnamed = pd.read_csv(run / "predictions_test.csv").drop(columns="group")
+    unnamed.to_csv(tmp_path / "p.csv", index=False)
+    sources = (
+        ["--checkpoint", run / "best_checkpoint.pth"],
+        ["--predictions_csv", tmp_path / "p.csv", "--metadata_csv", typed / "tones.csv"],
+    )
+    for source in sources:
+        groups = judge(*source)[1]["groups"]
+        assert list(groups) == ["skin tone", "skin tone, certain only"]
+        assert [part["n"] for part in groups["skin tone"].values()] == [8, 8, 4, 4]
+        assert groups["skin tone, certain only"]["unknown"]["n"] == 8
