@@ -9,6 +9,7 @@ from src.core.cells import tidy
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
+from src.datasets.csv_files import csv_encoding, csv_separator, numbers, read_csv, refuse_cells
 from src.datasets.fitzpatrick import tones_in
 from src.datasets.labels import (
     column_classes,
@@ -18,18 +19,7 @@ from src.datasets.labels import (
     one_hot_columns,
 )
 from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
-from src.datasets.table import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    USUAL_COLUMNS,
-    Table,
-    csv_encoding,
-    csv_separator,
-    make_table,
-    numbers,
-    read_csv,
-    refuse_cells,
-)
+from src.datasets.table import IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
 
 
 @dataclass(frozen=True)

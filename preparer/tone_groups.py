@@ -9,9 +9,7 @@ from src.core.cells import guarded
 from src.core.errors import UserError
 from src.core.files import write_text
 from src.core.image_files import image_stem
-from src.datasets.table import (
-    COLUMNS,
-    IMAGE_COLUMNS,
+from src.datasets.csv_files import (
     csv_encoding,
     csv_separator,
     numbers,
@@ -19,6 +17,7 @@ from src.datasets.table import (
     refuse_cells,
     shown,
 )
+from src.datasets.table import COLUMNS, IMAGE_COLUMNS
 from src.datasets.tone_estimates import COLORS, read_estimates
 from src.skin.tone import (
     GROUP_NAMES,

@@ -9,19 +9,11 @@ from ..core.classes import BINARY_CLASSES
 from ..core.errors import UserError, require
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, image_stem, left_out, list_images
 from ..core.registry import Registry
+from .csv_files import numbers, read_csv, refuse_cells
 from .labels import binary_truth, in_order, log, merged
 from .locate import folders_in, joined, masks_of, with_images
 from .own_table import table
-from .table import (
-    COLUMNS,
-    SPLIT_ALIASES,
-    SPLITS,
-    Table,
-    make_table,
-    numbers,
-    read_csv,
-    refuse_cells,
-)
+from .table import COLUMNS, SPLIT_ALIASES, SPLITS, Table, make_table
 
 DATASETS = Registry("data set")
 DATASETS.register(table)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..core.cells import says_nothing, tidy
 from ..core.errors import require
 from ..skin.tone import GROUP_NAMES
-from .table import numbers, read_csv, refuse_cells
+from .csv_files import numbers, read_csv, refuse_cells
 
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
 PAIRS = ("I–II", "III–IV", "V–VI")

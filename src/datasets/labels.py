@@ -10,7 +10,8 @@ import pandas as pd
 from ..core.cells import known_id, names_no_class, one_spelling, says_nothing, tidy, visible
 from ..core.classes import positive_index, usual_index
 from ..core.errors import UserError
-from .table import LABEL_COLUMNS, refuse_cells
+from .csv_files import refuse_cells
+from .table import LABEL_COLUMNS
 
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
 MOST_CLASSES = 200

@@ -9,6 +9,7 @@ from ..core.cells import tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_keys
 from ..skin.tone import GROUP_NAMES
+from .csv_files import numbers, read_csv, refuse_cells
 from .fitzpatrick import FITZPATRICK, scale_of, tones_in
 from .labels import (
     column_classes,
@@ -20,17 +21,7 @@ from .labels import (
     suggested,
 )
 from .locate import find_images, folders_around, joined, masks_of
-from .table import (
-    COLUMNS,
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    USUAL_COLUMNS,
-    Table,
-    make_table,
-    numbers,
-    read_csv,
-    refuse_cells,
-)
+from .table import COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
 from .tone_estimates import file_and_digest
 
 NUMERIC = ("ita", "fold")
@@ -56,22 +47,20 @@ def table(
 ) -> Table:
     """Any CSV (relative to `data_path`) with a column of images and one of class names.
 
-    `image` and `label` name these columns, else they have a usual name or `label`; a list as
-    `label`, or columns of 0 and 1 of which each row has one 1, are a column for each class. The
-    other columns of the schema are used where they exist, or those named. `images` are folders to
-    look in, else those in and beside the CSV's. `metadata` is a CSV with more columns.
-    `skip_unlabelled` leaves out rows without a class.
+    `image` and `label` name these columns; a list as `label`, or columns of 0 and 1 of which each
+    row has one 1, are a column for each class. Other columns of the schema are used where they
+    exist. `images` are folders to look in, else those in and beside the CSV's. `metadata` is a CSV
+    with more columns. `skip_unlabelled` leaves out rows without a class.
     """
     source = data_path / csv
-    labels = [label] if isinstance(label, str) else label or []
-    given = {image, patient, lesion, group, ita, split, fold, mask, *map(str, labels)}
+    labels = map(str, [label] if isinstance(label, str) else label or [])
+    given = {image, patient, lesion, group, ita, split, fold, mask, *labels}
     rows = read_csv(source, (), USUAL_COLUMNS, given)
-    image = _image_column(rows, image, source)
-    own_columns = set(rows)
+    image, own_columns = _image_column(rows, image, source), set(rows)
     rows = _with_metadata(rows, image, data_path / metadata, given) if metadata else rows
     named = {"patient_id": patient, "lesion_id": lesion, "mask": mask, "split": split}
-    named["uncertain"] = ""
-    given = _schema(rows, named | {"group": group, "ita": ita, "fold": fold}, source)
+    named |= {"group": group, "ita": ita, "fold": fold, "uncertain": ""}
+    given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
     tone_csv = source if (group or "group") in own_columns else data_path / metadata
     given, groups, tone_source = _with_tone_groups(given, rows, group or "group", tone_csv)
@@ -80,7 +69,7 @@ def table(
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
     classes, index = in_order(found["class"], positive)
-    found = found.assign(label=found["class"].map(classes.index))
+    found["label"] = found["class"].map(classes.index)
     made = make_table(found, classes, index, bad, groups)
     return replace(made, unlabelled=unlabelled, tone_source=tone_source)
 

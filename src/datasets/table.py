@@ -1,19 +1,16 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
-import codecs
 import os
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
-from ..core.cells import guarded, known_id, one_spelling, says_nothing, tidy, unguarded, visible
-from ..core.errors import UserError, first_line, require
+from ..core.cells import guarded, known_id, one_spelling, tidy, visible
+from ..core.errors import UserError
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, group_texts, tone_group
+from .csv_files import are_true, shown
 
 # image: path of the file; label: index into classes; group: index into groups (-1 unknown);
 # ita: degrees; uncertain: whether its error may change the group; mask: path or empty;
@@ -35,11 +32,6 @@ LABEL_COLUMNS = (
 USUAL_COLUMNS = (*COLUMNS, *IMAGE_COLUMNS, *LABEL_COLUMNS)
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
-MAX_CSV_BYTES = 500_000_000
-MAX_HEADER = 1_000_000  # characters
-MAX_COLUMNS = 2_000
-LONGEST_CELL = 60
-_QUOTED = re.compile(r'"[^"]*"')
 ITA_RANGE = (-180, 180)  # degrees
 
 
@@ -157,129 +149,6 @@ def _folds_of(rows: pd.DataFrame) -> pd.Series:
             f"fold {strange.iloc[0]:g}: expected whole numbers from 0, or an empty cell"
         )
     return folds.astype(int)
-
-
-def read_csv(
-    path: Path, required: tuple[str, ...], known: Iterable[str] = (), named: Iterable[str] = ()
-) -> pd.DataFrame:
-    """The rows of a CSV as text, NaN in empty cells; separated by `,`, `;` or tabs.
-
-    `required` and `known` columns may be in another case, as `Patient_ID`; those that the user
-    `named` keep their names. Words such as NA stay text: what they mean depends on the column.
-    Raises `UserError` that names a missing column and the columns found, and for a header that
-    names a column twice.
-    """
-    require(
-        path.is_file(),
-        f"{path}: no such file; expected a CSV with {', '.join(required) or 'a header'}",
-    )
-    require(
-        path.stat().st_size <= MAX_CSV_BYTES,
-        f"{path}: larger than {MAX_CSV_BYTES} bytes, not a table of images",
-    )
-    try:
-        options = {"sep": csv_separator(path), "dtype": str, "encoding": csv_encoding(path)}
-        header = pd.read_csv(path, header=None, nrows=1, **options).iloc[0].dropna().str.strip()
-        rows = pd.read_csv(path, keep_default_na=False, na_values=[""], **options)
-    except UnicodeError:
-        raise UserError(f"{path}: not a CSV (not UTF-8: save the file as UTF-8)") from None
-    except (ValueError, pd.errors.ParserError) as error:
-        raise UserError(f"{path}: not a CSV ({first_line(error)})") from None
-    twice = header[header.duplicated()]
-    require(twice.empty, f"{path}: its header has {shown(twice.min())} twice: remove one of them")
-    rows = rows.rename(columns=str.strip)
-    rows = rows.rename(columns=_known_names(rows.columns, {*required, *known}, named, path))
-    missing = [column for column in required if column not in rows]
-    if missing:
-        found = visible(", ".join(map(str, rows.columns[:12])))
-        hint = "; is its separator neither , nor ; nor a tab?" if len(rows.columns) == 1 else ""
-        raise UserError(f"{path}: no column '{missing[0]}' (found: {found}){hint}")
-    require(not rows.empty, f"{path}: no rows below the header")
-    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes surplus cells for an index
-        raise UserError(f"{path}: line 2 has more cells than the header; quote decimal commas")
-    texts = rows.select_dtypes(exclude="number")  # a column of empty cells holds numbers, NaN
-    return rows.assign(**{name: _unguarded(texts[name]) for name in texts})
-
-
-def _known_names(
-    header: Iterable[str], known: set[str], named: Iterable[str], path: Path
-) -> dict[str, str]:
-    """The known name of each column that has it in another spelling."""
-    names = {tidy(name).casefold(): name for name in known - {*named}}
-    found: dict[str, str] = {}
-    for column in header:
-        name = names.get(tidy(str(column)).casefold())
-        if name and column not in named:
-            other = found.setdefault(name, column)
-            same = f"{shown(other)} and {shown(column)}"
-            require(other == column, f"{path}: its header has {same}, which are one: remove one")
-    return {column: name for name, column in found.items()}
-
-
-def _unguarded(texts: pd.Series) -> pd.Series:
-    is_guarded = texts.str.startswith("'", na=False)
-    return texts.mask(is_guarded, texts[is_guarded].map(unguarded)) if is_guarded.any() else texts
-
-
-def csv_separator(path: Path) -> str:
-    """The one of `,`, `;` and tab that the header of a CSV has most of.
-
-    Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
-    """
-    with path.open(encoding=csv_encoding(path)) as file:
-        header = file.readline(MAX_HEADER)
-    said = visible(header.strip())
-    require(not said.startswith("sep="), f"{path}: its first line is '{said}': remove this line")
-    header = _QUOTED.sub("", header)
-    separator = max(",;\t", key=header.count)
-    found = header.count(separator) + 1
-    require(found <= MAX_COLUMNS, f"{path}: {found:,} columns: expected at most {MAX_COLUMNS:,}")
-    return separator
-
-
-def csv_encoding(path: Path) -> str:
-    """`utf-16` where a file begins with the mark of it, else `utf-8-sig`."""
-    with path.open("rb") as file:
-        return (
-            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        )
-
-
-def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
-    """A column as numbers; of text with decimal comma or point.
-
-    Empty cells and words for the unknown are NaN, `-1` stays a number.
-    """
-    if is_numeric_dtype(rows[column]):
-        return rows[column]
-    text = rows[column].str.replace(",", ".", regex=False).map(tidy, na_action="ignore")
-    values = pd.to_numeric(text, errors="coerce")
-    wrong = text[values.isna() & text.notna()]
-    wrong = wrong[[not says_nothing(cell) for cell in wrong]]
-    if len(wrong):
-        raise UserError(
-            f"{where}: line {wrong.index[0] + 2}: column '{column}' holds {shown(wrong.iloc[0])}: "
-            "expected a number"
-        )
-    return values
-
-
-def are_true(cells: pd.Series) -> np.ndarray:
-    """Bool [rows]: the cells that say true, as text or as bool; blank and unknown ones do not."""
-    return (cells.astype(str).str.strip().str.casefold() == "true").to_numpy()
-
-
-def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:
-    """Raise `UserError` for the first cell of a column that is `wrong` (bool [rows])."""
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        found = shown(rows[column].fillna("").iloc[row])
-        raise UserError(f"{csv}: line {rows.index[row] + 2}: {column} {found}: expected {expected}")
-
-
-def shown(cell: str) -> str:
-    """A cell of a stranger's file in quotes on one line, cut to `LONGEST_CELL` characters."""
-    return f"'{visible(cell, LONGEST_CELL)}'"
 
 
 def groups_of(rows: pd.DataFrame, names: tuple[str, ...] = GROUP_NAMES) -> pd.Series:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.cells import visible
-from .table import ITA_RANGE, numbers, read_csv, refuse_cells
+from .csv_files import numbers, read_csv, refuse_cells
+from .table import ITA_RANGE
 
 COLORS = ("color_r", "color_g", "color_b")
 COLUMNS = ("image", "ita", "valid", "reason", "status")

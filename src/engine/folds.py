@@ -15,10 +15,10 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.progress import duration, progress
+from ..datasets.csv_files import are_true, read_csv
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.overlap import copy_training_rows
 from ..datasets.splits import unit_numbers
-from ..datasets.table import are_true, read_csv
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of

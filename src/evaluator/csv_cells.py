@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.cells import one_spelling, says_nothing, tidy, visible
 from ..core.errors import UserError
-from ..datasets.table import numbers
+from ..datasets.csv_files import numbers
 from ..evaluation.predictions import MAX_CLASSES
 
 # probabilities rounded to two digits are this near to 1, logits are not

@@ -11,7 +11,7 @@ from ..core.cells import known_id, says_nothing, visible
 from ..core.classes import positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
-from ..datasets.table import numbers
+from ..datasets.csv_files import numbers
 from ..evaluation.groupings import Grouping
 from .class_map import ClassMap, folded
 from .csv_cells import ClassTexts, listed, one_hot_places

@@ -12,9 +12,10 @@ import pandas as pd
 from ..core.cells import says_nothing, tidy, visible
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
+from ..datasets.csv_files import are_true, numbers, read_csv
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
-from ..datasets.table import IMAGE_COLUMNS, are_true, groups_of, numbers, read_csv
+from ..datasets.table import IMAGE_COLUMNS, groups_of
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..evaluation.predictions import Predictions
 from .csv_cells import listed

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.cells import tidy
 from ..core.classes import BINARY_CLASSES, positive_index
 from ..core.errors import UserError
-from ..datasets.table import read_csv
+from ..datasets.csv_files import read_csv
 from ..evaluation.predictions import Predictions, from_columns, probability_columns
 from ..evaluation.thresholds import decide
 from .csv_cells import exact_probabilities, listed, require_class_names

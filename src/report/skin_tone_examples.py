@@ -11,7 +11,7 @@ from ..batch.mask_agreement import DEFAULT
 from ..batch.mask_files import read_lesion
 from ..core.errors import UserError
 from ..core.progress import progress
-from ..datasets.table import shown
+from ..datasets.csv_files import shown
 from ..datasets.tone_estimates import COLORS
 from ..preprocess.image import ImageError, read_image, read_reduced
 from ..skin.domains import DERMOSCOPY

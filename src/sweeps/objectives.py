@@ -14,9 +14,9 @@ from ..core.config import Config
 from ..core.errors import UserError, require
 from ..core.files import make_folder, write_text
 from ..core.progress import progress
+from ..datasets.csv_files import read_csv
 from ..datasets.load import split_table
 from ..datasets.splits import connected_units
-from ..datasets.table import read_csv
 from ..engine.checks import check_settings
 from ..engine.resume import find_finished
 from ..engine.run import train

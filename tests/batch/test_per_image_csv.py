@@ -23,7 +23,7 @@ import pytest
 from src.batch.per_image_csv import run_folder_job
 from src.core.errors import UserError, run_main
 from src.core.image_files import images_below
-from src.datasets.table import read_csv
+from src.datasets.csv_files import read_csv
 from src.preprocess.image import ImageError, read_image
 
 COLUMNS = ("length", "third", "is_even")

@@ -15,7 +15,7 @@ from src.core.cells import (
     unguarded,
     visible,
 )
-from src.datasets.table import read_csv
+from src.datasets.csv_files import read_csv
 
 
 def test_spellings_of_one_name_are_one():

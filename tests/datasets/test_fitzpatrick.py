@@ -3,8 +3,8 @@
 import pytest
 
 from src.core.errors import UserError
+from src.datasets.csv_files import read_csv
 from src.datasets.fitzpatrick import PAIRS, SINGLE, read_angles, read_types, tones_in
-from src.datasets.table import read_csv
 from src.skin.tone import GROUP_NAMES
 
 

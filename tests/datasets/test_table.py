@@ -6,16 +6,8 @@ import pytest
 
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
-from src.datasets.table import (
-    COLUMNS,
-    SPLIT_ALIASES,
-    SPLITS,
-    csv_separator,
-    make_table,
-    numbers,
-    read_csv,
-    split_csv,
-)
+from src.datasets.csv_files import csv_separator, numbers, read_csv
+from src.datasets.table import COLUMNS, SPLIT_ALIASES, SPLITS, make_table, split_csv
 from src.skin.tone import GROUP_NAMES
 from tests.datasets.small_isic import write_csv, write_image
 

@@ -119,7 +119,7 @@ def test_files_too_large_or_not_text_are_refused(reader, write, tmp_path, monkey
     (tmp_path / "binary.csv").write_bytes(b"image_name,target\n\xff\x00,1\n")
     with pytest.raises(UserError, match=r"binary.csv: not a CSV"):
         reader(tmp_path / "binary.csv")
-    monkeypatch.setattr("src.datasets.table.MAX_CSV_BYTES", 10)
+    monkeypatch.setattr("src.datasets.csv_files.MAX_CSV_BYTES", 10)
     with pytest.raises(UserError, match="larger than 10 bytes"):
         reader(write(FEW))
 
