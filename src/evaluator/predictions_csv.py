@@ -90,10 +90,10 @@ def _predictions(csv: CsvRows, scores: list[str], classes: tuple[str, ...]) -> P
         decisions = probabilities.argmax(axis=1)
     else:
         decisions = decide(probabilities, positive_index(classes, wanted), 0.5)
-    tones = csv.tone_groups()
+    labels, tones = csv.labels(classes, reading), csv.tone_groups()
     return from_columns(
         names=csv.images,
-        labels=csv.labels(classes, reading),
+        labels=labels,
         groups=tones.codes,
         decisions=decisions,
         probabilities=probabilities,
