@@ -1,8 +1,11 @@
 """Skin tones that people gave, from the table to the report, beside those of angles."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +16,8 @@ from src.datasets.load import load_table
 from src.engine.checks import check_skin_former
 from src.engine.folds import train_folds
 from src.engine.run import train
+from src.evaluator.model_writer import fitted_rules
+from src.inference.model import joint_contract
 from src.scripts import melanoma_eval
 from src.skin.tone import GROUP_NAMES
 from tests.evaluation.drawn_predictions import lesion_image
@@ -110,6 +115,20 @@ def test_groups_of_other_scales_are_not_taken_for_those_of_the_model(folds, type
     for said, flags in cases.items():
         with pytest.raises(UserError, match=said):
             melanoma_eval.main([*flags.split(), "--output_dir", str(tmp_path)])
+
+
+def test_models_of_other_groups_do_not_vote_together_and_get_no_thresholds_of_these(folds):
+    contract = load_contract(folds / "fold_0" / "best_checkpoint.pth")
+    other = replace(contract, groups=("Monk 1", "Monk 2", "Monk 3"))
+    with pytest.raises(UserError, match="different tone groups"):
+        joint_contract([contract, other], "folder")
+    predictions = SimpleNamespace(group_names=tuple(PAIRS), probabilities=np.full((2, 2), 0.5))
+    evaluated = SimpleNamespace(predictions=predictions, valid=None)
+    threshold = {"value": 0.4, "groups": {PAIRS[0]: 0.3}}
+    rule = fitted_rules(contract, evaluated, threshold, 1.0)[0]
+    assert rule.options["values"] == pytest.approx([0.3, 0.4, 0.4], abs=1e-3)
+    with pytest.raises(UserError, match="--write_model: thresholds of the tone groups Fitz"):
+        fitted_rules(other, evaluated, threshold, 1.0)
 
 
 def test_skin_former_wants_groups_of_angles(typed):
