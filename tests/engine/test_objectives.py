@@ -116,7 +116,7 @@ def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp
     checkpoint, onnx = train_and_export(settings(objective=call))
     logged = read(checkpoint.parent / "metrics.json")
     (entry,) = read(checkpoint.parent / "training_history.json")
-    assert entry["valid"] == logged["valid"]
+    assert entry["valid"].items() <= logged["valid"].items()
     assert np.isfinite([entry["train_loss"], logged["valid"]["loss"], logged["test"]["loss"]]).all()
     found, metrics = judge(tmp_path, "--checkpoint", checkpoint)
     trained = {"all": logged["test"], **logged["test"]["groups"]}

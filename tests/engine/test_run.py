@@ -79,7 +79,7 @@ def test_log_has_a_json_line_an_epoch(tiny_run):
 def test_metrics_logged_in_training_are_those_of_the_saved_file(tiny_run):
     history, metrics = read(tiny_run / "training_history.json"), read(tiny_run / "metrics.json")
     best = load_checkpoint(tiny_run / "best_checkpoint.pth")["epoch"]
-    assert history[best]["valid"] == metrics["valid"]
+    assert history[best]["valid"].items() <= metrics["valid"].items()
     assert metrics["valid"]["n"] == len(pd.read_csv(tiny_run / "valid_split.csv"))
 
 
@@ -87,7 +87,8 @@ def test_metrics_logged_in_training_are_those_of_the_saved_file(tiny_run):
 def test_metrics_of_the_predictions_file_are_those_logged(tiny_run, split):
     logged = read(tiny_run / "metrics.json")[split]
     found = strict(point_estimates(read_predictions(tiny_run / f"predictions_{split}.csv", None)))
-    assert found == {key: value for key, value in logged.items() if key != "loss"}
+    of_rows = {"loss", "rows_digest", "groups_digest", "tone_source"}
+    assert found == {key: value for key, value in logged.items() if key not in of_rows}
 
 
 def test_testing_the_checkpoint_repeats_the_logged_metrics(tiny_run, tmp_path):
