@@ -37,6 +37,10 @@ FILES = {
 FOLDERS = {
     "src.scripts.export_model": ("--checkpoint_path best.pth --output_dir {}", "best.onnx"),
     "src.scripts.evaluate_masks": ("images --masks experts --output_dir {}", "worst_masks.png"),
+    "src.scripts.evaluate_tones": (
+        "--csv table.csv --fitzpatrick_column f --images images --output_dir {}",
+        "types_by_image.csv",
+    ),
     "src.scripts.find_duplicates": ("--images images --output_dir {}", "duplicates.csv"),
     "src.scripts.generate_skin_masks": (
         "--source_path images --num_workers 0 --output_dir {}",

@@ -116,7 +116,10 @@ def _figures(
         ).sum(axis=0)
         return ratios(tp, n_positive), ratios(tn, n_negative)
 
-    auroc = [resampled(Weighted(run, weights), ["auroc"])["auroc"] for run in runs]
+    auroc = [
+        resampled(Weighted(run, weights).part(run.of_kind("all")), ["auroc"])["auroc"]
+        for run in runs
+    ]
     sensitivity, specificity = rates(lambda run: run.of_kind("all"))
     by_group = np.array([rates(lambda run, g=g: _of_group(run, g))[0] for g in range(n_groups)])
     lowest = by_group[compared].min(axis=0)

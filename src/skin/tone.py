@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from kneed import KneeLocator
-from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from .color import lab_from_rgb, rgb_from_lab
@@ -134,6 +132,10 @@ def dominant_color(lab):
     The number of clusters, up to seven, is the elbow of the within-cluster sum of squares
     (kneed; Satopaa et al. 2011), one where the curve has none. Same pixels, same colour.
     """
+    # a second, and matplotlib, which names of groups and all other angles do without
+    from kneed import KneeLocator
+    from sklearn.cluster import KMeans
+
     lab = _thinned(lab, 1000)
     n_clusters = range(1, 1 + min(7, len(np.unique(lab, axis=0))))
     with threadpool_limits(1):  # the sums' order, and far faster on so few pixels

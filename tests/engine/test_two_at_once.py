@@ -11,6 +11,7 @@ import pytest
 
 from src.core.config import Config
 from src.core.errors import UserError
+from src.core.files import unfinished
 from src.engine.loop import limits_told
 from src.engine.run import train
 from src.scripts.melanoma_train import main
@@ -37,7 +38,8 @@ def test_the_second_run_is_refused_the_hint_works_and_a_killed_loader_is_told(
     settings |= {"epochs": 400, "resume": "auto", "save_ckpt": False}
     (first,) = start(settings)
     assert "left" in wait_for(first, "epoch 1/400")
-    temporary = tmp_path / "it's" / ".checkpoint_latest.pth.1.tmp"
+    temporary = unfinished(tmp_path / "it's" / "checkpoint_latest.pth")
+    temporary = temporary.with_name(temporary.name.replace(str(os.getpid()), str(first.pid)))
     temporary.touch()  # as if the first were writing it
     with pytest.raises(UserError) as refused:
         main([f"--{name}={value}" for name, value in settings.items()])

@@ -41,7 +41,7 @@ def test_a_tone_is_of_one_table(write):
     names, tones = ["a", "b", "c"], {"ita": ["60", "", "unknown"]}
     own = {"image": names, "group": ["3", "3", "-1"], "ita": ["", "", "45"]}
     known = known_images(names, read_metadata(write({"image": names} | tones)), [write(own)])
-    assert known.tone_groups(names).tolist() == [0, 3, 1]
+    assert known.tone_groups(names).codes.tolist() == [0, 3, 1]
 
 
 def test_metadata_of_names_alone_add_nothing(write):

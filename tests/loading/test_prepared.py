@@ -14,8 +14,9 @@ import torch
 
 from src.core.errors import UserError
 from src.core.settings import Data
-from src.datasets import checked, prepared
+from src.datasets import checked
 from src.datasets.load import load_table, without_bad_images
+from src.loading import prepared
 from src.loading.augment import Augmentation
 from src.loading.loaders import LocalISICDataset, eval_loader, train_loader
 from src.loading.prepared import prepare_images
