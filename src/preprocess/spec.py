@@ -186,7 +186,9 @@ def preprocessing_from_json(content: dict) -> Preprocessing:
             )
             for name, options in written
         )
-        point = int(content["augmentation_point"])
+        point = content["augmentation_point"]
+        if type(point) is not int:  # True would do for 1
+            raise ValueError
         spec = _checked(Preprocessing(steps, point), "the model's preprocessing")
         digest, probe = content["digest"], np.asarray(content["probe"], np.float64)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):

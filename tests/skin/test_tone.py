@@ -472,7 +472,7 @@ def test_kmeans_keeps_to_one_thread(monkeypatch):
             n_threads.update(pool["num_threads"] for pool in threadpool_info())
             return super().fit(*arguments)
 
-    monkeypatch.setattr("src.skin.tone.KMeans", Watched)
+    monkeypatch.setattr("sklearn.cluster.KMeans", Watched)
     with threadpool_limits(3):
         dominant_color(lab_from_rgb(textured((60, 12, 16), 4.0)).reshape(-1, 3))
     assert n_threads == {1}
