@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from src.core.cells import tidy
+from src.core.cells import folded
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
@@ -106,7 +106,7 @@ def write_split(
     stems = rows.stems[kept]
     table = assign_splits(rows.table(stems, kept), *sizes, seed)
     splits = table.rows.set_index("image")["split"]
-    column = next((name for name in text if tidy(name).casefold() == "split"), "split")
+    column = next((name for name in text if folded(name) == "split"), "split")
     new = text[kept].assign(**{column: stems.map(splits)})
     write_text(output, new.to_csv(sep=sep, index=False))
     dropped = f"rows dropped as repeating the image of an earlier row: {(~kept).sum():,}"

@@ -14,21 +14,8 @@ from typing import Any
 # what stands for an unknown patient, lesion, group or category, as `_bare` writes it
 UNKNOWN_WORDS = frozenset(
     {"", "-1", "-9", "-99", "-999", "-nan", "blank", "missing", "missing data", "missing value"}
-    | {
-        "n.a",
-        "n.d",
-        "n/a",
-        "n / a",
-        "n\\a",
-        "n/d",
-        "n/k",
-        "na",
-        "nan",
-        "nat",
-        "nd",
-        "no data",
-        "none",
-    }
+    | {"n.a", "n.d", "n/a", "n / a", "n\\a", "n/d", "n/k", "na", "nan", "nat", "nd"}
+    | {"no data", "none"}
     | {f"not {told}" for told in ("applicable", "available", "given", "known", "provided")}
     | {f"not {told}" for told in ("recorded", "reported", "specified")}
     | {"null", "undefined", "unk", "unknown", "unspecified"}
@@ -61,19 +48,24 @@ def tidy(text: str) -> str:
     return text
 
 
+def folded(text: str) -> str:
+    """The text as names are compared: tidy and in small letters."""
+    return tidy(text).casefold()
+
+
 def says_nothing(text: str) -> bool:
     """Whether a text is blank, a mark such as `?` or one of `UNKNOWN_WORDS`, in any spelling."""
-    return _says_nothing(tidy(text).casefold())
+    return _says_nothing(folded(text))
 
 
 def names_no_class(text: str) -> bool:
     """Whether a text says nothing and is no name either, as `None` and `NA` may be of a class."""
-    return says_nothing(text) and _bare(tidy(text).casefold()) not in _NAMES_TOO
+    return says_nothing(text) and _bare(folded(text)) not in _NAMES_TOO
 
 
 def known_id(text: str) -> str:
-    """An id as ids are compared: tidy and in small letters; empty where it names nobody."""
-    key = tidy(text).casefold()
+    """An id as ids are compared: `folded`; empty where it names nobody."""
+    key = folded(text)
     return "" if _says_nothing(key) else key
 
 
@@ -94,7 +86,7 @@ def one_spelling(texts: Iterable[str]) -> tuple[dict[str, str], list[list[str]]]
     """
     spellings: dict[str, Counter[str]] = {}
     for text, count in Counter(texts).items():
-        spellings.setdefault(tidy(text).casefold(), Counter())[text] += count
+        spellings.setdefault(folded(text), Counter())[text] += count
     used, merged = {}, []
     for counts in spellings.values():
         written = sorted(counts, key=lambda text: (-counts[text], text))

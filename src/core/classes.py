@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .cells import tidy, visible
+from .cells import folded, tidy, visible
 from .errors import UserError, require
 
 # said of every result
@@ -22,10 +22,10 @@ def positive_index(classes: Sequence[str], wanted: str = "") -> int:
     if wanted in classes:
         return list(classes).index(wanted)
     if wanted:
-        folded = [tidy(name).casefold() for name in classes]
-        if tidy(wanted).casefold() not in folded:
+        names = [folded(name) for name in classes]
+        if folded(wanted) not in names:
             raise UserError(f"positive='{wanted}': expected one of {', '.join(classes)}")
-        return folded.index(tidy(wanted).casefold())
+        return names.index(folded(wanted))
     usual = usual_index(classes)
     return len(classes) - 1 if usual is None else usual
 
@@ -36,13 +36,13 @@ def usual_index(classes: Sequence[str]) -> int | None:
     Such are malignant, mel and melanoma; of two classes also positive, yes and true, and the one
     beside benign, negative, no, false, 0 or -1. None where no name says it.
     """
-    folded = [tidy(name).casefold() for name in classes]
-    usual = USUAL_NAMES if len(folded) != 2 else (*_POSITIVE_OF_TWO, *USUAL_NAMES)
-    named = [name for name in usual if name in folded]
-    if named:
-        return folded.index(named[-1])
-    negative = [name in _NEGATIVE_OF_TWO for name in folded]
-    return negative.index(False) if len(folded) == 2 and sum(negative) == 1 else None
+    names = [folded(name) for name in classes]
+    usual = USUAL_NAMES if len(names) != 2 else (*_POSITIVE_OF_TWO, *USUAL_NAMES)
+    found = [name for name in usual if name in names]
+    if found:
+        return names.index(found[-1])
+    negative = [name in _NEGATIVE_OF_TWO for name in names]
+    return negative.index(False) if len(names) == 2 and sum(negative) == 1 else None
 
 
 def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:

@@ -2,14 +2,15 @@
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from ..core.cells import says_nothing, tidy, unguarded, visible
+from ..core.cells import folded, says_nothing, tidy, unguarded, visible
 from ..core.errors import UserError, first_line, require
 
 MAX_CSV_BYTES = 500_000_000
@@ -65,10 +66,10 @@ def _known_names(
     header: Iterable[str], known: set[str], named: Iterable[str], path: Path
 ) -> dict[str, str]:
     """The known name of each column that has it in another spelling."""
-    names = {tidy(name).casefold(): name for name in known - {*named}}
+    names = {folded(name): name for name in known - {*named}}
     found: dict[str, str] = {}
     for column in header:
-        name = names.get(tidy(str(column)).casefold())
+        name = names.get(folded(str(column)))
         if name and column not in named:
             other = found.setdefault(name, column)
             same = f"{shown(other)} and {shown(column)}"
@@ -122,6 +123,11 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
             "expected a number"
         )
     return values
+
+
+def each_once(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
+    """The function of each text, computed once for each different one."""
+    return texts.map({text: function(text) for text in texts.unique()})
 
 
 def are_true(cells: pd.Series) -> np.ndarray:

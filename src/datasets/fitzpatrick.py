@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.cells import says_nothing, tidy
+from ..core.cells import folded, says_nothing, tidy
 from ..core.errors import require
 from ..skin.tone import GROUP_NAMES
-from .csv_files import numbers, read_csv, refuse_cells
+from .csv_files import are_true, each_once, numbers, read_csv, refuse_cells
 
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
 PAIRS = ("I–II", "III–IV", "V–VI")
@@ -48,7 +48,7 @@ def scale_of(rows: pd.DataFrame, column: str) -> str:
             return scale
     if not pd.api.types.is_string_dtype(rows[column]):
         return ""
-    cells = {tidy(text).casefold() for text in rows[column].dropna().unique()}
+    cells = {folded(text) for text in rows[column].dropna().unique()}
     known = [cell for cell in cells if not says_nothing(cell)]
     for scale in NUMBERED:
         if known and all(cell.startswith(f"{scale.casefold()} ") for cell in known):
@@ -111,13 +111,12 @@ def _refuse_estimates(rows: pd.DataFrame, column: str, csv: Path) -> None:
 
 
 def _each(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
-    """The function of each text (of NaN as empty), computed once for each different one."""
-    texts = texts.fillna("").astype(str)
-    return texts.map({text: function(text) for text in texts.unique()})
+    """The function of each text, of NaN as empty."""
+    return each_once(function, texts.fillna("").astype(str))
 
 
 def _key_in(scale: str) -> Callable[[str], str]:
-    return lambda text: tidy(text).casefold().removeprefix(f"{scale.casefold()} ")
+    return lambda text: folded(text).removeprefix(f"{scale.casefold()} ")
 
 
 def read_angles(csv: Path) -> pd.DataFrame:
@@ -131,7 +130,7 @@ def read_angles(csv: Path) -> pd.DataFrame:
         for name in ("ita", "ita_picture", "ita_spread")
     }
     flags = {
-        name: rows[name].fillna("").str.casefold().eq("true") if name in rows else default
+        name: are_true(rows[name]) if name in rows else default
         for name, default in (("valid", values["ita"].notna()), ("uncertain", False))
     }
     domain = rows["domain"].fillna("") if "domain" in rows else ""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import known_id, names_no_class, one_spelling, says_nothing, tidy, visible
+from ..core.cells import folded, known_id, names_no_class, one_spelling, says_nothing, tidy, visible
 from ..core.classes import positive_index, usual_index
 from ..core.errors import UserError
-from .csv_files import refuse_cells
+from .csv_files import each_once, refuse_cells
 from .table import LABEL_COLUMNS
 
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
@@ -134,7 +134,7 @@ def one_hot_classes(rows: pd.DataFrame, columns: Sequence[str], source: Path) ->
 
 def _is_silent_header(column: str) -> bool:
     """Whether a column of 0 and 1 is that of rows without a class, such as UNK."""
-    return names_no_class(column) and tidy(column).casefold() != "nan"
+    return names_no_class(column) and folded(column) != "nan"
 
 
 def _is_binary(texts: pd.Series) -> bool:
@@ -142,8 +142,7 @@ def _is_binary(texts: pd.Series) -> bool:
 
 
 def _binary_cells(texts: pd.Series) -> pd.Series:
-    known = {text: known_id(str(text)) in ("0", "1", "true", "false") for text in texts.unique()}
-    return texts.map(known)
+    return each_once(lambda text: known_id(str(text)) in ("0", "1", "true", "false"), texts)
 
 
 def _as_truth(rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core.cells import tidy, visible
+from ..core.cells import folded, tidy, visible
 from ..core.errors import UserError, require
 from ..core.image_files import IMAGE_SUFFIXES, image_keys, image_stem, list_images, masks_by_stem
 
@@ -122,12 +122,12 @@ def partners(names: Sequence[str], others: Sequence[str]) -> list[int]:
     left = set(range(len(known))) - set(found)
     loose = defaultdict(list)
     for place in left:
-        loose[_folded(known[place])].append(place)
-    wanted = Counter(_folded(key) for key, place in zip(keys, found, strict=True) if place < 0)
+        loose[folded(known[place])].append(place)
+    wanted = Counter(folded(key) for key, place in zip(keys, found, strict=True) if place < 0)
     for row, key in enumerate(keys):
         if found[row] < 0:
-            alike = loose[_folded(key)]
-            found[row] = alike[0] if len(alike) == 1 == wanted[_folded(key)] else -1
+            alike = loose[folded(key)]
+            found[row] = alike[0] if len(alike) == 1 == wanted[folded(key)] else -1
     return found
 
 
@@ -147,10 +147,6 @@ def joined(
     if n_found < len(rows):
         log.warning("%s: no row for %d of %d images", path, len(rows) - n_found, len(rows))
     return rows.join(more.reset_index(drop=True), on=found.rename(None))
-
-
-def _folded(key: str) -> str:
-    return tidy(key).casefold()
 
 
 def masks_of(images: pd.Series, data_path: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..core.cells import tidy
+from ..core.cells import folded
 from ..core.classes import positive_index
 from ..core.errors import UserError
 from .csv_cells import listed
@@ -63,8 +63,3 @@ class ClassMap:
                 f"({listed(names)})"
             )
         return found
-
-
-def folded(name: str) -> str:
-    """A name as names are compared."""
-    return tidy(name).casefold()

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
-from ..core.cells import one_spelling, says_nothing, tidy, visible
+from ..core.cells import folded, one_spelling, says_nothing, tidy, visible
 from ..core.errors import UserError
-from ..datasets.csv_files import numbers
+from ..datasets.csv_files import each_once, numbers
 from ..evaluation.predictions import MAX_CLASSES
 
 # probabilities rounded to two digits are this near to 1, logits are not
@@ -40,16 +40,13 @@ class ClassTexts:
         self.texts = texts.fillna("").map(tidy)
         known = classes or tuple(map(str, range(MAX_CLASSES)))
         self.indexed = indexed or known
-        places = {tidy(name).casefold(): place for place, name in enumerate(known)}
+        places = {folded(name): place for place, name in enumerate(known)}
         self.by_name = self._found(lambda text: places.get(text.casefold(), -1))
-        self.by_index = self._found(
-            lambda text: places.get(tidy(self._name_at(text)).casefold(), -1)
-        )
+        self.by_index = self._found(lambda text: places.get(folded(self._name_at(text)), -1))
 
     def _found(self, place_of: Callable[[str], int]) -> np.ndarray:
         """int64 [N], -1 where a text says nothing; each text is looked up once."""
-        places = {text: place_of(text) for text in self.texts.unique()}
-        return self.texts.map(places).to_numpy(np.int64)
+        return each_once(place_of, self.texts).to_numpy(np.int64)
 
     def _name_at(self, text: str) -> str:
         index = tidy(text.replace(",", "."))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.cells import known_id, says_nothing, visible
+from ..core.cells import folded, known_id, says_nothing, visible
 from ..core.classes import positive_index
 from ..core.errors import UserError
 from ..core.image_files import image_stem
 from ..datasets.csv_files import numbers
 from ..evaluation.groupings import Grouping
-from .class_map import ClassMap, folded
+from .class_map import ClassMap
 from .csv_cells import ClassTexts, listed, one_hot_places
 from .flags import CsvColumns, EvaluationOptions
 from .metadata import Metadata, require_columns, tone_groups_of

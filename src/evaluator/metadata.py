@@ -4,15 +4,14 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..core.cells import says_nothing, tidy, visible
+from ..core.cells import folded, says_nothing, tidy, visible
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
-from ..datasets.csv_files import are_true, numbers, read_csv
+from ..datasets.csv_files import are_true, each_once, numbers, read_csv
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
 from ..datasets.table import IMAGE_COLUMNS, groups_of
@@ -106,7 +105,7 @@ class Metadata:
 
     def _spelled(self, column: str) -> str:
         """The known column that `column` is in another case, as `Patient_ID`; else `column`."""
-        key = tidy(column).casefold()
+        key = folded(column)
         return key if column not in self.rows and key in KNOWN_COLUMNS else column
 
 
@@ -121,8 +120,8 @@ def read_metadata(
     column = find_image_column(rows, path, image_column, "--metadata_image_column")
     rows = rows.fillna("").astype(str).apply(lambda texts: each_once(tidy, texts))
     keys = pd.Index([key(name) for name in rows.pop(column)], dtype=object)
-    folded = rows.apply(lambda texts: texts.str.casefold())
-    is_repeat = folded.assign(**{"": keys}).duplicated().to_numpy()
+    in_small = rows.apply(lambda texts: texts.str.casefold())
+    is_repeat = in_small.assign(**{"": keys}).duplicated().to_numpy()
     return Metadata(path, rows.set_axis(keys)[~is_repeat & (keys != "")], key)
 
 
@@ -184,11 +183,6 @@ def require_columns(rows: pd.DataFrame, wanted: Iterable[str], path: Path, what:
                 f"{what}: {path} has no column '{listed([column])}'{nearest(column, rows.columns)} "
                 f"(found: {listed(rows.columns)})"
             )
-
-
-def each_once(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
-    """The function of each text, computed once for each different one."""
-    return texts.map({text: function(text) for text in texts.unique()})
 
 
 def require_apart(valid: Predictions, evaluated: Predictions) -> None:
