@@ -122,13 +122,17 @@ def unguarded(text: str) -> str:
 
 
 def csv_text(frame: Any, **options: Any) -> str:
-    """The text of a CSV of a DataFrame, without its index and with its text cells `guarded`.
+    """The text of a CSV of a DataFrame, without its index and with all text `guarded`.
 
     `options` are those of its `to_csv`.
     """
-    texts = frame.select_dtypes(exclude="number")
-    cells = {name: [guarded(c) if isinstance(c, str) else c for c in texts[name]] for name in texts}
-    return frame.assign(**cells).to_csv(index=False, **options)
+    cells = {
+        name: [guarded(cell) if isinstance(cell, str) else cell for cell in values]
+        for name, values in frame.items()
+        if any(isinstance(cell, str) for cell in values)  # whole numbers beside None stay whole
+    }
+    guarded_names = {name: guarded(str(name)) for name in frame}
+    return frame.assign(**cells).rename(columns=guarded_names).to_csv(index=False, **options)
 
 
 def _is_number(text: str) -> bool:

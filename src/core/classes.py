@@ -8,6 +8,7 @@ from .errors import UserError, require
 # said of every result
 NOTICE = "For research and education. Not a medical device; its output is not a diagnosis."
 BINARY_CLASSES = ("benign", "malignant")
+MAX_CLASSES = 200  # of a table, for which intervals take seconds
 # the last of these that is there is to be detected; beside one of the others, its counterpart
 USUAL_NAMES = ("malignant", "mel", "melanoma")
 _POSITIVE_OF_TWO = ("positive", "yes", "true")

@@ -107,6 +107,15 @@ def expect_file(path: Path | str | None, name: str) -> None:
     raise UserError(f"{name} {path}: expected a file; {other if exists else 'no such file'}")
 
 
+def require_regular(path: Path, message: str) -> None:
+    """Raise `UserError` with this message for what is no regular file.
+
+    A pipe or device may never answer, or never end.
+    """
+    found = "; found a folder, pipe or device" if path.exists() else ""
+    require(path.is_file(), message + found)
+
+
 def expect_output_folder(path: Path | str, name: str) -> None:
     """Raise `UserError` where no folder can be made, since a part of the path is a file."""
     existing = next(p for p in (Path(path), *Path(path).absolute().parents) if p.exists())

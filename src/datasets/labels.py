@@ -8,13 +8,12 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.cells import folded, known_id, names_no_class, one_spelling, says_nothing, tidy, visible
-from ..core.classes import positive_index, usual_index
+from ..core.classes import MAX_CLASSES, positive_index, usual_index
 from ..core.errors import UserError
 from .csv_files import each_once, refuse_cells
 from .table import LABEL_COLUMNS
 
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
-MOST_CLASSES = 200
 log = logging.getLogger(__name__)
 
 
@@ -61,10 +60,10 @@ def column_classes(rows: pd.DataFrame, column: str, source: Path) -> pd.Series:
             " and ".join(doubtful),
         )
     count = names.nunique()
-    if count > MOST_CLASSES:
+    if count > MAX_CLASSES:
         raise UserError(
             f"{source}: column '{visible(column)}' has {count:,} different values, expected at "
-            f"most {MOST_CLASSES} classes{suggested(rows, LABEL_COLUMNS, 'label')}"
+            f"most {MAX_CLASSES} classes{suggested(rows, LABEL_COLUMNS, 'label')}"
         )
     return names
 

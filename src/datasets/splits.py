@@ -18,14 +18,13 @@ UNIT_COLUMNS = tuple(UNIT_NAMES)
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 
 
-def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
-    """Where units of the column `unit` (patient_id, lesion_id) stand in two splits.
+def crossings(keys: pd.Series, splits: pd.Series) -> list[tuple[str, str, int, int]]:
+    """Where units, a column of `unit_keys`, stand in two splits.
 
     A list of (later split, earlier split, units in both, units in the later split), empty for a
     clean split. Rows without a unit or a split are left out.
     """
-    keys = unit_keys(rows)[unit]
-    members = {split: set(keys[rows["split"] == split]) - {""} for split in SPLITS}
+    members = {split: set(keys[splits == split]) - {""} for split in SPLITS}
     found = []
     for i, later in enumerate(SPLITS):
         for earlier in SPLITS[:i]:
@@ -37,24 +36,29 @@ def crossings(rows: pd.DataFrame, unit: str) -> list[tuple[str, str, int, int]]:
 
 def describe_crossings(rows: pd.DataFrame) -> str:
     """One sentence on patients and lesions that cross the splits, or `""` for a clean split."""
+    return _describe_crossings(unit_keys(rows), rows["split"])
+
+
+def _describe_crossings(keys: pd.DataFrame, splits: pd.Series) -> str:
     parts = [
         f"{shared:,} of the {total:,} {later} {plural} are also in {earlier}"
         for unit, plural in UNIT_NAMES.items()
-        for later, earlier, shared, total in crossings(rows, unit)
+        for later, earlier, shared, total in crossings(keys[unit], splits)
     ]
     return "; ".join(parts)
 
 
 def describe_leaks(table: Table, n_folds: int = 0) -> str:
     """What crosses the splits and, with `n_folds`, the folds; `""` where nothing does."""
-    in_folds = unit_keys(table.rows).assign(fold=table.rows["fold"])
+    keys = unit_keys(table.rows)
+    in_folds = keys.assign(fold=table.rows["fold"])
     in_folds = in_folds[in_folds["fold"] >= 0] if n_folds else in_folds[:0]
     parts = []
     for unit, plural in UNIT_NAMES.items():
         folds = in_folds[in_folds[unit] != ""].groupby(unit)["fold"].nunique()
         if (folds > 1).any():
             parts.append(f"{(folds > 1).sum():,} of {len(folds):,} {plural} are in several folds")
-    return "; ".join(filter(None, [*parts, describe_crossings(table.rows)]))
+    return "; ".join(filter(None, [*parts, _describe_crossings(keys, table.rows["split"])]))
 
 
 def describe_doubts(rows: pd.DataFrame) -> list[str]:
@@ -167,8 +171,15 @@ def _in_folds(table: Table, homes: np.ndarray, n_folds: int, fold: int) -> Table
         )
     folds = np.full(len(table), -1)
     folds[~is_test] = homes
-    split = np.where(is_test, "test", np.where(folds == fold, "valid", "train")).astype(object)
-    return replace(table, rows=table.rows.assign(fold=folds, split=split))
+    return table_of_fold(replace(table, rows=table.rows.assign(fold=folds)), fold)
+
+
+def table_of_fold(table: Table, fold: int) -> Table:
+    """The table in which the rows of `fold` validate and all others but test rows train."""
+    rows = table.rows
+    split = np.where(rows["fold"] == fold, "valid", "train")
+    split = np.where(rows["split"] == "test", "test", split).astype(object)
+    return replace(table, rows=rows.assign(split=split))
 
 
 def join_valid_to_train(table: Table) -> Table:
@@ -207,7 +218,7 @@ def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:
     """
     keys = unit_keys(rows)
     known = [column for column in UNIT_COLUMNS if (keys[column] != "").any()]
-    return connected_units(rows), " and ".join(known) or "image"
+    return _connected(keys), " and ".join(known) or "image"
 
 
 def unit_keys(rows: pd.DataFrame) -> pd.DataFrame:
@@ -239,8 +250,11 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
 
     Units are those of `unit_keys`, numbered from 0 in the order of their first rows.
     """
-    keys = unit_keys(rows)
-    n_nodes, links = len(rows), []  # a node for each row and one for each patient or lesion
+    return _connected(unit_keys(rows))
+
+
+def _connected(keys: pd.DataFrame) -> np.ndarray:
+    n_nodes, links = len(keys), []  # a node for each row and one for each patient or lesion
     for column in UNIT_COLUMNS:
         codes, names = pd.factorize(keys[column].where(keys[column] != ""))
         named = np.flatnonzero(codes >= 0)
@@ -248,7 +262,7 @@ def connected_units(rows: pd.DataFrame) -> np.ndarray:
         n_nodes += len(names)
     ends = np.hstack(links)
     graph = coo_array((np.ones(ends.shape[1], bool), tuple(ends)), shape=(n_nodes, n_nodes))
-    return connected_components(graph, directed=False)[1][: len(rows)].astype(np.int64)
+    return connected_components(graph, directed=False)[1][: len(keys)].astype(np.int64)
 
 
 def _place(counts: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:

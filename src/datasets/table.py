@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.cells import guarded, known_id, one_spelling, tidy, visible
+from ..core.cells import csv_text, known_id, one_spelling, visible
+from ..core.classes import require_class_names
 from ..core.errors import UserError
 from ..skin.tone import GROUP_NAMES, UNKNOWN_GROUP, group_texts, tone_group
 from .csv_files import are_true, shown
@@ -93,10 +94,7 @@ def make_table(
     if rows.empty:
         why = f"{len(bad)} bad images (first: {bad[0][0]}: {bad[0][1]}) and no other" if bad else ""
         raise UserError(f"{why or 'the data set has no rows'}: expected at least one image")
-    keys = [tidy(name).casefold() for name in classes]
-    if "" in keys or len(set(keys)) < len(keys):
-        shown_names = ", ".join(map(shown, classes))
-        raise UserError(f"classes {shown_names}: expected names that are not empty and differ")
+    require_class_names(classes, "the data set")
     texts = ("patient_id", "lesion_id", "mask", "split")
     blank = {
         "group": UNKNOWN_GROUP,
@@ -190,6 +188,4 @@ def split_csv(table: Table, split: str, data_path: str) -> str:
     }
     names = [table.classes[label] for label in rows["label"]]
     tones = {"group": group_texts(rows["group"], table.groups)}
-    texts = relative | {"label": names} | {c: rows[c] for c in ("patient_id", "lesion_id")}
-    cells = {column: [guarded(text) for text in values] for column, values in texts.items()}
-    return rows.assign(**cells, **tones).drop(columns="content").to_csv(index=False)
+    return csv_text(rows.assign(**relative, label=names, **tones).drop(columns="content"))

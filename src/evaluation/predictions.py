@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 
 from ..core.cells import guarded
-from ..core.classes import BINARY_CLASSES, look_like_indices, positive_index
+from ..core.classes import BINARY_CLASSES, MAX_CLASSES, look_like_indices, positive_index
 from ..core.errors import UserError
 from ..core.files import replacing
 from ..skin.tone import group_texts
-
-MAX_CLASSES = 200
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from ..core.cells import known_id, says_nothing, tidy
+from ..core.cells import says_nothing, tidy
+from ..datasets.splits import UNIT_COLUMNS, unit_keys
 from ..evaluation.evaluate import EvaluatedModel
 from .metadata import Metadata
 
@@ -29,11 +30,8 @@ def with_case_details(model: EvaluatedModel, known: Metadata | None) -> Evaluate
 
 
 def lesion_numbers(rows: pd.DataFrame) -> np.ndarray:
-    """int64 [rows]: equal for images of one lesion of one patient; unknown lesions are apart."""
-    patients = rows["patient_id"] if "patient_id" in rows else [""] * len(rows)
-    keys = [
-        (known_id(patient), known_id(lesion)) if known_id(lesion) else place
-        for place, (patient, lesion) in enumerate(zip(patients, rows["lesion_id"], strict=True))
-    ]
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return np.array([numbers[key] for key in keys], np.int64)
+    """int64 [rows]: equal for images of one lesion, see `unit_keys`; unknown lesions are apart."""
+    ids = rows.reset_index(drop=True).reindex(columns=[*UNIT_COLUMNS], fill_value="")
+    keys = unit_keys(ids)["lesion_id"]
+    alone = pd.Series(range(len(keys)), keys.index).astype(str)
+    return pd.factorize(keys.where(keys != "", alone))[0].astype(np.int64)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from ..core.cells import folded, one_spelling, says_nothing, tidy, visible
+from ..core.classes import MAX_CLASSES
 from ..core.errors import UserError
 from ..datasets.csv_files import each_once, numbers
-from ..evaluation.predictions import MAX_CLASSES
 
 # probabilities rounded to two digits are this near to 1, logits are not
 MAX_SUM_ERROR, MAX_ROUNDING_ERROR = 0.02, 0.005

@@ -9,6 +9,7 @@ import pandas as pd
 from ..artifact.contract import Contract
 from ..core.config import Data
 from ..core.errors import UserError
+from ..datasets.splits import table_of_fold
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
 from ..inference.ensemble import predict_table
@@ -30,14 +31,6 @@ def fold_numbers(contracts: Sequence[Contract], source: str) -> list[int]:
     if len(set(folds)) < len(folds) or not all(isinstance(fold, int) for fold in folds):
         raise UserError(f"{source}: two of its models are of one fold: expected one of each")
     return folds
-
-
-def table_of_fold(table: Table, fold: int) -> Table:
-    """The table in which the rows of `fold` validate and all others but test rows train."""
-    rows = table.rows
-    split = np.where(rows["fold"] == fold, "valid", "train")
-    split = np.where(rows["split"] == "test", "test", split).astype(object)
-    return table.with_rows(rows.assign(split=split))
 
 
 def rows_of_fold(load: Callable[[Data], Table], data: Data) -> Table:

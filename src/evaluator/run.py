@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ..core.cells import csv_text
 from ..core.files import write_text
 from ..engine.evaluate import report_name
 from ..engine.log import log_to_console
@@ -11,7 +12,6 @@ from ..report.files import write_evaluation
 from ..report.folder import require_new, write_folder
 from ..report.paper_table import IN_PAPER
 from ..report.summary import evaluation_summary
-from ..report.text_tables import to_csv
 from .case_details import with_case_details
 from .flags import CsvColumns, EvaluationOptions, Source
 from .inputs import Inputs
@@ -48,7 +48,7 @@ def run_evaluation(
     def write(into: Path) -> None:
         write_evaluation(into, model, evaluation, options.table_metrics or IN_PAPER)
         for name, rows in opened.lists.items():
-            write_text(into / name, to_csv(rows))
+            write_text(into / name, csv_text(rows))
 
     folder = write_folder(*place, write)
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"

@@ -8,6 +8,7 @@ import onnxruntime
 
 from ..core.cells import visible
 from ..core.errors import UserError, first_line, require
+from ..core.files import require_regular
 from .onnx_graph import external_files, last_operation
 
 MAX_MODEL_BYTES = 4_000_000_000  # with its external data
@@ -116,15 +117,9 @@ class Session:
 
 
 def _read(path: Path) -> bytes:
-    _require_file(path, f"{path}: no such ONNX file")
+    require_regular(path, f"{path}: no such ONNX file")
     require(path.stat().st_size <= MAX_MODEL_BYTES, f"{path}: larger than {MAX_MODEL_BYTES} bytes")
     return path.read_bytes()
-
-
-def _require_file(path: Path, message: str) -> None:
-    """Only regular files are opened: a pipe or device might never answer."""
-    found = "; found a folder, pipe or device" if path.exists() else ""
-    require(path.is_file(), message + found)
 
 
 def _open(path: Path, data: bytes) -> onnxruntime.InferenceSession:
@@ -156,7 +151,7 @@ def _external_contents(path: Path, names: list[str]) -> list[bytes]:
             f"{path}: not a usable ONNX model (its tensors are in {shown!r}: expected a file "
             "beside the model)",
         )
-        _require_file(file, f"{path}: its tensors are in {shown}, which is not there")
+        require_regular(file, f"{path}: its tensors are in {shown}, which is not there")
     size = sum(file.stat().st_size for file in files)
     require(
         size <= MAX_MODEL_BYTES,

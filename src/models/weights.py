@@ -10,6 +10,7 @@ import torch
 
 from ..core.cells import visible
 from ..core.errors import UserError, first_line, require
+from ..core.files import require_regular
 
 _NESTED_KEYS = ("model_state_dict", "state_dict", "model")
 _MOST_NESTED = 5
@@ -24,8 +25,7 @@ def load_tensors(path: str | Path, what: str, **options: Any) -> Any:
     other, and for one that would unpack to more than its size.
     """
     path = Path(path)
-    found = "; found a folder, pipe or device" if path.exists() else ""
-    require(path.is_file(), f"{path}: no such {what}{found}")
+    require_regular(path, f"{path}: no such {what}")
     _require_stored(path, what)
     try:
         return torch.load(path, map_location="cpu", weights_only=True, **options)

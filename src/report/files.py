@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from tensorboardX import SummaryWriter
 
+from ..core.cells import csv_text
 from ..core.files import to_strict_json, write_text
 from ..core.image_files import image_stem
 from ..core.progress import progress
@@ -23,7 +24,7 @@ from .forest import plot_fairness, plot_per_class
 from .page import report_page
 from .paper_table import IN_PAPER, paper_table
 from .reliability import plot_calibration
-from .text_tables import to_csv, to_latex, to_markdown
+from .text_tables import to_latex, to_markdown
 
 
 def write_evaluation(
@@ -35,7 +36,7 @@ def write_evaluation(
     """
     write_text(folder / "evaluation_metrics.json", to_strict_json(evaluation, indent=2))
     by_group = by_group_table(evaluation)
-    write_text(folder / "metrics_by_group.csv", to_csv(by_group))
+    write_text(folder / "metrics_by_group.csv", csv_text(by_group))
     table = paper_table(evaluation, in_table)
     write_text(folder / "table.md", to_markdown(table))
     write_text(folder / "table.tex", to_latex(table))
@@ -54,7 +55,7 @@ def write_split(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
     """
     split = model.split
     model.predictions.to_csv(folder / f"predictions_{split}.csv")
-    write_text(folder / f"metrics_by_group_{split}.csv", to_csv(by_group_table(evaluation)))
+    write_text(folder / f"metrics_by_group_{split}.csv", csv_text(by_group_table(evaluation)))
     plot_fairness(evaluation, model.predictions.group_names, folder / f"by_group_{split}.png")
 
 

@@ -4,10 +4,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
-
-from ..core.cells import guarded
-
 UNDEFINED = "–"
 # `[` and `*` after a line's end would be an option of it
 _LATEX = (
@@ -48,17 +44,6 @@ class Table:
     caption: str
     headings: list[str]
     rows: list[list[Cell]]
-
-
-def to_csv(frame: pd.DataFrame) -> str:
-    """The lines of a frame as CSV, without its index; no text is a spreadsheet's formula."""
-    lines = [
-        [guarded(cell) if isinstance(cell, str) else cell for cell in line]
-        for line in frame.itertuples(index=False)
-    ]
-    # as objects: whole numbers beside empty cells stay whole
-    columns = [guarded(str(name)) for name in frame]
-    return pd.DataFrame(lines, columns=columns, dtype=object).to_csv(index=False)
 
 
 def to_markdown(table: Table) -> str:

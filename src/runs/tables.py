@@ -6,19 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..core.cells import csv_text
 from ..core.errors import UserError, nearest
 from ..core.files import write_text
 from ..evaluation.measure import spread_of
 from ..evaluation.metrics import METRICS, MONITORED, title_of
-from ..report.text_tables import (
-    UNDEFINED,
-    Cell,
-    Table,
-    markdown_text,
-    to_csv,
-    to_latex,
-    to_markdown,
-)
+from ..report.text_tables import UNDEFINED, Cell, Table, markdown_text, to_latex, to_markdown
 from .results import COUNTS, DIGESTS, Result, over_seeds
 
 _TEXTS = ("run", "model", "objective", "seed", "split", "rows")
@@ -155,12 +148,12 @@ def write_tables(results: list[Result], metrics: Sequence[str], folder: Path) ->
     """The tables as Markdown, once they are in `folder` in every format."""
     groups = over_seeds(results)
     tables = [results_table(results, metrics)]
-    write_text(folder / "results.csv", to_csv(results_frame(results, metrics)))
+    write_text(folder / "results.csv", csv_text(results_frame(results, metrics)))
     spread_path = folder / "results_over_seeds.csv"
     spread_path.unlink(missing_ok=True)  # of other runs
     if groups:
         tables.append(spread_table(groups, metrics))
-        write_text(spread_path, to_csv(spread_frame(groups, metrics)))
+        write_text(spread_path, csv_text(spread_frame(groups, metrics)))
     markdown = "\n".join([*map(to_markdown, tables), *_not_compared(results)])
     write_text(folder / "results.md", markdown)
     write_text(folder / "results.tex", "\n".join(map(to_latex, tables)))

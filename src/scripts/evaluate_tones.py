@@ -8,8 +8,9 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.cells import csv_text
 from ..core.errors import require, run_main
-from ..core.files import check_output, expect_file, make_folder, replacing, to_strict_json
+from ..core.files import check_output, expect_file, make_folder, to_strict_json, write_text
 from ..core.image_files import Workers, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
@@ -54,10 +55,8 @@ def main(argv: list[str] | None) -> int:
         estimate(options.images, paths, ita_csv, options.num_workers)
     joined = join_types(options.csv, options.fitzpatrick_column, ita_csv)
     found, rows = report(joined, options.fit, options.n_resamples, options.seed)
-    with replacing(output / "types_by_image.csv") as temporary:
-        rows.to_csv(temporary, index=False)
-    with replacing(output / "tone_agreement.json") as temporary:
-        temporary.write_text(to_strict_json(found), encoding="utf-8")
+    write_text(output / "types_by_image.csv", csv_text(rows))
+    write_text(output / "tone_agreement.json", to_strict_json(found))
     print(report_text(found))
     if paths:
         figure = output / "worst_tones.png"

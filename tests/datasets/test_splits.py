@@ -18,6 +18,7 @@ from src.datasets.splits import (
     describe_crossings,
     describe_doubts,
     describe_leaks,
+    unit_keys,
     unit_numbers,
 )
 from src.datasets.table import SPLITS, make_table
@@ -155,7 +156,7 @@ def test_audit_finds_a_unit_in_two_splits(unit, earlier, later):
         audit(table)
     assert "prepare_split.py" in str(e.value)
     assert "--allow_leakage" in str(e.value)
-    assert crossings(table.rows, unit) == [(later, earlier, 1, 2)]
+    assert crossings(unit_keys(table.rows)[unit], table.rows["split"]) == [(later, earlier, 1, 2)]
 
 
 def test_audit_counts_units_and_names_every_crossing():

@@ -1,6 +1,7 @@
 """Drawn predictions of realistic size, and drawn photographs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -102,3 +103,8 @@ def lesion_image(name: str, tone: int = 1) -> np.ndarray:
     lesion = np.array(skin) * rng.uniform(0.3, 0.55) * (1 + 0.9 * mottle)
     color = skin * (1 - blot) + lesion * blot
     return np.clip(color + rng.normal(scale=3, size=color.shape), 0, 255).astype(np.uint8)
+
+
+def write_lesion(path: Path, name: str, size: tuple[int, int] = (40, 32)) -> None:
+    """The small `lesion_image` of a name as a file of this (width, height)."""
+    assert cv2.imwrite(str(path), cv2.resize(lesion_image(name), size))

@@ -4,7 +4,6 @@ import itertools
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +15,7 @@ from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
 from src.evaluator.predictions_csv import read_predictions
 from src.scripts import melanoma_eval
-from tests.evaluation.drawn_predictions import lesion_image
+from tests.evaluation.drawn_predictions import write_lesion
 from tests.evaluator.readings import strict_json
 
 
@@ -128,8 +127,7 @@ def full(judge, every_section, tmp_path_factory):
     """(folder, evaluation) with every file, from images at hand."""
     images = tmp_path_factory.mktemp("images")
     for row in range(150, 300):
-        picture = cv2.resize(lesion_image(f"{row}"), (32, 24))
-        assert cv2.imwrite(str(images / f"IMG_{row:04}.png"), picture)
+        write_lesion(images / f"IMG_{row:04}.png", f"{row}", (32, 24))
     return judge(*every_section, "--image_folder", images, figures=True)
 
 
@@ -139,8 +137,7 @@ def few_images(tmp_path_factory):
     folder = tmp_path_factory.mktemp("few")
     rows = []
     for place in range(60):
-        picture = cv2.resize(lesion_image(f"{place}"), (40, 32))
-        assert cv2.imwrite(str(folder / f"{place:02}.png"), picture)
+        write_lesion(folder / f"{place:02}.png", f"{place}")
         label = "malignant" if place // 2 % 3 == 0 else "benign"
         rows.append((f"{place:02}.png", label, f"P{place // 2}"))
     table = pd.DataFrame(rows, columns=["image", "label", "patient_id"])

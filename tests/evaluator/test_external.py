@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +12,7 @@ from src.evaluation.results import point_estimates
 from src.evaluator.class_map import ClassMap
 from src.evaluator.external import against_rest
 from src.scripts import melanoma_eval
-from tests.evaluation.drawn_predictions import lesion_image
+from tests.evaluation.drawn_predictions import write_lesion
 from tests.evaluator.readings import measured
 from tests.evaluator.test_class_values import perfect
 
@@ -29,7 +28,7 @@ def other(tmp_path, demo, tiny_run):
     for place in range(35):
         path = tmp_path / "images" / f"new_{place}.png"
         if place < 33:
-            assert cv2.imwrite(str(path), cv2.resize(lesion_image(f"n{place}"), (40, 32)))
+            write_lesion(path, f"n{place}")
         else:
             shutil.copy(demo / "isic2020" / train["image"][place], path)
         patient = train["patient_id"][0] if 30 <= place < 33 else f"new {place}"

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +19,7 @@ from src.evaluator.model_writer import fitted_rules
 from src.inference.model import joint_contract
 from src.scripts import melanoma_eval
 from src.skin.tone import GROUP_NAMES
-from tests.evaluation.drawn_predictions import lesion_image
+from tests.evaluation.drawn_predictions import write_lesion
 
 PAIRS = ["Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI"]
 DATASET = "table(csv='typed.csv', label='malignant', group='skin_tone')"
@@ -33,8 +32,7 @@ def typed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("typed")
     rows = []
     for place in range(72):
-        picture = cv2.resize(lesion_image(f"t{place}"), (40, 32))
-        assert cv2.imwrite(str(folder / f"{place:02}.png"), picture)
+        write_lesion(folder / f"{place:02}.png", f"t{place}")
         rows.append(
             {"image": f"{place:02}.png", "malignant": str(place % 2 == 0), "patient_id": place}
             | {"skin_tone": (12, 34, 56)[place // 2 % 3], "split": ["train", "test"][place > 47]}

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from src.core.cells import csv_text
 from src.evaluation.evaluate import EvaluatedModel, evaluate_model
 from src.evaluation.groupings import known_tones
 from src.evaluation.results import Settings
 from src.report.files import by_group_table, write_split
 from src.report.summary import evaluation_summary
-from src.report.text_tables import to_csv
 from tests.report.drawn_evaluation import evaluation_of
 from tests.report.figures import assert_has_ink
 
@@ -115,4 +115,4 @@ def test_names_of_strangers_are_shown_and_cut_in_the_summary_and_guarded_in_the_
     (shown,) = (line for line in lines if "肤色" in line)
     assert shown.startswith("  \\x1b[2J肤色\\n")
     assert max(map(len, lines)) < 250
-    assert to_csv(by_group_table(evaluation)).splitlines()[2].startswith("skin tone,'=1+1,")
+    assert csv_text(by_group_table(evaluation)).splitlines()[2].startswith("skin tone,'=1+1,")
