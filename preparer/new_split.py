@@ -9,17 +9,31 @@ from src.core.cells import folded
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
-from src.datasets.csv_files import csv_encoding, csv_separator, numbers, read_csv, refuse_cells
+from src.datasets.csv_files import (
+    csv_encoding,
+    csv_separator,
+    lines_of,
+    numbers,
+    read_csv,
+    refuse_cells,
+)
 from src.datasets.fitzpatrick import tones_in
 from src.datasets.labels import (
     column_classes,
-    in_order,
     is_unlabelled,
+    numbered,
     one_hot_classes,
     one_hot_columns,
 )
 from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
-from src.datasets.table import IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
+from src.datasets.table import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    USUAL_COLUMNS,
+    Table,
+    make_table,
+    usual_column,
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
                 f"--{option}_column: {csv} has no column '{column}'{nearest(column, rows.columns)} "
                 f"(found: {found})"
             )
-    image = image or _usual(rows, IMAGE_COLUMNS)
+    image = image or usual_column(rows, IMAGE_COLUMNS)
     if not image:
         raise UserError(
             f"{csv}: no column of images (found: {', '.join(rows.columns[:12])}): name it with "
@@ -74,17 +88,12 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
     frame["group"], groups = tones_in(rows.assign(group=rows.get("group", "")), "group", csv)
     frame["ita"] = numbers(rows, "ita", csv) if "ita" in rows else float("nan")
     names = _class_names(rows, label, csv, image)
-    classes, positive = in_order(names) if names is not None else ((), 0)
-    frame["label"] = names.map(classes.index) if classes else 0
+    frame["label"], classes, positive = (0, (), 0) if names is None else numbered(names)
     return Rows(csv, frame, classes, positive, groups)
 
 
-def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:
-    return next((column for column in names if column in rows), "")
-
-
 def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:
-    label = label or _usual(rows, LABEL_COLUMNS)
+    label = label or usual_column(rows, LABEL_COLUMNS)
     if label:
         known = rows[~is_unlabelled(rows[label].fillna(""))]
         return column_classes(known, label, csv).reindex(rows.index, fill_value=UNKNOWN_CLASS)
@@ -115,7 +124,8 @@ def write_split(
 
 def report(rows: Rows) -> tuple[str, str]:
     """(what the given split is like, what crosses it, that there is none, or an empty text)."""
-    table = rows.table([f"{stem} (line {i + 2})" for i, stem in enumerate(rows.stems)])
+    lines = zip(rows.stems, lines_of(rows.csv), strict=True)
+    table = rows.table([f"{stem} (line {line})" for stem, line in lines])
     without = table.rows["patient_id"] == ""
     lines = [f"{rows.csv}: {len(table):,} rows, {without.sum():,} without a patient"]
     if (without & (table.rows["lesion_id"] == "")).all():
