@@ -90,7 +90,8 @@ def csv_separator(path: Path) -> str:
     Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
     """
     with path.open(encoding=csv_encoding(path)) as file:
-        header = file.readline(MAX_HEADER)
+        lines = iter(lambda: file.readline(MAX_HEADER), "")
+        header = next((line for line in lines if line.strip()), "")
     said = visible(header.strip())
     require(not said.startswith("sep="), f"{path}: its first line is '{said}': remove this line")
     header = _QUOTED.sub("", header)

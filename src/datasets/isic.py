@@ -217,8 +217,8 @@ def _joined_to_csv(
     known = (*TONE_COLUMNS, "patient_id", "lesion_id", *SPLIT_COLUMNS)
     more = metadata[[column for column in known if column in metadata]]
     keep = rows.rename(columns={"split": "folder_split"})[places >= 0]
-    found = places[places >= 0]
-    joined = keep.join(more.assign(target_label=metadata["label"]), on=found)
+    found = more.assign(target_label=metadata["label"]).iloc[places[places >= 0]]
+    joined = keep.join(found.set_axis(keep.index))
     stated = joined["split"] if "split" in joined else joined["folder_split"]
     joined["split"] = stated.where(stated.fillna("").map(known_id) != "", joined["folder_split"])
     wrong = joined[joined["label"] != joined["target_label"]]
