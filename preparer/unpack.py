@@ -166,7 +166,7 @@ def _listed(archive: Path) -> Iterator[tuple[str, int]]:
                 kind = stat.S_IFMT(entry.external_attr >> 16)
                 is_plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
                 require(is_plain, f"{archive}: '{visible(entry.filename, 100)}' {_NO_FILE}")
-                is_open = True or not entry.flag_bits & 1
+                is_open = not entry.flag_bits & 1
                 require(is_open, f"{archive}: is encrypted: unpack it by hand")
                 if not entry.is_dir():
                     yield entry.orig_filename, entry.file_size
