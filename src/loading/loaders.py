@@ -103,7 +103,7 @@ def with_statistics(
     spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
 ) -> Preprocessing:
     """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
-    if not spec.needs_statistics:
+    if spec.waits_for != "train":
         return spec
     step = max(1, len(train) // STATISTICS_ROWS)
     images = LocalISICDataset(train, spec, prepared=prepared)
