@@ -5,11 +5,11 @@ one patient are alike. With n units of which k are missed, the promise "at most 
 missed" is made where the one-sided upper bound of Clopper & Pearson (1934) allows it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta
 
 from ..core.errors import require
 
@@ -65,18 +65,34 @@ class GroupCertificate:
     certified: bool
 
 
+def at_most(misses: int, n: int, share: float) -> float:
+    """The probability of `misses` or fewer among `n` where this share is missed (binomial)."""
+    logs = (
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        + k * math.log(share) + (n - k) * math.log1p(-share)
+        for k in range(misses + 1)
+    )  # fmt: skip
+    return min(1.0, math.fsum(map(math.exp, logs)))
+
+
 def upper_bound(misses: int, n: int, confidence: float) -> float:
     """The exact upper confidence bound of a share, of which `misses` of `n` were seen; 1 for n = 0.
 
-    One-sided, Clopper & Pearson 1934.
+    One-sided, Clopper & Pearson 1934: the share at which so few misses are just improbable.
     """
-    return 1.0 if misses >= n else float(beta.ppf(confidence, misses + 1, n - misses))
+    if misses >= n:
+        return 1.0
+    low, high = 0.0, 1.0
+    while high - low > 1e-12:
+        middle = (low + high) / 2
+        low, high = (middle, high) if at_most(misses, n, middle) > 1 - confidence else (low, middle)
+    return high
 
 
 def most_misses(n: int, max_miss: float, confidence: float) -> int:
     """How many of `n` units may be missed for the promise; -1 where `n` is too small for any."""
     misses = -1
-    while misses < n and upper_bound(misses + 1, n, confidence) <= max_miss:
+    while misses + 1 < n and at_most(misses + 1, n, max_miss) <= 1 - confidence:
         misses += 1
     return misses
 
@@ -84,7 +100,7 @@ def most_misses(n: int, max_miss: float, confidence: float) -> int:
 def needed(misses: int, max_miss: float, confidence: float) -> int:
     """The smallest number of units of which so many may be missed."""
     n = misses + 1
-    while upper_bound(misses, n, confidence) > max_miss:
+    while at_most(misses, n, max_miss) > 1 - confidence:
         n += 1
     return n
 
@@ -141,12 +157,36 @@ def certify(
             caught_at = 0.0 if threshold is None else threshold
         misses = int((of_units < caught_at).sum())
         bound = upper_bound(misses, n, confidence)
-        certified = bound <= promise.max_miss and (flagged is not None or threshold is not None)
+        certified = misses <= most_misses(n, promise.max_miss, confidence)
         found.append(GroupCertificate(groups[place], n, misses, bound, threshold, certified))
     return tuple(found)
 
 
-def sentence(
+@dataclass(frozen=True)
+class Certificate:
+    """The promise, and for which groups it is made.
+
+    `unit` is what was counted (`patient_id`, `lesion_id`, both). `refused` says why nothing can be
+    certified, empty where it can. With `chosen`, the thresholds were chosen on the same rows.
+    """
+
+    promise: Promise
+    unit: str
+    refused: str
+    chosen: bool
+    groups: tuple[GroupCertificate, ...]
+
+    def of(self, group: str, positive: str) -> str:
+        """What is certified for a group, or why nothing is."""
+        if self.refused:
+            return f"not certified: {self.refused}"
+        found = next((found for found in self.groups if found.group == group), None)
+        if found is None:
+            return "not certified: skin tone unknown, or without cases to test"
+        return _sentence(found, self.promise, len(self.groups), positive, self.unit)
+
+
+def _sentence(
     found: GroupCertificate, promise: Promise, n_groups: int, positive: str, unit: str
 ) -> str:
     """What is certified for a group, or why nothing is; `unit` is what was counted."""

@@ -23,12 +23,12 @@ class ConformalSets:
     """`score` is one of `SCORES`; `quantile` is that of all rows, for rows of unknown group.
 
     `by_group` [groups] are the groups' own, None where a group had too few rows and takes that of
-    all. An infinite quantile, of too few rows altogether, puts every class in the set.
+    all; of too few rows altogether None puts every class in the set.
     """
 
     score: str
     alpha: float
-    quantile: float
+    quantile: float | None
     by_group: tuple[float | None, ...] = ()
 
     def sets(self, probabilities: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -36,9 +36,10 @@ class ConformalSets:
 
         The most probable class is always in it, which can only add coverage.
         """
-        own = [self.quantile if own is None else own for own in self.by_group]
+        of_all = np.inf if self.quantile is None else self.quantile
+        own = [of_all if own is None else own for own in self.by_group]
         known = (groups >= 0) & (groups < len(own))
-        quantiles = np.array([*own, self.quantile])[np.where(known, groups, -1)]
+        quantiles = np.array([*own, of_all])[np.where(known, groups, -1)]
         sets = scores_of(self.score, probabilities) <= quantiles[:, None]
         sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
         return sets
@@ -66,13 +67,13 @@ def scores_of(score: str, probabilities: np.ndarray) -> np.ndarray:
     return found
 
 
-def conformal_quantile(scores: np.ndarray, alpha: float) -> float:
+def conformal_quantile(scores: np.ndarray, alpha: float) -> float | None:
     """The score that a new row's stays below with probability 1 - `alpha` or more.
 
-    The ceil((n + 1)(1 - alpha))-th smallest of n; infinite where n is too small for one.
+    The ceil((n + 1)(1 - alpha))-th smallest of n; None where n is too small for one.
     """
     place = int(np.ceil((len(scores) + 1) * (1 - alpha) - 1e-9))
-    return float(np.sort(scores)[place - 1]) if place <= len(scores) else float("inf")
+    return float(np.sort(scores)[place - 1]) if place <= len(scores) else None
 
 
 def fit_conformal(
@@ -92,6 +93,5 @@ def fit_conformal(
     require(0 < alpha < 1, f"alpha {alpha}: expected more than 0 and less than 1")
     own = scores_of(score, probabilities)[np.arange(len(labels)), labels]
     quantile = conformal_quantile(own, alpha)
-    of_groups = (conformal_quantile(own[groups == group], alpha) for group in range(n_groups))
-    by_group = tuple(found if np.isfinite(found) else None for found in of_groups)
+    by_group = tuple(conformal_quantile(own[groups == group], alpha) for group in range(n_groups))
     return ConformalSets(score, alpha, quantile, by_group)

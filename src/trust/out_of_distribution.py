@@ -30,14 +30,14 @@ def energy(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
 class Mahalanobis:
     """Distance from the nearest class in feature space (Lee et al. 2018), and what is left over.
 
-    Features are projected on `components` [k, width] after `center` [width] is taken off;
-    `whitening` [k, k] makes the classes' shared covariance the identity, and `means` [classes, k]
-    are whitened. What the projection leaves out is compared with `residual`, its mean square.
+    Features are projected on `components` [k, width] after `center` [width] is taken off, and
+    multiplied by `scales` [k], so that the covariance within classes is the identity; `means`
+    [classes, k] are scaled too. What is left out is compared with `residual`, its mean square.
     """
 
     center: np.ndarray
     components: np.ndarray
-    whitening: np.ndarray
+    scales: np.ndarray
     means: np.ndarray
     residual: float
 
@@ -46,7 +46,7 @@ class Mahalanobis:
         centered = features.astype(np.float64) - self.center
         projected = centered @ self.components.T
         left = (centered**2).sum(axis=1) - (projected**2).sum(axis=1)
-        whitened = projected @ self.whitening
+        whitened = projected * self.scales
         distances = ((whitened[:, None] - self.means) ** 2).sum(axis=2).min(axis=1)
         left_over = max(0, features.shape[1] - len(self.components))
         return distances + (left_over * left.clip(0) / self.residual if self.residual else 0)
@@ -73,10 +73,9 @@ def fit_mahalanobis(
     k = min(n_components, most, max(1, freedom // 2))
     components = directions[:k]
     left = variances[k:].sum()
-    whitening = np.diag(1 / np.sqrt(variances[:k]))
-    return Mahalanobis(
-        center, components, whitening, (means - center) @ components.T @ whitening, float(left)
-    )
+    scales = 1 / np.sqrt(variances[:k])
+    scaled_means = (means - center) @ components.T * scales
+    return Mahalanobis(center, components, scales, scaled_means, float(left))
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from src.core.errors import UserError
 from src.trust.certificate import (
+    Certificate,
     GroupCertificate,
     Promise,
+    at_most,
     certified_threshold,
     certify,
     most_misses,
     needed,
-    sentence,
     unit_scores,
     upper_bound,
 )
@@ -31,7 +32,8 @@ def test_needed_numbers_are_those_of_the_exact_binomial():
 
 def test_the_bound_is_the_share_at_which_so_few_misses_are_just_improbable():
     for n, k in ((1, 0), (22, 0), (40, 7), (100, 99)):
-        assert binom.cdf(k, n, upper_bound(k, n, 0.9)) == pytest.approx(0.1)
+        assert upper_bound(k, n, 0.9) == pytest.approx(beta.ppf(0.9, k + 1, n - k))
+        assert at_most(k, n, 0.2) == pytest.approx(binom.cdf(k, n, 0.2))
     assert upper_bound(0, 0, 0.9) == upper_bound(5, 5, 0.9) == 1
 
 
@@ -59,21 +61,26 @@ def test_groups_of_one_study_are_told_apart_and_named():
     light, dark = certify(Promise(), ("light", "dark", "none"), groups, units, scores)
     assert (light.n, light.misses, light.threshold, light.certified) == (30, 0, 0.3, True)
     assert (dark.n, dark.threshold, dark.certified) == (13, None, False)
-    words = [sentence(found, Promise(), 2, "melanoma", "patient") for found in (light, dark)]
+    certificate = Certificate(Promise(), "patient", "", True, (light, dark))
+    words = [certificate.of(name, "melanoma") for name in ("light", "dark", "unknown")]
     assert words[0].startswith("misses at most 10% of melanoma cases, with 90% confidence")
+    assert words[2].startswith("not certified")
+    refused = Certificate(Promise(), "image", "no patients", True, ())
+    assert refused.of("light", "melanoma") == "not certified: no patients"
     assert words[1] == ("cannot be certified: 13 melanoma cases (by patient), at least 22 needed")
     # both promises together cost confidence: 29 in place of 22
     both = Promise(multiplicity="bonferroni")
     assert [c.certified for c in certify(both, ("a", "b"), groups, units, scores)] == [True, False]
-    assert "at least 29 needed" in sentence(dark, both, 2, "melanoma", "patient")
+    together = Certificate(both, "patient", "", True, (light, dark))
+    assert "at least 29 needed" in together.of("dark", "melanoma")
 
 
 def test_decisions_are_certified_as_they_are():
     flagged = np.arange(60) >= 3
     (found,) = certify(Promise(), ("all",), np.zeros(60), np.arange(60), np.ones(60), flagged)
     assert (found.misses, found.threshold, found.certified) == (3, None, False)
-    assert "3 of 60 missed" in sentence(found, Promise(), 1, "mel", "lesion")
-    assert "at most 2 may be" in sentence(found, Promise(), 1, "mel", "lesion")
+    words = Certificate(Promise(), "lesion", "", False, (found,)).of("all", "mel")
+    assert "3 of 60 missed" in words and "at most 2 may be" in words
     flagged[2] = True
     (found,) = certify(Promise(), ("all",), np.zeros(60), np.arange(60), np.ones(60), flagged)
     assert found == GroupCertificate("all", 60, 2, upper_bound(2, 60, 0.9), None, True)
