@@ -23,6 +23,12 @@ NO_LESION = "no lesion found"
 DARK_ALREADY = "skin as dark already"
 
 
+def inner_lesion(lesion):
+    """Bool [H, W]: what of a lesion `darken_skin` leaves as it is whatever its colour."""
+    depth = cv2.distanceTransform(lesion.astype(np.uint8), cv2.DIST_L2, 5)
+    return depth >= RIM * max(lesion.shape)
+
+
 def why_not_darkened(image, skin, ita: float, domain: str = DERMOSCOPY) -> str:
     """Why `darken_skin` gives None for these, or no text."""
     tone = estimate_tone(image, skin, domain=domain)

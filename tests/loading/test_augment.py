@@ -11,7 +11,7 @@ from src.core.errors import UserError
 from src.loading import augment
 from src.loading.augment import AUGMENTATIONS, Augmentation, AugmentedImage
 from src.skin.masks import lesion_mask
-from src.skin.skin_former import RIM
+from src.skin.skin_former import inner_lesion
 from src.skin.tone import estimate_tone
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
@@ -31,11 +31,6 @@ def skin(color, seed=0):
 SKIN = skin(LIGHT)
 SAMPLE = AugmentedImage(SKIN, 0, LESION)
 CHANGING = [name for name in AUGMENTATIONS.names() if name != "none"]
-
-
-def inner(lesion):
-    """The lesion but for its rim, in which skin is darkened."""
-    return cv2.distanceTransform(lesion.astype(np.uint8), cv2.DIST_L2, 5) >= RIM * max(lesion.shape)
 
 
 def pixels(text, image, seed):
@@ -159,14 +154,14 @@ def test_skin_reaches_its_angle_and_the_sample_its_group(ita, group):
 @pytest.mark.parametrize("group", range(4))
 def test_lesion_stays_as_it_is_and_all_skin_changes(group):
     found = Augmentation(ALWAYS.format((5, 5)))(AugmentedImage(SKIN, group, LESION), 2).image
-    np.testing.assert_array_equal(found[inner(LESION)], SKIN[inner(LESION)])
+    np.testing.assert_array_equal(found[inner_lesion(LESION)], SKIN[inner_lesion(LESION)])
     assert (found[FAR] < SKIN[FAR]).all()
 
 
 def test_the_given_mask_counts_whatever_the_image_shows():
     edge = X < -20
     found = Augmentation(ALWAYS.format((5, 5)))(AugmentedImage(SKIN, 0, edge), 2).image
-    np.testing.assert_array_equal(found[inner(edge)], SKIN[inner(edge)])
+    np.testing.assert_array_equal(found[inner_lesion(edge)], SKIN[inner_lesion(edge)])
     assert (found[LESION] < SKIN[LESION]).all(), "no lesion, says the mask"
 
 
@@ -288,7 +283,7 @@ def test_without_a_file_the_lesion_is_found_in_the_image():
     assert lesion[LESION].mean() > 0.8
     text = "skin_former(target=(5, 5), probability=(1, 1, 1, 1), masks='estimated')"
     found = Augmentation(text)(AugmentedImage(SKIN, 1), 0).image
-    np.testing.assert_array_equal(found[inner(lesion)], SKIN[inner(lesion)])
+    np.testing.assert_array_equal(found[inner_lesion(lesion)], SKIN[inner_lesion(lesion)])
     assert (found[~lesion] != SKIN[~lesion]).any(axis=1).mean() > 0.8
 
 

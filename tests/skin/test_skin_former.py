@@ -8,7 +8,7 @@ import pytest
 from src.preprocess.image import read_image
 from src.skin.color import lab_from_rgb, rgb_from_lab
 from src.skin.masks import hair_mask, skin_mask
-from src.skin.skin_former import RIM, darken_skin
+from src.skin.skin_former import darken_skin, inner_lesion
 from src.skin.tone import estimate_tone, ita_from_lab, ita_from_rgb, tone_group
 
 SHAPE = (60, 100)
@@ -99,7 +99,8 @@ def test_the_lesion_stays_to_the_bit(rgb):
     image = textured(rgb)
     image[LEFT] = np.random.default_rng(1).integers(0, 256, (LEFT.sum(), 3))
     darker = darken_skin(image, LEFT, distant(LEFT), 0.0)
-    deep = depth_in(LEFT) >= RIM
+    deep = inner_lesion(LEFT)
+    np.testing.assert_array_equal(deep, depth_in(LEFT) >= 0.04)
     np.testing.assert_array_equal(darker[deep], image[deep])
     assert (darker[~LEFT].astype(int).sum(-1) < image[~LEFT].astype(int).sum(-1)).mean() > 0.95
     image[LEFT] = (90, 50, 40)
@@ -225,7 +226,7 @@ def test_the_skin_of_drawn_images_gets_the_angle(demo, target):
         if darker is None:
             assert estimate_tone(image, skin).ita <= target
             continue
-        deep = depth_in(lesion) >= RIM
+        deep = inner_lesion(lesion)
         np.testing.assert_array_equal(darker[deep], image[deep])
         tone = estimate_tone(darker, skin_mask(darker, lesion))
         assert tone.valid
