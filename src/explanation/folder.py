@@ -18,7 +18,7 @@ from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from ..preprocess.steps import Kind
 from ..skin.masks import lesion_mask
-from .maps import explain, share_inside
+from .maps import Explained, explain, share_inside
 from .options import Explanations
 from .overlay import overlay
 
@@ -96,8 +96,7 @@ def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
     share = share_inside(why.cells, lesion)
     if wanted.overlay:
-        lines = _lines(contract, why.class_name, why.head, share)
-        drawn = overlay(seen.prepare(image), lesion, why, lines)
+        drawn = overlay(seen.prepare(image), lesion, why, caption(contract, why, share))
         data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with replacing(wanted.overlay, one_of_many=True) as temporary:
             temporary.write_bytes(data.tobytes())
@@ -114,11 +113,12 @@ def _as_seen(spec: Preprocessing) -> Preprocessing:
     return Preprocessing(steps, len(steps))
 
 
-def _lines(contract: Contract, class_name: str, head: str, share: float | None) -> list[str]:
-    decided = f"; decided by the head of group {head}" if head else ""
-    inside = "no lesion found" if share is None else f"{share:.0%} of it in the lesion (outline)"
+def caption(contract: Contract, why: Explained, share: float | None) -> list[str]:
+    """The lines below an overlay; `share` is that of `share_inside`."""
+    decided = f"; decided by the head of group {why.head}" if why.head else ""
+    inside = "" if share is None else f", {share:.0%} of it in the lesion (outline)"
     return [
-        f"{class_name}{decided}",
-        f"orange: evidence for it, {inside}; blue: against it",
+        f"{why.class_name}{decided}",
+        f"turquoise: evidence for it{inside}; violet: against it",
         contract.notice,
     ]
