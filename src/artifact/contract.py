@@ -10,6 +10,7 @@ import numpy as np
 from ..core.classes import NOTICE, require_class_names
 from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
+from ..skin.tone import present_names
 from .decisions import DecisionRule, make_rule
 from .evidence import Evidence, evidence_from_json, is_evidence
 
@@ -145,7 +146,7 @@ def contract_from_json(content: Any, source: str) -> Contract:
         rules = {name: make_rule(name, constants) for name, constants in content["rules"].items()}
         return Contract(
             classes=tuple(content["classes"]),
-            groups=tuple(content["groups"]),
+            groups=present_names(content["groups"]),
             priors=tuple(map(tuple, content["priors"])),
             preprocessing=preprocessing_from_json(content["preprocessing"]),
             rule=rules.pop(content["rule"]),
