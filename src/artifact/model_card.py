@@ -84,7 +84,7 @@ def model_card(contract: Contract, name: str, file: str, run: Path) -> str:
         head=visible(contract.head, 80),
         height=height,
         width=width,
-        steps=visible(" | ".join(map(str, contract.preprocessing.steps)), 400),
+        steps=visible(r" \| ".join(map(str, contract.preprocessing.steps)), 400),
         reduction=contract.reduction,
         temperature=contract.temperature,
         rule=visible(contract.rule, 200),
