@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from timm.layers import convert_sync_batchnorm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from ..artifact.contract import Contract, contract_from_json
 from ..artifact.decisions import usual_rule
@@ -17,6 +16,7 @@ from ..core.errors import UserError, first_line
 from ..datasets.load import table_hash
 from ..datasets.table import Table
 from ..loading.augment import Augmentation
+from ..loading.batches import DeviceBatches, ResidentBatches
 from ..loading.copies import with_copies
 from ..loading.features import featured, with_features
 from ..loading.loaders import train_loader, with_statistics
@@ -47,7 +47,7 @@ class Parts:
 
     trainer: Trainer
     network: Network
-    loader: DataLoader
+    loader: DeviceBatches | ResidentBatches
     batches: EpochBatches
     contract: Contract
     evaluator: Evaluator
@@ -89,8 +89,9 @@ def make_parts(
         Augmentation(cfg.data.augment),
         batches,
         cfg.data.num_workers,
-        cfg.data.pin_mem and device.type == "cuda",
+        cfg.data.pin_mem,
         prepared,
+        device,
     )
     if cfg.model.feature_views:
         loader = of_features(loader, classifier, cfg, device, processes)
@@ -107,17 +108,17 @@ def make_parts(
 
 
 def of_features(
-    loader: DataLoader,
+    loader: DeviceBatches,
     classifier: MelanomaClassifier,
     cfg: Config,
     device: torch.device,
     processes: Processes,
-) -> DataLoader:
+) -> ResidentBatches:
     """The loader of the features of `--feature_views`; all processes compute their share."""
     dtype, quiet = autocast_dtype(cfg.run, device), not processes.is_main
 
-    def compute(images: DataLoader) -> list:
-        return processes.all_batches(featured(images, classifier.backbone, device, dtype, quiet))
+    def compute(images: DeviceBatches) -> list:
+        return processes.all_batches(featured(images, classifier.backbone, dtype, quiet))
 
     views, rank, count = cfg.model.feature_views, processes.rank, processes.count
     return with_features(loader, compute, views, cfg.run.seed, rank, count)
