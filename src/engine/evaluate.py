@@ -24,8 +24,9 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates, row_digests
 from ..loading.batches import Batch
 from ..loading.features import featured
-from ..loading.loaders import eval_loader
+from ..loading.loaders import eval_loader, rows_in_order
 from ..loading.prepared import PreparedImages, prepare_images
+from ..loading.resident import ResidentImages
 from ..objectives.catalog import Objective
 from ..report.files import write_split
 from ..report.folder import claim_folder
@@ -50,7 +51,7 @@ class Evaluator:
         objective: Objective,
         device: torch.device,
         processes: Processes = SINGLE_PROCESS,
-        prepared: PreparedImages | None = None,
+        prepared: PreparedImages | ResidentImages | None = None,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
@@ -90,14 +91,17 @@ class Evaluator:
 
     def _loaded(self, network: Network, rows: Table, quiet: bool) -> Iterable[Batch]:
         """This process's batches of rows; of a frozen backbone their features, once for all."""
+        size, rank, count = self.cfg.run.eval_batch_size, self.processes.rank, self.processes.count
+        if isinstance(self.prepared, ResidentImages):
+            return self.prepared.batches(rows, rows_in_order(len(rows), size, rank, count))
         loader = eval_loader(
             rows,
             self.contract.preprocessing,
-            self.cfg.run.eval_batch_size,
+            size,
             self.cfg.data.num_workers,
             self.cfg.data.pin_mem,
-            self.processes.rank,
-            self.processes.count,
+            rank,
+            count,
             self.prepared,
             self.device,
         )

@@ -206,4 +206,3 @@ def seed_torch(*numbers: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # else `torch.manual_seed` notes a traceback, each time
         torch.cuda.manual_seed_all(seed)
-

@@ -21,6 +21,7 @@ from ..loading.copies import with_copies
 from ..loading.features import featured, with_features
 from ..loading.loaders import train_loader, with_statistics
 from ..loading.prepared import prepare_images
+from ..loading.resident import ResidentImages
 from ..loading.sampler import SAMPLERS, EpochBatches
 from ..models.backbones import create_backbone
 from ..models.melanoma_classifier import MelanomaClassifier
@@ -83,16 +84,13 @@ def make_parts(
     )
     size, seed = cfg.learning.batch_size, cfg.run.seed
     batches = EpochBatches(order, size, seed, processes.rank, processes.count)
-    loader = train_loader(
-        rows,
-        spec,
-        Augmentation(cfg.data.augment),
-        batches,
-        cfg.data.num_workers,
-        cfg.data.pin_mem,
-        prepared,
-        device,
-    )
+    augmentation = Augmentation(cfg.data.augment)
+    if cfg.data.resident:
+        prepared = ResidentImages(prepared, spec, device)
+        loader = prepared.batches(rows, batches, augmentation)
+    else:
+        workers, pinned = cfg.data.num_workers, cfg.data.pin_mem
+        loader = train_loader(rows, spec, augmentation, batches, workers, pinned, prepared, device)
     if cfg.model.feature_views:
         loader = of_features(loader, classifier, cfg, device, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)

@@ -71,8 +71,8 @@ def scaled(images: torch.Tensor, factors: torch.Tensor, addends: torch.Tensor) -
 class ResidentBatches:
     """Batches of rows that are on the device already, which no loading process makes.
 
-    `make(rows, seeds)` gives a batch of (row, seed) keys, int64 [N] each on the CPU. The keys of
-    each batch come from `batch_sampler`.
+    `make(rows, seeds)` gives a batch of (row, seed) keys, int64 [N] each on the CPU, and
+    `make(rows)` one of rows alone. The keys of each batch come from `batch_sampler`.
     """
 
     def __init__(self, batch_sampler: Iterable, make: Callable[..., Batch]):
@@ -83,7 +83,7 @@ class ResidentBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for keys in self.batch_sampler:
-            yield self.make(*torch.tensor(keys).T)
+            yield self.make(*torch.tensor(list(keys)).view(len(keys), -1).T)
 
 
 class _Unscaled(Dataset):

@@ -137,12 +137,16 @@ def eval_loader(
     prepared: PreparedImages | None = None,
     device: torch.device = CPU,
 ) -> DeviceBatches:
-    """Batches of (images, labels, groups) in the table's order, every row once.
-
-    Of `n_ranks` processes each has one `rank` and takes every n-th batch; what is in a batch does
-    not depend on their number.
-    """
-    starts = range(0, len(table), batch_size)[rank::n_ranks]
-    batches = [range(start, min(start + batch_size, len(table))) for start in starts]
+    """Batches of (images, labels, groups) in the table's order, every row once: `rows_in_order`."""
+    batches = rows_in_order(len(table), batch_size, rank, n_ranks)
     rows = LocalISICDataset(table, preprocessing, prepared=prepared)
     return DeviceBatches(rows, batches, num_workers, pin_memory, device)
+
+
+def rows_in_order(n_rows: int, batch_size: int, rank: int = 0, n_ranks: int = 1) -> list[range]:
+    """Batches of all rows, of which each of `n_ranks` processes takes every n-th.
+
+    What is in a batch does not depend on their number.
+    """
+    starts = range(0, n_rows, batch_size)[rank::n_ranks]
+    return [range(start, min(start + batch_size, n_rows)) for start in starts]

@@ -91,15 +91,17 @@ def check_can_be_cached(spec: Preprocessing, cache: str) -> None:
 def prepare_images(table: Table, spec: Preprocessing, data: Data) -> PreparedImages | None:
     """The images of a checked table as `--cache` says, those of an earlier run where it has them.
 
-    None without a cache. One process at a time makes a file on a disk, and others wait for it.
-    Raises `UserError` where there is no room and where an image changed since it was checked.
+    None without a cache; for `--resident` then in memory. One process at a time makes a file on a
+    disk, and others wait for it. Raises `UserError` where there is no room and where an image
+    changed since it was checked.
     """
-    if data.cache == "none" or not len(table):
+    cache = "ram" if data.resident and data.cache == "none" else data.cache
+    if cache == "none" or not len(table):
         return None
-    check_can_be_cached(spec, data.cache)
+    check_can_be_cached(spec, cache)
     digests, first = np.unique(table.rows["content"].to_numpy("S32"), return_index=True)
     paths, name = table.rows["image"].iloc[first].tolist(), _name(digests, spec)
-    if data.cache == "ram":
+    if cache == "ram":
         return _in_memory(paths, spec, digests, name)
     path = Path(data.cache_dir) / name
     prepared = PreparedImages(path, name, digests, spec.prepared_size)

@@ -13,7 +13,7 @@ from tests.datasets.small_isic import write_image
 SPECS = {
     "resize || normalize(stats='imagenet')": torch.uint8,
     "resize || center_crop(size=24) | normalize(stats='half')": torch.uint8,
-    "resize(height=24, width=40) || normalize(mean=(0.1, 0.9, 0.3), std=(3, 0.01, 0.7))": torch.uint8,
+    "resize(height=24, width=40) || normalize(mean=(0.1, 0.9, 0.3), std=(3, 1, 0.7))": torch.uint8,
     "resize || to_lab | normalize(mean=(50, 0, 0), std=(9, 9, 9))": torch.float32,
     "resize || normalize(stats='half') | pad_resize": torch.float32,
     "resize ||": torch.float32,
