@@ -23,7 +23,7 @@ from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates, row_digests
 from ..loading.batches import Batch
-from ..loading.features import featured
+from ..loading.features import feature_batches, feature_path, kept_features
 from ..loading.loaders import eval_loader, rows_in_order
 from ..loading.prepared import PreparedImages, prepare_images
 from ..loading.resident import ResidentImages
@@ -84,12 +84,12 @@ class Evaluator:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
         quiet = not self.processes.is_main
         if title not in self._batches:
-            self._batches[title] = self._loaded(network, rows, quiet)
+            self._batches[title] = self._loaded(network, rows)
         own = predict(network, self._batches[title], title, quiet)
         batches = self.processes.all_batches(own)
         return [np.concatenate(column) for column in zip(*batches, strict=True)]
 
-    def _loaded(self, network: Network, rows: Table, quiet: bool) -> Iterable[Batch]:
+    def _loaded(self, network: Network, rows: Table) -> Iterable[Batch]:
         """This process's batches of rows; of a frozen backbone their features, once for all."""
         size, rank, count = self.cfg.run.eval_batch_size, self.processes.rank, self.processes.count
         if isinstance(self.prepared, ResidentImages):
@@ -107,8 +107,10 @@ class Evaluator:
         )
         if not self.cfg.model.feature_views:
             return loader
-        found = featured(loader, network.classifier.backbone, quiet=quiet)
-        return [tuple(part.to(self.device) for part in batch) for batch in found]
+        backbone, spec = network.classifier.backbone, self.contract.preprocessing
+        path = feature_path(self.cfg.data, backbone, rows, spec, "", self.cfg.model.model, size)
+        columns = kept_features(path, loader, backbone, self.processes)
+        return feature_batches(columns, loader.batch_sampler, self.device, len(rows))
 
     @torch.inference_mode()
     def _loss(self, logits: np.ndarray, rows: Table) -> float:

@@ -24,7 +24,7 @@ from ..engine.precision import check_device, pick_device, set_kernels
 from ..loading.augment import Augmentation
 from ..loading.batches import n_processes
 from ..loading.loaders import LocalISICDataset
-from ..loading.prepared import prepare_images
+from ..loading.prepared import first_reading, prepare_images
 from ..preprocess.image import read_image
 from .options import BenchmarkOptions
 from .recipe import plain_sample
@@ -80,7 +80,7 @@ def benchmark(cfg: Config, options: BenchmarkOptions) -> str:
     device = pick_device(cfg.run.device)
     check_device(cfg, device)
     set_kernels(cfg.run)
-    table = load_table(cfg.data)
+    table = load_table(cfg.data, first_reading(cfg.data, spec))
     check_table(table, cfg)
     parts = make_parts(cfg, spec, table, device)
     samples = sample_functions(cfg, parts, table)

@@ -90,6 +90,7 @@ def test_a_training_on_images_that_are_on_the_device(few, plain):
 def test_an_evaluation_takes_no_cache_over_but_can_have_one(few, plain):
     flags = {"test": True, "checkpoint": plain / "best_checkpoint.pth", "run_name": "evaluated"}
     flags |= {"output_dir": few["output_dir"], "cache": "ram", "num_workers": 0, "device": "cpu"}
+    flags["cache_dir"] = few["cache_dir"]
     assert main([f"--{name}={value}" for name, value in flags.items()]) is None
     found = json.loads((Path(few["output_dir"]) / "evaluated" / "metrics.json").read_text())
     assert found["test"] == json.loads((plain / "metrics.json").read_text())["test"]
