@@ -15,6 +15,7 @@ from ..evaluation.results import point_estimates
 from ..loading.augment import Augmentation
 from ..loading.prepared import check_can_be_cached
 from ..loading.resident import check_resident
+from ..models.backbones import published_statistics
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -30,6 +31,8 @@ def check_settings(cfg: Config) -> Preprocessing:
     """
     check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    if spec.waits_for == "pretrained":
+        spec = spec.with_constants(*published_statistics(cfg.model.model, cfg.model.in_22k))
     check_can_be_cached(spec, cfg.data.cache)
     if cfg.data.resident:
         check_resident(spec, cfg.data.augment)
