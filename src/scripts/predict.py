@@ -13,6 +13,8 @@ from ..core.errors import require, run_main
 from ..core.files import check_output, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import REQUIRED, Section, flag, parse_options
+from ..explanation.options import Explanations
+from ..inference.hub import HubModel
 
 if TYPE_CHECKING:
     from ..inference.model import Model
@@ -41,35 +43,43 @@ class Options(Section):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, and what is said of a model without a contract."""
-    return parse_options(argv, __doc__, Options, ForeignModel)
+    """The options, what is said of a model without a contract, explanations, and the hub."""
+    return parse_options(argv, __doc__, Options, ForeignModel, Explanations, HubModel)
 
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted."""
-    options, foreign = parse(argv)
+    options, foreign, explanations, hub = parse(argv)
     classes = tuple(options.classes.split(",")) if options.classes else None
     if classes:
         classes = require_class_names(classes, "--classes")
     folder = options.input_folder
     expect_folder(folder, "--input_folder")
+    explanations.check(folder)
     paths = list_images(folder, options.recursive)
     others = _left_out(folder, options.recursive)
     suffixes = ", ".join(IMAGE_SUFFIXES)
     found = f" ({others})" if others else ""
     require(bool(paths), f"--input_folder {folder}: no {suffixes} images in it{found}")
-    path = find_model(options.onnx_model_path)
+    path = find_model(hub.or_given(options.onnx_model_path))
     output = options.output_csv
     check_output(output, path, *path.glob("*.onnx"), *paths)
 
     from ..inference.model import Model
     from ..inference.predictor import write_predictions
 
+    if explanations.given:
+        from ..explanation.folder import explain_predictions, open_explainable
+
+        explained = open_explainable(path, explanations.given)
     model = Model(path, foreign, classes)
     with_probability = model.contract.classes if options.probabilities else ()
     predictions = model.each(paths, options.batch_size)
     names_in = folder if options.recursive else None
     failed = write_predictions(predictions, model.contract, with_probability, output, names_in)
+    if explanations.given:
+        named = {path.relative_to(folder).as_posix(): path for path in paths}
+        explain_predictions(explained, output, named, int, explanations)
     _tell(model, len(paths) - len(failed), len(paths), output)
     if others:
         print(others, file=sys.stderr)
