@@ -292,7 +292,7 @@ def test_table_reads_any_csv(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"group": "light"}, "column 'group' holds 'light': expected a number"),
+        ({"group": "pale"}, "column 'group' holds 'pale': expected a number"),
         ({"ita": "?x"}, "column 'ita' holds '\\?x'"),
         ({"fold": "x"}, "column 'fold' holds 'x'"),
         ({"image": ""}, "line 2: image '': expected the name of an image"),

@@ -69,7 +69,7 @@ def test_class_folder_of_another_name_is_refused(isic):
     ("change", "message"),
     [
         (lambda rows: [r.pop("target") for r in rows], "no column 'target' (found: image_name,"),
-        (lambda rows: [r.pop("image_name") for r in rows], "no column 'image_name' (found: ita,"),
+        (lambda rows: [r.pop("image_name") for r in rows], "no column of images (found: ita,"),
         (lambda rows: rows[1].update(target="maybe"), "line 3: target 'maybe': expected 0 or 1"),
         (lambda rows: rows[1].update(target="2"), "line 3: target '2': expected 0 or 1"),
         (lambda rows: rows[1].update(target=""), "line 3 has no target"),
@@ -118,7 +118,7 @@ def test_csv_of_random_bytes_is_refused(isic, seed):
 
 
 def test_named_csv_that_is_absent_is_refused(isic):
-    assert "tones.csv: no such file; expected a CSV with image_name, target" in refusal(
+    assert "tones.csv: no such file; expected a CSV with target" in refusal(
         isic, skin_color_csv="tones.csv"
     )
 
