@@ -8,6 +8,7 @@ import pytest
 
 from preparer import get_data, move, prepare_dermnet, prepare_ham10000, prepare_split
 from preparer.sources import SOURCES
+from src.artifact.network import load_checkpoint
 from src.core.flags import load_config
 from src.core.options import parse_options
 from src.datasets.isic import HAM10000_CLASSES, ISIC2019_CLASSES
@@ -144,5 +145,10 @@ def test_every_command_of_the_page_runs_on_its_layout(data):
     assert len(seen) == 9
     sorted_images = [path.parent.name for path in Path("isic2020").rglob("*.jpg")]
     assert sorted_images.count("malignant") == sorted_images.count("benign") == N_ROWS // 2
-    cfg = load_config([*COMMANDS[1][1:], *TINY.split(), "--num_workers", "0", "--device", "cpu"])
-    assert (train(cfg) / "best_checkpoint.pth").is_file()
+    eight = next(argv for _, *argv in COMMANDS if "acne" in argv[-1])
+    run = train(load_config([*eight, *TINY.split(), "--num_workers", "0", "--device", "cpu"]))
+    header = (run / "predictions_test.csv").read_text().partition("\n")[0].split(",")
+    scores = [name for name in header if name.startswith("probability_")]
+    order = ("nv", "mel", "bkl", "bcc", "akiec", "vasc", "df", "acne")
+    assert scores == [f"probability_{name}" for name in order]
+    assert load_checkpoint(run / "best_checkpoint.pth")["contract"]["classes"] == [*order]

@@ -204,7 +204,7 @@ def test_damaged_and_encrypted_archives_are_told(tmp_path, out):
     for magic, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[encrypted.find(magic) + place] |= 1
     (tmp_path / "e.zip").write_bytes(encrypted)
-    refused(tmp_path / "e.zip", "is encrypted", out)
+    refused(tmp_path / "e.zip", "is encrypted: unpack it by hand", out)
 
 
 def test_what_is_there_with_other_content_is_not_lost(tmp_path, out):
