@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.errors import require
 from ..preprocess.image import ImageError, file_bytes
+from ..trust.features import dropout_mask
 from ..trust.fitted import Answer, answers
 from ..trust.quality import REASONS, problems
 from .predictor import OnnxPredictor
@@ -51,24 +52,45 @@ def predict_with_trust(
     images: Sequence[Path | np.ndarray],
     groups: Sequence[int] | None = None,
     batch_size: int = 32,
+    n_passes: int = 0,
 ) -> Iterator[TrustedPrediction]:
     """A `TrustedPrediction` for each file or RGB uint8 [H, W, 3], in order.
 
-    `groups` are the images' tone groups, -1 where unknown (default: all). Raises `UserError` for a
-    model without fitted trust, or one that was changed since.
+    `groups` are the images' tone groups, -1 where unknown (default: all). `n_passes` with dropout
+    tell what the model itself disagrees about. Raises `UserError` for a model without fitted trust
+    or without dropout for passes, and one that was changed since.
     """
     require(
         predictor.contract.trust is not None,
         "the model does not know when not to answer: run python -m src.scripts.fit_trust on it",
     )
+    masks = _masks(predictor, n_passes)
     groups = np.full(len(images), -1) if groups is None else np.asarray(groups)
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
-        yield from _predict(predictor, images[part], groups[part], start)
+        yield from _predict(predictor, images[part], groups[part], masks, start)
+
+
+def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:
+    """Those of the passes, always the same, so that an image gets the same answer again."""
+    if not n_passes:
+        return []
+    trust, rng = predictor.contract.trust, np.random.default_rng(0)
+    require(
+        trust.dropout > 0,
+        "passes with dropout: the model was trained without dropout before its last layer "
+        "(--dropout), or fitted without a feature gate",
+    )
+    width = len(trust.features.center)
+    return [dropout_mask(width, trust.dropout, rng) for _ in range(n_passes)]
 
 
 def _predict(
-    predictor: OnnxPredictor, images: Sequence[Path | np.ndarray], groups: np.ndarray, start: int
+    predictor: OnnxPredictor,
+    images: Sequence[Path | np.ndarray],
+    groups: np.ndarray,
+    masks: list[np.ndarray],
+    start: int,
 ) -> Iterator[TrustedPrediction]:
     contract = predictor.contract
     names = [i.name if isinstance(i, Path) else f"image {start + n}" for n, i in enumerate(images)]
@@ -92,6 +114,7 @@ def _predict(
             groups[good],
             predictor.features(inputs) if contract.trust.features else None,
             faults,
+            predictor.passes(inputs, masks) if masks else None,
         )
         rows = zip(good, probabilities, decisions, said, strict=True)
         for place, row, decision, answer in rows:

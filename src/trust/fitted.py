@@ -13,7 +13,7 @@ from .conformal import SCORES, ConformalSets
 from .features import FeatureGate
 from .out_of_distribution import msp
 from .triage import CATEGORIES, Triage
-from .uncertainty import entropy
+from .uncertainty import entropy, mutual_information
 
 _VERSION = 1
 
@@ -33,6 +33,7 @@ class Trust:
 
     An answer is withheld above `most_unsure`, which kept the share `coverage` of those rows, of
     1 - the highest probability. `features`, where there are some, tells what is no such image.
+    `dropout` is the rate that the model was trained with, for passes with dropout.
     """
 
     version: int
@@ -44,6 +45,7 @@ class Trust:
     triage: Triage
     certificate: Certificate | None
     features: FeatureGate | None
+    dropout: float
 
     def to_json(self) -> dict[str, Any]:
         """JSON types that `trust_from_json` reads back."""
@@ -55,13 +57,15 @@ class Answer:
     """What is said of an image: one of `CATEGORIES`, and why where the model does not answer.
 
     `classes` are the conformal set. `certificate` says what is promised for the image's skin tone.
-    `entropy` is in nats; `distance` that of its features, NaN without a gate.
+    `entropy` and `mutual_information`, NaN without passes, are in nats; `distance` is that of the
+    image's features, NaN without a gate.
     """
 
     category: str
     reason: str
     classes: tuple[str, ...]
     entropy: float
+    mutual_information: float
     distance: float
     certificate: str
 
@@ -85,6 +89,7 @@ def trust_from_json(content: Any, n_groups: int) -> Trust | None:
     require(trust.conformal.score in SCORES, "trust: conformal: unknown score")
     fits = len(trust.conformal.by_group) in (0, n_groups)
     require(fits, f"trust: conformal: expected the quantiles of {n_groups} groups")
+    require(0 <= trust.dropout < 1, "trust: dropout: expected 0 <= dropout < 1")
     if trust.features:
         trust.features.check()
     return trust
@@ -106,12 +111,14 @@ def answers(
     groups: np.ndarray,
     features: np.ndarray | None = None,
     faults: Sequence[str] = (),
+    passes: np.ndarray | None = None,
 ) -> list[Answer]:
     """An `Answer` for each row of probabilities [N, classes], decided for `decisions` int [N].
 
     `groups` int [N] are -1 where unknown. `found` are the conditions that the model has now:
     raises `UserError` where they are others. `features` [N, width] go to the gate; `faults` are
-    the pictures' faults in words, or empty.
+    the pictures' faults in words, or empty; `passes` [passes, N, classes] are probabilities with
+    dropout, of whose mean the entropy is then.
     """
     if found != trust.conditions:
         raise UserError(
@@ -120,6 +127,9 @@ def answers(
         )
     sets = trust.conformal.sets(probabilities, groups)
     doubts, entropies = msp(probabilities), entropy(probabilities)
+    mutual = np.full(len(probabilities), np.nan)
+    if passes is not None:
+        entropies, mutual = entropy(passes.mean(axis=0)), mutual_information(passes)
     distances = np.full(len(probabilities), np.nan)
     if trust.features and features is not None:
         distances = trust.features(features)
@@ -138,5 +148,6 @@ def answers(
         certificate = trust.certificate
         words = certificate.of(group, classes[positive]) if certificate else "not certified"
         names = tuple(name for name, is_in in zip(classes, sets[row], strict=True) if is_in)
-        said.append(Answer(category, reason, names, entropies[row], float(distances[row]), words))
+        numbers = map(float, (entropies[row], mutual[row], distances[row]))
+        said.append(Answer(category, reason, names, *numbers, words))
     return said

@@ -85,6 +85,32 @@ def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
         next(predict_with_trust(OnnxPredictor(tmp_path / "changed.onnx"), black))
 
 
+def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
+    trusted, tiny_onnx, demo, tmp_path
+):
+    with pytest.raises(UserError, match="dropout"):
+        next(
+            predict_with_trust(
+                OnnxPredictor(trusted), [np.zeros((64, 64, 3), np.uint8)], n_passes=2
+            )
+        )
+    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
+    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
+    onnx.save(model, path := tmp_path / "dropout.onnx")
+    predictor, plain = OnnxPredictor(path), OnnxPredictor(tiny_onnx)
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    width = len(contract.trust.features.center)
+    kept, none = np.ones((1, width), np.float32), np.zeros((1, width), np.float32)
+    passes = predictor.passes(images, [kept, none])
+    assert np.array_equal(passes[0], plain.outputs(images)[1])
+    assert np.array_equal(passes[1][0], passes[1][1])  # without features the bias alone
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:4]
+    found, again = ([*predict_with_trust(predictor, lesions, n_passes=20)] for _ in range(2))
+    assert found == again or str(found) == str(again)
+    for one in found:
+        assert 0 < one.answer.mutual_information < one.answer.entropy
+
+
 def test_a_damaged_contract_is_refused_in_one_line(trusted):
     content = OnnxPredictor(trusted).contract.to_json()
     assert contract_from_json(content, "x").trust == OnnxPredictor(trusted).contract.trust
