@@ -9,7 +9,7 @@ import numpy as np
 from ..core.errors import require
 from ..preprocess.image import ImageError, file_bytes
 from ..trust.features import dropout_mask
-from ..trust.fitted import Answer, answers
+from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
 from .predictor import OnnxPredictor
 
@@ -102,20 +102,15 @@ def _predict(
         logits, probabilities = predictor.outputs(inputs)
         probabilities = contract.by_own_head(logits, probabilities, groups[good]).clip(0, 1)
         decisions = contract.decide(probabilities, groups[good])
-        faults = ["; ".join(REASONS[key] for key in problems(read[place])) for place in good]
-        said = answers(
-            contract.trust,
-            contract.conditions,
-            contract.classes,
-            contract.positive,
-            contract.groups,
+        seen = Seen(
             probabilities,
             decisions,
             groups[good],
             predictor.features(inputs) if contract.trust.features else None,
-            faults,
+            ["; ".join(REASONS[key] for key in problems(read[place])) for place in good],
             predictor.passes(inputs, masks) if masks else None,
         )
+        said = answers(contract.trust, contract, seen)
         rows = zip(good, probabilities, decisions, said, strict=True)
         for place, row, decision, answer in rows:
             by_class = dict(zip(contract.classes, map(float, row), strict=True))

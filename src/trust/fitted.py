@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -100,54 +100,79 @@ def new_trust(**parts: Any) -> Trust:
     return Trust(version=_VERSION, **parts)
 
 
-def answers(
-    trust: Trust,
-    found: Conditions,
-    classes: Sequence[str],
-    positive: int,
-    group_names: Sequence[str],
-    probabilities: np.ndarray,
-    decisions: np.ndarray,
-    groups: np.ndarray,
-    features: np.ndarray | None = None,
-    faults: Sequence[str] = (),
-    passes: np.ndarray | None = None,
-) -> list[Answer]:
-    """An `Answer` for each row of probabilities [N, classes], decided for `decisions` int [N].
+class Described(Protocol):
+    """What a model's contract says that an answer needs."""
 
-    `groups` int [N] are -1 where unknown. `found` are the conditions that the model has now:
-    raises `UserError` where they are others. `features` [N, width] go to the gate; `faults` are
-    the pictures' faults in words, or empty; `passes` [passes, N, classes] are probabilities with
-    dropout, of whose mean the entropy is then.
+    conditions: Conditions
+    classes: tuple[str, ...]
+    positive: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model says of N images, and what else is known of them.
+
+    `probabilities` [N, classes], `decisions` int [N], `groups` int [N], -1 unknown; `features`
+    [N, width] go to the gate; `faults` are the pictures' faults in words, or empty; `passes`
+    [passes, N, classes] are probabilities with dropout.
     """
-    if found != trust.conditions:
+
+    probabilities: np.ndarray
+    decisions: np.ndarray
+    groups: np.ndarray
+    features: np.ndarray | None = None
+    faults: Sequence[str] = ()
+    passes: np.ndarray | None = None
+
+    def uncertainty(self) -> tuple[np.ndarray, np.ndarray]:
+        """(entropy, mutual information) [N]; of the passes' mean where there are some, else NaN."""
+        if self.passes is None:
+            return entropy(self.probabilities), np.full(len(self.probabilities), np.nan)
+        return entropy(self.passes.mean(axis=0)), mutual_information(self.passes)
+
+
+def answers(trust: Trust, contract: Described, seen: Seen) -> list[Answer]:
+    """An `Answer` for each image.
+
+    Raises `UserError` for a model that has changed since its trust was fitted.
+    """
+    if contract.conditions != trust.conditions:
         raise UserError(
             "what was fitted for --trust holds for another preprocessing, temperature or decision "
             "rule: run python -m src.scripts.fit_trust again on this model"
         )
-    sets = trust.conformal.sets(probabilities, groups)
-    doubts, entropies = msp(probabilities), entropy(probabilities)
-    mutual = np.full(len(probabilities), np.nan)
-    if passes is not None:
-        entropies, mutual = entropy(passes.mean(axis=0)), mutual_information(passes)
-    distances = np.full(len(probabilities), np.nan)
-    if trust.features and features is not None:
-        distances = trust.features(features)
+    sets = trust.conformal.sets(seen.probabilities, seen.groups)
+    distances = np.full(len(sets), np.nan)
+    if trust.features and seen.features is not None:
+        distances = trust.features(seen.features)
+    numbers = zip(*seen.uncertainty(), distances, strict=True)
+    positive = contract.classes[contract.positive]
     said = []
-    for row, p in enumerate(probabilities):
-        is_known = 0 <= groups[row] < len(group_names)
-        group = group_names[groups[row]] if is_known else ""
-        category, reason = trust.triage.category(p[positive], decisions[row] == positive), ""
-        if row < len(faults) and faults[row]:
-            category, reason = "review", faults[row]
-        elif trust.features and distances[row] > trust.features.threshold:
-            category, reason = "not_a_lesion", CATEGORIES["not_a_lesion"]
-        elif doubts[row] > trust.most_unsure:
-            category = "review"
-            reason = f"the model is unsure ({p.max():.0%} for its most probable class)"
-        certificate = trust.certificate
-        words = certificate.of(group, classes[positive]) if certificate else "not certified"
-        names = tuple(name for name, is_in in zip(classes, sets[row], strict=True) if is_in)
-        numbers = map(float, (entropies[row], mutual[row], distances[row]))
-        said.append(Answer(category, reason, names, *numbers, words))
+    for row, values in enumerate(numbers):
+        group = int(seen.groups[row])
+        name = contract.groups[group] if 0 <= group < len(contract.groups) else ""
+        said.append(
+            Answer(
+                *_category(trust, contract, seen, row, distances[row]),
+                tuple(n for n, is_in in zip(contract.classes, sets[row], strict=True) if is_in),
+                *map(float, values),
+                trust.certificate.of(name, positive) if trust.certificate else "not certified",
+            )
+        )
     return said
+
+
+def _category(
+    trust: Trust, contract: Described, seen: Seen, row: int, distance: float
+) -> tuple[str, str]:
+    """(one of `CATEGORIES`, why the model does not answer or nothing)"""
+    p = seen.probabilities[row]
+    if row < len(seen.faults) and seen.faults[row]:
+        return "review", seen.faults[row]
+    if trust.features and distance > trust.features.threshold:
+        return "not_a_lesion", CATEGORIES["not_a_lesion"]
+    if msp(p[None])[0] > trust.most_unsure:
+        return "review", f"the model is unsure ({p.max():.0%} for its most probable class)"
+    is_flagged = seen.decisions[row] == contract.positive
+    return trust.triage.category(p[contract.positive], is_flagged), ""
