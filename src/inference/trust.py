@@ -1,17 +1,23 @@
 """Predictions that say when not to be relied on, of a model with what `fit_trust` fitted."""
 
-from collections.abc import Iterator, Sequence
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..core.cells import guarded, unguarded
 from ..core.errors import require
+from ..core.files import replacing
 from ..preprocess.image import ImageError, file_bytes
 from ..trust.features import dropout_mask
 from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
 from .predictor import OnnxPredictor
+
+COLUMNS = ("answer", "answer_reason", "conformal_set", "entropy")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,31 @@ def predict_with_trust(
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         yield from _predict(predictor, images[part], groups[part], masks, start)
+
+
+def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]) -> Counter[str]:
+    """How often each answer was given; the CSV of predictions at `path` gets `COLUMNS` of it.
+
+    `images` are the files by their names in the column `image_name`. Their skin tones count as
+    unknown. Raises `UserError` as `predict_with_trust`.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    place = header.index("image_name")
+    files = [images[unguarded(row[place])] for row in rows]
+    counts: Counter[str] = Counter()
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*header, *COLUMNS])
+        for row, found in zip(rows, predict_with_trust(predictor, files), strict=True):
+            answer = found.answer
+            said = ["review", found.reason, "", ""]
+            if answer is not None:
+                names = " ".join(answer.classes)
+                said = [answer.category, answer.reason, guarded(names), f"{answer.entropy:.4f}"]
+            counts[said[0]] += 1
+            writer.writerow([*row, *said])
+    return counts
 
 
 def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:

@@ -1,5 +1,6 @@
 """fit_trust and predictions with trust, on a small trained model."""
 
+import csv
 import json
 import re
 import shlex
@@ -16,7 +17,7 @@ from src.core.errors import UserError
 from src.evaluation.evaluate import EvaluatedModel
 from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
-from src.inference.trust import predict_with_trust
+from src.inference.trust import COLUMNS, add_answers, predict_with_trust
 from src.safety.fit import rows_of
 from src.scripts import fit_trust, safe_inference
 from src.trust.triage import CATEGORIES
@@ -70,6 +71,21 @@ def test_answers_say_whether_to_rely_on_them(trusted, demo, tmp_path):
     (first, *_) = predict_with_trust(predictor, lesions, group)
     certificate = predictor.contract.trust.certificate
     assert first.answer.certificate == certificate.of(predictor.contract.groups[0], "malignant")
+
+
+def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
+    folder = demo / "isic2020" / "test" / "benign"
+    images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
+    table = tmp_path / "p.csv"
+    table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
+    counts = add_answers(OnnxPredictor(trusted), table, images)
+    rows = [*csv.DictReader(table.open(newline=""))]
+    assert [*rows[0]] == ["image_name", "target", *COLUMNS]
+    assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
+    for row, path in zip(rows, images.values(), strict=True):
+        (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
+        assert row["answer"] == found.answer.category
+        assert row["conformal_set"].split() == [*found.answer.classes]
 
 
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
