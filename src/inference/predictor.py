@@ -20,6 +20,7 @@ from ..core.files import replacing
 from ..core.progress import progress
 from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
+from ..trust.features import FEATURES
 from .foreign import describe
 from .session import Session
 
@@ -100,6 +101,10 @@ class OnnxPredictor:
                 "contract"
             )
         return logits, probabilities
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """[N, width] of a batch: what the last layer reads, of files that fit_trust wrote."""
+        return self._session.run(images, [FEATURES])[0]
 
     def evidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(logits [N, n_outputs], evidence [N, n_outputs, h, w]) of a batch; see `Evidence`.

@@ -76,7 +76,7 @@ class Answer:
         return CATEGORIES[self.category]
 
 
-def trust_from_json(content: Any, n_classes: int, n_groups: int) -> Trust | None:
+def trust_from_json(content: Any, n_groups: int) -> Trust | None:
     """What `to_json` wrote, None of an empty mapping. Raises `UserError` for anything else."""
     if content == {}:
         return None
@@ -102,14 +102,16 @@ def answers(
     positive: int,
     group_names: Sequence[str],
     probabilities: np.ndarray,
+    decisions: np.ndarray,
     groups: np.ndarray,
     features: np.ndarray | None = None,
     faults: Sequence[str] = (),
 ) -> list[Answer]:
-    """An `Answer` for each row of probabilities [N, classes] with groups int [N], -1 unknown.
+    """An `Answer` for each row of probabilities [N, classes], decided for `decisions` int [N].
 
-    `found` are the conditions that the model has now: raises `UserError` where they are others.
-    `features` [N, width] go to the gate; `faults` are the pictures' faults in words, or empty.
+    `groups` int [N] are -1 where unknown. `found` are the conditions that the model has now:
+    raises `UserError` where they are others. `features` [N, width] go to the gate; `faults` are
+    the pictures' faults in words, or empty.
     """
     if found != trust.conditions:
         raise UserError(
@@ -125,7 +127,7 @@ def answers(
     for row, p in enumerate(probabilities):
         is_known = 0 <= groups[row] < len(group_names)
         group = group_names[groups[row]] if is_known else ""
-        category, reason = trust.triage.category(p[positive]), ""
+        category, reason = trust.triage.category(p[positive], decisions[row] == positive), ""
         if row < len(faults) and faults[row]:
             category, reason = "review", faults[row]
         elif trust.features and distances[row] > trust.features.threshold:
