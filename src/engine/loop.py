@@ -106,7 +106,7 @@ class Trainer:
 
     def _backward(self, batch, n_parts: int, numbers: tuple[int, int]) -> tuple[float, int]:
         """(mean loss, rows) of a batch of all processes; adds its share to the gradients."""
-        images, labels, groups = batch
+        images, labels, groups, *taught = batch
         count, dtype = self.processes.count, self.settings.autocast_dtype
         seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
         images, order, share = self.settings.mixing(to_device(images, self.device))
@@ -116,16 +116,26 @@ class Trainer:
                 logits = self.model(images)
         except ValueError as error:  # batch statistics of a single value
             raise UserError(f"--batch_size: {error}") from None
-        own = torch.stack([labels, groups], dim=1).to(self.device)
-        rows = self.processes.rows_of_all(torch.cat([own, own[order]], dim=1))
         logits = self.processes.rows_of_all(logits.float())
-        loss = mixed_loss(self.objective, logits, rows[:, :2].T, rows[:, 2:].T, share)
+        own, partners = self._of_all(order, labels, groups, *taught)
+        loss = mixed_loss(self.objective, logits, own, partners, share)
         value = loss.item()
         if not np.isfinite(value):
             raise UserError(f"the loss is {value} at step {numbers[0]}: try a lower --lr")
         # processes average their gradients, of which each has its own rows' part of the sum
         self.scaler.scale(loss * count / n_parts).backward()
-        return value, len(rows)
+        return value, len(own[0])
+
+    def _of_all(self, order, labels, groups, *taught) -> list[tuple[torch.Tensor, ...]]:
+        """[own, partners]: (labels, groups, a teacher's probabilities) of all processes' rows."""
+        columns = [torch.stack([labels, groups], dim=1), *taught]
+        columns = [column.to(self.device) for column in columns]
+        pairs = [
+            self.processes.rows_of_all(torch.stack([column, column[order]], dim=1))
+            for column in columns
+        ]
+        known, *soft = pairs
+        return [(*known[:, i].T, *(pair[:, i] for pair in soft)) for i in (0, 1)]
 
     def update(self) -> None:
         """One step of the optimizer by the gradients that there are."""

@@ -30,6 +30,7 @@ GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 class LocalISICDataset(Dataset):
     """`dataset[row]` is (image float32 [3, H, W], label, group), group -1 where unknown.
 
+    After these come the probabilities [classes] of a teacher, where the table has them (`taught`).
     `dataset[row, seed]` is the same row augmented by `augmentation` with that seed, which may
     change the group. Images come from `prepared` files where these are at hand.
     """
@@ -46,6 +47,7 @@ class LocalISICDataset(Dataset):
         self.groups = table.group_indices
         self.masks = table.rows["mask"].tolist()
         self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
+        self.taught = np.stack(table.rows["taught"]) if "taught" in table.rows else None
         self.preprocessing = preprocessing
         self.augmentation = augmentation
         self._prepared = prepared if prepared is not None and prepared.is_whole else None
@@ -57,7 +59,7 @@ class LocalISICDataset(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple:
         row, seed = key if isinstance(key, tuple) else (key, None)
         (image, size), group = self.prepared(row), int(self.groups[row])
         if self.augmentation is not None and seed is not None:
@@ -67,7 +69,8 @@ class LocalISICDataset(Dataset):
         if self.copies is not None and seed is not None:
             image = moved(image, self.copies[row], seed)
         tensor = torch.from_numpy(self.preprocessing.finish(image))
-        return tensor, int(self.labels[row]), group
+        taught = () if self.taught is None else (torch.from_numpy(self.taught[row]),)
+        return tensor, int(self.labels[row]), group, *taught
 
     def prepared(self, row: int) -> tuple[np.ndarray, tuple[int, int]]:
         """(RGB uint8 of a row at the augmentation point, the decoded image's height and width)."""
