@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..core.cells import visible
+from ..core.cells import folded, visible
 from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.image_files import image_keys
@@ -141,7 +141,8 @@ def read_probabilities(path: Path, table: Table) -> np.ndarray:
         refuse_cells(path, rows.astype(str), column, is_wrong, "a probability, 0 to 1")
     is_wrong = np.abs(values.sum(axis=1) - 1) > TOLERANCE
     refuse_cells(path, rows.astype(str), columns[0], is_wrong, "probabilities that sum to 1")
-    ids, wanted = image_keys(rows["image_name"].fillna(""), table.split("train").rows["image"])
+    keys = image_keys(rows["image_name"].fillna(""), table.split("train").rows["image"])
+    ids, wanted = ([folded(key) for key in part] for part in keys)
     places = {name: place for place, name in enumerate(ids)}
     absent = [name for name in wanted if name not in places]
     twice = len(places) < len(ids) and [name for name in wanted if ids.count(name) > 1]
