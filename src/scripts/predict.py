@@ -13,6 +13,7 @@ from ..core.errors import require, run_main
 from ..core.files import check_output, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import REQUIRED, Section, flag, parse_options
+from ..explanation.options import Explanations
 
 if TYPE_CHECKING:
     from ..inference.model import Model
@@ -41,18 +42,19 @@ class Options(Section):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, and what is said of a model without a contract."""
-    return parse_options(argv, __doc__, Options, ForeignModel)
+    """The options, what is said of a model without a contract, and the explanations."""
+    return parse_options(argv, __doc__, Options, ForeignModel, Explanations)
 
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted."""
-    options, foreign = parse(argv)
+    options, foreign, explanations = parse(argv)
     classes = tuple(options.classes.split(",")) if options.classes else None
     if classes:
         classes = require_class_names(classes, "--classes")
     folder = options.input_folder
     expect_folder(folder, "--input_folder")
+    explanations.check(folder)
     paths = list_images(folder, options.recursive)
     others = _left_out(folder, options.recursive)
     suffixes = ", ".join(IMAGE_SUFFIXES)
@@ -66,10 +68,17 @@ def main(argv: list[str] | None) -> int:
     from ..inference.predictor import write_predictions
 
     model = Model(path, foreign, classes)
+    if explanations.given:
+        from ..explanation.folder import check_explainable, explain_predictions
+
+        explained = check_explainable(model.predictors, explanations.given)
     with_probability = model.contract.classes if options.probabilities else ()
     predictions = model.each(paths, options.batch_size)
     names_in = folder if options.recursive else None
     failed = write_predictions(predictions, model.contract, with_probability, output, names_in)
+    if explanations.given:
+        named = {path.relative_to(folder).as_posix(): path for path in paths}
+        explain_predictions(explained, output, named, int, explanations)
     _tell(model, len(paths) - len(failed), len(paths), output)
     if others:
         print(others, file=sys.stderr)

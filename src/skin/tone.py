@@ -35,7 +35,8 @@ TONE_CATEGORIES = (
     ToneCategory("brown", -30.0, "Brown", "56", 3),
     ToneCategory("dark", -np.inf, "Dark", "56", 3),
 )
-GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan")
+GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan and darker")
+FORMER_NAMES = {"Tan": "Tan and darker"}  # of groups in files that earlier versions wrote
 UNKNOWN_GROUP = -1
 
 # Why an image's angle is not to be trusted. Light skin is yellower than b* = 5 (Xiao et al. 2017);
@@ -101,6 +102,12 @@ def tone_group(ita):
     """
     groups = [category.group for category in TONE_CATEGORIES]
     return np.array([*groups, UNKNOWN_GROUP], np.int64)[tone_category(ita)]
+
+
+def present_names(names):
+    """The tuple of names of tone groups that a file holds, as this version has them."""
+    present = tuple(FORMER_NAMES.get(name, name) for name in names)
+    return present if present == GROUP_NAMES else tuple(names)
 
 
 def group_texts(groups, names=GROUP_NAMES):
