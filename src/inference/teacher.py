@@ -138,9 +138,9 @@ def read_probabilities(path: Path, table: Table) -> np.ndarray:
     values = np.column_stack([numbers(rows, column, path).to_numpy(float) for column in columns])
     for place, column in enumerate(columns):
         is_wrong = ~((values[:, place] >= 0) & (values[:, place] <= 1))
-        refuse_cells(path, rows.astype(str), column, is_wrong, "a probability, 0 to 1")
+        refuse_cells(path, rows, column, is_wrong, "a probability, 0 to 1")
     is_wrong = np.abs(values.sum(axis=1) - 1) > TOLERANCE
-    refuse_cells(path, rows.astype(str), columns[0], is_wrong, "probabilities that sum to 1")
+    refuse_cells(path, rows, columns[0], is_wrong, "probabilities that sum to 1")
     keys = image_keys(rows["image_name"].fillna(""), table.split("train").rows["image"])
     ids, wanted = ([folded(key) for key in part] for part in keys)
     places = {name: place for place, name in enumerate(ids)}

@@ -204,7 +204,7 @@ def test_a_csv_that_cannot_teach_is_refused_by_what_is_wrong(student, tmp_path):
         ("2 of 8 training images are not in it (first: i00)", names[2:], good[2:], {}),
         ("1 of 8 training images are in it more than once", [*names, "I03.png"], 0.25, {}),
         ("line 3: probability_benign '-0.5'", names, [0.25, 1.5, *good[2:]], {}),
-        ("line 2: probability_benign 'nan'", names, [np.nan, *good[1:]], {}),
+        ("line 2: probability_benign ''", names, [np.nan, *good[1:]], {}),
         ("knows the classes", names, good, {"probability_nevus": 0.0}),
         ("sum to 1", names, good, {"probability_benign": 0.5}),
     ):
