@@ -13,12 +13,13 @@ from ..core.cells import guarded
 from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.progress import in_threads
+from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from ..preprocess.steps import Kind
 from ..skin.masks import lesion_mask
-from .maps import explain, share_inside
+from .maps import Explained, explain, share_inside
 from .options import Explanations
 from .overlay import overlay
 
@@ -34,16 +35,17 @@ class _Wanted:
     overlay: Path | None
 
 
-def check_explainable(predictors: list, flag: str) -> OnnxPredictor:
+def open_explainable(path: Path, flag: str) -> OnnxPredictor:
     """The model that explains itself. Raises `UserError`, which names the flag, for others."""
-    require(len(predictors) == 1, f"{flag}: expected one ONNX file, found {len(predictors)} models")
-    evidence = predictors[0].contract.evidence
+    files = model_files(path)
+    require(len(files) == 1, f"{flag}: expected one ONNX file, found {len(files)} in {path}")
+    predictor = OnnxPredictor(files[0])
     require(
-        evidence is not None,
+        predictor.contract.evidence is not None,
         f"{flag}: this model has no evidence output: it was exported without one, or its logits "
         "are not an exact sum over cells of the image (export_model says which)",
     )
-    return predictors[0]
+    return predictor
 
 
 def explain_predictions(
@@ -96,8 +98,7 @@ def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
     share = share_inside(why.cells, lesion)
     if wanted.overlay:
-        lines = _lines(contract, why.class_name, why.head, share)
-        drawn = overlay(seen.prepare(image), lesion, why, lines)
+        drawn = overlay(seen.prepare(image), lesion, why, caption(contract, why, share))
         data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with replacing(wanted.overlay, one_of_many=True) as temporary:
             temporary.write_bytes(data.tobytes())
@@ -114,11 +115,12 @@ def _as_seen(spec: Preprocessing) -> Preprocessing:
     return Preprocessing(steps, len(steps))
 
 
-def _lines(contract: Contract, class_name: str, head: str, share: float | None) -> list[str]:
-    decided = f"; decided by the head of group {head}" if head else ""
-    inside = "no lesion found" if share is None else f"{share:.0%} of it in the lesion (outline)"
+def caption(contract: Contract, why: Explained, share: float | None) -> list[str]:
+    """The lines below an overlay; `share` is that of `share_inside`."""
+    decided = f"; decided by the head of group {why.head}" if why.head else ""
+    inside = "" if share is None else f", {share:.0%} of it in the lesion (outline)"
     return [
-        f"{class_name}{decided}",
-        f"orange: evidence for it, {inside}; blue: against it",
+        f"{why.class_name}{decided}",
+        f"turquoise: evidence for it{inside}; violet: against it",
         contract.notice,
     ]
