@@ -156,6 +156,12 @@ class Learning(Section):
     objective: str = flag(
         "cross_entropy", f"loss and head layout, as NAME or NAME(option=value) ({_LISTED})"
     )
+    teacher: str = flag(
+        "",
+        "for --objective distillation: an ONNX model, a folder of these (their mean), or a CSV of "
+        "predictions of the training images",
+        _PATH,
+    )
     class_weights: str = flag(
         "none",
         "class weights of the loss, as NAME or NAME(option=value): none, "
