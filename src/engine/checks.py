@@ -14,6 +14,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import point_estimates
 from ..loading.augment import Augmentation
 from ..loading.prepared import check_can_be_cached
+from ..models.heads import takes_map
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -34,6 +35,11 @@ def check_settings(cfg: Config) -> Preprocessing:
     changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}
     for name, value in changing.items() if cfg.model.feature_views else ():
         require(not value, f"--feature_views and --{name}: it changes features; give one of them")
+    require(
+        not (cfg.model.feature_views and takes_map(cfg.model.head)),
+        f"--feature_views and --head {cfg.model.head}: pooled features are kept, and this head "
+        "takes the feature map; leave out --feature_views",
+    )
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(
