@@ -21,6 +21,7 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import SKIN_TONE, Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
+from ..inference.views import VIEWS
 from .case_details import lesion_numbers
 from .external import (
     against_rest,
@@ -65,6 +66,14 @@ class Inputs:
                 "since --valid_predictions_csv would be of one of the models only"
             )
         check_external(self.flags, options)
+        for name in ("tta", "member_weights"):
+            given = getattr(options, name)
+            if given and "onnx_model_path" not in kinds:
+                told = " ".join(map(str, given)) if isinstance(given, tuple) else given
+                raise UserError(
+                    f"--{name} {told}: expected with ONNX models only; export the checkpoint with "
+                    "python -m src.scripts.export_model --checkpoint_path FILE"
+                )
         if options.external and "predictions_csv" in kinds:
             raise UserError("--external: a CSV's images are evaluated as they are: leave it out")
         if options.skip_unlabelled and not (options.external or "predictions_csv" in kinds):
@@ -222,7 +231,8 @@ class Inputs:
             tone_source=predicted.table.tone_source,
             uncertain=rows["uncertain"].to_numpy(bool),
             provenance=predicted.contracts[0].provenance,
-            notes=external.notes if external else (),
+            notes=(*tta_notes(predicted.tta), *(external.notes if external else ())),
+            tta=predicted.tta,
         )
         return Opened(model, cfg, known, external.lists if external else {})
 
@@ -230,6 +240,13 @@ class Inputs:
         """All classes, or that of `--positive` against the rest."""
         positive = self.options.positive
         return against_rest(predictions, positive) if positive else predictions
+
+
+def tta_notes(tta: str) -> tuple[str, ...]:
+    """A remark where probabilities are means over several views."""
+    n_views = len(VIEWS[tta])
+    told = f"Test-time augmentation: probabilities are means over {n_views} {tta} views of an image."
+    return (told,) if n_views > 1 else ()
 
 
 def kind_of(path: str) -> str:

@@ -86,6 +86,7 @@ def fitted_contract(
         )
     if temperature:  # thresholds of other temperatures mean nothing any more
         rules = rules[: 2 if threshold and threshold["groups"] else 1]
+    fitted_views(contract)  # refuses one that nobody could have written
     others = {rule.name: rule for rule in reversed(rules[1:]) if rule.name != rules[0].name}
     fitted = {
         name: {key: found[key] for key in ("rule", "n_fitted", "value", "groups")}
@@ -97,7 +98,7 @@ def fitted_contract(
         temperature=contract.temperature * factor,
         rule=rules[0],
         other_rules=tuple(others.values()),
-        provenance=contract.provenance | {"fitted": fitted},
+        provenance=contract.provenance | {"fitted": fitted | {"tta": evaluated.tta}},
     )
 
 

@@ -13,9 +13,11 @@ from ..datasets.load import load_table, read_rows, without_bad_images
 from ..datasets.table import Table
 from ..engine.evaluate import evaluator_of_checkpoint, require_groups_of, rows_to_evaluate
 from ..evaluation.predictions import Predictions
+from ..inference.batches import Work
 from ..inference.ensemble import predict_splits, vote
 from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
+from ..inference.views import NONE, chosen_views
 from .external import ExternalRows, external_rows, with_unlabelled_left_out
 from .flags import EvaluationOptions
 from .folds import fold_numbers, out_of_fold, rows_of_fold, rows_of_folds
@@ -43,6 +45,7 @@ class Predicted(NamedTuple):
     found: dict[str, Predictions]
     contracts: list[Contract]
     external: ExternalRows | None = None
+    tta: str = NONE
 
 
 def predict_checkpoint(
@@ -75,6 +78,7 @@ def predict_onnx(
     if options.write_model and predictors[0].is_foreign:
         raise UserError(f"--write_model: {path} has no contract; expected an exported model")
     contracts = [predictor.contract for predictor in predictors]
+    tta = chosen_views(contracts, options.tta, refits=bool(options.threshold))
     cfg, external, folds, split = config(contracts[0]), [], [], "test"
     require_cpu(cfg)
     if options.external:
@@ -84,20 +88,21 @@ def predict_onnx(
         folds = fold_numbers(contracts, path)
         tables, split = own_tables(contracts, path, config)
         tables = tables[:1] * len(tables) if folds else tables  # its folds are asked for by number
-    table, size, found = tables[0], cfg.run.eval_batch_size, {}
+    table, work, found = tables[0], Work(cfg.run.eval_batch_size, tta=tta), {}
     names = splits_to_predict(split, table, options)
     evaluated = table.split(split)
     if folds and "valid" in names:
         names.remove("valid")
-        found["valid"] = out_of_fold(predictors, folds, table, size)
+        found["valid"] = out_of_fold(predictors, folds, table, work)
     if names:
-        of_models = predict_splits(predictors, tables, [names] * len(tables), size)
-        found |= vote(of_models, contracts, options.voting, path)
+        of_models = predict_splits(predictors, tables, [names] * len(tables), work)
+        found |= vote(of_models, contracts, options.voting, path, options.member_weights)
     if folds and split == "valid":
         split, found = "oof", {"oof": found["valid"]}
         evaluated = table.with_rows(rows_of_folds(table, folds))
     kind = "ONNX model" if len(files) == 1 else "ensemble"
-    return Predicted(kind, split, evaluated, found, contracts, *external), cfg
+    seen = external[0] if external else None
+    return Predicted(kind, split, evaluated, found, contracts, seen, tta), cfg
 
 
 def own_tables(

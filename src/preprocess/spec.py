@@ -50,11 +50,21 @@ class Preprocessing:
 
         Raises `ImageError`.
         """
-        if self.steps[0].name == SCALED:
-            target = self.steps[1].options
-            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
+        if self.decoded_side:
+            return decode_scaled(data, self.decoded_side)
         image = decode_image(data)
         return image, image.shape[:2]
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels that the shorter side of a decoded image needs at least; 0: the whole image.
+
+        Specs with the same number are given the same image by `decode`.
+        """
+        if self.steps[0].name != SCALED:
+            return 0
+        target = self.steps[1].options
+        return SCALED_MARGIN * max(target["height"], target["width"])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
@@ -73,17 +83,23 @@ class Preprocessing:
                 mask = Step(step.name, {**step.options, **padding})(mask)
         return mask[..., 0] > 127
 
-    def finish(self, image: np.ndarray) -> np.ndarray:
-        """float32 [3, height, width] from the image at the augmentation point."""
+    def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """float32 [3, height, width] from the image at the augmentation point.
+
+        It is written into the array `into`, where one of this shape is given.
+        """
         for step in self.steps[self.augmentation_point : -1]:
             image = step(image)
         last = self.steps[-1]
         if last.kind is Kind.SCALES and image.dtype == np.uint8:
-            planes = np.empty((3, *image.shape[:2]), np.float32)
-            for channel, table in enumerate(self._tables):
-                cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+            planes = np.empty((3, *image.shape[:2]), np.float32) if into is None else into
+            for plane, samples, table in zip(planes, cv2.split(image), self._tables, strict=True):
+                cv2.LUT(samples, table, plane)
             return planes
         image = last(image) if self.augmentation_point < len(self.steps) else image
+        if into is not None:
+            into[...] = image.transpose(2, 0, 1)
+            return into
         return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
