@@ -86,7 +86,6 @@ def fitted_contract(
         )
     if temperature:  # thresholds of other temperatures mean nothing any more
         rules = rules[: 2 if threshold and threshold["groups"] else 1]
-    fitted_views(contract)  # refuses one that nobody could have written
     others = {rule.name: rule for rule in reversed(rules[1:]) if rule.name != rules[0].name}
     fitted = {
         name: {key: found[key] for key in ("rule", "n_fitted", "value", "groups")}

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.cells import csv_text
-from ..core.files import write_text
+from ..core.files import make_folder, write_text
 from ..engine.evaluate import report_name
 from ..engine.log import log_to_console
-from ..evaluation.evaluate import Fits, evaluate_model
+from ..evaluation.evaluate import EvaluatedModel, Fits, evaluate_model
 from ..report.files import write_evaluation
 from ..report.folder import require_new, write_folder
 from ..report.paper_table import IN_PAPER
@@ -36,22 +36,32 @@ def run_evaluation(
     other = inputs.open_other() if options.compare else None
     if opened is None or (options.compare and other is None):
         return ""
-    model, evaluation = evaluate_model(
-        with_case_details(opened.model, opened.known or inputs.metadata(opened.cfg)),
-        inputs.groupings(opened),
-        inputs.settings(),
-        Fits(options.calibration, options.threshold, options.group_thresholds),
-        other.model if other else None,
-    )
+    is_by_lesion = options.aggregate == "lesion"
+
+    def evaluated(by_lesion: bool) -> tuple[EvaluatedModel, dict[str, Any]]:
+        model, second = (of and (of.by_lesion if by_lesion else of.model) for of in (opened, other))
+        known = opened.known or inputs.metadata(opened.cfg)
+        details = with_case_details(model, known)
+        fits = Fits(options.calibration, options.threshold, options.group_thresholds)
+        groupings = inputs.groupings(opened._replace(model=model))
+        return evaluate_model(details, groupings, inputs.settings(), fits, second)
+
+    model, evaluation = evaluated(is_by_lesion)
+    of_images = evaluated(False) if is_by_lesion else None
     place = report_name(opened.cfg, Path(source.path), "eval")
 
     def write(into: Path) -> None:
-        write_evaluation(into, model, evaluation, options.table_metrics or IN_PAPER)
+        names = options.table_metrics or IN_PAPER
+        write_evaluation(into, model, evaluation, names)
         for name, rows in opened.lists.items():
             write_text(into / name, csv_text(rows))
+        if of_images:
+            write_evaluation(make_folder(into / "per_image"), *of_images, names)
 
     folder = write_folder(*place, write)
     summary = f"{evaluation_summary(evaluation)}\nwritten to {folder}"
+    if of_images:
+        summary = f"by image:\n{evaluation_summary(of_images[1])}\n\nby lesion:\n{summary}"
     if options.write_model:
         target = Path(options.write_model)
         contract = write_model(source.kind, source.path, target, model, evaluation)

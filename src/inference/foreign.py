@@ -17,7 +17,6 @@ from .onnx_graph import LINEAR
 from .session import Session
 from .views import softmax
 
-
 _NORMALIZE = {
     "imagenet": "normalize(stats='imagenet')",
     "half": "normalize(stats='half')",
