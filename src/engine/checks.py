@@ -14,6 +14,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import point_estimates
 from ..loading.augment import Augmentation
 from ..loading.prepared import check_can_be_cached
+from ..models.backbones import published_statistics
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -29,6 +30,8 @@ def check_settings(cfg: Config) -> Preprocessing:
     """
     check_names(cfg)
     spec = parse_preprocessing(cfg.data.preprocess, cfg.data.input_size)
+    if spec.waits_for == "pretrained":
+        spec = spec.with_constants(*published_statistics(cfg.model.model, cfg.model.in_22k))
     check_can_be_cached(spec, cfg.data.cache)
     changing = {"mixup": cfg.learning.mixup, "cutmix": cfg.learning.cutmix}
     changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}

@@ -1,11 +1,13 @@
-"""Optimizers by name, and the parameter groups they work on."""
+"""Optimizers by name, the parameter groups they work on, and the average of what they give."""
 
 import timm.optim
 import torch
 from timm.models._manipulate import group_with_matcher
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..core.errors import UserError
 from ..core.registry import Registry
+from ..core.settings import Learning
 
 OPTIMIZERS = Registry("optimizer")
 
@@ -57,6 +59,27 @@ def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]
     layers = group_with_matcher(named, matcher, return_values=True)
     top = max(layers)
     return {name: layer_decay ** (top - layer) for layer in layers for name in layers[layer]}
+
+
+def make_average(
+    learning: Learning, classifier: torch.nn.Module, steps_per_epoch: int
+) -> AveragedModel | None:
+    """The exponential moving average of weights and batch statistics, where it is asked for."""
+    if not learning.model_ema:
+        return None
+    return AveragedModel(
+        classifier,
+        device=torch.device("cpu") if learning.model_ema_force_cpu else None,
+        multi_avg_fn=get_ema_multi_avg_fn(average_decay(learning, steps_per_epoch)),
+        use_buffers=True,
+    )
+
+
+def average_decay(learning: Learning, steps_per_epoch: int) -> float:
+    """What a step keeps of the moving average: given as such, or by its half-life in epochs."""
+    if learning.model_ema_half_life is None:
+        return learning.model_ema_decay
+    return 0.5 ** (1 / (learning.model_ema_half_life * steps_per_epoch))
 
 
 def check_optimizer(call: str) -> None:

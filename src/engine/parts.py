@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from timm.layers import convert_sync_batchnorm
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from ..artifact.contract import Contract, contract_from_json
@@ -22,7 +21,7 @@ from ..loading.features import featured, with_features
 from ..loading.loaders import train_loader, with_statistics
 from ..loading.prepared import prepare_images
 from ..loading.sampler import SAMPLERS, EpochBatches
-from ..models.backbones import create_backbone
+from ..models.backbones import create_backbone, weights_in_words
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..models.weights import load_tensors
 from ..objectives.catalog import Objective
@@ -34,7 +33,7 @@ from .evaluate import Evaluator
 from .log import environment
 from .loop import StepSettings, Trainer
 from .objective import TrainingCounts, count_rows, make_objective
-from .optim import make_optimizer
+from .optim import make_average, make_optimizer
 from .precision import autocast_dtype
 from .schedules import SCHEDULERS, half_cosine
 
@@ -136,28 +135,16 @@ def make_trainer(
     optimizer = make_optimizer(
         learning.opt, classifier, learning.lr, learning.weight_decay, learning.layer_decay
     )
+    settings = make_step_settings(cfg, n_batches, autocast_dtype(cfg.run, device))
     return Trainer(
         classifier,
         objective,
         optimizer,
-        make_step_settings(cfg, n_batches, autocast_dtype(cfg.run, device)),
+        settings,
         device,
         processes,
-        make_average(cfg, classifier),
+        make_average(learning, classifier, settings.steps_per_epoch),
         compiled=cfg.run.compile,
-    )
-
-
-def make_average(cfg: Config, classifier: MelanomaClassifier) -> AveragedModel | None:
-    """The exponential moving average of weights and batch statistics, where it is asked for."""
-    learning = cfg.learning
-    if not learning.model_ema:
-        return None
-    return AveragedModel(
-        classifier,
-        device=torch.device("cpu") if learning.model_ema_force_cpu else None,
-        multi_avg_fn=get_ema_multi_avg_fn(learning.model_ema_decay),
-        use_buffers=True,
     )
 
 
@@ -194,19 +181,22 @@ def check_same_model(before: Contract, cfg: Config) -> None:
 def make_classifier(cfg: Config, contract: Contract, processes: Processes) -> MelanomaClassifier:
     """The classifier with its starting weights; other processes are given those of the main one."""
     model = cfg.model
+    takes_published = model.pretrained and not (model.weights or model.finetune)
     torch.manual_seed(cfg.run.seed)
     classifier = MelanomaClassifier(
         model.model,
         contract.n_outputs,
         input_size=contract.preprocessing.output_size,
         head=model.head,
-        pretrained=model.pretrained and not (model.weights or model.finetune) and processes.is_main,
+        pretrained=takes_published and processes.is_main,
         in_22k=model.in_22k,
         freeze=model.freeze,
         freeze_model=model.freeze_model,
         drop_path=model.drop_path,
         dropout=model.dropout,
     )
+    if takes_published:
+        log.info("starting from %s", weights_in_words(model.model, model.in_22k))
     if model.weights:
         log.info(classifier.load_backbone(model.weights))
     if model.finetune:

@@ -15,6 +15,7 @@ from ..core.lease import Lease, leased
 from ..datasets.load import load_table
 from ..datasets.overlap import write_training_rows
 from ..datasets.table import SPLITS, Table, split_csv
+from ..loading.unchanged import list_unchanged
 from .checkpoint import best_state
 from .checks import check_settings, check_table
 from .distributed import Processes, joined_processes
@@ -60,6 +61,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
             if processes.is_main:
                 write_training_rows(table, folder)
             parts = make_parts(cfg, spec, table, device, processes)
+            processes.from_main(lambda: list_unchanged(table, spec, cfg.data.augment, folder))
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
             weights, source = content["model_state_dict"], str(folder / BEST)

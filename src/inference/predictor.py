@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
+from ..artifact.evidence import EVIDENCE
 from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..core.cells import visible
 from ..core.errors import UserError
@@ -41,7 +42,8 @@ class OnnxPredictor:
         else:
             self.contract = contract_from_json(written, str(path))
             _require_same(path, self.contract, foreign, classes)
-            self._session.require_outputs(OUTPUT_NAMES)
+            names = [*OUTPUT_NAMES, *[EVIDENCE] * (self.contract.evidence is not None)]
+            self._session.require_outputs(names)
 
     @property
     def is_foreign(self) -> bool:
@@ -76,6 +78,21 @@ class OnnxPredictor:
                 "contract"
             )
         return logits, probabilities
+
+    def evidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(logits [N, n_outputs], evidence [N, n_outputs, h, w]) of a batch; see `Evidence`.
+
+        For files whose contract has `evidence`. Raises `UserError` for other shapes than it says.
+        """
+        logits, cells = self._session.run(images, [OUTPUT_NAMES[0], EVIDENCE])
+        n_outputs, grid = self.contract.n_outputs, self.contract.evidence.grid
+        shape = (len(images), n_outputs, *grid)
+        if logits.shape != shape[:2] or cells.size != np.prod(shape):
+            raise UserError(
+                f"{self._session.path}: its evidence is not {shape[1:]} for each image, as its "
+                "contract promises"
+            )
+        return logits, cells.reshape(shape)
 
 
 def predict_together(

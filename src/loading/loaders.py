@@ -61,8 +61,7 @@ class LocalISICDataset(Dataset):
         row, seed = key if isinstance(key, tuple) else (key, None)
         (image, size), group = self.prepared(row), int(self.groups[row])
         if self.augmentation is not None and seed is not None:
-            lesion = self._lesion(row, size) if self.augmentation.needs_mask(group) else None
-            augmented = self.augmentation(AugmentedImage(image, group, lesion), seed)
+            augmented = self.augmentation(self._to_augment(row, image, size), seed)
             image, group = augmented.image, augmented.group
         if self.copies is not None and seed is not None:
             image = moved(image, self.copies[row], seed)
@@ -75,6 +74,15 @@ class LocalISICDataset(Dataset):
             return self._prepared[self._places[row]]
         image, size = _read(self.paths[row], self.preprocessing.decode)
         return self.preprocessing.prepare(image), size
+
+    def why_unchanged(self, row: int) -> str:
+        """Why the augmentation of skin can never change the row's image, or no text."""
+        return self.augmentation.why_unchanged(self._to_augment(row, *self.prepared(row)))
+
+    def _to_augment(self, row: int, image: np.ndarray, size: tuple[int, int]) -> AugmentedImage:
+        group = int(self.groups[row])
+        lesion = self._lesion(row, size) if self.augmentation.needs_mask(group) else None
+        return AugmentedImage(image, group, lesion)
 
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""
@@ -103,7 +111,7 @@ def with_statistics(
     spec: Preprocessing, train: Table, prepared: PreparedImages | None = None
 ) -> Preprocessing:
     """The spec with all constants; `stats='train'` is counted on up to 2000 training rows."""
-    if not spec.needs_statistics:
+    if spec.waits_for != "train":
         return spec
     step = max(1, len(train) // STATISTICS_ROWS)
     images = LocalISICDataset(train, spec, prepared=prepared)

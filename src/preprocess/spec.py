@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .image import decode_image, decode_scaled
-from .steps import STEPS, TRAITS, Kind, check
+from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
@@ -130,9 +130,15 @@ class Preprocessing:
         return hashlib.sha256(self.prepare(_synthetic_image()).tobytes()).hexdigest()
 
     @property
-    def needs_statistics(self) -> bool:
-        """Whether a normalize step still waits for the mean and std of the training rows."""
-        return any(s.name == "normalize" and "mean" not in s.options for s in self.steps)
+    def waits_for(self) -> str:
+        """Whose mean and std a normalize step still lacks: pretrained, train, or '' for none."""
+        return next((s.options["stats"] for s in self.steps if "stats" in s.options), "")
+
+    def with_constants(self, mean: tuple, std: tuple) -> "Preprocessing":
+        """A copy whose normalize step holds this mean and std by channel."""
+        known = Step("normalize", {"mean": tuple(mean), "std": tuple(std)})
+        steps = (known if step.name == "normalize" else step for step in self.steps)
+        return Preprocessing(tuple(steps), self.augmentation_point)
 
     def with_statistics(self, images) -> "Preprocessing":
         """A copy whose normalize step holds the mean and std by channel over `images`.
@@ -150,10 +156,7 @@ class Preprocessing:
             moments += [np.full(3, len(samples)), samples.sum(0), np.square(samples).sum(0)]
         mean = moments[1] / moments[0]
         std = np.sqrt(np.maximum(moments[2] / moments[0] - mean**2, 1e-12))
-        options = {"mean": tuple(mean.round(6).tolist()), "std": tuple(std.round(6).tolist())}
-        steps = list(self.steps)
-        steps[index] = Step("normalize", options)
-        return Preprocessing(tuple(steps), self.augmentation_point)
+        return self.with_constants(mean.round(6).tolist(), std.round(6).tolist())
 
     def to_json(self) -> dict:
         """The steps with every constant, the augmentation point, digest and probe: JSON types."""
@@ -227,8 +230,8 @@ def _parse_step(text: str, input_size: int) -> Step:
     if call.name not in TRAITS:
         STEPS.resolve(text)  # which says so
     options = TRAITS[call.name].expand(call.options, input_size)
-    if call.options and not options:
-        return Step(call.name, {})  # stats='train': `with_statistics` will write them
+    if options.get("stats") in FOUND_LATER:
+        return Step(call.name, options)  # `with_constants` will write them
     return _make_step(call.name, options)
 
 

@@ -19,7 +19,8 @@ STATISTICS = {
     "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
     "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
 }
-FROM_TRAINING_ROWS = "train"
+# names that stand for numbers found later: of the backbone, and of the training rows
+FOUND_LATER = ("pretrained", "train")
 
 
 class Kind(Enum):
@@ -80,15 +81,15 @@ def _size(options: dict, input_size: int) -> dict:
 
 
 def _statistics(options: dict, input_size: int) -> dict:
-    """`stats=NAME` stands for mean and std; none yet where training rows are to be counted."""
-    stats, known = options.get("stats"), [*STATISTICS, FROM_TRAINING_ROWS]
+    """`stats=NAME` stands for mean and std, and is left where these are found later."""
+    stats, known = options.get("stats"), [*STATISTICS, *FOUND_LATER]
     if not options or ("stats" in options and len(options) > 1):
         both = ", not both" if options else ""
         raise UserError(f"normalize: expected stats=... or mean=... and std=...{both}")
     if "stats" not in options:
         return options
     require(stats in known, f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
-    return dict(STATISTICS.get(stats, {}))
+    return dict(STATISTICS.get(stats, options))
 
 
 def step(

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..artifact.foreign import DOMAIN_DISCRIMINATIVE, ForeignModel
 from ..cluster.options import Jobs
-from ..core.cells import visible
+from ..core.cells import guarded, visible
 from ..core.classes import require_class_names
 from ..core.errors import require, run_main
 from ..core.files import check_replaceable, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import flag, parse_options
+from ..explanation.options import Explanations
 from ..inference.options import WEIGHTS, PredictionOptions
 
 if TYPE_CHECKING:
     from ..inference.folder import Outcome
+    from ..inference.model import SkinLesionPredictor
 
 MOST_SHOWN, MOST_LISTED = 80, 20  # characters of a name, images without a result
 
@@ -40,17 +42,19 @@ class PredictionJobs(Jobs):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, what is said of a model without a contract, and the jobs."""
-    return parse_options(argv, __doc__, PredictionOptions, ForeignModel, PredictionJobs)
+    """The options, what is said of a model without a contract, the explanations and the jobs."""
+    sections = PredictionOptions, ForeignModel, Explanations, PredictionJobs
+    return parse_options(argv, __doc__, *sections)
 
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted or a job failed."""
-    options, foreign, jobs = parse(argv)
+    options, foreign, explanations, jobs = parse(argv)
     if options.classes:
         require_class_names(options.classes.split(","), "--classes")
     folder = options.input_folder
     expect_folder(folder, "--input_folder")
+    explanations.check(folder)
     expect_file(options.metadata_csv, "--metadata_csv")
     check_replaceable(options.output_csv)
     others = _left_out(folder, options.recursive)
@@ -72,7 +76,21 @@ def main(argv: list[str] | None) -> int:
 
     from ..inference.folder import predict_folder
 
-    outcome = predict_folder(options, path, foreign)
+    flag_given = "" if options.shard else explanations.given
+    if flag_given:
+        from ..explanation.folder import check_explainable, explain_predictions
+
+    def accept(model: "SkinLesionPredictor") -> None:
+        if flag_given:
+            check_explainable(model.predictors, flag_given)
+
+    outcome = predict_folder(options, path, foreign, accept)
+    if flag_given:
+        predictors, classes = outcome.model.predictors, outcome.model.contract.classes
+        named = {file.relative_to(folder).as_posix(): file for file in outcome.paths}
+        places = {guarded(name): place for place, name in enumerate(classes)}
+        read = places.__getitem__ if options.target_names else int
+        explain_predictions(predictors[0], options.output_csv, named, read, explanations)
     _tell(outcome, options)
     if others:
         print(others, file=sys.stderr)

@@ -32,7 +32,9 @@ def test_a_head_gives_logits_and_goes_into_checkpoint_and_onnx(name, tmp_path):
     save_checkpoint(tmp_path / "x.pth", content)
     loaded, read = load_network(tmp_path / "x.pth")
     assert read == contract
-    export_onnx(network, contract, tmp_path / "x.onnx")
+    exported = export_onnx(network, contract, tmp_path / "x.onnx")
+    assert bool(exported.contract.evidence) == (exported.no_evidence == "")
+    assert exported.contract.evidence or name != "linear"
     images = torch.randn(3, 3, 32, 32)
     session = onnxruntime.InferenceSession(tmp_path / "x.onnx")
     with torch.no_grad():
