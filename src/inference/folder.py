@@ -36,7 +36,8 @@ class Outcome:
     """What came of a folder: of how many images how many were predicted, and what else to tell."""
 
     model: SkinLesionPredictor
-    n_images: int
+    paths: list[Path]  # of the whole folder
+    n_images: int  # of the part
     n_predicted: int = 0
     n_resumed: int = 0
     n_lesions: int = 0
@@ -44,24 +45,30 @@ class Outcome:
     is_written: bool = False
 
 
-def predict_folder(options: PredictionOptions, model_path: Path, foreign: ForeignModel) -> Outcome:
+def predict_folder(
+    options: PredictionOptions,
+    model_path: Path,
+    foreign: ForeignModel,
+    accept: Callable[[SkinLesionPredictor], None] = lambda model: None,
+) -> Outcome:
     """Predict the images of `options.input_folder`, or the part of them that `shard` says.
 
     A batch is always of the same files, whatever was finished before, so that the CSV is the same
     byte for byte however often the work was stopped and by how many shards it was shared. A part
     writes no CSV: the same command with `resume` and without `shard` joins what is finished and
-    predicts what is lacking.
+    predicts what is lacking. `accept` may refuse the model before any image is predicted.
     """
     paths = list_images(options.input_folder, options.recursive)
     _check_outputs(options, paths, model_path)
     lesions = _lesions(options, paths)
     model = _model(options, model_path, foreign)
+    accept(model)
     size = batch_size_of(model.predictors, options.batch_size)
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     keys = [_key(batch) for batch in batches]
     number, count = options.part
     own = range(number - 1, len(batches), count)
-    outcome = Outcome(model, sum(len(batches[place]) for place in own))
+    outcome = Outcome(model, paths, sum(len(batches[place]) for place in own))
     finished = Finished(options.output_csv, _job(options, model_path, foreign), options.part)
     with closing(finished.open(options.resume, bool(options.shard))) as file:
         todo = [place for place in own if keys[place] not in finished]

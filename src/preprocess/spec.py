@@ -57,10 +57,7 @@ class Preprocessing:
 
     @property
     def decoded_side(self) -> int:
-        """Pixels that the shorter side of a decoded image needs at least; 0: the whole image.
-
-        Specs with the same number are given the same image by `decode`.
-        """
+        """Pixels that the shorter side of what `decode` gives has at least; 0: the whole image."""
         if self.steps[0].name != SCALED:
             return 0
         target = self.steps[1].options
@@ -84,10 +81,7 @@ class Preprocessing:
         return mask[..., 0] > 127
 
     def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
-        """float32 [3, height, width] from the image at the augmentation point.
-
-        It is written into the array `into`, where one of this shape is given.
-        """
+        """float32 [3, height, width] from the augmentation point on, written `into` one if given."""
         for step in self.steps[self.augmentation_point : -1]:
             image = step(image)
         last = self.steps[-1]

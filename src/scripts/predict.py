@@ -64,38 +64,54 @@ def main(argv: list[str] | None) -> int:
     require(is_any, f"--input_folder {folder}: no {suffixes} images in it{found}")
     path = find_model(options.onnx_model_path)
     if jobs.cluster != "none":
-        require(not options.shard, "--shard: expected without --cluster, which makes the shards")
-        from ..cluster.prediction import predict_in_jobs
-
-        failures = predict_in_jobs(options, path, foreign, jobs.found(), jobs.shards)
-        if failures:
-            sys.stderr.write("".join(f"{failure}\n" for failure in failures))
-            print("What was finished is kept: the same command with --resume goes on.")
+        if _failed_in_jobs(options, path, foreign, jobs):
             return 1
         options = replace(options, resume=True)
 
     from ..inference.folder import predict_folder
 
-    flag_given = "" if options.shard else explanations.given
-    if flag_given:
-        from ..explanation.folder import check_explainable, explain_predictions
-
-    def accept(model: "SkinLesionPredictor") -> None:
-        if flag_given:
-            check_explainable(model.predictors, flag_given)
-
-    outcome = predict_folder(options, path, foreign, accept)
-    if flag_given:
-        predictors, classes = outcome.model.predictors, outcome.model.contract.classes
-        named = {file.relative_to(folder).as_posix(): file for file in outcome.paths}
-        places = {guarded(name): place for place, name in enumerate(classes)}
-        read = places.__getitem__ if options.target_names else int
-        explain_predictions(predictors[0], options.output_csv, named, read, explanations)
+    explained = "" if options.shard else explanations.given  # the flag that wants it
+    outcome = predict_folder(options, path, foreign, partial(_check_explainable, explained))
+    if explained:
+        _explain(outcome, options, explanations)
     _tell(outcome, options)
     if others:
         print(others, file=sys.stderr)
     _tell_failed(outcome.failed, options)
     return 1 if outcome.failed else 0
+
+
+def _failed_in_jobs(
+    options: PredictionOptions, path: Path, foreign: ForeignModel, jobs: PredictionJobs
+) -> bool:
+    """Whether one of the jobs failed that predict the images in parts; waits for all."""
+    require(not options.shard, "--shard: expected without --cluster, which makes the shards")
+    from ..cluster.prediction import predict_in_jobs
+
+    failures = predict_in_jobs(options, path, foreign, jobs.found(), jobs.shards)
+    sys.stderr.write("".join(f"{failure}\n" for failure in failures))
+    if failures:
+        print("What was finished is kept: the same command with --resume goes on.")
+    return bool(failures)
+
+
+def _check_explainable(flag: str, model: "SkinLesionPredictor") -> None:
+    """Raise `UserError` for a model that cannot explain itself, where the `flag` is given."""
+    if flag:
+        from ..explanation.folder import check_explainable
+
+        check_explainable(model.predictors, flag)
+
+
+def _explain(outcome: "Outcome", options: PredictionOptions, explanations: Explanations) -> None:
+    """Explain the predictions that were written."""
+    from ..explanation.folder import explain_predictions
+
+    model, folder = outcome.model, options.input_folder
+    named = {path.relative_to(folder).as_posix(): path for path in outcome.paths}
+    places = {guarded(name): place for place, name in enumerate(model.contract.classes)}
+    decision = places.__getitem__ if options.target_names else int
+    explain_predictions(model.predictors[0], options.output_csv, named, decision, explanations)
 
 
 def find_model(path: Path | None) -> Path:
