@@ -94,10 +94,10 @@ class EvaluationOptions(ForeignModel):
     member_weights: tuple[float, ...] = flag(
         (), "weights of an ensemble's members, in the order of their file names", least=0
     )
-    tta: Literal["none", "flips", "dihedral"] | None = flag(
-        None,
-        "average an ONNX model's probabilities over the flips, or flips and turns, of each image "
-        "(default: as the model's threshold was fitted, else none)",
+    tta: Literal["auto", "none", "flips", "dihedral"] = flag(
+        "auto",
+        "average an ONNX model's probabilities over the flips, or flips and turns, of each "
+        "image; auto: as the model's threshold was fitted, else none",
     )
     aggregate: Literal["image", "lesion"] = flag(
         "image",

@@ -72,7 +72,7 @@ class Inputs:
         check_external(self.flags, options)
         for name in ("tta", "member_weights"):
             given = getattr(options, name)
-            if given and "onnx_model_path" not in kinds:
+            if given and given != "auto" and "onnx_model_path" not in kinds:
                 told = " ".join(map(str, given)) if isinstance(given, tuple) else given
                 raise UserError(
                     f"--{name} {told}: expected with ONNX models only; export the checkpoint with "

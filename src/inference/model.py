@@ -18,7 +18,7 @@ from ..core.image_files import describe_left_out, left_out, list_images
 from .batches import Batch, Image, Prediction, Predictor, Work
 from .predictor import OnnxPredictor, predict_together
 from .session import CPU
-from .views import chosen_views
+from .views import AUTO, chosen_views
 from .votes import VOTES, member_weights
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class SkinLesionPredictor:
 
     `path` is an ONNX file, a folder of ONNX files of the same classes, which vote (`voting` is one
     of `VOTES`, with the `weights` of the files by name), or a checkpoint, which needs torch. `tta`
-    is one of `VIEWS` (default: the one that the model's threshold was fitted with, else none);
+    is one of `VIEWS`, or auto: the one that the model's threshold was fitted with, else none;
     `threshold` takes the place of the decision rule. A file without a contract is described by
     `classes` and by the fields of `ForeignModel`, which are flags of predict.py. `contract` says
     what the models are used for, with their decision rule at its mean constants.
@@ -44,7 +44,7 @@ class SkinLesionPredictor:
         path: str | Path,
         classes: Iterable[str] | None = None,
         *,
-        tta: str | None = None,
+        tta: str = AUTO,
         voting: str = "soft",
         weights: Sequence[float] = (),
         threshold: float | None = None,

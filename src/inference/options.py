@@ -29,10 +29,10 @@ class PredictionOptions(Section):
     threshold: float | None = flag(
         None, "decide for the positive class from this probability on", least=0, most=1
     )
-    tta: Literal["none", "flips", "dihedral"] | None = flag(
-        None,
-        "average the probabilities over the flips, or flips and turns, of each image (default: as "
-        "the model's threshold was fitted, else none)",
+    tta: Literal["auto", "none", "flips", "dihedral"] = flag(
+        "auto",
+        "average the probabilities over the flips, or flips and turns, of each image; auto: "
+        "as the model's threshold was fitted, else none",
     )
     voting: Literal["soft", "majority", "logits"] = flag(
         "soft", "how an ensemble decides: by mean probabilities, most members or mean logits"

@@ -8,7 +8,7 @@ from ..artifact.contract import Contract
 from ..core.errors import UserError, require
 
 View = Callable[[np.ndarray], np.ndarray]
-NONE = "none"
+AUTO, NONE = "auto", "none"
 LEAST = 1e-300  # a probability's logarithm is not taken below it
 
 
@@ -65,15 +65,18 @@ def fitted_views(contract: Contract) -> str | None:
     return told
 
 
-def chosen_views(contracts: Sequence[Contract], wanted: str | None, refits: bool = False) -> str:
-    """One of `VIEWS`: the `wanted` one, else that of the models' fit, else none.
+def chosen_views(contracts: Sequence[Contract], wanted: str, refits: bool = False) -> str:
+    """One of `VIEWS`: the `wanted` one; for auto that of the models' fit, else none.
 
     Raises `UserError` where a model's temperature or threshold was fitted with another one (unless
     what is evaluated `refits` them), and for turns of images that are not square.
     """
     fits = {fitted_views(contract) for contract in contracts} - {None}
-    require(wanted in (None, *VIEWS), f"tta {wanted}: expected one of {', '.join(VIEWS)}")
-    tta = wanted or (fits.pop() if len(fits) == 1 else NONE)
+    known = (AUTO, *VIEWS)
+    require(wanted in known, f"tta {wanted}: expected one of {', '.join(known)}")
+    tta = wanted
+    if wanted == AUTO:
+        tta = fits.pop() if len(fits) == 1 else NONE
     for contract in contracts:
         fitted = fitted_views(contract)
         require(

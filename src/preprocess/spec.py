@@ -81,7 +81,7 @@ class Preprocessing:
         return mask[..., 0] > 127
 
     def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
-        """float32 [3, height, width] from the augmentation point on, written `into` one if given."""
+        """float32 [3, height, width], `into` if one is given, from the augmentation point on."""
         for step in self.steps[self.augmentation_point : -1]:
             image = step(image)
         last = self.steps[-1]

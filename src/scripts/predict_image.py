@@ -23,10 +23,10 @@ class Options(Section):
         also=("--checkpoint", "--onnx_model_path"),
     )
     image: tuple[Path, ...] = flag(REQUIRED, "image files")
-    tta: Literal["none", "flips", "dihedral"] | None = flag(
-        None,
-        "average the probabilities over the flips, or flips and turns, of an image (default: as "
-        "the model's threshold was fitted, else none)",
+    tta: Literal["auto", "none", "flips", "dihedral"] = flag(
+        "auto",
+        "average the probabilities over the flips, or flips and turns, of an image; auto: as "
+        "the model's threshold was fitted, else none",
     )
     classes: str = flag(
         "", "comma-separated classes of a model without a contract (default: benign,malignant)"

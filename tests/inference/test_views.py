@@ -70,7 +70,7 @@ def test_probabilities_are_averaged_before_the_decision(tmp_path):
     rule = make_rule("threshold", {"value": 0.5})
     path = corner_model(tmp_path / "x.onnx", make_contract(preprocessing=UNIT, rule=rule))
     for tta, expected in (
-        (None, corners[0]),
+        ("auto", corners[0]),
         ("none", corners[0]),
         ("flips", corners.mean(axis=0)),
         ("dihedral", corners.mean(axis=0)),
@@ -116,5 +116,5 @@ def test_what_was_fitted_belongs_to_its_views(tmp_path):
     with pytest.raises(UserError, match=r"--tta dihedral: .*8 x 16 .*use --tta flips"):
         SkinLesionPredictor(path, tta="dihedral")
     assert SkinLesionPredictor(path, tta="flips").predict(np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(UserError, match="tta sideways: expected one of none, flips, dihedral"):
+    with pytest.raises(UserError, match="tta sideways: expected one of auto, none, flips"):
         SkinLesionPredictor(path, tta="sideways")
