@@ -203,6 +203,6 @@ def test_a_folder_is_predicted_by_an_array_and_joined(cluster, tmp_path):
         assert predict.main([*map(str, [*shared, "--output_csv", output, *more])]) == 1
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     assert (tmp_path / "here_errors.csv").read_text() == (tmp_path / "there_errors.csv").read_text()
-    jobs = {path.name for path in (tmp_path / "jobs").iterdir() if path.name[0].isdigit()}
+    jobs = {path.name for path in (tmp_path / "jobs").iterdir() if path.match("[0-9]*_*")}
     assert len({name.partition("_")[0] for name in jobs}) == 1 and len(jobs) == 3
     assert not list(tmp_path.glob(".*.partial"))
