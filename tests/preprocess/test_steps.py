@@ -348,7 +348,7 @@ def test_short_forms_of_statistics_are_written_out():
 
 def test_unknown_statistics_are_refused():
     for stats in ["imagnet", 1, None, [1], ("half",), True]:
-        with pytest.raises(UserError, match="expected one of imagenet, half, train"):
+        with pytest.raises(UserError, match="expected one of imagenet, half, pretrained, train"):
             expand("normalize", {"stats": stats}, 99)
 
 
