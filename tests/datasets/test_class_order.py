@@ -23,7 +23,8 @@ from src.evaluation.results import Settings
 from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
 from src.evaluator.predictions_csv import read_predictions
-from src.inference.predictor import Prediction, write_predictions
+from src.prediction.folder import columns
+from src.prediction.options import PredictionOptions
 from src.preprocess.spec import parse_preprocessing
 from src.report import forest
 from tests.datasets.small_isic import write_csv
@@ -147,17 +148,24 @@ def test_a_model_file_and_its_predictions_keep_the_order(tmp_path):
         )
         read = contract_from_json(json.loads(json.dumps(contract.to_json())), "a file")
         assert read.classes == order
-        rest = 0.1 / (len(order) - 1)
-        said = [
-            Prediction(Path(f"{name}_0.png"), np.where(np.array(order) == name, 0.9, rest))
-            for name in order
-        ]
-        assert write_predictions(said, read, order, tmp_path / "said.csv") == []
+        options = PredictionOptions(
+            input_folder=tmp_path, output_csv=tmp_path / "x.csv", probabilities=True
+        )
+        header, cells = columns(options, read)
+        rest, rows = 0.1 / (len(order) - 1), []
+        for name in order:
+            scores = np.where(np.array(order) == name, 0.9, rest)
+            decision = int(read.decide(scores[None])[0])
+            told = zip(
+                ["image_name", *header], [f"{name}_0.png", *cells(decision, scores)], strict=True
+            )
+            rows.append(dict(told))
+        write_csv(tmp_path / "said.csv", rows, ",")
         labels = [{"image_name": f"{name}_0.png", "label": name} for name in order]
         write_csv(tmp_path / "labels.csv", labels, ",")
         metadata = read_metadata(tmp_path / "labels.csv")
-        columns = CsvColumns(label_column=("label",))
-        found = read_predictions(tmp_path / "said.csv", metadata, columns)
+        by_label = CsvColumns(label_column=("label",))
+        found = read_predictions(tmp_path / "said.csv", metadata, by_label)
         assert found.classes == order
         assert [order[k] for k in found.decisions] == [class_in(name) for name in found.names]
         assert found.labels.tolist() == found.decisions.tolist()
