@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .color import lab_from_rgb, rgb_from_lab
 from .domains import CLINICAL, DERMOSCOPY
@@ -142,6 +141,7 @@ def dominant_color(lab):
     # a second, and matplotlib, which names of groups and all other angles do without
     from kneed import KneeLocator
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     lab = _thinned(lab, 1000)
     n_clusters = range(1, 1 + min(7, len(np.unique(lab, axis=0))))
