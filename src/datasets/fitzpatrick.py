@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from .csv_files import are_true, each_once, numbers, read_csv, refuse_cells
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
 PAIRS = ("I–II", "III–IV", "V–VI")
 FITZPATRICK = "Fitzpatrick"
-# scales of numbered tones, lightest first
+# Scales of numbered tones, lightest first. MILK10k's classes go from 0, very dark, to 5, very light
+# (challenge.isic-archive.com/landing/milk10k), so as not to be taken for Fitzpatrick types.
 NUMBERED = {"Monk": range(1, 11), "MILK10k": range(5, -1, -1)}
 # what tables call the column with tones of a scale
 _COLUMNS = {
@@ -29,14 +31,21 @@ _GROUPS |= {folded(former): _GROUPS[folded(name)] for former, name in FORMER_NAM
 _ROMAN = {name.casefold(): place for place, name in enumerate(SINGLE, start=1)}
 
 
-def read_types(csv: Path, column: str) -> tuple[pd.DataFrame, np.ndarray, tuple[str, ...]]:
-    """(the rows, the place of each row's type in the scale, -1 where none is given, the scale).
+def read_tones(
+    csv: Path, column: str, scale: str = ""
+) -> tuple[pd.DataFrame, np.ndarray, str, tuple[str, ...]]:
+    """(the rows, the place of each row's tone, -1 where none is given, the scale, its tones).
 
-    The scale is `SINGLE` (I to VI or 1 to 6) or `PAIRS` (12, 34, 56, I-II ...). Raises `UserError`
-    for any other cell and for a column that has both.
+    Without a `scale`, `FITZPATRICK` or one of `NUMBERED`, it is as `scale_of` says, else
+    Fitzpatrick's: `SINGLE` types (I to VI or 1 to 6) or `PAIRS` (12, 34, 56, I-II ...). Raises
+    `UserError` for any other cell and for a column that has both.
     """
     rows = read_csv(csv, (column,))
-    return rows, *_types(rows, column, csv)
+    scale = scale or scale_of(rows, column) or FITZPATRICK
+    read = _types if scale == FITZPATRICK else partial(_numbered, scale)
+    places, tones = read(rows, column, csv)
+    require((places >= 0).any(), f"{csv}: column '{column}' names no {scale} tone")
+    return rows, places, scale, tones
 
 
 def scale_of(rows: pd.DataFrame, column: str) -> str:
@@ -72,18 +81,23 @@ def tones_in(rows: pd.DataFrame, column: str, csv: Path) -> tuple[pd.Series, tup
             cells = each_once(lambda text: _GROUPS.get(folded(text), text), rows[column].fillna(""))
             rows = rows.assign(**{column: cells})
         return numbers(rows, column, csv), GROUP_NAMES
-    if scale == FITZPATRICK:
-        places, names = _types(rows, column, csv)
-    else:
-        _refuse_estimates(rows, column, csv)
-        cells = _each(_key_in(scale), rows[column])
-        names = tuple(map(str, NUMBERED[scale]))
-        is_known = cells.isin(names)
-        wrong = ~is_known & ~_each(says_nothing, cells).astype(bool)
-        expected = f"{min(NUMBERED[scale])} to {max(NUMBERED[scale])}, or nothing"
-        refuse_cells(csv, rows, column, wrong.to_numpy(), expected)
-        places = cells.where(is_known).map(names.index, na_action="ignore").fillna(-1)
+    read = _types if scale == FITZPATRICK else partial(_numbered, scale)
+    places, names = read(rows, column, csv)
     return pd.Series(places, rows.index, dtype=int), tuple(f"{scale} {name}" for name in names)
+
+
+def _numbered(
+    scale: str, rows: pd.DataFrame, column: str, csv: Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    _refuse_estimates(rows, column, csv)
+    cells = _each(_key_in(scale), rows[column])
+    names = tuple(map(str, NUMBERED[scale]))
+    is_known = cells.isin(names)
+    wrong = ~is_known & ~_each(says_nothing, cells).astype(bool)
+    expected = f"{min(NUMBERED[scale])} to {max(NUMBERED[scale])}, or nothing"
+    refuse_cells(csv, rows, column, wrong.to_numpy(), expected)
+    places = cells.where(is_known).map(names.index, na_action="ignore").fillna(-1)
+    return places.to_numpy(np.int64), names
 
 
 def _types(rows: pd.DataFrame, column: str, csv: Path) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -10,9 +10,14 @@ from scipy.stats import rankdata
 from .bootstrap import percentile_interval
 
 FIGURES = ("spearman", "kappa", "exact", "within_one", "auc")
-# The convention of published work (Groh et al. 2021): the angle above which a type begins.
+# The convention of published work (Groh et al. 2021): the angle above which a Fitzpatrick type
+# begins, by the number of types. Other scales have none: their tones come from a fitted map.
 BOUNDS = {6: (55.0, 41.0, 28.0, 19.0, 10.0), 3: (41.0, 19.0)}
-
+FITZPATRICK = "Fitzpatrick"
+PUBLISHED = (
+    "published agreement of angles with six Fitzpatrick types: exact .28 to .40, within one "
+)
+PUBLISHED += ".65 to .76"
 
 N_FOLDS = 5
 KEPT = (1.0, 0.9, 0.8, 0.6, 0.4)  # shares of images, the least spread first
@@ -23,14 +28,17 @@ class TypedAngles(NamedTuple):
     """Images with angles and people's types.
 
     `rows`: `image`, `ita`, `ita_picture`, `ita_spread`, `valid`, `uncertain`, `domain`, and `type`,
-    a place in `scale` (names, the lightest first). `clusters` int [N], equal within a `unit`;
-    `n_typed` images have a type and were estimated, some without an angle.
+    a place in `tones` (names of the `scale`, the lightest first). `clusters` int [N], equal within
+    a `unit`. `methods` name the columns of angles, the first of them `ESTIMATE`; `n_typed` images
+    have a type and were estimated, some without an angle.
     """
 
     rows: pd.DataFrame
     clusters: np.ndarray
     unit: str
-    scale: tuple[str, ...]
+    scale: str
+    tones: tuple[str, ...]
+    methods: dict[str, str]
     n_typed: int
 
 
@@ -132,10 +140,11 @@ def report(
 
     Subsets are all images, the valid ones, of these the certain ones, and each domain's valid ones.
     """
-    rows, n_types = joined.rows, len(joined.scale)
+    rows, n_types = joined.rows, len(joined.tones)
     types = rows["type"].to_numpy()
+    fit = fit or joined.scale != FITZPATRICK
     found = {}
-    for name, column in ((ESTIMATE, "ita"), (PICTURE, "ita_picture")):
+    for name, column in (joined.methods | {PICTURE: "ita_picture"}).items():
         ita = rows[column].to_numpy(float)
         if np.isnan(ita).any():
             continue  # the CSV is not estimate_ita's
@@ -143,7 +152,8 @@ def report(
         found[name] = ita, fitted_types(ita, *by_fit) if fit else types_by_bounds(ita, n_types)
     own_types = found[ESTIMATE][1]
     told = {
-        "types": list(joined.scale),
+        "scale": joined.scale,
+        "types": list(joined.tones),
         "types_from_angles": f"monotone map, {N_FOLDS} folds" if fit else "convention",
         "unit": joined.unit,
         "subsets": {
@@ -152,7 +162,7 @@ def report(
             if chosen.sum() > 1
         },
         "confusion": confusion(own_types, types, n_types).tolist(),
-        "coverage": _coverage(rows, own_types, n_types),
+        "coverage": _coverage(joined, own_types, n_resamples, seed),
     }
     if fit:
         told["map"] = _steps(*monotone_map(rows["ita"].to_numpy(float), types))
@@ -171,13 +181,13 @@ def _of_subset(
 ) -> dict:
     kept = {method: (ita[chosen], types[chosen]) for method, (ita, types) in found.items()}
     types = joined.rows["type"].to_numpy()[chosen]
-    sizes = (len(joined.scale), n_resamples, seed)
+    sizes = (len(joined.tones), n_resamples, seed)
     own, differences = with_intervals(kept, types, joined.clusters[chosen], *sizes)
     return {
         "n_images": int(chosen.sum()),
         "share": float(chosen.sum() / joined.n_typed),
         "agreement": _plain(own),
-        "difference_from_whole_picture": _plain(differences),
+        "difference_from_whole_picture": _plain(differences if PICTURE in kept else {}),
     }
 
 
@@ -197,33 +207,36 @@ def report_text(told: dict) -> str:
     ]
     for name, subset in told["subsets"].items():
         lines.append(f"{name}: {subset['n_images']} images ({subset['share']:.0%} of those typed)")
-        difference = {f"{ESTIMATE} less {PICTURE}": v for v in _values(subset)}
-        for method, figures in (subset["agreement"] | difference).items():
-            cells = (
-                f"{k} {e:.3f} ({low:.3f} to {high:.3f})" for k, (e, low, high) in figures.items()
-            )
-            lines.append(f"  {method}: " + ", ".join(cells))
+        less = subset["difference_from_whole_picture"].items()
+        differences = {f"{method} less {PICTURE}": figures for method, figures in less}
+        for method, figures in (subset["agreement"] | differences).items():
+            lines.append(f"  {method}: {_cells(figures)}")
     lines.append(f"people's type (rows) and found type (columns): {', '.join(told['types'])}")
     lines += ["  " + " ".join(f"{n:>5}" for n in row) for row in told["confusion"]]
     for kept in told["coverage"]:
-        cells = f"exact {kept['exact']:.3f}, auc {kept['auc']:.3f}"
-        lines.append(f"least spread {kept['share']:.0%} ({kept['n_images']} images): {cells}")
-    return "\n".join(lines)
+        head = f"least spread {kept['share']:.0%} ({kept['n_images']} images)"
+        lines.append(f"{head}: {_cells(kept['agreement'])}")
+    is_published = (told["scale"], len(told["types"])) == (FITZPATRICK, 6)
+    return "\n".join([*lines, *([PUBLISHED] if is_published else [])])
 
 
-def _values(subset: dict) -> list[dict]:
-    return [*subset["difference_from_whole_picture"].values()]
+def _cells(figures: dict[str, list[float]]) -> str:
+    return ", ".join(
+        f"{k} {e:.3f} ({low:.3f} to {high:.3f})" for k, (e, low, high) in figures.items()
+    )
 
 
-def _coverage(rows: pd.DataFrame, found: np.ndarray, n_types: int) -> list[dict]:
+def _coverage(joined: TypedAngles, found: np.ndarray, n_resamples: int, seed: int) -> list[dict]:
     """Agreement of the images of least spread, the invalid ones last."""
-    order = rows.assign(bad=~rows["valid"]).sort_values(["bad", "ita_spread"], kind="stable").index
+    rows = joined.rows.assign(bad=~joined.rows["valid"])
+    order = rows.sort_values(["bad", "ita_spread"], kind="stable").index
+    ita, types, n_types = rows["ita"].to_numpy(float), rows["type"].to_numpy(), len(joined.tones)
     table = []
     for share in KEPT:
         kept = order[: max(2, round(share * len(rows)))].to_numpy()
-        ita, types = rows["ita"].to_numpy(float)[kept], rows["type"].to_numpy()[kept]
-        figures = agreement(ita, found[kept], types, n_types)
-        table.append({"share": share, "n_images": len(kept), **figures})
+        columns, clusters = {ESTIMATE: (ita[kept], found[kept])}, joined.clusters[kept]
+        own, _ = with_intervals(columns, types[kept], clusters, n_types, n_resamples, seed)
+        table.append({"share": share, "n_images": len(kept), "agreement": _plain(own)[ESTIMATE]})
     return table
 
 

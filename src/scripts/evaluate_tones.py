@@ -1,4 +1,4 @@
-"""Compare estimated skin tone with the Fitzpatrick types that people have given.
+"""Compare estimated skin tone with the tones that people have given: Fitzpatrick, Monk, MILK10k.
 
 Writes `tone_agreement.json`, `types_by_image.csv` and, of `--images`, `worst_tones.png`, and prints
 the agreement with 95 % intervals, beside that of the median over the whole picture.
@@ -7,6 +7,7 @@ the agreement with 95 % intervals, beside that of the median over the whole pict
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..core.cells import csv_text
 from ..core.errors import require, run_main
@@ -19,13 +20,27 @@ from ..core.options import REQUIRED, flag, parse_options
 class Options(Workers):
     """tones"""
 
-    csv: Path = flag(REQUIRED, "table of images with people's Fitzpatrick types")
-    fitzpatrick_column: str = flag(REQUIRED, "its column of types: I to VI, 1 to 6, or 12, 34, 56")
+    csv: Path = flag(REQUIRED, "table of images with the skin tones that people have given")
+    tone_column: str = flag(
+        REQUIRED,
+        "its column of tones: Fitzpatrick types (I to VI, 1 to 6, or 12, 34, 56), Monk tones (1 to "
+        "10) or MILK10k's classes (5 very light to 0 very dark)",
+        also=("--fitzpatrick_column",),
+    )
+    scale: Literal["auto", "Fitzpatrick", "Monk", "MILK10k"] = flag(
+        "auto", "scale of the tones (auto: by the column's name and cells, else Fitzpatrick)"
+    )
     output_dir: Path = flag(REQUIRED, "folder to write to")
-    ita_csv: Path | None = flag(None, "CSV that estimate_ita wrote for the images")
+    ita_csv: tuple[Path, ...] = flag(
+        (),
+        "CSV that estimate_ita wrote for the images; more of them are other methods, compared on "
+        "the same images",
+    )
     images: Path | None = flag(None, "folder of the images: estimates them without --ita_csv")
     fit: bool = flag(
-        False, "from angle to type by a monotone map, cross-validated, not by the convention"
+        False,
+        "from angle to type by a monotone map, cross-validated, not by the convention (always for "
+        "scales other than Fitzpatrick's)",
     )
     n_resamples: int = flag(1000, "bootstrap resamples of patients", least=10)
     seed: int = flag(0, "seed of resamples and folds", least=0)
@@ -40,11 +55,11 @@ def main(argv: list[str] | None) -> int:
     """0 once the files are written."""
     options = parse_options(argv, __doc__, Options)[0]
     expect_file(options.csv, "--csv")
-    if options.ita_csv:
-        expect_file(options.ita_csv, "--ita_csv")
+    for path in options.ita_csv:
+        expect_file(path, "--ita_csv")
     paths = images_below(options.images) if options.images else []
     output = make_folder(options.output_dir)
-    ita_csv = options.ita_csv or output / "ita.csv"
+    ita_csv, *others = options.ita_csv or [output / "ita.csv"]
     check_output(output / "types_by_image.csv")
 
     from ..evaluation.tone_agreement import report, report_text
@@ -53,14 +68,15 @@ def main(argv: list[str] | None) -> int:
 
     if not options.ita_csv:
         estimate(options.images, paths, ita_csv, options.num_workers)
-    joined = join_types(options.csv, options.fitzpatrick_column, ita_csv)
+    scale = "" if options.scale == "auto" else options.scale
+    joined = join_types(options.csv, options.tone_column, scale, ita_csv, others)
     found, rows = report(joined, options.fit, options.n_resamples, options.seed)
     write_text(output / "types_by_image.csv", csv_text(rows))
     write_text(output / "tone_agreement.json", to_strict_json(found))
     print(report_text(found))
     if paths:
         figure = output / "worst_tones.png"
-        n_shown = plot_worst_tones(rows, options.images, paths, joined.scale, figure)
+        n_shown = plot_worst_tones(rows, options.images, paths, joined.tones, figure)
         print(f"{figure}: the {n_shown} images whose type is farthest from people's")
     return 0
 

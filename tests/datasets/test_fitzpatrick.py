@@ -4,7 +4,7 @@ import pytest
 
 from src.core.errors import UserError
 from src.datasets.csv_files import read_csv
-from src.datasets.fitzpatrick import PAIRS, SINGLE, read_angles, read_types, tones_in
+from src.datasets.fitzpatrick import PAIRS, SINGLE, read_angles, read_tones, tones_in
 from src.skin.tone import GROUP_NAMES
 
 
@@ -20,8 +20,24 @@ def test_every_spelling_is_read(tmp_path):
         (["12", "34", "56", "unknown"], [0, 1, 2, -1], PAIRS),
         (["I-II", "III–IV", "5-6"], [0, 1, 2], PAIRS),
     ):
-        _, found, names = read_types(table(tmp_path, cells), "type")
-        assert (found.tolist(), names) == (places, scale)
+        _, found, kind, names = read_tones(table(tmp_path, cells), "type")
+        assert (found.tolist(), kind, names) == (places, "Fitzpatrick", scale)
+
+
+def test_monk_tones_and_milk10k_classes_are_read_lightest_first(tmp_path):
+    """MILK10k: 0 is very dark and 5 very light, as its challenge says."""
+    path = tmp_path / "t.csv"
+    path.write_text("image,monk,skin_tone_class,tone\na,1,5,10\nb,10,0,2\nc,,,\n")
+    for column, scale, places, first in (
+        ("monk", "", [0, 9, -1], "1"),
+        ("skin_tone_class", "", [0, 5, -1], "5"),
+        ("tone", "Monk", [9, 1, -1], "1"),
+    ):
+        _, found, kind, names = read_tones(path, column, scale)
+        assert (found.tolist(), names[0]) == (places, first)
+        assert kind == (scale or {"monk": "Monk"}.get(column, "MILK10k"))
+    with pytest.raises(UserError, match="line 2: tone '10'"):
+        read_tones(path, "tone")
 
 
 def test_other_cells_are_named(tmp_path):
@@ -32,7 +48,7 @@ def test_other_cells_are_named(tmp_path):
         (["", "unknown"], "column 'type' names no"),
     ):
         with pytest.raises(UserError, match=said):
-            read_types(table(tmp_path, cells), "type")
+            read_tones(table(tmp_path, cells), "type")
 
 
 def test_angles_of_other_programs_are_valid_where_there_is_one(tmp_path):

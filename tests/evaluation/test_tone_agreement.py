@@ -81,17 +81,38 @@ def test_the_report_has_every_subset_beside_the_whole_picture():
     rows = rows.assign(ita_picture=ita[::-1].copy(), ita_spread=np.arange(80.0))
     rows = rows.assign(valid=np.arange(80) < 60, uncertain=np.arange(80) % 2 == 0)
     rows = rows.assign(domain=np.where(np.arange(80) < 30, "clinical", "dermoscopy"))
-    joined = TypedAngles(rows, np.arange(80), "image", SIX, 100)
+    rows = rows.assign(by_other=ita + 1)
+    methods = {ESTIMATE: "ita", "other": "by_other"}
+    joined = TypedAngles(rows, np.arange(80), "image", "Fitzpatrick", SIX, methods, 100)
     for fit in (False, True):
         told, with_types = report(joined, fit, 50, 0)
         sizes = {name: subset["n_images"] for name, subset in told["subsets"].items()}
         assert sizes == {"all": 80, "valid": 60, "certain": 30, "clinical": 30, "dermoscopy": 30}
         assert told["subsets"]["all"]["share"] == 0.8
-        assert set(told["subsets"]["valid"]["agreement"]) == {ESTIMATE, PICTURE}
+        assert set(told["subsets"]["valid"]["agreement"]) == {ESTIMATE, "other", PICTURE}
         assert told["subsets"]["all"]["difference_from_whole_picture"][ESTIMATE]["auc"][1] > 0
         assert [kept["n_images"] for kept in told["coverage"]] == [80, 72, 64, 48, 32]
+        assert told["coverage"][0]["agreement"] == told["subsets"]["all"]["agreement"][ESTIMATE]
         assert ("map" in told) == fit
         assert len(with_types["type_found"]) == 80
         assert f"{ESTIMATE} less {PICTURE}" in report_text(told)
+        assert "published agreement" in report_text(told)
     without = joined._replace(rows=rows.assign(ita_picture=np.nan))
-    assert PICTURE not in report(without, False, 50, 0)[0]["subsets"]["all"]["agreement"]
+    subset = report(without, False, 50, 0)[0]["subsets"]["all"]
+    assert PICTURE not in subset["agreement"]
+    assert subset["difference_from_whole_picture"] == {}
+
+
+def test_scales_without_a_convention_are_judged_by_a_fitted_map():
+    rng = np.random.default_rng(3)
+    tones = tuple(map(str, range(1, 11)))
+    types = rng.integers(10, size=300)
+    ita = 80 - 15.0 * types + rng.normal(0, 3, 300)
+    rows = pd.DataFrame({"image": types.astype(str), "ita": ita, "ita_picture": ita, "type": types})
+    rows = rows.assign(ita_spread=1.0, valid=True, uncertain=False, domain="")
+    joined = TypedAngles(rows, np.arange(300), "image", "Monk", tones, {ESTIMATE: "ita"}, 300)
+    told, _ = report(joined, False, 20, 0)
+    assert told["types_from_angles"].startswith("monotone map")
+    assert told["subsets"]["all"]["agreement"][ESTIMATE]["exact"][0] > 0.9
+    assert told["subsets"]["all"]["agreement"][ESTIMATE]["auc"][0] == 1
+    assert "published" not in report_text(told)
