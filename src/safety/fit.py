@@ -14,6 +14,7 @@ from ..artifact.export import write_contract
 from ..artifact.features_output import add_features
 from ..core.errors import UserError, require
 from ..core.files import check_output, replacing
+from ..core.registry import parse_call
 from ..datasets.overlap import copy_training_rows
 from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.predictions import Predictions
@@ -110,6 +111,7 @@ def fitted_contract(
         ),
         certificate=certificate,
         features=gate,
+        dropout=_dropout(contract) if gate else 0.0,
     )
     return replace(contract, trust=trust)
 
@@ -145,6 +147,13 @@ def _rule(contract: Contract, certificate: Certificate, threshold: float) -> Dec
     if not lowest or not values:
         return make_rule("threshold", {"value": max(0.0, threshold - MARGIN)})
     return make_rule("thresholds_by_group", {"values": values, "overall": min(values)})
+
+
+def _dropout(contract: Contract) -> float:
+    """The rate before the last layer in training, 0 where it cannot be told."""
+    rate = contract.provenance.get("config", {}).get("dropout", 0.0)
+    is_linear = parse_call(contract.head).name == "linear"
+    return float(rate) if is_linear and type(rate) in (int, float) and 0 < rate < 1 else 0.0
 
 
 def _gate(

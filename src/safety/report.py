@@ -5,7 +5,7 @@ import numpy as np
 from ..artifact.contract import Contract
 from ..core.cells import visible
 from ..evaluation.predictions import Predictions
-from ..trust.fitted import answers
+from ..trust.fitted import Seen, answers
 from ..trust.out_of_distribution import msp
 from ..trust.selective import aurc, excess_aurc, risk_at
 from ..trust.triage import SEEN, sensitivity_by_group
@@ -26,16 +26,9 @@ def summary(
     lines += [f"{visible(name, 40)}: {certificate.of(name, positive)}" for name in names]
     if tested is None:
         return "\n".join([*lines, contract.notice])
-    said = answers(
-        contract.trust,
-        contract.conditions,
-        contract.classes,
-        contract.positive,
-        contract.groups,
-        tested.probabilities,
-        contract.decide(tested.probabilities, tested.groups),
-        tested.groups,
-    )
+    decisions = contract.decide(tested.probabilities, tested.groups)
+    seen = Seen(tested.probabilities, decisions, tested.groups)
+    said = answers(contract.trust, contract, seen)
     return "\n".join([*lines, *_measured(contract, tested, units, said, options), contract.notice])
 
 

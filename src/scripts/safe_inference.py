@@ -16,6 +16,9 @@ class Options(Section):
 
     onnx_model_path: Path = flag(REQUIRED, "model that fit_trust has written")
     image: tuple[Path, ...] = flag(REQUIRED, "image files", also=("--images",), metavar="FILE")
+    passes: int = flag(
+        0, "passes with dropout, which tell how much the model disagrees with itself", least=0
+    )
     group: str = flag("", "skin tone of all of them, by its name in the model (default: unknown)")
 
 
@@ -34,7 +37,7 @@ def main(argv: list[str] | None) -> int:
     require(is_known, f"--group {options.group}: expected one of {known}")
     group = contract.groups.index(options.group) if options.group else -1
     groups = [group] * len(options.image)
-    for found in predict_with_trust(predictor, options.image, groups):
+    for found in predict_with_trust(predictor, options.image, groups, n_passes=options.passes):
         name, answer = visible(found.name, 80), found.answer
         if answer is None:
             failed += 1
@@ -42,7 +45,10 @@ def main(argv: list[str] | None) -> int:
             continue
         shares = (f"{visible(k, 40)} {p:.2f}" for k, p in found.probabilities.items())
         print(f"{name}: {found.message}")
-        print(f"  probabilities: {', '.join(shares)}; entropy {answer.entropy:.2f}")
+        mutual = answer.mutual_information
+        disagreement = f", mutual information {mutual:.3f}" if options.passes else ""
+        print(f"  probabilities: {', '.join(shares)}")
+        print(f"  entropy {answer.entropy:.3f}{disagreement} (nats)")
         print(f"  conformal set: {', '.join(visible(c, 40) for c in answer.classes)}")
         print(f"  {options.group or 'skin tone unknown'}: {visible(answer.certificate, 300)}")
     print(contract.notice)

@@ -1,5 +1,6 @@
 """fit_trust and predictions with trust, on a small trained model."""
 
+import csv
 import json
 import re
 import shlex
@@ -16,7 +17,7 @@ from src.core.errors import UserError
 from src.evaluation.evaluate import EvaluatedModel
 from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
-from src.inference.trust import predict_with_trust
+from src.inference.trust import COLUMNS, add_answers, predict_with_trust
 from src.safety.fit import rows_of
 from src.scripts import fit_trust, safe_inference
 from src.trust.triage import CATEGORIES
@@ -72,6 +73,21 @@ def test_answers_say_whether_to_rely_on_them(trusted, demo, tmp_path):
     assert first.answer.certificate == certificate.of(predictor.contract.groups[0], "malignant")
 
 
+def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
+    folder = demo / "isic2020" / "test" / "benign"
+    images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
+    table = tmp_path / "p.csv"
+    table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
+    counts = add_answers(OnnxPredictor(trusted), table, images)
+    rows = [*csv.DictReader(table.open(newline=""))]
+    assert [*rows[0]] == ["image_name", "target", *COLUMNS]
+    assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
+    for row, path in zip(rows, images.values(), strict=True):
+        (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
+        assert row["answer"] == found.answer.category
+        assert row["conformal_set"].split() == [*found.answer.classes]
+
+
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
     trusted, tiny_onnx, tmp_path
 ):
@@ -83,6 +99,32 @@ def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
     onnx.save(model, tmp_path / "changed.onnx")
     with pytest.raises(UserError, match="temperature"):
         next(predict_with_trust(OnnxPredictor(tmp_path / "changed.onnx"), black))
+
+
+def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
+    trusted, tiny_onnx, demo, tmp_path
+):
+    with pytest.raises(UserError, match="dropout"):
+        next(
+            predict_with_trust(
+                OnnxPredictor(trusted), [np.zeros((64, 64, 3), np.uint8)], n_passes=2
+            )
+        )
+    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
+    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
+    onnx.save(model, path := tmp_path / "dropout.onnx")
+    predictor, plain = OnnxPredictor(path), OnnxPredictor(tiny_onnx)
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    width = len(contract.trust.features.center)
+    kept, none = np.ones((1, width), np.float32), np.zeros((1, width), np.float32)
+    passes = predictor.passes(images, [kept, none])
+    assert np.array_equal(passes[0], plain.outputs(images)[1])
+    assert np.array_equal(passes[1][0], passes[1][1])  # without features the bias alone
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:4]
+    found, again = ([*predict_with_trust(predictor, lesions, n_passes=20)] for _ in range(2))
+    assert found == again or str(found) == str(again)
+    for one in found:
+        assert 0 < one.answer.mutual_information < one.answer.entropy
 
 
 def test_a_damaged_contract_is_refused_in_one_line(trusted):
