@@ -76,11 +76,13 @@ def test_a_training_on_images_that_are_on_the_device(few):
     for on in (False, True):
         cfg = Config().with_settings(**{**few, "resident": on})
         parts = make_parts(cfg, check_settings(cfg), load_table(cfg.data), torch.device("cpu"))
-        metrics, position = parts.evaluator(parts.evaluated_network(), "valid")[1], Position()
+        predictions, _ = parts.evaluator(parts.evaluated_network(), "valid")
+        position = Position()
         for _ in parts.trainer.epoch(parts.loader, position, []):
             pass
         loss = position.loss_sum / position.n_rows
-        found.append((metrics, parts.contract.preprocessing, position.n_rows, loss))
+        probabilities = predictions.probabilities.tolist()
+        found.append((probabilities, parts.contract.preprocessing, position.n_rows, loss))
         assert isinstance(parts.loader, ResidentBatches) == on
     assert found[0][:3] == found[1][:3]
     assert found[0][3] != found[1][3] == pytest.approx(found[0][3], rel=0.02)

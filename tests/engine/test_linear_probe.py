@@ -103,12 +103,13 @@ def test_features_are_kept_for_the_next_run_and_never_stale(probe, monkeypatch, 
     monkeypatch.setattr(features, "featured", counting)
 
     def run(**changed):
-        """The features of all rows' first views, and metrics of the untrained head."""
+        """The features of all rows' first views, and probabilities by the untrained head."""
         seen.clear()
         cfg = Config().with_settings(**{**settings, **changed})
         parts = make_parts(cfg, check_settings(cfg), table, CPU)
-        metrics = parts.evaluator(parts.evaluated_network(), "valid")[1]
-        return parts.loader.make(torch.arange(n_train), 0)[0], metrics
+        predictions, _ = parts.evaluator(parts.evaluated_network(), "valid")
+        features = parts.loader.make(torch.arange(n_train), 0)[0]
+        return features, predictions.probabilities.tolist()
 
     first = run()
     assert seen == [2 * n_train, n_valid]
