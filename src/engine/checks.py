@@ -18,6 +18,7 @@ from ..loading.prepared import check_can_be_cached
 from ..loading.resident import check_resident
 from ..loading.sampler import SAMPLERS
 from ..models.backbones import published_statistics
+from ..models.heads import takes_map
 from ..objectives.catalog import OBJECTIVES, needs_groups, takes_teacher
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
@@ -47,6 +48,11 @@ def check_settings(cfg: Config) -> Preprocessing:
     for name, value in changing.items() if cfg.model.feature_views else ():
         require(not value, f"--feature_views and --{name}: it changes features; give one of them")
     check_teacher(cfg)
+    require(
+        not (cfg.model.feature_views and takes_map(cfg.model.head)),
+        f"--feature_views and --head {cfg.model.head}: pooled features are kept, and this head "
+        "takes the feature map; leave out --feature_views",
+    )
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(
