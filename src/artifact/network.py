@@ -30,7 +30,9 @@ class Network(nn.Module):
         logits = self.classifier(images)
         probabilities = self.reduction(logits)
         if self.temperature != 1:
-            logs = probabilities.double().clamp_min(LEAST_PROBABILITY).log()
+            # Apple's GPUs have no float64
+            wide = torch.float32 if probabilities.device.type == "mps" else torch.float64
+            logs = probabilities.to(wide).clamp_min(LEAST_PROBABILITY).log()
             probabilities = (logs / self.temperature).softmax(dim=1).to(probabilities.dtype)
         return logits, probabilities
 

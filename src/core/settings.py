@@ -269,7 +269,9 @@ class Run(Section):
         least=0,
         most=MAX_SEED,
     )
-    device: str = flag("auto", "auto, cpu, cuda or cuda:<index>", _NEUTRAL | _RUN | _EVALUATION)
+    device: str = flag(
+        "auto", "auto, cpu, mps, cuda or cuda:<index>", _NEUTRAL | _RUN | _EVALUATION
+    )
     use_amp: bool = flag(False, "train with automatic mixed precision")
     amp_dtype: Literal["auto", "float16", "bfloat16"] = flag(
         "auto",

@@ -1,23 +1,28 @@
 """The epochs of a run: train, evaluate, save; stopped and continued to the same result."""
 
 import logging
+import math
 import os
 import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+import numpy as np
 
 from ..core.config import Config
 from ..core.errors import terminate
 from .checkpoint import Progress, load_first, remove_old, save_state, state_files
 from .distributed import Processes
 from .log import RunLog
+from .loop import Trainer
 from .parts import Parts
+from .precision import forget_peak, peak_gb
 from .resume import BEST, LATEST
 
 log = logging.getLogger(__name__)
@@ -40,7 +45,8 @@ def train_epochs(
         run_log.history(progress.history)
     with stop_requests() as request:
         while not is_finished(cfg, progress):
-            started = time.perf_counter()
+            started, n_before = time.perf_counter(), progress.position.n_rows
+            forget_peak(parts.trainer.device)
             parts.batches.epoch = progress.position.epoch
             parts.batches.start = progress.position.step * cfg.learning.update_freq
             values = progress.values(cfg.run.monitor)
@@ -48,7 +54,9 @@ def train_epochs(
                 asked = processes.highest(request.signal)
                 save_within_epoch(cfg, parts, progress, run_log, asked)
                 stop_if_asked(processes, asked, folder)
+            trained_s, n_rows = time.perf_counter() - started, progress.position.n_rows - n_before
             entry = evaluated_epoch(cfg, parts, progress)
+            entry["speed"] = speed(parts.trainer, trained_s, n_rows)
             entry["seconds"] = round(time.perf_counter() - started, 2)
             # what decides is one process's word: others may differ in a last digit
             progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
@@ -91,11 +99,37 @@ def evaluated_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
     trainer, place = parts.trainer, progress.position
     has_valid = len(parts.evaluator.table.split("valid")) > 0
     network = parts.evaluated_network()
+    valid = parts.evaluator(network, "valid")[1] if has_valid else {}
     return {
         "epoch": place.epoch,
         "train_loss": place.loss_sum / place.n_rows,
         "lr": max(group["lr"] for group in trainer.optimizer.param_groups),
-        "valid": parts.evaluator(network, "valid")[1] if has_valid else {},
+        "weight_decay": max(group["weight_decay"] for group in trainer.optimizer.param_groups),
+        "valid": valid,
+        "accuracy_by_class": accuracy_by_class(valid, parts.contract.classes),
+    }
+
+
+def accuracy_by_class(metrics: dict, classes: Sequence[str]) -> dict[str, float]:
+    """Of each class of evaluated rows the share that is decided right; none without rows."""
+    counts = np.array(metrics.get("confusion_matrix", []))
+    return {
+        name: float(row[place] / row.sum()) if row.sum() else math.nan
+        for place, (name, row) in enumerate(zip(classes, counts, strict=False))
+    }
+
+
+def speed(trainer: Trainer, trained_s: float, n_rows: int) -> dict[str, float]:
+    """What the steps of an epoch took, or those since the run was resumed within it.
+
+    `data_seconds` of waiting for batches, `step_seconds` of computing, images per second of both,
+    and the most memory that was in use, in GB: of the device, on a CPU of this process.
+    """
+    return {
+        "data_seconds": round(trainer.waited_s, 2),
+        "step_seconds": round(trained_s - trainer.waited_s, 2),
+        "images_per_second": round(n_rows / trained_s, 2),
+        "peak_memory_gb": round(peak_gb(trainer.device), 3),
     }
 
 

@@ -71,7 +71,9 @@ class RunLog:
         """Record the last epoch of `history`, and how long those that are left will take."""
         entry = history[-1]
         self.history(history)
-        for part, values in (("train", entry), ("valid", entry["valid"])):
+        by_class = {f"accuracy/{name}": v for name, v in entry["accuracy_by_class"].items()}
+        parts = {"train": entry | entry["speed"], "valid": entry["valid"] | by_class}
+        for part, values in parts.items():
             for key, value in scalars(values).items():
                 if math.isfinite(value):
                     self._writer.add_scalar(f"{part}/{key}", value, entry["epoch"])

@@ -1,6 +1,7 @@
 """Training steps, and predicting the rows of a loader."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Trainer:
         if compiled:
             self.model = torch.compile(self.model)
         self._losses: list[tuple[int, int, torch.Tensor]] = []  # (step, rows, mean loss)
+        self.waited_s = 0.0  # for batches, in the present epoch
 
     def epoch(
         self, batches: Iterable[Batch], position: Position, values: list[float]
@@ -93,9 +95,12 @@ class Trainer:
         self.objective.train()
         title, quiet = f"epoch {position.epoch + 1}", not self.processes.is_main
         batches = iter(progress(batches, title, unit="batch", quiet=quiet))
+        self.waited_s = 0.0
         while True:
+            asked = time.perf_counter()
             # the last step may have fewer batches, and is a mean over those
             parts = list(itertools.islice(batches, self.settings.update_freq))
+            self.waited_s += time.perf_counter() - asked
             if not parts:
                 self.read_losses(position)
                 return
@@ -213,3 +218,5 @@ def seed_torch(*numbers: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # else `torch.manual_seed` notes a traceback, each time
         torch.cuda.manual_seed_all(seed)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(seed)

@@ -43,7 +43,7 @@ def result(folder):
         for name in ("training_history.json", "metrics.json")
     )
     for epoch in history:
-        epoch.pop("seconds")
+        epoch.pop("seconds"), epoch.pop("speed")
     return content["model_state_dict"], content["contract"]["preprocessing"], history, metrics
 
 

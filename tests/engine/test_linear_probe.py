@@ -35,7 +35,7 @@ def found(folder):
         for name in ("training_history.json", "metrics.json")
     )
     for epoch in history:
-        epoch.pop("seconds")
+        epoch.pop("seconds"), epoch.pop("speed")
     return (
         load_checkpoint(Path(folder) / "best_checkpoint.pth")["model_state_dict"],
         history,

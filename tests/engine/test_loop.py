@@ -1,11 +1,15 @@
 """Optimizer steps: accumulation, clipping and schedules, on a model that is a matrix."""
 
+import math
+import time
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from src.core.errors import UserError
+from src.engine.epochs import accuracy_by_class, speed
 from src.engine.loop import Position, StepSettings, Trainer, predict, seed_torch
 
 CPU = torch.device("cpu")
@@ -166,3 +170,31 @@ def test_a_loss_that_is_no_number_is_told_with_its_step_before_anything_is_saved
     with pytest.raises(UserError, match="nan at step 2"):
         trainer.read_losses(position)
     assert position.n_rows == 2
+
+
+def test_waiting_for_batches_is_told_apart_from_computing():
+    def slowly():
+        for batch in batches(8, 1)[:4]:
+            time.sleep(0.05)
+            yield batch
+
+    model = Flat()
+    groups = [{"params": list(model.parameters()), "decays": False, "lr_scale": 1.0}]
+    settings = StepSettings(1, 4, None, lambda step, values: 0.1, lambda step: 0.0)
+    trainer = Trainer(model, loss, torch.optim.SGD(groups, lr=0.1), settings, CPU)
+    started = time.perf_counter()
+    for _ in trainer.epoch(slowly(), Position(), []):
+        time.sleep(0.05)
+    assert 0.2 <= trainer.waited_s <= time.perf_counter() - started - 0.2
+    found = speed(trainer, trainer.waited_s + 0.5, 50)
+    assert found["data_seconds"] == round(trainer.waited_s, 2) and found["step_seconds"] == 0.5
+    assert found["images_per_second"] == pytest.approx(50 / (trainer.waited_s + 0.5), abs=0.01)
+    assert found["peak_memory_gb"] > 0
+
+
+def test_accuracy_by_class_is_the_diagonal_over_the_rows_of_a_class():
+    found = accuracy_by_class({"confusion_matrix": [[53, 35], [0, 28]]}, ("benign", "malignant"))
+    assert found == {"benign": 53 / 88, "malignant": 1.0}
+    found = accuracy_by_class({"confusion_matrix": [[0, 0], [1, 3]]}, ("a", "b"))
+    assert math.isnan(found["a"]) and found["b"] == 0.75
+    assert accuracy_by_class({}, ("a", "b")) == {}

@@ -10,9 +10,10 @@ from src.core.config import Config, Run
 from src.core.errors import UserError
 from src.datasets.load import load_table
 from src.engine.checks import check_settings
+from src.engine.distributed import Processes
 from src.engine.loop import Position, StepSettings, Trainer
 from src.engine.parts import make_parts
-from src.engine.precision import autocast_dtype, check_device, set_kernels
+from src.engine.precision import autocast_dtype, check_device, peak_gb, pick_device, set_kernels
 from src.engine.run import train
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -86,7 +87,7 @@ def test_small_gradients_of_float16_are_scaled():
     ("settings", "message"),
     [
         ({"use_amp": True, "amp_dtype": "float16"}, "--amp_dtype float16: expected a GPU"),
-        ({"sync_bn": True}, "--sync_bn: expected GPUs"),
+        ({"sync_bn": True}, "--sync_bn: expected NVIDIA GPUs"),
     ],
 )
 def test_what_a_cpu_cannot_do_is_refused(settings, message):
@@ -144,3 +145,37 @@ def test_compiled_steps_are_those_of_the_model(make, monkeypatch):
     assert one.keys() == other.keys()
     for key, value in one.items():
         torch.testing.assert_close(other[key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_device_is_the_fastest_that_is_there(monkeypatch):
+    two = Processes(rank=0, count=2, local_rank=0)
+    for has_cuda, has_mps, asked, processes, expected in (
+        (True, True, "auto", None, "cuda"),
+        (False, True, "auto", None, "mps"),
+        (False, False, "auto", None, "cpu"),
+        (False, True, "auto", two, "cpu"),
+        (True, True, "mps", None, "mps"),
+        (True, True, "cpu", None, "cpu"),
+        (False, False, "mps", None, "--device mps: no Apple GPU found"),
+        (False, True, "mps", two, "--device mps: several processes"),
+        (False, True, "cuda", None, "--device cuda: 0 GPUs found"),
+        (True, True, "tpu", None, "expected auto, cpu, mps, cuda"),
+    ):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda there=has_cuda: int(there))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=has_cuda: there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=has_mps: there)
+        given = (asked, processes) if processes else (asked,)
+        if expected.isalpha():
+            assert pick_device(*given).type == expected
+        else:
+            with pytest.raises(UserError, match=expected):
+                pick_device(*given)
+    mps = torch.device("mps")
+    assert autocast_dtype(Run(use_amp=True), mps) == torch.float16
+    with pytest.raises(UserError, match="--sync_bn"):
+        check_device(Config().with_settings(sync_bn=True), mps)
+
+
+def test_memory_is_told_in_gigabytes():
+    """That of this process, which has loaded torch and less than any machine has."""
+    assert 0.05 < peak_gb(CPU) < 1000
