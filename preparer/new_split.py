@@ -9,22 +9,36 @@ from src.core.cells import folded
 from src.core.errors import UserError, nearest
 from src.core.files import write_text
 from src.core.image_files import image_keys, image_stem
-from src.datasets.csv_files import csv_encoding, csv_separator, numbers, read_csv, refuse_cells
+from src.datasets.csv_files import (
+    csv_encoding,
+    csv_separator,
+    lines_of,
+    numbers,
+    read_csv,
+    refuse_cells,
+)
 from src.datasets.fitzpatrick import tones_in
 from src.datasets.labels import (
     column_classes,
-    in_order,
     is_unlabelled,
+    numbered,
     one_hot_classes,
     one_hot_columns,
 )
-from src.datasets.splits import assign_splits, describe_crossings, describe_doubts
-from src.datasets.table import IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
+from src.datasets.splits import assign_folds, assign_splits, describe_doubts, describe_leaks
+from src.datasets.table import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    USUAL_COLUMNS,
+    Table,
+    make_table,
+    usual_column,
+)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a split is made of: `stem`, `label`, units, tones and split of each row of a CSV.
+    """What a split is made of: `stem`, `label`, units, tones, split and fold of a CSV's rows.
 
     `label` counts into `classes`, of which there is none in a table without labels.
     """
@@ -60,7 +74,7 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
                 f"--{option}_column: {csv} has no column '{column}'{nearest(column, rows.columns)} "
                 f"(found: {found})"
             )
-    image = image or _usual(rows, IMAGE_COLUMNS)
+    image = image or usual_column(rows, IMAGE_COLUMNS)
     if not image:
         raise UserError(
             f"{csv}: no column of images (found: {', '.join(rows.columns[:12])}): name it with "
@@ -72,19 +86,15 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
     for column, given in {"patient_id": patient, "lesion_id": lesion, "split": ""}.items():
         frame[column] = rows.get(given or column, "")
     frame["group"], groups = tones_in(rows.assign(group=rows.get("group", "")), "group", csv)
-    frame["ita"] = numbers(rows, "ita", csv) if "ita" in rows else float("nan")
+    for column in ("ita", "fold"):
+        frame[column] = numbers(rows, column, csv) if column in rows else float("nan")
     names = _class_names(rows, label, csv, image)
-    classes, positive = in_order(names) if names is not None else ((), 0)
-    frame["label"] = names.map(classes.index) if classes else 0
+    frame["label"], classes, positive = (0, (), 0) if names is None else numbered(names)
     return Rows(csv, frame, classes, positive, groups)
 
 
-def _usual(rows: pd.DataFrame, names: tuple[str, ...]) -> str:
-    return next((column for column in names if column in rows), "")
-
-
 def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:
-    label = label or _usual(rows, LABEL_COLUMNS)
+    label = label or usual_column(rows, LABEL_COLUMNS)
     if label:
         known = rows[~is_unlabelled(rows[label].fillna(""))]
         return column_classes(known, label, csv).reindex(rows.index, fill_value=UNKNOWN_CLASS)
@@ -94,28 +104,47 @@ def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Se
 
 
 def write_split(
-    rows: Rows, output: Path, sizes: tuple[float, float], seed: int, keep_first: bool
+    rows: Rows, output: Path, shares: tuple[float, float], n_folds: int, seed: int, keep_first: bool
 ) -> str:
     """What the new split is like, once `output` has it; cells of other columns as they were.
 
-    `sizes` are the shares of validation and test rows.
+    `shares` are those of validation and test rows. With `n_folds` there is a column `fold` too,
+    empty for test rows, and the first fold is the validation split.
     """
     csv, sep = rows.csv, csv_separator(rows.csv)
     text = pd.read_csv(csv, sep=sep, dtype=str, keep_default_na=False, encoding=csv_encoding(csv))
     kept = distinct_rows(text, rows.stems, csv, keep_first)
     stems = rows.stems[kept]
-    table = assign_splits(rows.table(stems, kept), *sizes, seed)
-    splits = table.rows.set_index("image")["split"]
-    column = next((name for name in text if folded(name) == "split"), "split")
-    new = text[kept].assign(**{column: stems.map(splits)})
+    table = new_table(rows.table(stems, kept), shares, n_folds, seed)
+    found = table.rows.set_index("image")
+    folds = found["fold"].astype(str).replace("-1", "")
+    columns = {"split": found["split"]} | ({"fold": folds} if n_folds else {})
+    # a fold of before says nothing of the new split
+    old = [name for name in text if folded(name) == "fold" and not n_folds]
+    named = {c: next((n for n in text if folded(n) == c), c) for c in columns}
+    new = text[kept].drop(columns=old)
+    new = new.assign(**{named[column]: stems.map(cells) for column, cells in columns.items()})
     write_text(output, new.to_csv(sep=sep, index=False))
     dropped = f"rows dropped as repeating the image of an earlier row: {(~kept).sum():,}"
-    return f"{dropped}\n{describe_counts('after', table)}"
+    by_fold = [describe_counts("fold", table, "fold")] if n_folds else []
+    return "\n".join([dropped, describe_counts("after", table), *by_fold])
+
+
+def new_table(table: Table, shares: tuple[float, float], n_folds: int, seed: int) -> Table:
+    """The table in a new split, and with `n_folds` in new folds, of which the first validates.
+
+    Test rows are in no fold: new ones, or without a share for them those of the table's own split.
+    """
+    valid, test = shares
+    if valid or test:
+        table = assign_splits(table, valid, test, seed)
+    return assign_folds(table, n_folds, 0, seed) if n_folds else table
 
 
 def report(rows: Rows) -> tuple[str, str]:
     """(what the given split is like, what crosses it, that there is none, or an empty text)."""
-    table = rows.table([f"{stem} (line {i + 2})" for i, stem in enumerate(rows.stems)])
+    lines = zip(rows.stems, lines_of(rows.csv), strict=True)
+    table = rows.table([f"{stem} (line {line})" for stem, line in lines])
     without = table.rows["patient_id"] == ""
     lines = [f"{rows.csv}: {len(table):,} rows, {without.sum():,} without a patient"]
     if (without & (table.rows["lesion_id"] == "")).all():
@@ -126,29 +155,30 @@ def report(rows: Rows) -> tuple[str, str]:
     lines += [f"WARNING: {doubt}" for doubt in describe_doubts(table.rows)]
     if not rows.classes:
         lines.append("no classes are known: name their column with --label_column")
-    leaks = describe_crossings(table.rows)
-    if (table.rows["split"] == "").all():
+    has_folds = bool((table.rows["fold"] >= 0).any())
+    leaks = describe_leaks(table, has_folds)
+    if (table.rows["split"] == "").all() and not has_folds:
         leaks = NO_SPLIT
-    lines.append(leaks.replace("; ", "\n") or NO_LEAK)
+    lines.append(leaks.replace("; ", "\n") or NO_LEAK + has_folds * " or fold")
     return "\n".join([*lines, describe_counts("before", table)]), leaks
 
 
-NO_SPLIT = "the table has no split, a column 'split', in which patients or lesions could leak"
+NO_SPLIT = "the table has no column 'split' or 'fold' in which patients or lesions could leak"
 UNKNOWN_CLASS = "unknown class"
 NO_LEAK = "no patient or lesion appears in more than one split"
 
 
-def describe_counts(when: str, table: Table) -> str:
-    """A text table: rows (positives) of every split, in all and by tone group."""
+def describe_counts(when: str, table: Table, by: str = "split") -> str:
+    """A text table: rows (positives) of every split or fold, in all and by tone group."""
     names = {-1: "Unknown", **dict(enumerate(table.groups))}
     positive = table.labels == table.positive
     rows = table.rows.assign(group=table.rows["group"].map(names), positive=positive)
     columns = ["all", *(name for name in names.values() if name in set(rows["group"]))]
     lines = [[when, *columns]]
-    for split, part in rows.groupby("split"):
+    for split, part in rows.groupby(by):
         parts = [part if c == "all" else part[part["group"] == c] for c in columns]
         cells = [f"{len(rows):,} ({rows['positive'].sum():,})" for rows in parts]
-        lines.append([split or "no split", *cells])
+        lines.append([{"": "no split", -1: "test"}.get(split, str(split)), *cells])
     return "\n".join("".join(f"{cell:>15}" for cell in line) for line in lines)
 
 

@@ -10,7 +10,10 @@ import numpy as np
 from ..core.classes import NOTICE, require_class_names
 from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
+from ..skin.tone import present_names
+from ..trust.fitted import Conditions, Trust, trust_from_json
 from .decisions import DecisionRule, make_rule
+from .evidence import Evidence, evidence_from_json, is_evidence
 
 CONTRACT_KEY = "melanoma_contract"
 VERSION = 2
@@ -36,7 +39,10 @@ FIELDS = {
     "rules": (dict,),
     "provenance": (dict,),
     "metrics": (dict,),
+    "evidence": (dict,),
+    "trust": (dict,),
 }
+NOT_IN_ALL = {"evidence": {}, "trust": {}}  # fields that older files of this version lack
 AS_WRITTEN = (
     *("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature"),
     *("provenance", "metrics"),
@@ -52,6 +58,8 @@ class Contract:
     head][classes] are the shares of the training rows, which some reductions take (empty: equal
     ones). Class probabilities p are calibrated to softmax(log p / `temperature`). `rule` decides;
     `other_rules` were fitted beside it. `provenance` holds configuration, data and versions.
+    `evidence` says what the output of that name is, where an ONNX file has one;
+    `trust` holds what was fitted for knowing when not to answer.
     """
 
     model: str
@@ -69,6 +77,8 @@ class Contract:
     other_rules: tuple[DecisionRule, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
+    trust: Trust | None = None
 
     @property
     def num_groups(self) -> int:
@@ -79,6 +89,11 @@ class Contract:
     def decides_by_group(self) -> bool:
         """Whether a row's tone group, where it is known, changes what is decided."""
         return self.own_head or self.rule.name == "thresholds_by_group"
+
+    @property
+    def conditions(self) -> Conditions:
+        """What must be as it was for `trust` to hold."""
+        return Conditions(self.preprocessing.digest, self.temperature, str(self.rule))
 
     @property
     def notice(self) -> str:
@@ -126,6 +141,8 @@ class Contract:
             "preprocessing": self.preprocessing.to_json(),
             "rule": self.rule.name,
             "rules": {rule.name: rule.options for rule in (self.rule, *self.other_rules)},
+            "evidence": self.evidence.to_json() if self.evidence else {},
+            "trust": self.trust.to_json() if self.trust else {},
         }
         return json.loads(json.dumps(content))
 
@@ -139,11 +156,13 @@ def contract_from_json(content: Any, source: str) -> Contract:
         rules = {name: make_rule(name, constants) for name, constants in content["rules"].items()}
         return Contract(
             classes=tuple(content["classes"]),
-            groups=tuple(content["groups"]),
+            groups=present_names(content["groups"]),
             priors=tuple(map(tuple, content["priors"])),
             preprocessing=preprocessing_from_json(content["preprocessing"]),
             rule=rules.pop(content["rule"]),
             other_rules=tuple(rules.values()),
+            evidence=evidence_from_json(content["evidence"]),
+            trust=trust_from_json(content["trust"], len(content["groups"])),
             **{name: content[name] for name in AS_WRITTEN},
         )
     except UserError as error:
@@ -166,7 +185,7 @@ def _read(content: Any) -> dict[str, Any]:
             f"contract version {content['version']!r:.20}, expected {VERSION}: export it again, or "
             "train it again, with this version of the software"
         )
-    return content
+    return NOT_IN_ALL | content
 
 
 def _problems(content: dict[str, Any]) -> Iterator[str]:
@@ -202,6 +221,8 @@ def _problems(content: dict[str, Any]) -> Iterator[str]:
             yield f"rules: expected constants of {name[:40]!r}"
     if not _is_provenance(content["provenance"], n_classes):
         yield "provenance: expected the configuration and counts of training rows"
+    if not is_evidence(content["evidence"], n_outputs):
+        yield "evidence: expected its method, grid and a bias for each output"
 
 
 def _bad_names(names: list[str]) -> Iterator[str]:

@@ -11,11 +11,10 @@ from ..core.files import clear_unfinished, make_folder, replacing
 from ..preprocess.image import ImageError, read_image, read_reduced
 from ..preprocess.steps import resize
 from ..skin.domains import CLINICAL, domain_of
-from ..skin.masks import DEFAULT_METHODS, hair_mask, lesion_mask, skin_mask
+from ..skin.masks import BY_DOMAIN, hair_mask, lesion_mask, skin_mask
 from ..skin.shapes import HAIR_SIDE, enlarged, reduced
 from .per_image_csv import run_folder_job
 
-BY_DOMAIN = "by_domain"
 COLUMNS = ("mask", "share", "domain")
 # no row filters: one-bit rows compress best without
 ONE_BIT = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE)
@@ -50,7 +49,7 @@ def mask_row(path: Path, kind: str, domain: str, method: str, output_dir: Path) 
     elif (kind, domain, method) == ("skin", CLINICAL, BY_DOMAIN):
         mask = skin_mask(image, domain=domain)
     else:
-        mask = lesion_mask(image, DEFAULT_METHODS[domain] if method == BY_DOMAIN else method)
+        mask = lesion_mask(image, method, domain)
         mask = skin_mask(image, mask, domain) if kind == "skin" else mask
     share = float(mask.mean())
     whole = enlarged(mask, size).view(np.uint8)

@@ -10,6 +10,7 @@ from .options import MAX_SEED, Role, Section, flag
 _NEUTRAL, _MODEL, _EVALUATION = Role.RESULT_NEUTRAL, Role.MODEL, Role.EVALUATION
 _SHARED, _PATH, _RUN, _TEST = Role.SHARED, Role.PATH, Role.RUN, Role.TEST
 _CACHE = _NEUTRAL | _RUN | _EVALUATION
+_LISTED = "pass any unknown name to list the choices"
 _ROWS = Role.DATA | _SHARED | _EVALUATION
 
 
@@ -55,19 +56,14 @@ class Data(Section):
         0, "missing or unreadable images to leave out at most", _SHARED | _EVALUATION, least=0
     )
     preprocess: str = flag(
-        "scaled_jpeg | resize || normalize(stats='imagenet')",
+        "scaled_jpeg | resize || normalize(stats='pretrained')",
         "preprocessing steps joined by |, with || at the augmentation point",
         _MODEL,
     )
     input_size: int = flag(224, "side of the network's input in pixels", _MODEL, least=16)
-    augment: str = flag(
-        "dermatoscopy",
-        "augmentations of training images joined by | (pass any unknown name to list the choices)",
-    )
+    augment: str = flag("dermatoscopy", f"augmentations of training images joined by | ({_LISTED})")
     sampler: str = flag(
-        "random",
-        "sampling of training rows, as NAME or NAME(option=value) (pass any unknown name to list "
-        "the choices)",
+        "random", f"sampling of training rows, as NAME or NAME(option=value) ({_LISTED})"
     )
     malignant_copies: str = flag(
         "",
@@ -84,6 +80,7 @@ class Data(Section):
     cache_dir: str = flag(
         "./melanoma_output/cache", "folder of --cache; may be deleted between runs", _CACHE | _PATH
     )
+    resident: bool = flag(False, "keep and augment all images in the device's memory", _RUN)
 
     def __post_init__(self):
         super().__post_init__()
@@ -134,7 +131,7 @@ class Model(Section):
         0.0, "stochastic depth rate, where the backbone supports it", least=0, below=1
     )
     dropout: float = flag(0.0, "dropout rate before the head", least=0, below=1)
-    num_classes: int = flag(0, "expected number of classes; other data are refused (0: any)")
+    num_classes: int = flag(0, "expected number of classes, else refused (0: any)", least=0)
     num_groups: int = flag(
         0, "number of skin-tone groups of a group-aware head (0: as in the data)", least=0
     )
@@ -149,8 +146,7 @@ class Model(Section):
             self.freeze_model or not self.feature_views,
             f"--feature_views {self.feature_views}: expected with --freeze_model true",
         )
-        fits = self.num_classes == 0 or self.num_classes >= 2
-        require(fits, f"--num_classes {self.num_classes}: expected 2 or more, or 0 for any")
+        require(self.num_classes != 1, "--num_classes 1: expected 2 or more, or 0 for any")
 
 
 @dataclass(frozen=True)
@@ -158,9 +154,13 @@ class Learning(Section):
     """Learning"""
 
     objective: str = flag(
-        "cross_entropy",
-        "loss and head layout, as NAME or NAME(option=value) (pass any unknown name to list "
-        "the choices)",
+        "cross_entropy", f"loss and head layout, as NAME or NAME(option=value) ({_LISTED})"
+    )
+    teacher: str = flag(
+        "",
+        "for --objective distillation: an ONNX model, a folder of these (their mean), or a CSV of "
+        "predictions of the training images",
+        _PATH,
     )
     class_weights: str = flag(
         "none",
@@ -192,7 +192,10 @@ class Learning(Section):
     model_ema: bool = flag(
         False, "evaluate, save and export an exponential moving average of the weights"
     )
-    model_ema_decay: float = flag(0.9999, "decay of the moving average", above=0, most=1)
+    model_ema_decay: float = flag(0.9999, "decay of the moving average by step", above=0, most=1)
+    model_ema_half_life: float | None = flag(
+        None, "half-life of the moving average in epochs, instead of its decay", above=0
+    )
     model_ema_force_cpu: bool = flag(False, "keep the moving average in CPU memory")
     sync_bn: bool = flag(False, "synchronize batch normalization across processes")
     clip_grad: float | None = flag(None, "maximum gradient norm (default: no clipping)", above=0)
@@ -217,6 +220,8 @@ class Learning(Section):
             value = getattr(self, name)
             # of a smaller one torch's Beta distribution gives 0.5 where 0 or 1 is due
             require(value == 0 or value >= 0.01, f"--{name} {value}: expected 0, or 0.01 or more")
+        is_usual = self.model_ema_half_life is None or self.model_ema_decay == 0.9999
+        require(is_usual, "--model_ema_half_life and --model_ema_decay: the same twice; give one")
         sides = self.cutmix_minmax
         fits = sides is None or (len(sides) == 2 and 0 <= sides[0] <= sides[1] <= 1 and sides[1])
         given = " ".join(map(str, sides or ()))
@@ -254,10 +259,7 @@ class Run(Section):
         0, "number of most recent epoch checkpoints to keep (0: all)", _NEUTRAL, least=0
     )
     save_ckpt_steps: int = flag(
-        0,
-        "also save checkpoint_latest.pth every this many steps within an epoch (0: off)",
-        _NEUTRAL,
-        least=0,
+        0, "also save checkpoint_latest.pth every this many steps (0: off)", _NEUTRAL, least=0
     )
     seed: int = flag(
         0,
@@ -279,10 +281,7 @@ class Run(Section):
     fast_mode: bool = flag(False, "let cuDNN choose the fastest algorithms; results may vary")
     eval_batch_size: int = flag(64, "evaluation batch size", _EVALUATION, least=1)
     dist_timeout: float = flag(
-        600.0,
-        "seconds to wait for a silent process before aborting",
-        _NEUTRAL | _EVALUATION,
-        above=0,
+        600.0, "seconds to wait for a silent process", _NEUTRAL | _EVALUATION, above=0
     )
     test: bool = flag(
         False, "evaluate --checkpoint on the test, else validation rows", _NEUTRAL | _SHARED | _TEST

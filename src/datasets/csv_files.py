@@ -1,8 +1,10 @@
 """CSVs of any origin as rows of text: separators, encodings, column names, numbers, blame."""
 
 import codecs
+import csv
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,8 @@ def csv_separator(path: Path) -> str:
     Raises `UserError` for more than `MAX_COLUMNS` of them: pandas takes minutes for 20,000.
     """
     with path.open(encoding=csv_encoding(path)) as file:
-        header = file.readline(MAX_HEADER)
+        lines = iter(lambda: file.readline(MAX_HEADER), "")
+        header = next((line for line in lines if line.strip()), "")
     said = visible(header.strip())
     require(not said.startswith("sep="), f"{path}: its first line is '{said}': remove this line")
     header = _QUOTED.sub("", header)
@@ -99,11 +102,36 @@ def csv_separator(path: Path) -> str:
 
 
 def csv_encoding(path: Path) -> str:
-    """`utf-16` where a file begins with the mark of it, else `utf-8-sig`."""
+    """UTF-16 where a file begins with its mark or, without one, with a letter of two bytes; else
+    `utf-8-sig`."""
     with path.open("rb") as file:
-        return (
-            "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-        )
+        start = file.read(2)
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    zeros = [byte == 0 for byte in start]
+    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(tuple(zeros), "utf-8-sig")
+
+
+def line_of(path: Path, row: int) -> int:
+    """The line of a file at which a row, counted from 0, of its CSV begins."""
+    lines = lines_of(path)
+    return lines[row] if row < len(lines) else row + 2
+
+
+def lines_of(path: Path) -> list[int]:
+    """The line of a file at which each row of its CSV begins, as far as the module csv reads it.
+
+    Blank lines are no rows, and a cell in quotes may have several lines.
+    """
+    lines, begins = [], 1
+    separator = csv_separator(path)
+    with path.open(encoding=csv_encoding(path), newline="") as file, suppress(csv.Error):
+        reader = csv.reader(file, delimiter=separator)
+        for cells in reader:
+            if len(cells) > 1 or "".join(cells).strip():
+                lines.append(begins)
+            begins = reader.line_num + 1
+    return lines[1:]
 
 
 def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
@@ -119,8 +147,8 @@ def numbers(rows: pd.DataFrame, column: str, where: Path) -> pd.Series:
     wrong = wrong[[not says_nothing(cell) for cell in wrong]]
     if len(wrong):
         raise UserError(
-            f"{where}: line {wrong.index[0] + 2}: column '{column}' holds {shown(wrong.iloc[0])}: "
-            "expected a number"
+            f"{where}: line {line_of(where, wrong.index[0])}: column '{column}' holds "
+            f"{shown(wrong.iloc[0])}: expected a number"
         )
     return values
 
@@ -135,12 +163,12 @@ def are_true(cells: pd.Series) -> np.ndarray:
     return (cells.astype(str).str.strip().str.casefold() == "true").to_numpy()
 
 
-def refuse_cells(csv: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:
+def refuse_cells(path: Path, rows: pd.DataFrame, column: str, wrong, expected: str) -> None:
     """Raise `UserError` for the first cell of a column that is `wrong` (bool [rows])."""
     if wrong.any():
         row = int(np.argmax(wrong))
-        found = shown(rows[column].fillna("").iloc[row])
-        raise UserError(f"{csv}: line {rows.index[row] + 2}: {column} {found}: expected {expected}")
+        found, line = shown(rows[column].fillna("").iloc[row]), line_of(path, rows.index[row])
+        raise UserError(f"{path}: line {line}: {column} {found}: expected {expected}")
 
 
 def shown(cell: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..core.cells import folded, says_nothing, tidy
 from ..core.errors import require
-from ..skin.tone import GROUP_NAMES
+from ..skin.tone import FORMER_NAMES, GROUP_NAMES
 from .csv_files import are_true, each_once, numbers, read_csv, refuse_cells
 
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
@@ -24,6 +24,8 @@ _COLUMNS = {
     "Monk": re.compile("monk|^mst", re.IGNORECASE),
     FITZPATRICK: re.compile("fit[sz]|^fst|photo_?type|skin_?(tone|type)", re.IGNORECASE),
 }
+_GROUPS = {folded(name): str(place) for place, name in enumerate(GROUP_NAMES)}
+_GROUPS |= {folded(former): _GROUPS[folded(name)] for former, name in FORMER_NAMES.items()}
 _ROMAN = {name.casefold(): place for place, name in enumerate(SINGLE, start=1)}
 
 
@@ -61,10 +63,14 @@ def tones_in(rows: pd.DataFrame, column: str, csv: Path) -> tuple[pd.Series, tup
     """(the tone group of each row, the names of the groups) of a column of a table.
 
     People's tones are groups of their own, such as `Fitzpatrick I–II`, -1 where none is given;
-    other columns hold numbers of `GROUP_NAMES`, or NaN. Raises `UserError` for any other cell.
+    other columns hold numbers or names of `GROUP_NAMES`, NaN for none. Raises `UserError` for any
+    other cell.
     """
     scale = scale_of(rows, column)
     if not scale:
+        if pd.api.types.is_string_dtype(rows[column]):
+            cells = each_once(lambda text: _GROUPS.get(folded(text), text), rows[column].fillna(""))
+            rows = rows.assign(**{column: cells})
         return numbers(rows, column, csv), GROUP_NAMES
     if scale == FITZPATRICK:
         places, names = _types(rows, column, csv)

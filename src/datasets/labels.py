@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from ..core.cells import folded, known_id, names_no_class, one_spelling, says_nothing, tidy, visible
-from ..core.classes import MAX_CLASSES, positive_index, usual_index
-from ..core.errors import UserError
-from .csv_files import each_once, refuse_cells
+from ..core.classes import MAX_CLASSES, positive_index, require_class_names, usual_index
+from ..core.errors import UserError, require
+from .csv_files import each_once, line_of, refuse_cells
 from .table import LABEL_COLUMNS
 
 _TRUE, _FALSE = ("1", "true", "yes", "malignant"), ("0", "false", "no", "benign")
@@ -26,6 +26,42 @@ def merged(texts: pd.Series, what: str) -> pd.Series:
     return texts.map(used)
 
 
+def numbered(
+    names: pd.Series, wanted: object = None, given: Sequence[str] | None = None
+) -> tuple[pd.Series, tuple[str, ...], int]:
+    """(the class of each row as an index, the classes, the index of the one to detect).
+
+    The classes are those `given`, in this order, else the names `in_order`. Raises `UserError` for
+    a name that is none of those given; of some there may be no row.
+    """
+    if given is None:
+        classes, index = in_order(names, wanted)
+        return names.map(classes.index), classes, index
+    is_list = isinstance(given, list | tuple) and all(isinstance(name, str) for name in given)
+    require(is_list, f"classes={given!r}: expected a list of names in quotes")
+    classes = require_class_names(given, "classes")
+    places = {folded(name): index for index, name in enumerate(classes)}
+    strange = sorted({name for name in names if folded(name) not in places})
+    known = ", ".join(visible(name, 40) for name in classes)
+    require(not strange, f"class '{visible((strange or [''])[0], 60)}': classes=[...] has {known}")
+    labels = names.map(lambda name: places[folded(name)])
+    empty = [visible(classes[index], 40) for index in sorted({*places.values()} - {*labels})]
+    if empty:
+        log.warning("classes without an image: %s", ", ".join(empty))
+    return labels, classes, _positive(classes, wanted)
+
+
+def _positive(classes: Sequence[str], wanted: object) -> int:
+    if isinstance(wanted, list | tuple | dict):
+        raise UserError(f"positive={wanted!r}: expected the name of one class")
+    wanted = "" if wanted is None else tidy(str(wanted))
+    index = positive_index(classes, wanted)
+    if not wanted and usual_index(classes) is None:
+        told = "The class to detect is %s; positive='...' names another."
+        log.info(told, visible(classes[index], 60))
+    return index
+
+
 def in_order(names: Iterable[str], wanted: object = None) -> tuple[tuple[str, ...], int]:
     """The classes and the index of the one to detect: sorted, but of two that one is the last.
 
@@ -34,12 +70,7 @@ def in_order(names: Iterable[str], wanted: object = None) -> tuple[tuple[str, ..
     names = set(names)
     is_number = all(re.fullmatch(r"[+-]?\d+", name) for name in names)
     classes = sorted(names, key=lambda name: (int(name) if is_number else 0, name))
-    if isinstance(wanted, list | tuple | dict):
-        raise UserError(f"positive={wanted!r}: expected the name of one class")
-    wanted = "" if wanted is None else tidy(str(wanted))
-    positive = classes[positive_index(classes, wanted)]
-    if not wanted and usual_index(classes) is None:
-        log.info("The class to detect is %s; positive='...' names another.", visible(positive, 60))
+    positive = classes[_positive(classes, wanted)]
     if len(classes) == 2:
         classes.sort(key=lambda name: name == positive)
     return tuple(classes), classes.index(positive)
@@ -118,9 +149,10 @@ def one_hot_classes(rows: pd.DataFrame, columns: Sequence[str], source: Path) ->
     wrong = ones.sum(axis=1) != 1
     if wrong.any():
         row = int(wrong.argmax())
+        line, found = line_of(source, ones.index[row]), int(ones.iloc[row].sum())
         raise UserError(
-            f"{source}: line {ones.index[row] + 2} has {int(ones.iloc[row].sum())} of the classes "
-            f"{', '.join(map(visible, columns))}: expected one"
+            f"{source}: line {line} has {found} of the classes {', '.join(map(visible, columns))}: "
+            "expected one"
         )
     empty = [column for column in columns if not ones[column].any()]
     unknown = [column for column in columns if _is_silent_header(column) and column not in empty]

@@ -146,7 +146,7 @@ def joined(
     )
     if n_found < len(rows):
         log.warning("%s: no row for %d of %d images", path, len(rows) - n_found, len(rows))
-    return rows.join(more.reset_index(drop=True), on=found.rename(None))
+    return rows.join(more.reset_index(drop=True).reindex(found).set_axis(rows.index))
 
 
 def masks_of(images: pd.Series, data_path: Path) -> list[str]:

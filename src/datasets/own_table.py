@@ -13,9 +13,9 @@ from .csv_files import numbers, read_csv, refuse_cells
 from .fitzpatrick import FITZPATRICK, scale_of, tones_in
 from .labels import (
     column_classes,
-    in_order,
     is_unlabelled,
     log,
+    numbered,
     one_hot_classes,
     one_hot_columns,
     suggested,
@@ -43,6 +43,7 @@ def table(
     images: str | list | None = None,
     metadata: str = "",
     positive: str | int | None = None,
+    classes: list | None = None,
     skip_unlabelled: bool = False,
 ) -> Table:
     """Any CSV (relative to `data_path`) with a column of images and one of class names.
@@ -50,7 +51,7 @@ def table(
     `image` and `label` name these columns; a list as `label`, or columns of 0 and 1 of which each
     row has one 1, are a column for each class. Other columns of the schema are used where they
     exist. `images` are folders to look in, else those in and beside the CSV's. `metadata` is a CSV
-    with more columns. `skip_unlabelled` leaves out rows without a class.
+    with more columns. `classes` gives their order. `skip_unlabelled` leaves out rows without one.
     """
     source = data_path / csv
     labels = map(str, [label] if isinstance(label, str) else label or [])
@@ -68,8 +69,7 @@ def table(
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
-    classes, index = in_order(found["class"], positive)
-    found["label"] = found["class"].map(classes.index)
+    found["label"], classes, index = numbered(found["class"], positive, classes)
     made = make_table(found, classes, index, bad, groups)
     return replace(made, unlabelled=unlabelled, tone_source=tone_source)
 

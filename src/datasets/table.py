@@ -1,6 +1,7 @@
 """The one table that every data set becomes, and the checks that every table passes."""
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +34,13 @@ LABEL_COLUMNS = (
 USUAL_COLUMNS = (*COLUMNS, *IMAGE_COLUMNS, *LABEL_COLUMNS)
 SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
+REST_MEL = ("rest", "mel")  # melanoma against all else
 ITA_RANGE = (-180, 180)  # degrees
+
+
+def usual_column(columns: Iterable[str], names: Sequence[str]) -> str:
+    """The first of the `names` that is a column, `""` for none."""
+    return next((name for name in names if name in columns), "")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,12 @@ class Table:
     def with_rows(self, rows: pd.DataFrame) -> "Table":
         """A table of other rows with the same names."""
         return replace(self, rows=rows.reset_index(drop=True))
+
+    def against_rest(self, classes: tuple[str, ...], names: tuple[str, str]) -> "Table":
+        """The table of two classes, the second of which, the positive one, joins `classes`."""
+        is_positive = np.isin(self.labels, [self.classes.index(name) for name in classes])
+        rows = self.rows.assign(label=is_positive.astype(int))
+        return replace(self, rows=rows, classes=names, positive=1)
 
     def __len__(self) -> int:
         return len(self.rows)

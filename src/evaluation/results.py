@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.image_files import image_stem
+from ..skin.tone import FORMER_NAMES
 from .bootstrap import percentile_interval, resample_weights
 from .calibration import BINS, reliability_of
 from .gaps import gap_estimates, gaps_by_class
@@ -62,6 +63,8 @@ def row_digests(predictions: Predictions, split: str, min_group: int = MIN_GROUP
     on the order of rows or classes.
     """
     classes, groups = predictions.classes, {**dict(enumerate(predictions.group_names)), -1: UNKNOWN}
+    former = {present: name for name, present in FORMER_NAMES.items()}  # comparable with old runs
+    groups = {code: former.get(name, name) for code, name in groups.items()}
     told = zip(predictions.names, predictions.labels, predictions.groups, strict=True)
     rows = sorted((image_stem(name), classes[y], groups[int(g)]) for name, y, g in told)
     evaluated = [split, classes[predictions.positive], [row[:2] for row in rows]]

@@ -17,6 +17,7 @@ from ..datasets.splits import UNIT_COLUMNS, unit_numbers
 from ..datasets.table import IMAGE_COLUMNS, groups_of
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
 from ..evaluation.predictions import Predictions
+from ..skin.tone import FORMER_NAMES
 from .csv_cells import listed
 
 KNOWN_COLUMNS = (*UNIT_COLUMNS, "group", "ita")
@@ -101,7 +102,8 @@ class Metadata:
             column, _, written = text.rpartition(":")
             column, edges = self._spelled(column.strip()), _edges(text, written)
         require_columns(rows, (column,), self.path, "--group_by")
-        return grouping_of_column(column, rows[column], edges)
+        texts = rows[column].replace(FORMER_NAMES) if column == "group_str" else rows[column]
+        return grouping_of_column(column, texts, edges)
 
     def _spelled(self, column: str) -> str:
         """The known column that `column` is in another case, as `Patient_ID`; else `column`."""

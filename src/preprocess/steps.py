@@ -19,7 +19,8 @@ STATISTICS = {
     "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
     "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)},
 }
-FROM_TRAINING_ROWS = "train"
+# names that stand for numbers found later: of the backbone, and of the training rows
+FOUND_LATER = ("pretrained", "train")
 
 
 class Kind(Enum):
@@ -81,15 +82,15 @@ def _size(options: dict, input_size: int) -> dict:
 
 
 def _statistics(options: dict, input_size: int) -> dict:
-    """`stats=NAME` stands for mean and std; none yet where training rows are to be counted."""
-    stats, known = options.get("stats"), [*STATISTICS, FROM_TRAINING_ROWS]
+    """`stats=NAME` stands for mean and std, and is left where these are found later."""
+    stats, known = options.get("stats"), [*STATISTICS, *FOUND_LATER]
     if not options or ("stats" in options and len(options) > 1):
         both = ", not both" if options else ""
         raise UserError(f"normalize: expected stats=... or mean=... and std=...{both}")
     if "stats" not in options:
         return options
     require(stats in known, f"normalize(stats={stats!r}): expected one of {', '.join(known)}")
-    return dict(STATISTICS.get(stats, {}))
+    return dict(STATISTICS.get(stats, options))
 
 
 def step(
@@ -235,11 +236,14 @@ def to_lab(image: np.ndarray) -> np.ndarray:
 )
 def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
     """(image - mean) / std by channel as float32; uint8 is first scaled to 0..1."""
-    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    if image.dtype == np.uint8:
-        mean, std = mean * 255.0, std * 255.0
-    # one multiplication and one addition per sample, in float32
-    return image * (1.0 / std).astype(np.float32) + (-mean / std).astype(np.float32)
+    factor, addend = scaling(mean, std, 255.0 if image.dtype == np.uint8 else 1.0)
+    return image * factor + addend  # in float32
+
+
+def scaling(mean: tuple, std: tuple, white: float = 255.0) -> tuple[np.ndarray, np.ndarray]:
+    """(factors, addends) float32 [3] that normalize samples of which the largest is `white`."""
+    mean, std = np.asarray(mean, np.float64) * white, np.asarray(std, np.float64) * white
+    return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
 
 
 def _lighter(lab: np.ndarray, change: np.ndarray) -> np.ndarray:

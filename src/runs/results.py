@@ -9,6 +9,7 @@ from pathlib import Path
 from ..core.config import settings_with
 from ..core.errors import UserError
 from ..core.options import Role
+from ..skin.tone import FORMER_NAMES
 from .history import HISTORY, is_number, read_history, read_json, to_float
 
 EVALUATION, METRICS, FOLDS = "evaluation_metrics.json", "metrics.json", "kfold.json"
@@ -127,7 +128,7 @@ def _of_folds(content: dict) -> tuple[str, str, dict, dict, dict]:
 def _of_rows(found: dict) -> tuple[dict, dict, dict]:
     metrics = {name: to_float(value) for name, value in found.items() if is_number(value)}
     groups = {
-        group: (to_float(own["sensitivity"]), int(own["n_positive"]))
+        FORMER_NAMES.get(group, group): (to_float(own["sensitivity"]), int(own["n_positive"]))
         for group, own in found["groups"].items()
     }
     return metrics | {name: int(found[name]) for name in COUNTS}, groups, _digests(found)
@@ -147,7 +148,10 @@ def _of_evaluation(content: dict) -> tuple[str, str, dict, dict, dict]:
     figures = overall["metrics"] | {n: v for n, v in gaps.items() if n != "rates"}
     metrics = {name: to_float(figure["value"]) for name, figure in figures.items()}
     groups = {
-        group: (to_float(own["metrics"]["sensitivity"]["value"]), int(own["n_positive"]))
+        FORMER_NAMES.get(group, group): (
+            to_float(own["metrics"]["sensitivity"]["value"]),
+            int(own["n_positive"]),
+        )
         for group, own in content["groups"].get(TONE, {}).items()
     }
     metrics |= {name: int(overall[name]) for name in COUNTS}

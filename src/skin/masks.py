@@ -6,7 +6,7 @@ from functools import reduce
 import cv2
 import numpy as np
 
-from .domains import CLINICAL, DERMOSCOPY
+from .domains import CLINICAL, DERMOSCOPY, domain_of
 from .photographs import Photograph, look_at
 from .shapes import (
     HAIR_SIDE,
@@ -21,6 +21,7 @@ from .shapes import (
     squared_radius,
 )
 
+BY_DOMAIN = "by_domain"
 _BLUE_AND_GREEN = np.array([0.0, 0.4, 0.6], np.float32)  # where melanin and blood absorb most
 _ALL_CHANNELS = np.full(3, 1 / 3, np.float32)
 _NEAR_BLACK = 40  # mean of the channels
@@ -32,12 +33,15 @@ _WIDEST_SPOT, _SPOT, _FAINTEST_SPOT = 61, 0.4, 8.0
 _GLARE = 245  # of the darkest channel
 
 
-def lesion_mask(image: np.ndarray, method: str = "darker_than_skin") -> np.ndarray:
+def lesion_mask(image: np.ndarray, method: str = BY_DOMAIN, domain: str = DERMOSCOPY) -> np.ndarray:
     """True on the lesion by the `method` of that name in `LESION_METHODS`.
 
-    `DEFAULT_METHODS` names that of each kind of image. These give all False where there is nothing
-    to set apart from the skin; Otsu's threshold, which the others take, always finds something.
+    `BY_DOMAIN` is that of the image's `domain` (or `AUTO`) in `DEFAULT_METHODS`. These give all
+    False where there is nothing to set apart from the skin; Otsu's threshold, which the others
+    take, always finds something.
     """
+    if method == BY_DOMAIN:
+        method = DEFAULT_METHODS[domain_of(image, domain)]
     return at_side(image, LESION_SIDE, LESION_METHODS[method])
 
 
@@ -52,9 +56,10 @@ def skin_mask(
     """True on skin: outside of the lesion with a margin, of hair, dark corners and glare.
 
     `lesion` [height, width] bool is that of an expert; without it `lesion_mask` finds one. Of a
-    `CLINICAL` photograph it is the evenly lit part of the skin (`photographs.look_at`).
+    `CLINICAL` photograph it is the evenly lit part of the skin (`photographs.look_at`); `domain`
+    may be `AUTO`.
     """
-    if domain == CLINICAL:
+    if domain_of(image, domain) == CLINICAL:
         return skin_of_photograph(image, look_at(image), lesion)
     lesion = lesion_mask(image) if lesion is None else lesion
     return _clear(image, lesion) & ~dark_corners(image)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from .color import lab_from_rgb, rgb_from_lab
 from .domains import CLINICAL, DERMOSCOPY
@@ -35,7 +34,8 @@ TONE_CATEGORIES = (
     ToneCategory("brown", -30.0, "Brown", "56", 3),
     ToneCategory("dark", -np.inf, "Dark", "56", 3),
 )
-GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan")
+GROUP_NAMES = ("Very light", "Light", "Intermediate", "Tan and darker")
+FORMER_NAMES = {"Tan": "Tan and darker"}  # of groups in files that earlier versions wrote
 UNKNOWN_GROUP = -1
 
 # Why an image's angle is not to be trusted. Light skin is yellower than b* = 5 (Xiao et al. 2017);
@@ -103,6 +103,12 @@ def tone_group(ita):
     return np.array([*groups, UNKNOWN_GROUP], np.int64)[tone_category(ita)]
 
 
+def present_names(names):
+    """The tuple of names of tone groups that a file holds, as this version has them."""
+    present = tuple(FORMER_NAMES.get(name, name) for name in names)
+    return present if present == GROUP_NAMES else tuple(names)
+
+
 def group_texts(groups, names=GROUP_NAMES):
     """What a CSV holds of `groups` [N]: their indices in `GROUP_NAMES`, else their own `names`."""
     return groups if names == GROUP_NAMES else [(*names, "")[group] for group in groups]
@@ -135,6 +141,7 @@ def dominant_color(lab):
     # a second, and matplotlib, which names of groups and all other angles do without
     from kneed import KneeLocator
     from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
     lab = _thinned(lab, 1000)
     n_clusters = range(1, 1 + min(7, len(np.unique(lab, axis=0))))

@@ -350,7 +350,7 @@ def test_a_prefix_set_to_false_takes_back_what_yaml_put_there(load, name):
         assert load(f"{name}: true", *flags) == Config()
         assert load(f"{name}: false", f"--{name}") == load_config([f"--{name}"])
         field = LEGACY_FLAGS[name].field
-        written = f"'{name} | {DEFAULTS[field]}'".replace("'imagenet'", "''imagenet''")
+        written = f"'{name} | {DEFAULTS[field]}'".replace("'pretrained'", "''pretrained''")
         assert load(f"{field}: {written}", *flags) == Config()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from src.core.config import Data
 from src.core.errors import UserError
-from src.datasets.adapters import DATASETS, HAM10000_CLASSES
+from src.datasets.adapters import DATASETS
+from src.datasets.isic import HAM10000_CLASSES
 from src.datasets.load import load_table
 from tests.datasets.small_isic import isic_rows, read_rows, write_csv, write_image
 

@@ -58,6 +58,7 @@ def test_tones_of_people_are_groups_of_their_own(tmp_path):
         ("group", ["IV", "n/a"], [3, -1], single),
         ("group", ["Monk 10"], [9], monk),
         ("group", ["3", "-1"], [3, -1], GROUP_NAMES),
+        ("group_str", ["Tan", "tan and darker", "Light", ""], [3, 3, 1, -1], GROUP_NAMES),
     ):
         path = tmp_path / "tones.csv"
         path.write_text(f"image,{column}\n" + "".join(f"x,{cell}\n" for cell in cells))

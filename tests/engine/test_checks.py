@@ -6,7 +6,7 @@ import pytest
 from src.core.config import Config
 from src.core.errors import UserError
 from src.datasets.load import load_table
-from src.engine.checks import check_monitor, check_table
+from src.engine.checks import check_monitor, check_settings, check_table
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +23,13 @@ def without(table, split, lost):
     """The table without the rows of a split that `lost` [N] marks."""
     drop = (table.rows["split"] == split).to_numpy() & lost
     return table.with_rows(table.rows[~drop])
+
+
+def test_the_usual_preprocessing_normalises_as_the_published_weights_expect():
+    for model, mean in (("efficientnet_lite0", 0.5), ("mobilenet_v2", 0.485)):
+        spec = check_settings(Config().with_settings(model=model))
+        assert spec.waits_for == ""
+        assert spec.to_json()["steps"][-1][1]["mean"][0] == mean
 
 
 def test_a_class_that_is_missing_is_told_with_what_needs_it(table, cfg):

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from src.core.errors import UserError
-from src.engine.optim import OPTIMIZERS, make_optimizer
+from src.core.settings import Learning
+from src.engine.optim import OPTIMIZERS, make_average, make_optimizer
 
 
 class Small(nn.Module):
@@ -208,3 +209,25 @@ def test_weight_decay_that_starts_at_0_still_belongs_to_matrices_alone():
     decays = {group["params"][0].ndim: group["decays"] for group in groups}
     assert decays == {1: False, 2: True}
     assert [group["weight_decay"] for group in groups] == [0.0, 0.0]
+
+
+def test_after_its_half_life_an_average_keeps_half_of_what_it_was():
+    """Weights jump from 0 to 1 and stay: after the half-life's steps the average is 1/2."""
+    for half_life, steps_per_epoch in ((2.0, 5), (0.5, 8), (1.0, 1)):
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.zeros_(model.weight)
+        learning = Learning(model_ema=True, model_ema_half_life=half_life)
+        average = make_average(learning, model, steps_per_epoch)
+        average.update_parameters(model)  # the first one is taken as it is
+        nn.init.ones_(model.weight)
+        for _ in range(round(half_life * steps_per_epoch)):
+            average.update_parameters(model)
+        assert average.module.weight.item() == pytest.approx(0.5, abs=1e-5)
+    assert make_average(Learning(model_ema_half_life=1.0), model, 1) is None
+
+
+def test_an_average_remembers_by_its_half_life_or_its_decay():
+    with pytest.raises(UserError, match="--model_ema_half_life and --model_ema_decay"):
+        Learning(model_ema_decay=0.99, model_ema_half_life=2.0)
+    with pytest.raises(UserError, match="--model_ema_half_life 0"):
+        Learning(model_ema_half_life=0)

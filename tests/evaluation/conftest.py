@@ -7,7 +7,7 @@ import pytest
 
 from src.evaluation.predictions import Predictions
 
-GROUPS = ("Very light", "Light", "Intermediate", "Tan")
+GROUPS = ("Very light", "Light", "Intermediate", "Tan and darker")
 
 
 def make_table(

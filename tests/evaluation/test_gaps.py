@@ -79,10 +79,10 @@ def test_gaps_by_hand_and_who_is_left_out(table):
     rate = found["rates"]["sensitivity"]
     assert rate["difference"]["value"] == pytest.approx(1 / 3)
     assert rate["ratio"]["value"] == pytest.approx(2 / 3)
-    assert (rate["groups"], rate["left_out"]) == (["Very light", "Light"], ["Tan"])
+    assert (rate["groups"], rate["left_out"]) == (["Very light", "Light"], ["Tan and darker"])
     assert (rate["lowest"], rate["highest"]) == ("Very light", "Light")
     alarms = found["rates"]["false_positive_rate"]
-    assert alarms["groups"] == ["Very light", "Light", "Tan"]
+    assert alarms["groups"] == ["Very light", "Light", "Tan and darker"]
     assert alarms["difference"]["value"] == pytest.approx(1 / 6)
     assert found["equalized_odds_difference"]["value"] == pytest.approx(1 / 3)
     assert found["equalized_odds_ratio"]["value"] == pytest.approx(2 / 3)
@@ -94,11 +94,11 @@ def test_each_rate_counts_its_own_rows_against_the_least_number(table):
     predictions = table(LABELS, GROUPS, decisions=DECISIONS)
     rates = results_of(predictions, settings=settings)["gaps"]["skin tone"]["malignant"]["rates"]
     assert rates["sensitivity"]["groups"] == ["Very light"]
-    assert rates["sensitivity"]["left_out"] == ["Light", "Tan"]
+    assert rates["sensitivity"]["left_out"] == ["Light", "Tan and darker"]
     assert math.isnan(rates["sensitivity"]["difference"]["value"])
     assert rates["sensitivity"]["lowest"] == ""
-    assert rates["false_positive_rate"]["groups"] == ["Tan"]
-    assert rates["selection_rate"]["groups"] == ["Very light", "Light", "Tan"]
+    assert rates["false_positive_rate"]["groups"] == ["Tan and darker"]
+    assert rates["selection_rate"]["groups"] == ["Very light", "Light", "Tan and darker"]
 
 
 def test_perfect_classifier_has_no_gap_and_a_rate_of_nothing_no_ratio(table):
@@ -169,7 +169,7 @@ def test_rows_of_unknown_group_are_out_of_gaps_but_shown(table):
     predictions = table([*LABELS, 1, 1], [*GROUPS, -1, -1], decisions=[*DECISIONS, 0, 0])
     assert gap_estimates(predictions, 1) == without
     found = point_estimates(predictions)
-    assert list(found["groups"]) == ["Very light", "Light", "Tan", "unknown"]
+    assert list(found["groups"]) == ["Very light", "Light", "Tan and darker", "unknown"]
     assert found["groups"]["unknown"]["n"] == 2
     assert found["groups"]["unknown"]["sensitivity"] == 0
     assert found["n"] == 13

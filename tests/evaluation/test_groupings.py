@@ -24,7 +24,7 @@ def of(values, edges=(), name="sex") -> Grouping:
 def test_tone_groups_are_those_of_the_predictions(table):
     found = tone_groups(table([1, 0, 1], [2, -1, 0]))
     assert found.name == "skin tone"
-    assert found.levels == ("Very light", "Light", "Intermediate", "Tan")
+    assert found.levels == ("Very light", "Light", "Intermediate", "Tan and darker")
     assert levels_of(found) == ["Intermediate", "", "Very light"]
 
 

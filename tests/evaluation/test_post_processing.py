@@ -109,7 +109,7 @@ def test_each_group_has_its_temperature_small_and_unknown_ones_that_of_all(pair)
         mine = evaluated.groups == group
         expected = scaled(evaluated.probabilities[mine], found["groups"][name])
         np.testing.assert_allclose(cooled.probabilities[mine], expected, rtol=1e-12)
-    assert found["groups"]["Tan"] == whole, "fewer than 20 rows"
+    assert found["groups"]["Tan and darker"] == whole, "fewer than 20 rows"
     assert len({*found["groups"].values()}) == 4
     unknown = evaluated.groups == -1
     expected = scaled(evaluated.probabilities[unknown], whole)
@@ -135,7 +135,7 @@ def test_each_group_has_its_threshold_small_and_unknown_ones_that_of_all(pair):
     least = int(max(n_positive[3], 1)) + 1
     decided, found = decide_by_group(evaluated, valid, "youden", least)
     whole, positive = choose_threshold("youden", *case(valid)), evaluated.positive
-    assert found["groups"]["Tan"] == found["value"] == whole
+    assert found["groups"]["Tan and darker"] == found["value"] == whole
     for group, name in [*enumerate(valid.group_names), (-1, "unknown")]:
         rows = valid.groups == group
         counts = np.bincount(case(valid, rows)[0], minlength=2)
@@ -255,7 +255,7 @@ def test_what_a_fit_leaves_open_is_a_note_and_nothing_else_is(table):
     for rows in (absent, one_class):
         for fits in (Fits(threshold="youden", group_thresholds=True), Fits(BY_GROUP)):
             (note,) = notes(fits, rows, evaluated)
-            names = "Intermediate, Tan" if fits.threshold else "Intermediate"
+            names = "Intermediate, Tan and darker" if fits.threshold else "Intermediate"
             assert f"fitted for {names} (fewer than 10" in note
             assert ("threshold" if fits.threshold else "temperature") in note
     fixed = Fits(threshold="fixed(value=0.4)", group_thresholds=True)

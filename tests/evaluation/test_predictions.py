@@ -11,7 +11,7 @@ from src.core.files import to_strict_json
 from src.evaluation.predictions import Predictions, from_frame, probability_columns
 from src.evaluation.results import point_estimates
 
-GROUPS = ("Very light", "Light", "Intermediate", "Tan")
+GROUPS = ("Very light", "Light", "Intermediate", "Tan and darker")
 
 
 def frame_of(**columns) -> pd.DataFrame:

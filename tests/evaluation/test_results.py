@@ -195,7 +195,7 @@ def test_notes_say_what_too_few_rows_and_missing_scores_leave_open(table):
     predictions = table(labels, groups, scores=np.full((26, 2), np.nan), decisions=labels)
     found = results_of(predictions, settings=Settings(n_resamples=100))
     first, unknown = found["group_notes"]["skin tone"]
-    assert first.startswith("Tan: 1 malignant image.")
+    assert first.startswith("Tan and darker: 1 malignant image.")
     assert unknown.startswith("1 of 26 images")
     assert len(found["notes"]) == 1
     labels = [row.label for row in METRICS.values() if row.needs == "probabilities"]
@@ -226,6 +226,8 @@ def test_digests_are_of_what_is_evaluated_and_not_of_its_order(random_table):
         positive=1 - other.positive,
     )
     assert row_digests(other, "test") == row_digests(flipped, "test") == digests
+    former = replace(predictions, group_names=("Very light", "Light", "Intermediate", "Tan"))
+    assert row_digests(former, "test") == digests, "as runs of earlier versions name the groups"
     fewer = predictions.at(np.arange(150))
     relabelled = replace(predictions, labels=1 - predictions.labels)
     positive = replace(predictions, positive=0)

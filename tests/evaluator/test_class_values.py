@@ -12,7 +12,7 @@ from src.evaluator.predictions_csv import read_labelled, read_predictions
 
 ELEVEN = tuple(sorted(map(str, range(11))))  # 0, 1, 10, 2, ...
 SCORES = tuple(f"probability_{name}" for name in ELEVEN)
-TONES = ("Very light", "Light", "Intermediate", "Tan")
+TONES = ("Very light", "Light", "Intermediate", "Tan and darker")
 
 
 def perfect(classes, positive=0):

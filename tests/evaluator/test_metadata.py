@@ -10,8 +10,8 @@ from src.core.errors import UserError
 from src.evaluator.metadata import IMAGE_COLUMNS, Metadata, image_stem, known_images, read_metadata
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
-TONE_BY_SEX = ("Very light × f", "Tan × f", "Tan × m")
-SEX_BY_TONE = ("f × Very light", "f × Tan", "m × Tan")
+TONE_BY_SEX = ("Very light × f", "Tan and darker × f", "Tan and darker × m")
+SEX_BY_TONE = ("f × Very light", "f × Tan and darker", "m × Tan and darker")
 
 
 @pytest.fixture
@@ -196,10 +196,15 @@ def people(read) -> Metadata:
         (
             "skin_tone*sex",
             "skin tone × sex",
-            ("Very light × f", "Tan × f", "Tan × m"),
+            ("Very light × f", "Tan and darker × f", "Tan and darker × m"),
             [0, 2, 1, -1],
         ),
-        ("sex * group", "sex × skin tone", ("f × Very light", "f × Tan", "m × Tan"), [0, 2, 1, -1]),
+        (
+            "sex * group",
+            "sex × skin tone",
+            ("f × Very light", "f × Tan and darker", "m × Tan and darker"),
+            [0, 2, 1, -1],
+        ),
         ("sex*age:30", "sex × age", ("f × <30", "f × ≥30", "m × ≥30"), [0, 2, 1, -1]),
     ],
 )
@@ -214,7 +219,14 @@ def test_groupings_are_written_in_a_line(people, text, name, levels, codes):
 def test_tone_groups_have_three_names(people, text):
     found = people.grouping(NAMES, text)
     assert (found.name, found.codes.tolist()) == ("skin tone", [0, 3, 3, -1])
-    assert found.levels == ("Very light", "Light", "Intermediate", "Tan")
+    assert found.levels == ("Very light", "Light", "Intermediate", "Tan and darker")
+
+
+def test_former_names_of_tone_groups_are_the_present_ones(read):
+    found = read(image=NAMES, group_str=["Tan", "Tan and darker", "Light", ""]).grouping(
+        NAMES, "group_str"
+    )
+    assert (found.levels, found.codes.tolist()) == (("Light", "Tan and darker"), [1, 1, 0, -1])
 
 
 def test_a_column_wins_over_what_its_name_could_mean(read):

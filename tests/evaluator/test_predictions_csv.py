@@ -66,7 +66,7 @@ def test_labels_in_all_forms_give_the_same(softmax, read, form, home):
         decisions=np.array([max(range(7), key=row.__getitem__) for row in probabilities]),
         classes=CLASSES,
         positive=0,
-        group_names=("Very light", "Light", "Intermediate", "Tan"),
+        group_names=("Very light", "Light", "Intermediate", "Tan and darker"),
     )
     assert_same(found, expected)
 
@@ -115,7 +115,7 @@ def test_metadata_win_over_columns_of_the_same_name_for_labels(read):
 def test_a_run_s_file_is_read_as_written(softmax, tmp_path):
     names, labels, probabilities, _ = softmax
     groups, decisions = np.arange(N) % 5 - 1, np.roll(labels, 1)
-    tones = ("Very light", "Light", "Intermediate", "Tan")
+    tones = ("Very light", "Light", "Intermediate", "Tan and darker")
     written = Predictions(names, labels, groups, probabilities, decisions, CLASSES, 0, tones)
     written.to_csv(tmp_path / "p.csv")
     assert_same(read_predictions(tmp_path / "p.csv", None), written)
@@ -123,7 +123,7 @@ def test_a_run_s_file_is_read_as_written(softmax, tmp_path):
 
 @pytest.mark.parametrize("n_classes", [2, 7, 199])
 def test_a_file_of_decisions_is_read_as_written(tmp_path, n_classes):
-    labels, tones = np.arange(n_classes), ("Very light", "Light", "Intermediate", "Tan")
+    labels, tones = np.arange(n_classes), ("Very light", "Light", "Intermediate", "Tan and darker")
     names, classes = [f"{label}.jpg" for label in labels], tuple(map(str, labels))
     classes = ("benign", "malignant") if n_classes == 2 else classes
     unknown = np.full((n_classes, n_classes), np.nan)
@@ -137,7 +137,7 @@ def test_a_file_of_decisions_is_read_as_written(tmp_path, n_classes):
 
 
 def test_as_many_classes_as_there_may_be_are_read_as_written(tmp_path):
-    n_classes, tones = 199, ("Very light", "Light", "Intermediate", "Tan")
+    n_classes, tones = 199, ("Very light", "Light", "Intermediate", "Tan and darker")
     labels, classes = np.array([0, 198]), tuple(f"c{place}" for place in range(199))
     scores = np.random.default_rng(2).dirichlet(np.ones(n_classes), size=2)
     written = Predictions(["a", "b"], labels, labels * 0, scores, labels, classes, 198, tones)
@@ -282,7 +282,7 @@ def test_published_decisions_of_isic(real_data, write):
     gap = Fraction(15, 17) - Fraction(36, 58)
     assert found["equal_opportunity_difference"] == pytest.approx(float(gap), abs=1e-15)
     assert round(found["equal_opportunity_difference"], 4) == 0.2617
-    names = ("Very light", "Light", "Intermediate", "Tan")
+    names = ("Very light", "Light", "Intermediate", "Tan and darker")
     recalls = {name: found["groups"][name]["sensitivity"] for name in names}
     assert recalls == {n: a / b for n, (a, b) in zip(names, found_of.values(), strict=True)}
     assert found["specificity"] == (6425 - 632) / 6425

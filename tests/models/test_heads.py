@@ -63,7 +63,8 @@ def is_kept_and_exported(classifier, contract, folder):
     save_checkpoint(folder / "x.pth", content)
     loaded, read = load_network(folder / "x.pth")
     assert read == contract
-    export_onnx(network, contract, folder / "x.onnx")
+    exported = export_onnx(network, contract, folder / "x.onnx")
+    assert bool(exported.contract.evidence) == (exported.no_evidence == "")
     session = onnxruntime.InferenceSession(folder / "x.onnx")
     expected = outputs(network, images)
     np.testing.assert_array_equal(outputs(loaded, images)[0], expected[0])

@@ -170,7 +170,7 @@ def test_audit_of_a_table_without_a_split_says_so(tmp_path, capsys):
     rows = [["a", 0, "p"], ["b", 1, "p"], ["c", 1, "q"]]
     path = write(tmp_path / "in.csv", rows, columns=["image_name", "target", "patient_id"])
     assert main(["--csv", str(path), "--audit"]) == 2
-    assert "the table has no split, a column 'split'" in capsys.readouterr().out
+    assert "the table has no column 'split' or 'fold'" in capsys.readouterr().out
 
 
 def test_columns_in_another_case_are_found_and_the_split_is_written_there(tmp_path, capsys):
@@ -294,6 +294,9 @@ def test_earlier_output_is_replaced_not_written_into(leaky, tmp_path):
         (["--valid_size", "nan"], "--valid_size is 'nan'"),
         (["--valid_size", "0.5", "--test_size", "0.5"], "expected a sum below 1"),
         (["--test_size", "-0.1"], "--test_size -0.1"),
+        (["--kfold", "1"], "--kfold 1: expected 0"),
+        (["--kfold", "-1"], "--kfold -1: expected 0 or more"),
+        (["--kfold", "5", "--valid_size", "0.1"], "--valid_size 0.1: leave it out with --kfold"),
         (["--seed", "-1"], "--seed -1: expected 0 to"),
         (["--seed", str(2**32)], "--seed 4294967296"),
     ],
@@ -386,3 +389,43 @@ def test_command_exits_with_2_and_one_line_without_an_output(leaky):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: no output: give --output_csv FILE, or --audit")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_folds_keep_patients_whole_and_train_as_they_are(leaky, tmp_path, capsys):
+    """A fold of before, and the split of before, leave no trace."""
+    output = tmp_path / "out.csv"
+    assert run(leaky, output, "--kfold", "4", "--test_size", "0.2") == 0
+    assert "fold" in capsys.readouterr().out
+    rows = read(output)
+    assert {row["fold"] for row in rows if row["split"] == "test"} == {""}
+    assert {row["fold"] for row in rows if row["split"] == "valid"} == {"0"}
+    assert {row["fold"] for row in rows if row["split"] == "train"} == {"1", "2", "3"}
+    homes = {}
+    for row in rows:
+        homes.setdefault(row["patient_id"], set()).add((row["split"], row["fold"]))
+    assert max(map(len, homes.values())) == 1
+    as_splits = [row | {"split": row["fold"] or "test"} for row in rows]
+    check_whole_and_even(as_splits, dict.fromkeys("0123", 0.2) | {"test": 0.2}, lambda _: 4)
+    assert main(["--csv", str(output), "--audit"]) == 0
+    assert "no patient or lesion appears in more than one split or fold" in capsys.readouterr().out
+    # folds that leak are told, and a new split without folds has none
+    folded = [row | {"split": ""} for row in rows if row["fold"]]
+    often = Counter(row["patient_id"] for row in folded).most_common(1)[0][0]
+    row = next(row for row in folded if row["patient_id"] == often)
+    row["fold"] = str((int(row["fold"]) + 1) % 4)
+    crossed = [list(row.values()) for row in folded]
+    path = write(tmp_path / "crossed.csv", crossed, columns=[*rows[0]])
+    assert main(["--csv", str(path), "--audit"]) == 2
+    assert "1 of 71 patients are in several folds" in capsys.readouterr().out
+    assert run(output, tmp_path / "plain.csv") == 0
+    assert "fold" not in read(tmp_path / "plain.csv")[0]
+
+
+def test_folds_may_leave_the_tables_own_test_set_as_it_is(tmp_path):
+    rows = [[f"{i}.jpg", f"p{i // 2}", str(i % 2), "test" if i < 10 else "x"] for i in range(60)]
+    rows = [[*cells[:3], cells[3].replace("x", "")] for cells in rows]
+    path = write(tmp_path / "in.csv", rows, columns=["image", "patient_id", "target", "split"])
+    assert run(path, tmp_path / "out.csv", "--kfold", "5", "--test_size", "0") == 0
+    found = read(tmp_path / "out.csv")
+    assert [row["split"] == "test" for row in found] == [i < 10 for i in range(60)]
+    assert Counter(row["fold"] for row in found) == dict.fromkeys("01234", 10) | {"": 10}

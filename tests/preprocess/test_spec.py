@@ -241,7 +241,7 @@ REFUSED = {
     "pad_resize: value is": ("pad_resize(value=300)",),
     "option 'value' is": ("pad_resize(value=0.5)",),
     "normalize: expected stats": ("resize | normalize",),
-    "one of imagenet, half, train": (
+    "one of imagenet, half, pretrained, train": (
         "resize | normalize(stats='image')",
         "resize | normalize(stats=[1])",
     ),
@@ -277,10 +277,10 @@ def test_random_text_is_a_spec_or_a_user_error(text):
 )
 def test_statistics_are_those_of_all_pixels_that_normalize_meets(head):
     spec = parse(f"resize || {head}normalize(stats='train')")
-    assert spec.needs_statistics
+    assert spec.waits_for == "train"
     images = [RNG.integers(0, 200, (h, w, 3), np.uint8) for h, w in ((32, 32), (40, 24), (17, 50))]
     counted = spec.with_statistics(iter(images))
-    assert not counted.needs_statistics
+    assert counted.waits_for == ""
     met = images
     if "crop" in head:
         met = [center_crop(image, height=16, width=16) for image in met]
@@ -292,7 +292,7 @@ def test_statistics_are_those_of_all_pixels_that_normalize_meets(head):
         spec.augmentation_point,
         spec.steps[:-1],
     )
-    assert spec.needs_statistics
+    assert spec.waits_for == "train"
     assert preprocessing_from_json(counted.to_json()) == counted
 
 

@@ -85,7 +85,7 @@ def threshold_of() -> dict:
         "n_fitted": 3120,
         "value": 0.0312,
         "groups": dict(zip(GROUP_NAMES, (0.034, 0.021, 0.028, 0.0312), strict=True)),
-        "not_fitted": ["Tan"],
+        "not_fitted": ["Tan and darker"],
         "cost": {name: dict(zip(names.split(), row, strict=True)) for name, row in cost.items()},
     }
 

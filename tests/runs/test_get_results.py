@@ -116,17 +116,29 @@ def test_undefined_is_empty_and_a_dash_and_never_zero(tmp_path):
     assert main([str(tmp_path)]) == 0
     frame = pd.read_csv(tmp_path / "results.csv", dtype=str, keep_default_na=False)
     assert frame["auroc"].tolist() == ["", "0.5", ""]
-    assert frame["sensitivity Tan"].tolist() == ["", "0.25", ""]
-    assert frame["n_positive Tan"].tolist() == ["4", "4", ""]
+    assert frame["sensitivity Tan and darker"].tolist() == ["", "0.25", ""]
+    assert frame["n_positive Tan and darker"].tolist() == ["4", "4", ""]
     a, b, c = table_rows(tmp_path)
     assert (a["AUROC"], b["AUROC"], c["AUROC"]) == ("–", "0.500", "–")
-    assert (a["sensitivity Tan"], b["sensitivity Tan"], c["sensitivity Tan"]) == (
-        "– (n=4)",
-        "0.250 (n=4)",
-        "–",
-    )
+    assert (
+        a["sensitivity Tan and darker"],
+        b["sensitivity Tan and darker"],
+        c["sensitivity Tan and darker"],
+    ) == ("– (n=4)", "0.250 (n=4)", "–")
     assert [*a][-1] == "sensitivity unknown"
     assert "&  &" not in (tmp_path / "results.tex").read_text()
+
+
+def test_a_group_under_its_former_name_is_the_same_group(tmp_path):
+    part = evaluation(0.5)
+    part["groups"]["skin tone"] = {"Tan": part["overall"]}
+    write(tmp_path / "a", evaluation_metrics_json=part)
+    write(tmp_path / "b", metrics_json={"test": rows()})
+    now = rows()
+    now["groups"] = {"Tan and darker": now["groups"]["Tan"]}
+    write(tmp_path / "c", metrics_json={"test": now})
+    tones = [set(result.groups) - {"unknown"} for result in find_results(tmp_path)[0]]
+    assert tones == [{"Tan and darker"}] * 3
 
 
 def test_the_best_is_bold_among_runs_of_the_same_rows(tmp_path):
@@ -162,7 +174,7 @@ def test_gaps_are_compared_between_runs_with_the_same_groups_only(tmp_path):
     assert [line["AUROC"] for line in lines] == ["0.200", "**0.300**", "0.100"]
     gaps = [line["equal opportunity difference"] for line in lines]
     assert gaps == ["**0.200**", "0.300", "0.100"]
-    tan = [line["sensitivity Tan"] for line in lines]
+    tan = [line["sensitivity Tan and darker"] for line in lines]
     assert tan == ["0.200 (n=4)", "**0.300 (n=4)**", "0.100 (n=4)"]
 
 
@@ -212,7 +224,7 @@ def test_runs_that_differ_in_seeds_alone_are_averaged(tmp_path, capsys):
     assert line["AUROC"] == "0.650 ± 0.071 (2 of 3)"
     assert line["AUPRC"] == "0.700 (1 of 3)"
     assert line["F1"] == "0.500 ± 0.000"
-    assert line["sensitivity Tan"] == "0.500 ± 0.000"
+    assert line["sensitivity Tan and darker"] == "0.500 ± 0.000"
     (line,) = pd.read_csv(tmp_path / "results_over_seeds.csv").to_dict("records")
     assert line["auroc_mean"] == pytest.approx(0.65)
     assert line["auroc_sd"] == pytest.approx(np.std([0.6, 0.7], ddof=1))

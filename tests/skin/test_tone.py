@@ -79,8 +79,8 @@ def test_the_angle_ignores_a_and_keeps_the_shape():
 def test_angles_of_skin_colours_have_the_sign_of_their_lightness():
     """Brown (60, 40, 30) has L* 18: unsigned 8-bit arithmetic would make its angle positive."""
     for rgb, low, high, group in [
-        ((60, 40, 30), -75, -65, "Tan"),
-        ((90, 60, 45), -70, -30, "Tan"),
+        ((60, 40, 30), -75, -65, "Tan and darker"),
+        ((90, 60, 45), -70, -30, "Tan and darker"),
         ((255, 224, 210), 55, 90, "Very light"),
         ((224, 172, 140), 41, 55, "Light"),
     ]:
@@ -124,7 +124,7 @@ def test_the_table_goes_from_light_to_dark_and_covers_all_angles():
     assert bounds[-1] == -math.inf
     assert [c.group for c in TONE_CATEGORIES] == sorted(c.group for c in TONE_CATEGORIES)
     assert {c.group for c in TONE_CATEGORIES} == {*range(len(GROUP_NAMES))}
-    assert GROUP_NAMES == ("Very light", "Light", "Intermediate", "Tan")
+    assert GROUP_NAMES == ("Very light", "Light", "Intermediate", "Tan and darker")
     assert UNKNOWN_GROUP not in range(len(GROUP_NAMES))
 
 
