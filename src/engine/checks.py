@@ -53,8 +53,14 @@ def check_settings(cfg: Config) -> Preprocessing:
         f"--feature_views and --head {cfg.model.head}: pooled features are kept, and this head "
         "takes the feature map; leave out --feature_views",
     )
-    darkens = Augmentation(cfg.data.augment).groups is not None
-    if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
+    augmentation, steps = Augmentation(cfg.data.augment), {step.name for step in spec.steps}
+    darkens = augmentation.groups is not None
+    if any(map(augmentation.needs_mask, range(len(GROUP_NAMES)))) and "lesion_crop" in steps:
+        raise UserError(
+            "skin_former and lesion_crop: a mask file cannot follow where the image is cropped; "
+            "give skin_former(masks='estimated')"
+        )
+    if darkens and "segment_out_skin" in steps:
         raise UserError(
             "skin_former and segment_out_skin cannot be combined: segment_out_skin removes the "
             "skin that skin_former would darken"

@@ -20,6 +20,7 @@ PROBE_TOLERANCE = 1e-3
 # that all of them together go through, of an image of usual size
 MAX_STEPS, MAX_PIXELS, MAX_WORK, USUAL_PIXELS = 32, 2**22, 2**24, 2**21
 SCALED, SCALED_BEFORE = "scaled_jpeg", ("resize", "pad_resize")
+SIZED = (Kind.MOVES, Kind.CROPS)  # steps that change the size
 SCALED_MARGIN = 2  # pixels of the decoded image for one of the resized one, at least, along a side
 
 
@@ -125,9 +126,10 @@ class Preprocessing:
     @property
     def prepared_size(self) -> tuple[int, int] | None:
         """(height, width) of every image at the augmentation point, None where they differ."""
-        steps = self.steps[: self.augmentation_point]
-        moves = [step.options for step in steps if step.kind is Kind.MOVES]
-        return (moves[-1]["height"], moves[-1]["width"]) if moves else None
+        sized = [step for step in self.steps[: self.augmentation_point] if step.kind in SIZED]
+        if not sized or sized[-1].kind is Kind.CROPS:
+            return None
+        return sized[-1].options["height"], sized[-1].options["width"]
 
     @cached_property
     def prepared_probe(self) -> str:
@@ -255,10 +257,10 @@ def _checked(spec: Preprocessing, what: str) -> Preprocessing:
     """`spec`, or a `UserError` where its order cannot work or it would take too long."""
     steps, first = spec.steps, _first_float(spec.steps)
     require(len(steps) <= MAX_STEPS, f"{what}: {len(steps)} steps, expected at most {MAX_STEPS}")
-    require(
-        any(step.kind is Kind.MOVES for step in steps),
-        f"{what}: expected a step that fixes the size, such as resize",
-    )
+    sized = [step for step in steps if step.kind in SIZED]
+    fixes = bool(sized) and sized[-1].kind is Kind.MOVES
+    after = f" after {sized[-1].name}" if sized and not fixes else ""
+    require(fixes, f"{what}: expected a step that fixes the size{after}, such as resize")
     require(
         0 <= spec.augmentation_point <= len(steps),
         f"{what}: expected the augmentation point || among its steps",

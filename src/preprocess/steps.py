@@ -28,6 +28,7 @@ class Kind(Enum):
 
     PAINTS = "RGB uint8 to RGB uint8, pixels stay where they are"
     MOVES = "any image to one of a fixed size and the same type; a mask goes through it too"
+    CROPS = "RGB uint8 to the part of it that its content decides on"
     CONVERTS = "RGB uint8 to float32"
     SCALES = "any image to float32"
 
@@ -147,6 +148,21 @@ def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     return _centre_on(inner, height, width, 0)
 
 
+@step(Kind.CROPS, {"margin": Limit(0, 10)})
+def lesion_crop(image: np.ndarray, *, margin: float = 0.25) -> np.ndarray:
+    """The lesion's bounding box, widened on each side by `margin` times its longer side.
+
+    It ends at the image's edges; an image in which no lesion is found stays whole.
+    """
+    lesion = lesion_mask(image)
+    if not lesion.any():
+        return image
+    left, top, width, height = cv2.boundingRect(lesion.astype(np.uint8))
+    reach = round(margin * max(width, height))
+    rows = slice(max(0, top - reach), top + height + reach)
+    return np.ascontiguousarray(image[rows, max(0, left - reach) : left + width + reach])
+
+
 @step(Kind.PAINTS)
 def scaled_jpeg(image: np.ndarray) -> np.ndarray:
     """The image as it is: the first step of all, this changes how a JPEG is decoded.
@@ -189,6 +205,26 @@ def shades_of_grey(image: np.ndarray, *, norm: float = 6.0) -> np.ndarray:
     return cv2.LUT(image, table[None])
 
 
+@step(Kind.PAINTS, {"clip": Limit(0.1, 100), "tiles": Limit(1, 64, int)})
+def clahe(image: np.ndarray, *, clip: float = 2.0, tiles: int = 8) -> np.ndarray:
+    """The image with its lightness L* equalized locally; a* and b* stay.
+
+    Contrast-limited adaptive histogram equalization (Zuiderveld 1994) of `tiles` x `tiles`
+    histograms of 256 bins, each bin cut at `clip` times their mean. a* and b* change by what
+    rounding to 8 bits does: where sRGB has no such colour, L* goes as far as it has one.
+    """
+    lab = to_lab(image)
+    lightness = np.rint(lab[..., 0] * 2.55).astype(np.uint8)
+    grid = min(tiles, image.shape[1]), min(tiles, image.shape[0])
+    equalized = cv2.createCLAHE(clip, grid).apply(lightness)
+    change = (equalized.astype(np.float32) - lightness) / 2.55
+    rgb = _lighter(lab, change)
+    beyond = ~_is_inside(rgb)
+    if beyond.any():
+        rgb[beyond] = _within_srgb(lab[beyond][None], change[beyond][None])[0]
+    return np.rint(rgb * 255).astype(np.uint8)
+
+
 @step(Kind.CONVERTS)
 def to_lab(image: np.ndarray) -> np.ndarray:
     """CIE L*a*b* (D65) as float32: L* in 0..100, a* and b* signed; from RGB uint8."""
@@ -208,6 +244,25 @@ def scaling(mean: tuple, std: tuple, white: float = 255.0) -> tuple[np.ndarray, 
     """(factors, addends) float32 [3] that normalize samples of which the largest is `white`."""
     mean, std = np.asarray(mean, np.float64) * white, np.asarray(std, np.float64) * white
     return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
+
+
+def _lighter(lab: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """RGB in 0..1, float32, of CIE L*a*b* with L* changed; OpenCV clips what sRGB lacks."""
+    lab = lab.copy()
+    lab[..., 0] = (lab[..., 0] + change).clip(0, 100)
+    return cv2.cvtColor(lab, cv2.COLOR_Lab2RGB).clip(0, 1)
+
+
+def _is_inside(rgb: np.ndarray) -> np.ndarray:
+    return ((rgb > 0) & (rgb < 1)).all(axis=-1)
+
+
+def _within_srgb(lab: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """As `_lighter` with the largest share of each change, to 1/64, that stays within sRGB."""
+    share = np.zeros_like(change)
+    for part in 0.5 ** np.arange(1, 7, dtype=np.float32):
+        share += part * _is_inside(_lighter(lab, (share + part) * change))
+    return _lighter(lab, share * change)
 
 
 def _centre_on(inner: np.ndarray, height: int, width: int, value: int) -> np.ndarray:

@@ -187,6 +187,13 @@ def _hair(image: np.ndarray) -> np.ndarray:
         pieces = reduce(cv2.max, opened)
         straight = np.bincount(labels[pieces > 0], minlength=n)
         is_hair |= is_long & (straight > 0.5 * area)
+    hair = is_hair[labels]
+    if not hair.any():
+        return hair
+    # the meshes of a pigment network are narrow: closed, it is a patch, which hairs are not
+    closed = cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_CLOSE, _MESH)
+    patches = cv2.morphologyEx(closed, cv2.MORPH_OPEN, _PATCH)
+    is_hair &= np.bincount(labels[patches > 0], minlength=n) < 0.5 * area
     return is_hair[labels]
 
 
@@ -223,6 +230,9 @@ def _darkest_region(
     apart = ((score > max(threshold, _FAINTEST)) & in_view).astype(np.uint8)
     apart = cv2.morphologyEx(apart, cv2.MORPH_OPEN, ellipse(5))
     return heaviest_component(apart, score * np.exp(-3.0 * radius))
+
+
+_MESH, _PATCH = np.ones((9, 9), np.uint8), np.ones((17, 17), np.uint8)
 
 
 def _line(degrees: float, length: int = 21) -> np.ndarray:

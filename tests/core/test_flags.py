@@ -330,6 +330,10 @@ def test_unknown_components_are_refused_before_data_are_read():
             ["--preprocess", "resize || normalize(stats='half') | remove_hair"],
             "expected remove_hair before normalize",
         ),
+        (
+            ["--preprocess", "lesion_crop | resize || to_lab", "--augment", "skin_former"],
+            "give skin_former(masks='estimated')",
+        ),
         (["--focal_loss", "--smoothing", "0.1"], "objective 'focal' has no option 'smoothing'"),
         (["--undersample_benign_ratio", "2"], "sampler 'random' has no option 'ratio'"),
     ]:

@@ -80,8 +80,9 @@ def test_every_image_comes_out_at_one_size(text):
 def test_every_step_fits_into_a_spec_that_saves_and_loads(name):
     written = {"normalize": "normalize(stats='half')"}.get(name, name)
     text = f"resize(size=40) || {written}"
+    text += " | resize" if name == "lesion_crop" else ""
     spec = parse(text)
-    assert spec.steps[-1].name == name
+    assert spec.steps[1].name == name
     assert preprocessing_from_json(saved(text)) == spec
     assert spec(NOISE).shape == (3, *spec.output_size)
 
