@@ -85,6 +85,9 @@ def _quantize(
         op_types_to_quantize=[*STATIC],
         nodes_to_exclude=kept,
         per_channel=True,
+        # what processors without VNNI multiply without saturation
+        activation_type=QuantType.QUInt8,
+        reduce_range=True,
     )
 
 
