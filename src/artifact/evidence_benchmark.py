@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from timm.layers import LayerNorm2d
+from torch import nn
 
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..preprocess.spec import parse_preprocessing
@@ -89,12 +91,13 @@ def _slower(path: Path, image: np.ndarray) -> float:
 def grad_cam(network: Network, images: np.ndarray) -> np.ndarray:
     """Grad-CAM before its ReLU [N, n_outputs, h, w], of the last value that has cells.
 
-    Selvaraju et al. 2017, by autograd alone.
+    Selvaraju et al. 2017, by autograd alone; the scale of a norm after the pooling is a constant.
     """
     kept: list[torch.Tensor] = []
     backbone = network.classifier.backbone
     leaves = [module for module in backbone.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(lambda _, __, out: kept.append(out)) for leaf in leaves]
+    hooks = [leaf.register_forward_hook(_constant_scale) for leaf in leaves]
+    hooks += [leaf.register_forward_hook(lambda _, __, out: kept.append(out)) for leaf in leaves]
     logits = network.classifier(torch.from_numpy(images))
     for hook in hooks:
         hook.remove()
@@ -105,3 +108,14 @@ def grad_cam(network: Network, images: np.ndarray) -> np.ndarray:
         weights = gradient.mean((2, 3), keepdim=True)
         maps.append((weights * cells).sum(1).detach().numpy())
     return np.stack(maps, axis=1)
+
+
+def _constant_scale(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], _: torch.Tensor
+) -> torch.Tensor | None:
+    """What a layer norm gives of pooled channels, its scale without a gradient; None of others."""
+    if not isinstance(module, LayerNorm2d) or inputs[0].shape[-1] != 1:
+        return None
+    centred = inputs[0] - inputs[0].mean(1, keepdim=True)
+    scale = (centred.square().mean(1, keepdim=True) + module.eps).sqrt().detach()
+    return centred / scale * module.weight[:, None, None] + module.bias[:, None, None]

@@ -42,6 +42,7 @@ def write_transformers(network: Network, contract: Contract, folder: Path) -> No
         safe_serialization=True,
         data_config=data,
     )
+    (folder / WEIGHTS).chmod(0o644)  # safetensors lets the owner alone read
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     config.get("model_args", {}).pop("num_classes", None)  # transformers gives it as well
     write_text(folder / CONFIG, json.dumps(config, indent=2))
