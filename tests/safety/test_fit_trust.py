@@ -1,12 +1,14 @@
 """fit_trust and predictions with trust, on a small trained model."""
 
 import csv
+import importlib
 import json
 import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -19,7 +21,7 @@ from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
 from src.inference.trust import COLUMNS, add_answers, predict_with_trust
 from src.safety.fit import rows_of
-from src.scripts import fit_trust, safe_inference
+from src.scripts import fit_trust
 from src.trust.triage import CATEGORIES
 
 PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
@@ -101,6 +103,14 @@ def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
         next(predict_with_trust(OnnxPredictor(tmp_path / "changed.onnx"), black))
 
 
+def with_dropout(source, target):
+    """The contract of `source`, written to `target` as if it had been trained with dropout."""
+    model, contract = onnx.load(source), OnnxPredictor(source).contract
+    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
+    onnx.save(model, target)
+    return contract
+
+
 def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
     trusted, tiny_onnx, demo, tmp_path
 ):
@@ -110,9 +120,7 @@ def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
                 OnnxPredictor(trusted), [np.zeros((64, 64, 3), np.uint8)], n_passes=2
             )
         )
-    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
-    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
-    onnx.save(model, path := tmp_path / "dropout.onnx")
+    contract = with_dropout(trusted, path := tmp_path / "dropout.onnx")
     predictor, plain = OnnxPredictor(path), OnnxPredictor(tiny_onnx)
     images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
     width = len(contract.trust.features.center)
@@ -166,18 +174,34 @@ def test_rows_that_chose_the_model_and_rows_of_unknown_patients_certify_nothing(
 
 
 def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
-    block = re.search(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    fit, measure = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best_checkpoint.onnx").write_bytes(tiny_onnx.read_bytes())
     image = next((demo / "isic2020").glob("test/malignant/*.jpg"))
     (tmp_path / "lesion.jpg").write_bytes(image.read_bytes())
-    commands = {"src.scripts.fit_trust": fit_trust, "src.scripts.safe_inference": safe_inference}
-    for line in block.splitlines():
-        words = shlex.split(line)
-        assert commands[words[2]].main(words[3:]) == 0, line
+    run_block(fit)
     said = capsys.readouterr().out
     assert "FAILED" not in said and "cannot be certified" in said
     assert "lesion.jpg: " in said and "not a diagnosis" in said
+    with_dropout(tmp_path / "trusted.onnx", tmp_path / "trusted.onnx")
+    lesions, others = tmp_path / "lesions", tmp_path / "others"
+    for folder in (lesions, others):
+        folder.mkdir()
+    for number, path in enumerate(sorted((demo / "isic2020").glob("test/*/*.jpg"))[:6]):
+        (lesions / f"{number}.jpg").write_bytes(path.read_bytes())
+        noise = np.random.default_rng(number).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+        cv2.imwrite(str(others / f"{number}.png"), noise)
+    run_block(measure)
+    said = capsys.readouterr().out
+    assert "temperature" in said and "mutual information 0." in said
+    assert {line.partition(":")[0] for line in said.splitlines()} >= {"features", "energy", "msp"}
+    assert "the feature gate passes" in said
+
+
+def run_block(block):
+    for line in block.splitlines():
+        words = shlex.split(line)
+        assert not importlib.import_module(words[2]).main(words[3:]), line
 
 
 def test_wrong_flags_are_named(tmp_path):
