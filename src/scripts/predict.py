@@ -68,11 +68,11 @@ def main(argv: list[str] | None) -> int:
     from ..inference.model import Model
     from ..inference.predictor import write_predictions
 
-    if explanations.given:
-        from ..explanation.folder import explain_predictions, open_explainable
-
-        explained = open_explainable(path, explanations.given)
     model = Model(path, foreign, classes)
+    if explanations.given:
+        from ..explanation.folder import check_explainable, explain_predictions
+
+        explained = check_explainable(model.predictors, explanations.given)
     with_probability = model.contract.classes if options.probabilities else ()
     predictions = model.each(paths, options.batch_size)
     names_in = folder if options.recursive else None
