@@ -25,8 +25,9 @@ from ..datasets.overlap import (
 )
 from ..datasets.table import Table
 from ..evaluation.predictions import probability_columns
+from .batches import Work
 from .ensemble import predict_table
-from .model import Model, model_files
+from .model import SkinLesionPredictor, model_files
 from .predictor import OnnxPredictor
 
 BATCH = 32
@@ -46,7 +47,7 @@ def taught(table: Table, teacher: Path, cache: Path, allow_unknown: bool) -> np.
     if teacher.suffix.lower() == ".csv":
         require_unseen(table, teacher, _rows_beside_csv(teacher), allow_unknown)
         return read_probabilities(teacher, table)
-    model, files, train = Model(teacher), model_files(teacher), table.split("train")
+    model, files, train = SkinLesionPredictor(teacher), model_files(teacher), table.split("train")
     require_classes(model.contract.classes, table, teacher)
     seen = {
         file.name: _rows_of_model(file, predictor.contract)
@@ -120,7 +121,7 @@ def predicted(predictors: Sequence[OnnxPredictor], train: Table, teaches: np.nda
         is_here = group_of.reshape(-1) == number
         rows = train.with_rows(train.rows[is_here].assign(group=-1))
         chosen = [predictors[place] for place in np.flatnonzero(members)]
-        outputs = [member.probabilities for member in predict_table(chosen, rows, BATCH)]
+        outputs = [member.probabilities for member in predict_table(chosen, rows, Work(BATCH))]
         found[is_here] = np.mean(outputs, axis=0)
     return found
 
