@@ -21,7 +21,7 @@ from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
 from src.inference.trust import COLUMNS, add_answers, predict_with_trust
 from src.safety.fit import rows_of
-from src.scripts import fit_trust
+from src.scripts import fit_trust, predict
 from src.trust.triage import CATEGORIES
 
 PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
@@ -88,6 +88,32 @@ def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
         (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
         assert row["answer"] == found.answer.category
         assert row["conformal_set"].split() == [*found.answer.classes]
+
+
+def test_predict_py_writes_answers_of_a_model_that_has_them(
+    trusted, tiny_onnx, demo, tmp_path, capsys
+):
+    folder, table = demo / "isic2020" / "test" / "malignant", tmp_path / "p.csv"
+    argv = ["--input_folder", str(folder), "--output_csv", str(table), "--trust"]
+    assert predict.main([*argv, "--onnx_model_path", str(trusted)]) == 0
+    rows = [*csv.DictReader(table.open(newline=""))]
+    assert {row["answer"] for row in rows} <= {*CATEGORIES} and {*COLUMNS} < {*rows[0]}
+    said = capsys.readouterr().out
+    assert sum(map(int, re.findall(r"(?:[a-z] )(\d+)(?=[,;])", said.split("answers")[1]))) == len(
+        rows
+    )
+    ensemble = tmp_path / "two"
+    ensemble.mkdir()
+    for number in (1, 2):
+        (ensemble / f"{number}.onnx").write_bytes(trusted.read_bytes())
+    for extra, named in (
+        (["--onnx_model_path", str(tiny_onnx)], "fit_trust"),
+        (["--onnx_model_path", str(ensemble)], "ensemble"),
+        (["--onnx_model_path", str(trusted), "--threshold", "0.5"], "--threshold"),
+        (["--onnx_model_path", str(trusted), "--tta", "flips"], "--tta"),
+    ):
+        with pytest.raises(UserError, match=named):
+            predict.main([*argv, *extra])
 
 
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
