@@ -75,13 +75,18 @@ def test_answers_say_whether_to_rely_on_them(trusted, demo, tmp_path):
     assert first.answer.certificate == certificate.of(predictor.contract.groups[0], "malignant")
 
 
+def read(table):
+    with table.open(newline="") as file:
+        return [*csv.DictReader(file)]
+
+
 def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
     folder = demo / "isic2020" / "test" / "benign"
     images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
     table = tmp_path / "p.csv"
     table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
     counts = add_answers(OnnxPredictor(trusted), table, images)
-    rows = [*csv.DictReader(table.open(newline=""))]
+    rows = read(table)
     assert [*rows[0]] == ["image_name", "target", *COLUMNS]
     assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
     for row, path in zip(rows, images.values(), strict=True):
@@ -96,12 +101,11 @@ def test_predict_py_writes_answers_of_a_model_that_has_them(
     folder, table = demo / "isic2020" / "test" / "malignant", tmp_path / "p.csv"
     argv = ["--input_folder", str(folder), "--output_csv", str(table), "--trust"]
     assert predict.main([*argv, "--onnx_model_path", str(trusted)]) == 0
-    rows = [*csv.DictReader(table.open(newline=""))]
+    rows = read(table)
     assert {row["answer"] for row in rows} <= {*CATEGORIES} and {*COLUMNS} < {*rows[0]}
-    said = capsys.readouterr().out
-    assert sum(map(int, re.findall(r"(?:[a-z] )(\d+)(?=[,;])", said.split("answers")[1]))) == len(
-        rows
-    )
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("answers ")]
+    told = line.partition(": ")[2].partition(";")[0].split(", ")
+    assert sum(int(one.rpartition(" ")[2]) for one in told) == len(rows)
     ensemble = tmp_path / "two"
     ensemble.mkdir()
     for number in (1, 2):
@@ -217,9 +221,14 @@ def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
         (lesions / f"{number}.jpg").write_bytes(path.read_bytes())
         noise = np.random.default_rng(number).integers(0, 255, (96, 128, 3)).astype(np.uint8)
         cv2.imwrite(str(others / f"{number}.png"), noise)
+    evaluations = []  # the report of melanoma_eval.py has tests of its own
+    monkeypatch.setattr("src.evaluator.run.run_evaluation", lambda *args: evaluations.append(args))
     run_block(measure)
+    ((_, source, options, _),) = evaluations
+    assert (source.path, options.calibration) == ("best_checkpoint.onnx", "temperature")
+    assert options.write_model == "calibrated.onnx"
     said = capsys.readouterr().out
-    assert "temperature" in said and "mutual information 0." in said
+    assert "mutual information 0." in said
     assert {line.partition(":")[0] for line in said.splitlines()} >= {"features", "energy", "msp"}
     assert "the feature gate passes" in said
 
