@@ -45,12 +45,12 @@ def measure_strangeness(
     passed = [scores["features"] <= trust.features.threshold for scores in found]
     good = [scores["fault"] == 0 for scores in found]
     for name, of_sets in (
-        ("the feature gate", passed),
-        ("the quality gate", good),
-        ("both gates", [a & b for a, b in zip(passed, good, strict=True)]),
+        ("passes the feature gate", passed),
+        ("passes the quality gate", good),
+        ("passes both gates", [a & b for a, b in zip(passed, good, strict=True)]),
     ):
         own, other = (one.mean() for one in of_sets)
-        yield f"{name} passes {own:.1%} of the model's kind and {other:.1%} of the others"
+        yield f"{name}: {own:.1%} of the model's kind and {other:.1%} of the others"
 
 
 def _scores(

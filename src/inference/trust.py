@@ -66,15 +66,24 @@ def predict_with_trust(
     tell what the model itself disagrees about. Raises `UserError` for a model without fitted trust
     or without dropout for passes, and one that was changed since.
     """
-    require(
-        predictor.contract.trust is not None,
-        "the model does not know when not to answer: run python -m src.scripts.fit_trust on it",
-    )
+    check_trust([predictor])
     masks = _masks(predictor, n_passes)
     groups = np.full(len(images), -1) if groups is None else np.asarray(groups)
     for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         yield from _predict(predictor, images[part], groups[part], masks, start)
+
+
+def check_trust(predictors: Sequence[OnnxPredictor], tta: str = "none") -> None:
+    """Raise `UserError` for models that are not one, alone and as it was when trust was fitted."""
+    require(len(predictors) == 1, "--trust: expected one model; it is not fitted for an ensemble")
+    require(tta == "none", f"--trust: not fitted for the views of --tta {tta}")
+    contract = predictors[0].contract
+    require(
+        contract.trust is not None,
+        "the model does not know when not to answer: run python -m src.scripts.fit_trust on it",
+    )
+    contract.trust.check(contract)
 
 
 def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]) -> Counter[str]:

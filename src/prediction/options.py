@@ -46,6 +46,11 @@ class PredictionOptions(Section):
         "images",
     )
     metadata_csv: Path | None = flag(None, "table with the images' lesion_id, for --aggregate")
+    trust: bool = flag(
+        False,
+        "add columns with the answer, or why there is none, the conformal set and the entropy, of "
+        "a model that fit_trust has written",
+    )
     save_processed: Path | None = flag(
         None, "folder for the images as the model's preprocessing makes them, as PNG"
     )
@@ -69,6 +74,12 @@ class PredictionOptions(Section):
         require(
             is_lesion == bool(self.metadata_csv),
             "--aggregate lesion and --metadata_csv: expected both, or none of them",
+        )
+
+        is_plain = self.threshold is None and self.tta in ("auto", "none")
+        require(
+            not self.trust or is_plain,
+            "--trust: expected without --threshold and --tta, for which it was not fitted",
         )
 
     @property

@@ -151,9 +151,11 @@ def _rule(contract: Contract, certificate: Certificate, threshold: float) -> Dec
 
 def _dropout(contract: Contract) -> float:
     """The rate before the last layer in training, 0 where it cannot be told."""
-    rate = contract.provenance.get("config", {}).get("dropout", 0.0)
-    is_linear = parse_call(contract.head).name == "linear"
-    return float(rate) if is_linear and type(rate) in (int, float) and 0 < rate < 1 else 0.0
+    head = parse_call(contract.head)
+    rate = head.options.get("dropout", 0.0)
+    if head.name == "linear":
+        rate = contract.provenance.get("config", {}).get("dropout", 0.0)
+    return float(rate) if type(rate) in (int, float) and 0 < rate < 1 else 0.0
 
 
 def _gate(

@@ -72,10 +72,13 @@ def main(argv: list[str] | None) -> int:
     from ..prediction.folder import predict_folder
 
     explained = "" if options.shard else explanations.given  # the flag that wants it
-    outcome = predict_folder(options, path, foreign, partial(_check_explainable, explained))
+    check = partial(_check_model, explained, options.trust)
+    outcome = predict_folder(options, path, foreign, check)
     if explained:
         _explain(outcome, options, explanations)
     _tell(outcome, options)
+    if options.trust and not options.shard:
+        _answer(outcome, options)
     if others:
         print(others, file=sys.stderr)
     _tell_failed(outcome.failed, options)
@@ -96,23 +99,44 @@ def _failed_in_jobs(
     return bool(failures)
 
 
-def _check_explainable(flag: str, model: "SkinLesionPredictor") -> None:
-    """Raise `UserError` for a model that cannot explain itself, where the `flag` is given."""
+def _check_model(flag: str, trust: bool, model: "SkinLesionPredictor") -> None:
+    """Raise `UserError` for a model that cannot explain itself, where the `flag` is given.
+
+    With `trust`, also for one that does not know when not to answer.
+    """
     if flag:
         from ..explanation.folder import check_explainable
 
         check_explainable(model.predictors, flag)
+    if trust:
+        from ..inference.trust import check_trust
+
+        check_trust(model.predictors, model.tta)
 
 
 def _explain(outcome: "Outcome", options: PredictionOptions, explanations: Explanations) -> None:
     """Explain the predictions that were written."""
     from ..explanation.folder import explain_predictions
 
-    model, folder = outcome.model, options.input_folder
-    named = {path.relative_to(folder).as_posix(): path for path in outcome.paths}
+    model, named = outcome.model, _named(outcome, options)
     places = {guarded(name): place for place, name in enumerate(model.contract.classes)}
     decision = places.__getitem__ if options.target_names else int
     explain_predictions(model.predictors[0], options.output_csv, named, decision, explanations)
+
+
+def _answer(outcome: "Outcome", options: PredictionOptions) -> None:
+    """Write and count the answers to what was predicted."""
+    from ..inference.trust import add_answers
+
+    predictor = outcome.model.predictors[0]
+    counts = add_answers(predictor, options.output_csv, _named(outcome, options))
+    told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in sorted(counts.items()))
+    print(f"answers (docs/TRUST.md): {told}; skin tones unknown, so that none is certified")
+
+
+def _named(outcome: "Outcome", options: PredictionOptions) -> dict[str, Path]:
+    """The images by their names in the CSV."""
+    return {path.relative_to(options.input_folder).as_posix(): path for path in outcome.paths}
 
 
 def find_model(path: Path | None) -> Path:

@@ -27,6 +27,15 @@ class Conditions:
     rule: str  # how it decides
 
 
+class Described(Protocol):
+    """What a model's contract says that an answer needs."""
+
+    conditions: Conditions
+    classes: tuple[str, ...]
+    positive: int
+    groups: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Trust:
     """What was fitted on a model's rows (`rows` names them), for a model under `conditions`.
@@ -50,6 +59,14 @@ class Trust:
     def to_json(self) -> dict[str, Any]:
         """JSON types that `trust_from_json` reads back."""
         return to_json(self)
+
+    def check(self, contract: Described) -> None:
+        """Raise `UserError` for a model that has changed since this was fitted."""
+        if contract.conditions != self.conditions:
+            raise UserError(
+                "what was fitted for --trust holds for another preprocessing, temperature or "
+                "decision rule: run python -m src.scripts.fit_trust again on this model"
+            )
 
 
 @dataclass(frozen=True)
@@ -100,15 +117,6 @@ def new_trust(**parts: Any) -> Trust:
     return Trust(version=_VERSION, **parts)
 
 
-class Described(Protocol):
-    """What a model's contract says that an answer needs."""
-
-    conditions: Conditions
-    classes: tuple[str, ...]
-    positive: int
-    groups: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class Seen:
     """What a model says of N images, and what else is known of them.
@@ -137,11 +145,7 @@ def answers(trust: Trust, contract: Described, seen: Seen) -> list[Answer]:
 
     Raises `UserError` for a model that has changed since its trust was fitted.
     """
-    if contract.conditions != trust.conditions:
-        raise UserError(
-            "what was fitted for --trust holds for another preprocessing, temperature or decision "
-            "rule: run python -m src.scripts.fit_trust again on this model"
-        )
+    trust.check(contract)
     sets = trust.conformal.sets(seen.probabilities, seen.groups)
     distances = np.full(len(sets), np.nan)
     if trust.features and seen.features is not None:

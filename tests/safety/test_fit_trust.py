@@ -1,12 +1,14 @@
 """fit_trust and predictions with trust, on a small trained model."""
 
 import csv
+import importlib
 import json
 import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -19,7 +21,7 @@ from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
 from src.inference.trust import COLUMNS, add_answers, predict_with_trust
 from src.safety.fit import rows_of
-from src.scripts import fit_trust, safe_inference
+from src.scripts import fit_trust, predict
 from src.trust.triage import CATEGORIES
 
 PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
@@ -73,19 +75,49 @@ def test_answers_say_whether_to_rely_on_them(trusted, demo, tmp_path):
     assert first.answer.certificate == certificate.of(predictor.contract.groups[0], "malignant")
 
 
+def read(table):
+    with table.open(newline="") as file:
+        return [*csv.DictReader(file)]
+
+
 def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
     folder = demo / "isic2020" / "test" / "benign"
     images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
     table = tmp_path / "p.csv"
     table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
     counts = add_answers(OnnxPredictor(trusted), table, images)
-    rows = [*csv.DictReader(table.open(newline=""))]
+    rows = read(table)
     assert [*rows[0]] == ["image_name", "target", *COLUMNS]
     assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
     for row, path in zip(rows, images.values(), strict=True):
         (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
         assert row["answer"] == found.answer.category
         assert row["conformal_set"].split() == [*found.answer.classes]
+
+
+def test_predict_py_writes_answers_of_a_model_that_has_them(
+    trusted, tiny_onnx, demo, tmp_path, capsys
+):
+    folder, table = demo / "isic2020" / "test" / "malignant", tmp_path / "p.csv"
+    argv = ["--input_folder", str(folder), "--output_csv", str(table), "--trust"]
+    assert predict.main([*argv, "--onnx_model_path", str(trusted)]) == 0
+    rows = read(table)
+    assert {row["answer"] for row in rows} <= {*CATEGORIES} and {*COLUMNS} < {*rows[0]}
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("answers ")]
+    told = line.partition(": ")[2].partition(";")[0].split(", ")
+    assert sum(int(one.rpartition(" ")[2]) for one in told) == len(rows)
+    ensemble = tmp_path / "two"
+    ensemble.mkdir()
+    for number in (1, 2):
+        (ensemble / f"{number}.onnx").write_bytes(trusted.read_bytes())
+    for extra, named in (
+        (["--onnx_model_path", str(tiny_onnx)], "fit_trust"),
+        (["--onnx_model_path", str(ensemble)], "ensemble"),
+        (["--onnx_model_path", str(trusted), "--threshold", "0.5"], "--threshold"),
+        (["--onnx_model_path", str(trusted), "--tta", "flips"], "--tta"),
+    ):
+        with pytest.raises(UserError, match=named):
+            predict.main([*argv, *extra])
 
 
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
@@ -101,6 +133,14 @@ def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
         next(predict_with_trust(OnnxPredictor(tmp_path / "changed.onnx"), black))
 
 
+def with_dropout(source, target):
+    """The contract of `source`, written to `target` as if it had been trained with dropout."""
+    model, contract = onnx.load(source), OnnxPredictor(source).contract
+    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
+    onnx.save(model, target)
+    return contract
+
+
 def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
     trusted, tiny_onnx, demo, tmp_path
 ):
@@ -110,9 +150,7 @@ def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
                 OnnxPredictor(trusted), [np.zeros((64, 64, 3), np.uint8)], n_passes=2
             )
         )
-    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
-    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
-    onnx.save(model, path := tmp_path / "dropout.onnx")
+    contract = with_dropout(trusted, path := tmp_path / "dropout.onnx")
     predictor, plain = OnnxPredictor(path), OnnxPredictor(tiny_onnx)
     images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
     width = len(contract.trust.features.center)
@@ -166,18 +204,39 @@ def test_rows_that_chose_the_model_and_rows_of_unknown_patients_certify_nothing(
 
 
 def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
-    block = re.search(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    fit, measure = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best_checkpoint.onnx").write_bytes(tiny_onnx.read_bytes())
     image = next((demo / "isic2020").glob("test/malignant/*.jpg"))
     (tmp_path / "lesion.jpg").write_bytes(image.read_bytes())
-    commands = {"src.scripts.fit_trust": fit_trust, "src.scripts.safe_inference": safe_inference}
-    for line in block.splitlines():
-        words = shlex.split(line)
-        assert commands[words[2]].main(words[3:]) == 0, line
+    run_block(fit)
     said = capsys.readouterr().out
     assert "FAILED" not in said and "cannot be certified" in said
     assert "lesion.jpg: " in said and "not a diagnosis" in said
+    with_dropout(tmp_path / "trusted.onnx", tmp_path / "trusted.onnx")
+    lesions, others = tmp_path / "lesions", tmp_path / "others"
+    for folder in (lesions, others):
+        folder.mkdir()
+    for number, path in enumerate(sorted((demo / "isic2020").glob("test/*/*.jpg"))[:6]):
+        (lesions / f"{number}.jpg").write_bytes(path.read_bytes())
+        noise = np.random.default_rng(number).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+        cv2.imwrite(str(others / f"{number}.png"), noise)
+    evaluations = []  # the report of melanoma_eval.py has tests of its own
+    monkeypatch.setattr("src.evaluator.run.run_evaluation", lambda *args: evaluations.append(args))
+    run_block(measure)
+    ((_, source, options, _),) = evaluations
+    assert (source.path, options.calibration) == ("best_checkpoint.onnx", "temperature")
+    assert options.write_model == "calibrated.onnx"
+    said = capsys.readouterr().out
+    assert "mutual information 0." in said
+    assert {line.partition(":")[0] for line in said.splitlines()} >= {"features", "energy", "msp"}
+    assert "passes the feature gate: " in said
+
+
+def run_block(block):
+    for line in block.splitlines():
+        words = shlex.split(line)
+        assert not importlib.import_module(words[2]).main(words[3:]), line
 
 
 def test_wrong_flags_are_named(tmp_path):

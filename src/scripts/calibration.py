@@ -1,0 +1,53 @@
+"""Fit a temperature on the validation rows, report its effect on the test rows, write the model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.config import settings_with
+from ..core.errors import run_main
+from ..core.files import expect_file
+from ..core.flags import parse_settings, resolve
+from ..core.legacy_flags import LEGACY_FLAGS
+from ..core.options import REQUIRED, Role, Section, flag
+
+
+@dataclass(frozen=True)
+class Options(Section):
+    """calibration"""
+
+    onnx_model_path: Path = flag(REQUIRED, "exported model, evaluated on the data it is from")
+    write_model: Path | None = flag(None, "ONNX file to write: the model with the temperature")
+
+
+def parse(argv: list[str] | None) -> list[Any]:
+    """Settings of the model may be given, and must be those that it has."""
+    return parse_settings(
+        argv,
+        __doc__,
+        Options,
+        task="a calibration",
+        offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
+        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
+    )
+
+
+def main(argv: list[str] | None) -> None:
+    """None once the report of `melanoma_eval.py --calibration temperature` is written."""
+    given, options = parse(argv)
+    resolve({name: text for name, text in given.items() if name != "print_config"})
+    expect_file(options.onnx_model_path, "--onnx_model_path")
+
+    from ..evaluator.flags import CsvColumns, EvaluationOptions, Source, check_written_model
+    from ..evaluator.run import run_evaluation
+
+    source = Source(onnx_model_path=str(options.onnx_model_path))
+    evaluation = EvaluationOptions(
+        calibration="temperature", write_model=str(options.write_model or "")
+    )
+    check_written_model(source, evaluation)
+    print(run_evaluation(given, source, evaluation, CsvColumns()))
+
+
+if __name__ == "__main__":
+    run_main(main)
