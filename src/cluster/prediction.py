@@ -6,8 +6,8 @@ from pathlib import Path
 import submitit
 
 from ..artifact.foreign import ForeignModel
-from ..inference.finished import Finished
-from ..inference.options import PredictionOptions
+from ..prediction.finished import Finished
+from ..prediction.options import PredictionOptions
 from .options import Jobs
 from .submit import Failure, submit, wait_for
 
@@ -20,7 +20,7 @@ class PredictionJob:
 
     def __call__(self) -> int:
         """How many images of its part were predicted."""
-        from ..inference.folder import predict_folder
+        from ..prediction.folder import predict_folder
 
         return predict_folder(self.options, self.model_path, self.foreign).n_predicted
 

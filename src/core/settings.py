@@ -80,6 +80,7 @@ class Data(Section):
     cache_dir: str = flag(
         "./melanoma_output/cache", "folder of --cache; may be deleted between runs", _CACHE | _PATH
     )
+    resident: bool = flag(False, "keep and augment all images in the device's memory", _RUN)
 
     def __post_init__(self):
         super().__post_init__()
@@ -107,7 +108,7 @@ class Model(Section):
     model: str = flag(
         "convnext_tiny", "backbone: a name in docs/MODELS.md or any timm model", _MODEL
     )
-    head: str = flag("linear", "classification head, as NAME or NAME(option=value): linear", _MODEL)
+    head: str = flag("linear", "head, as NAME or NAME(option=value): linear, mlp, acrnn", _MODEL)
     pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
     in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
     weights: str = flag("", "start from this file's state dict, not published weights", _PATH)
@@ -154,6 +155,12 @@ class Learning(Section):
 
     objective: str = flag(
         "cross_entropy", f"loss and head layout, as NAME or NAME(option=value) ({_LISTED})"
+    )
+    teacher: str = flag(
+        "",
+        "for --objective distillation: an ONNX model, a folder of these (their mean), or a CSV of "
+        "predictions of the training images",
+        _PATH,
     )
     class_weights: str = flag(
         "none",

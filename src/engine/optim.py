@@ -1,13 +1,20 @@
-"""Optimizers by name, the parameter groups they work on, and the average of what they give."""
+"""Optimizers by name, the parameters and rates they work with, and the average of the weights.
+
+Those of torch are fused: four times as fast on a CPU, and without waiting for a GPU in float16.
+"""
 
 import timm.optim
 import torch
 from timm.models._manipulate import group_with_matcher
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..core.config import Config
 from ..core.errors import UserError
 from ..core.registry import Registry
 from ..core.settings import Learning
+from ..objectives.mixing import Mixing
+from .loop import StepSettings
+from .schedules import SCHEDULERS, half_cosine
 
 OPTIMIZERS = Registry("optimizer")
 
@@ -61,6 +68,32 @@ def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]
     return {name: layer_decay ** (top - layer) for layer in layers for name in layers[layer]}
 
 
+def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | None) -> StepSettings:
+    """How steps are made, with both schedules as functions of the step."""
+    learning = cfg.learning
+    steps_per_epoch = -(-n_batches // learning.update_freq)
+    n_steps = steps_per_epoch * learning.epochs
+    start, end = learning.weight_decay, learning.weight_decay_end
+    end = start if end is None else end
+    plan = SCHEDULERS.build(learning.scheduler, lr=learning.lr, epochs=learning.epochs)
+    return StepSettings(
+        learning.update_freq,
+        steps_per_epoch,
+        learning.clip_grad,
+        learning_rate=plan(steps_per_epoch),
+        weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
+        mixing=Mixing(
+            learning.mixup,
+            learning.cutmix,
+            learning.cutmix_minmax,
+            learning.mixup_prob,
+            learning.mixup_switch_prob,
+        ),
+        autocast_dtype=amp_dtype,
+        seed=cfg.run.seed,
+    )
+
+
 def make_average(
     learning: Learning, classifier: torch.nn.Module, steps_per_epoch: int
 ) -> AveragedModel | None:
@@ -104,19 +137,19 @@ def check_optimizer(call: str) -> None:
 @OPTIMIZERS.register
 def adamw(parameters, lr, *, betas: tuple = (0.9, 0.999), eps: float = 1e-8):
     """AdamW (Loshchilov & Hutter 2019)."""
-    return torch.optim.AdamW(parameters, lr, betas, eps)
+    return torch.optim.AdamW(parameters, lr, betas, eps, fused=True)
 
 
 @OPTIMIZERS.register
 def adam(parameters, lr, *, betas: tuple = (0.9, 0.999), eps: float = 1e-8):
     """Adam (Kingma & Ba 2015)."""
-    return torch.optim.Adam(parameters, lr, betas, eps)
+    return torch.optim.Adam(parameters, lr, betas, eps, fused=True)
 
 
 @OPTIMIZERS.register
 def sgd(parameters, lr, *, momentum: float = 0.9):
     """Stochastic gradient descent with Nesterov momentum."""
-    return torch.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0)
+    return torch.optim.SGD(parameters, lr, momentum, nesterov=momentum > 0, fused=True)
 
 
 @OPTIMIZERS.register

@@ -4,9 +4,9 @@ import logging
 from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
-from torch.utils.data import DataLoader
 
 from ..artifact.contract import Contract, contract_from_json
 from ..artifact.decisions import usual_rule
@@ -16,26 +16,26 @@ from ..core.errors import UserError, first_line
 from ..datasets.load import table_hash
 from ..datasets.table import Table
 from ..loading.augment import Augmentation
+from ..loading.batches import DeviceBatches, ResidentBatches
 from ..loading.copies import with_copies
-from ..loading.features import featured, with_features
+from ..loading.features import feature_batches, feature_path, kept_features, view_keys
 from ..loading.loaders import train_loader, with_statistics
 from ..loading.prepared import prepare_images
+from ..loading.resident import ResidentImages
 from ..loading.sampler import SAMPLERS, EpochBatches
 from ..models.backbones import create_backbone, weights_in_words
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..models.weights import load_tensors
 from ..objectives.catalog import Objective
-from ..objectives.mixing import Mixing
 from ..preprocess.spec import Preprocessing
 from .checks import count_groups
 from .distributed import SINGLE_PROCESS, Processes
 from .evaluate import Evaluator
 from .log import environment
-from .loop import StepSettings, Trainer
+from .loop import Trainer
 from .objective import TrainingCounts, count_rows, make_objective
-from .optim import make_average, make_optimizer
+from .optim import make_average, make_optimizer, make_step_settings
 from .precision import autocast_dtype
-from .schedules import SCHEDULERS, half_cosine
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Parts:
 
     trainer: Trainer
     network: Network
-    loader: DataLoader
+    loader: DeviceBatches | ResidentBatches
     batches: EpochBatches
     contract: Contract
     evaluator: Evaluator
@@ -67,9 +67,13 @@ def make_parts(
     table: Table,
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
+    taught: np.ndarray | None = None,
 ) -> Parts:
-    """The parts of a run on `device`, at their starting state; `spec` is as it was parsed."""
-    rows = with_copies(table.split("train"), cfg.data.malignant_copies)
+    """The parts of a run on `device`, at their starting state; `spec` is as it was parsed.
+
+    `taught` [training rows, classes] are the probabilities of a teacher, where there is one.
+    """
+    rows = training_rows(cfg, table, taught)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
     prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
@@ -77,22 +81,16 @@ def make_parts(
     contract = make_contract(cfg, table, objective, spec, counts)
     classifier = make_classifier(cfg, contract, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
-    order = SAMPLERS.build(
-        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
-    )
-    size, seed = cfg.learning.batch_size, cfg.run.seed
-    batches = EpochBatches(order, size, seed, processes.rank, processes.count)
-    loader = train_loader(
-        rows,
-        spec,
-        Augmentation(cfg.data.augment),
-        batches,
-        cfg.data.num_workers,
-        cfg.data.pin_mem and device.type == "cuda",
-        prepared,
-    )
+    batches = make_batches(cfg, rows, processes)
+    augmentation = Augmentation(cfg.data.augment)
+    if cfg.data.resident:
+        prepared = ResidentImages(prepared, spec, device)
+        loader = prepared.batches(rows, batches, augmentation)
+    else:
+        workers, pinned = cfg.data.num_workers, cfg.data.pin_mem
+        loader = train_loader(rows, spec, augmentation, batches, workers, pinned, prepared, device)
     if cfg.model.feature_views:
-        loader = of_features(loader, classifier, cfg, device, processes)
+        loader = of_features(loader, classifier, rows, cfg, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
@@ -105,21 +103,38 @@ def make_parts(
     )
 
 
+def training_rows(cfg: Config, table: Table, taught: np.ndarray | None) -> Table:
+    """The rows to train on: copies included, and what a teacher says of each."""
+    train = table.split("train")
+    if taught is not None:
+        train = train.with_rows(train.rows.assign(taught=list(taught)))
+    return with_copies(train, cfg.data.malignant_copies)
+
+
+def make_batches(cfg: Config, rows: Table, processes: Processes) -> EpochBatches:
+    """The order in which a process takes the rows."""
+    order = SAMPLERS.build(
+        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
+    )
+    size, seed = cfg.learning.batch_size, cfg.run.seed
+    return EpochBatches(order, size, seed, processes.rank, processes.count)
+
+
 def of_features(
-    loader: DataLoader,
+    loader: DeviceBatches,
     classifier: MelanomaClassifier,
+    rows: Table,
     cfg: Config,
-    device: torch.device,
     processes: Processes,
-) -> DataLoader:
+) -> ResidentBatches:
     """The loader of the features of `--feature_views`; all processes compute their share."""
-    dtype, quiet = autocast_dtype(cfg.run, device), not processes.is_main
-
-    def compute(images: DataLoader) -> list:
-        return processes.all_batches(featured(images, classifier.backbone, device, dtype, quiet))
-
-    views, rank, count = cfg.model.feature_views, processes.rank, processes.count
-    return with_features(loader, compute, views, cfg.run.seed, rank, count)
+    views, seed, size = cfg.model.feature_views, cfg.run.seed, cfg.learning.batch_size
+    keys = view_keys(len(rows), views, seed, size)[processes.rank :: processes.count]
+    dtype, spec = autocast_dtype(cfg.run, loader.device), loader.rows.preprocessing
+    drawn = (cfg.data.augment, cfg.model.model, views, seed, size, dtype)
+    path = feature_path(cfg.data, classifier.backbone, rows, spec, *drawn)
+    columns = kept_features(path, loader.of(keys), classifier.backbone, processes, dtype)
+    return feature_batches(columns, loader.batch_sampler, loader.device, len(rows))
 
 
 def make_trainer(
@@ -259,30 +274,4 @@ def make_contract(
             "group_counts": counts.by_group.tolist(),
             "environment": environment(),
         },
-    )
-
-
-def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | None) -> StepSettings:
-    """How steps are made, with both schedules as functions of the step."""
-    learning = cfg.learning
-    steps_per_epoch = -(-n_batches // learning.update_freq)
-    n_steps = steps_per_epoch * learning.epochs
-    start, end = learning.weight_decay, learning.weight_decay_end
-    end = start if end is None else end
-    plan = SCHEDULERS.build(learning.scheduler, lr=learning.lr, epochs=learning.epochs)
-    return StepSettings(
-        learning.update_freq,
-        steps_per_epoch,
-        learning.clip_grad,
-        learning_rate=plan(steps_per_epoch),
-        weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
-        mixing=Mixing(
-            learning.mixup,
-            learning.cutmix,
-            learning.cutmix_minmax,
-            learning.mixup_prob,
-            learning.mixup_switch_prob,
-        ),
-        autocast_dtype=amp_dtype,
-        seed=cfg.run.seed,
     )

@@ -1,9 +1,10 @@
 """The evidence of a folder's predictions: overlays, and how much of it lies in the lesion."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,12 +35,11 @@ class _Wanted:
     overlay: Path | None
 
 
-def check_explainable(predictors: list, flag: str) -> OnnxPredictor:
+def check_explainable(predictors: Sequence[Any], flag: str) -> OnnxPredictor:
     """The model that explains itself. Raises `UserError`, which names the flag, for others."""
     require(len(predictors) == 1, f"{flag}: expected one ONNX file, found {len(predictors)} models")
-    evidence = predictors[0].contract.evidence
     require(
-        evidence is not None,
+        predictors[0].contract.evidence is not None,
         f"{flag}: this model has no evidence output: it was exported without one, or its logits "
         "are not an exact sum over cells of the image (export_model says which)",
     )

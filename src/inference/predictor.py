@@ -11,6 +11,7 @@ from ..artifact.foreign import NOTHING_SAID, ForeignModel
 from ..core.cells import visible
 from ..core.errors import UserError
 from ..core.progress import progress
+from ..trust.features import FEATURES, MASK
 from .batches import Image, Prediction, Predictor, Work, batch_size_of, predict_batches
 from .foreign import describe
 from .session import CPU, Session
@@ -78,6 +79,15 @@ class OnnxPredictor:
                 "contract"
             )
         return logits, probabilities
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """[N, width] of a batch: what the last layer reads, of files that fit_trust wrote."""
+        return self._session.run(images, [FEATURES])[0]
+
+    def passes(self, images: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities [passes, N, classes] with each of the masks [1, width] on the features."""
+        more = ({MASK: mask} for mask in masks)
+        return np.stack([self._session.run(images, OUTPUT_NAMES[1:], one)[0] for one in more])
 
     def evidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(logits [N, n_outputs], evidence [N, n_outputs, h, w]) of a batch; see `Evidence`.

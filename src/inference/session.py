@@ -9,6 +9,7 @@ import onnxruntime
 from ..core.cells import visible
 from ..core.errors import UserError, first_line, nearest, require
 from ..core.files import require_regular
+from .memory import bound_memory
 from .onnx_graph import external_files, last_operation
 
 CPU = ("CPUExecutionProvider",)
@@ -90,11 +91,13 @@ class Session:
         """What computes `score_output`, such as Softmax; empty where it cannot be told."""
         return last_operation(self.path.read_bytes(), self.score_output)
 
-    def run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+    def run(
+        self, images: np.ndarray, outputs: list[str], more: dict[str, np.ndarray] | None = None
+    ) -> list[np.ndarray]:
         """These outputs, [N, width] each, of images float32 [N, 3, height, width].
 
-        A fixed batch is filled up with copies of the last image. Raises `UserError` where the
-        model fails or gives no rows of numbers.
+        `more` are values of inputs that may be left out. A fixed batch is filled up with copies of
+        the last image. Raises `UserError` where the model fails or gives no rows of numbers.
         """
         images = images.transpose(0, 2, 3, 1) if self.is_channels_last else images
         images = np.ascontiguousarray(images, self.dtype)
@@ -104,13 +107,15 @@ class Session:
             part = images[start : start + batch]
             lacking = batch - len(part)
             filled = np.concatenate([part, np.repeat(part[-1:], lacking, 0)]) if lacking else part
-            parts.append([self._rows(found, batch) for found in self._run(filled, outputs)])
+            parts.append([self._rows(found, batch) for found in self._run(filled, outputs, more)])
         columns = zip(*parts, strict=True)
         return [np.concatenate(column)[: len(images)] for column in columns]
 
-    def _run(self, images: np.ndarray, outputs: list[str]) -> list:
+    def _run(
+        self, images: np.ndarray, outputs: list[str], more: dict[str, np.ndarray] | None
+    ) -> list:
         try:
-            return self._session.run(outputs, {self._input: images})
+            return self._session.run(outputs, {self._input: images} | (more or {}))
         except Exception as error:  # onnxruntime raises kinds of its own
             raise UserError(
                 f"{self.path}: the ONNX model failed on a batch of images ({first_line(error)})"
@@ -156,6 +161,7 @@ def _open(path: Path, data: bytes, providers: list[str]) -> onnxruntime.Inferenc
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    bound_memory(options)
     try:
         names = external_files(data)
     except ValueError as error:

@@ -31,7 +31,7 @@ class Mixing:
         if not (self.mixup > 0 or cuts) or torch.rand(()) >= self.prob:
             return images, torch.arange(len(images), device=images.device), 1.0
         # at random: reversing a batch whose classes come in turn would pair the same ones always
-        order = torch.randperm(len(images)).to(images.device)
+        order = torch.randperm(len(images)).to(images.device, non_blocking=True)
         if cuts and (self.mixup == 0 or torch.rand(()) < self.switch_prob):
             return self._cut(images, order)
         share = _beta(self.mixup)
@@ -57,9 +57,9 @@ class Mixing:
 def mixed_loss(objective: nn.Module, logits, own, partners, share: float) -> torch.Tensor:
     """share * loss(*own) + (1 - share) * loss(*partners), a scalar.
 
-    `own` and `partners` are (labels, groups) of the rows and of those mixed into them. Both terms
-    are of the same logits. An objective with a state, such as a moving recall, sees the rows' own
-    labels first, then those of their partners.
+    `own` and `partners` are (labels, groups, ...) of the rows and of those mixed into them: all
+    that the objective takes after the logits, which are the same in both terms. An objective with a
+    state, such as a moving recall, sees the rows' own labels first, then those of their partners.
     """
     loss = objective(logits, *own)
     if share == 1:

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .image import decode_image, decode_scaled
-from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check
+from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check, scaling
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
@@ -50,18 +50,11 @@ class Preprocessing:
 
         Raises `ImageError`.
         """
-        if self.decoded_side:
-            return decode_scaled(data, self.decoded_side)
+        if self.steps[0].name == SCALED:
+            target = self.steps[1].options
+            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
         image = decode_image(data)
         return image, image.shape[:2]
-
-    @property
-    def decoded_side(self) -> int:
-        """Pixels that the shorter side of what `decode` gives has at least; 0: the whole image."""
-        if self.steps[0].name != SCALED:
-            return 0
-        target = self.steps[1].options
-        return SCALED_MARGIN * max(target["height"], target["width"])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
@@ -82,19 +75,29 @@ class Preprocessing:
 
     def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
         """float32 [3, height, width], `into` if one is given, from the augmentation point on."""
-        for step in self.steps[self.augmentation_point : -1]:
-            image = step(image)
-        last = self.steps[-1]
-        if last.kind is Kind.SCALES and image.dtype == np.uint8:
-            planes = np.empty((3, *image.shape[:2]), np.float32) if into is None else into
-            for plane, samples, table in zip(planes, cv2.split(image), self._tables, strict=True):
-                cv2.LUT(samples, table, plane)
+        image = self.unscaled(image)
+        planes = np.empty((3, *image.shape[:2]), np.float32) if into is None else into
+        if self.scaling is None:
+            planes[...] = image.transpose(2, 0, 1)
             return planes
-        image = last(image) if self.augmentation_point < len(self.steps) else image
-        if into is not None:
-            into[...] = image.transpose(2, 0, 1)
-            return into
-        return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+        for plane, samples, table in zip(planes, cv2.split(image), self._tables, strict=True):
+            cv2.LUT(samples, table, plane)
+        return planes
+
+    def unscaled(self, image: np.ndarray) -> np.ndarray:
+        """The finished image [height, width, 3] but for `scaling`, before which it is uint8."""
+        end = len(self.steps) if self.scaling is None else -1
+        for step in self.steps[self.augmentation_point : end]:
+            image = step(image)
+        return image
+
+    @cached_property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(factors, addends) float32 [3] of a last step that takes uint8, None without one."""
+        last = self.steps[-1]
+        if last.kind is not Kind.SCALES or any(step.kind.gives_float for step in self.steps[:-1]):
+            return None
+        return scaling(**last.options)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self.finish(self.prepare(image))

@@ -15,11 +15,12 @@ from ..core.files import check_replaceable, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import flag, parse_options
 from ..explanation.options import Explanations
-from ..inference.options import WEIGHTS, PredictionOptions
+from ..inference.hub import HubModel
+from ..prediction.options import WEIGHTS, PredictionOptions
 
 if TYPE_CHECKING:
-    from ..inference.folder import Outcome
     from ..inference.model import SkinLesionPredictor
+    from ..prediction.folder import Outcome
 
 MOST_SHOWN, MOST_LISTED = 80, 20  # characters of a name, images without a result
 
@@ -42,14 +43,14 @@ class PredictionJobs(Jobs):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, what is said of a model without a contract, the explanations and the jobs."""
-    sections = PredictionOptions, ForeignModel, Explanations, PredictionJobs
+    """The options, what is said of a foreign model, explanations, hub and jobs."""
+    sections = PredictionOptions, ForeignModel, Explanations, HubModel, PredictionJobs
     return parse_options(argv, __doc__, *sections)
 
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted or a job failed."""
-    options, foreign, explanations, jobs = parse(argv)
+    options, foreign, explanations, hub, jobs = parse(argv)
     if options.classes:
         require_class_names(options.classes.split(","), "--classes")
     folder = options.input_folder
@@ -62,13 +63,13 @@ def main(argv: list[str] | None) -> int:
     suffixes = ", ".join(IMAGE_SUFFIXES)
     is_any = bool(list_images(folder, options.recursive))
     require(is_any, f"--input_folder {folder}: no {suffixes} images in it{found}")
-    path = find_model(options.onnx_model_path)
+    path = find_model(hub.or_given(options.onnx_model_path))
     if jobs.cluster != "none":
         if _failed_in_jobs(options, path, foreign, jobs):
             return 1
         options = replace(options, resume=True)
 
-    from ..inference.folder import predict_folder
+    from ..prediction.folder import predict_folder
 
     explained = "" if options.shard else explanations.given  # the flag that wants it
     outcome = predict_folder(options, path, foreign, partial(_check_explainable, explained))

@@ -8,7 +8,13 @@ import torch
 
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
+from src.core.errors import UserError
+from src.datasets.load import load_table
+from src.engine.checks import check_settings
+from src.engine.loop import Position
+from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading.batches import ResidentBatches
 from src.scripts.melanoma_train import main
 from tests.engine.processes import finish, start
 
@@ -63,9 +69,31 @@ def test_a_cache_changes_no_result(few, plain):
     assert_same(stopped, plain)
 
 
+@pytest.mark.slow
+def test_a_training_on_images_that_are_on_the_device(few):
+    """Evaluated on the same pixels; trained on those that other rounding gives."""
+    found = []
+    for on in (False, True):
+        cfg = Config().with_settings(**{**few, "resident": on})
+        parts = make_parts(cfg, check_settings(cfg), load_table(cfg.data), torch.device("cpu"))
+        metrics, position = parts.evaluator(parts.evaluated_network(), "valid")[1], Position()
+        for _ in parts.trainer.epoch(parts.loader, position, []):
+            pass
+        loss = position.loss_sum / position.n_rows
+        found.append((metrics, parts.contract.preprocessing, position.n_rows, loss))
+        assert isinstance(parts.loader, ResidentBatches) == on
+    assert found[0][:3] == found[1][:3]
+    assert found[0][3] != found[1][3] == pytest.approx(found[0][3], rel=0.02)
+    for name, value in {"feature_views": 2, "malignant_copies": "original"}.items():
+        cfg = Config().with_settings(**{**few, "resident": True, "freeze_model": True, name: value})
+        with pytest.raises(UserError, match=f"--resident and --{name}"):
+            check_settings(cfg)
+
+
 def test_an_evaluation_takes_no_cache_over_but_can_have_one(few, plain):
     flags = {"test": True, "checkpoint": plain / "best_checkpoint.pth", "run_name": "evaluated"}
     flags |= {"output_dir": few["output_dir"], "cache": "ram", "num_workers": 0, "device": "cpu"}
+    flags["cache_dir"] = few["cache_dir"]
     assert main([f"--{name}={value}" for name, value in flags.items()]) is None
     found = json.loads((Path(few["output_dir"]) / "evaluated" / "metrics.json").read_text())
     assert found["test"] == json.loads((plain / "metrics.json").read_text())["test"]

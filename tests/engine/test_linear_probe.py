@@ -14,6 +14,7 @@ from src.datasets.load import load_table
 from src.engine.checks import check_settings
 from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading import features
 from src.models.melanoma_classifier import MelanomaClassifier
 from tests.engine.processes import finish, start
 
@@ -68,19 +69,63 @@ def test_a_head_on_features_is_the_head_on_images(probe, monkeypatch):
 def test_views_are_augmented_each_in_its_own_way_and_the_seed_chooses(probe):
     settings = {**probe, "augment": "dermatoscopy", "feature_views": 3}
 
-    def rows(seed):
+    def views(seed):
         cfg = Config().with_settings(**settings, seed=seed)
-        return make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU).loader.dataset
+        table = load_table(cfg.data)
+        make = make_parts(cfg, check_settings(cfg), table, CPU).loader.make
+        rows = torch.arange(len(table.split("train")))
+        found = [make(rows, torch.full_like(rows, view)) for view in range(6)]
+        for _, labels, groups in found:
+            assert labels.tolist() == table.split("train").labels.tolist()
+            assert groups.tolist() == table.split("train").group_indices.tolist()
+        return torch.stack([features for features, *_ in found])
 
-    one, again = rows(0), rows(0)
-    features = one.features
-    assert torch.equal(features, again.features) and features.shape[0] == 3
-    assert (features[0] != features[1]).any(dim=1).float().mean() > 0.9
-    assert not torch.equal(features, rows(1).features)
-    for seed in range(6):
-        image, label, group = one[5, seed]
-        assert torch.equal(image, features[seed % 3, 5])
-        assert (label, group) == (one.labels[0][5], one.groups[0][5])
+    one = views(0)
+    assert torch.equal(one, views(0)) and torch.equal(one[:3], one[3:])
+    assert (one[0] != one[1]).any(dim=1).float().mean() > 0.9
+    assert not torch.equal(one, views(1))
+
+
+@pytest.mark.slow
+def test_features_are_kept_for_the_next_run_and_never_stale(probe, monkeypatch, tmp_path):
+    """A second run puts no image through the backbone; other weights, steps or rows all anew."""
+    settings = {**probe, "augment": "flips", "feature_views": 2}
+    settings |= {"cache": "disk", "cache_dir": str(tmp_path / "cache")}
+    table = load_table(Config().with_settings(**settings).data)
+    n_train, n_valid = len(table.split("train")), len(table.split("valid"))
+    seen, real = [], features.featured
+
+    def counting(*args, **options):
+        found = real(*args, **options)
+        seen.append(sum(len(batch[0]) for batch in found))
+        return found
+
+    monkeypatch.setattr(features, "featured", counting)
+
+    def run(**changed):
+        """The features of all rows' first views, and metrics of the untrained head."""
+        seen.clear()
+        cfg = Config().with_settings(**{**settings, **changed})
+        parts = make_parts(cfg, check_settings(cfg), table, CPU)
+        metrics = parts.evaluator(parts.evaluated_network(), "valid")[1]
+        return parts.loader.make(torch.arange(n_train), 0)[0], metrics
+
+    first = run()
+    assert seen == [2 * n_train, n_valid]
+    files = set((tmp_path / "cache").glob("*.features"))
+    assert len(files) == 2
+    again = run(lr=0.5, epochs=7)
+    assert seen == [] and torch.equal(again[0], first[0]) and again[1] == first[1]
+    other = run(preprocess="resize || normalize(stats='half')")
+    assert len(seen) == 2 and not torch.equal(other[0], first[0])
+    run(seed=1)  # other weights of a random backbone
+    assert len(seen) == 2
+    run(augment="none")
+    assert seen == [2 * n_train], "evaluation is not augmented"
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-9])
+    again = run()
+    assert len(seen) == 2 and torch.equal(again[0], first[0])
 
 
 @pytest.mark.slow

@@ -19,10 +19,10 @@ from ..core.errors import UserError
 from ..core.files import check_output, check_replaceable, make_folder, replacing
 from ..core.image_files import list_images
 from ..core.progress import progress
+from ..inference.batches import Work, batch_size_of, predict_batches
+from ..inference.model import SkinLesionPredictor
 from ..preprocess.spec import Preprocessing
-from .batches import Work, batch_size_of, predict_batches
 from .finished import Finished, Row
-from .model import SkinLesionPredictor
 from .options import PredictionOptions
 
 FORMAT = 1  # of finished rows: raise it when they change

@@ -15,9 +15,9 @@ import pytest
 
 from src.artifact.decisions import make_rule
 from src.core.errors import UserError
-from src.inference.folder import columns
 from src.inference.model import SkinLesionPredictor
-from src.inference.options import PredictionOptions
+from src.prediction.folder import columns
+from src.prediction.options import PredictionOptions
 from src.preprocess.spec import parse_preprocessing
 from src.scripts import predict
 from tests.artifact.test_contract import make_contract
