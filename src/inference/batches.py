@@ -15,7 +15,7 @@ import numpy as np
 from ..artifact.contract import Contract
 from ..artifact.outputs import why_unusable
 from ..preprocess.image import ImageError, file_bytes
-from ..preprocess.spec import SCALED, Preprocessing
+from ..preprocess.spec import Preprocessing
 from .views import NONE, VIEWS, View, mean_over_views
 
 Image = Path | np.ndarray  # a file, or RGB uint8 [H, W, 3]
@@ -133,14 +133,14 @@ def _read(
 
     A file is read once, and decoded once for all specs that want it at the same size.
     """
-    decoded: dict[str, np.ndarray] = {}
+    decoded: dict[int, np.ndarray] = {}
     try:
         data = file_bytes(image) if isinstance(image, Path) else b""
         for key, spec in specs.items():
-            scale = str(spec.steps[:2]) if spec.steps[0].name == SCALED else ""
-            if scale not in decoded:
-                decoded[scale] = spec.decode(data)[0] if isinstance(image, Path) else image
-            prepared = spec.prepare(decoded[scale])
+            side = spec.decoded_side
+            if side not in decoded:
+                decoded[side] = spec.decode(data)[0] if isinstance(image, Path) else image
+            prepared = spec.prepare(decoded[side])
             if work.prepared:
                 work.prepared(image, spec, prepared)
             spec.finish(prepared, inputs[key][place])

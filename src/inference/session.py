@@ -160,8 +160,8 @@ def _open(path: Path, data: bytes, providers: list[str]) -> onnxruntime.Inferenc
     """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     bound_memory(options)
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         names = external_files(data)
     except ValueError as error:

@@ -15,7 +15,7 @@ from ..core.files import check_replaceable, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import flag, parse_options
 from ..explanation.options import Explanations
-from ..inference.hub import HubModel
+from ..prediction.hub import HubModel
 from ..prediction.options import WEIGHTS, PredictionOptions
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PredictionJobs(Jobs):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, what is said of a foreign model, explanations, hub and jobs."""
+    """The options, what is said of a model without a contract, explanations, the hub and jobs."""
     sections = PredictionOptions, ForeignModel, Explanations, HubModel, PredictionJobs
     return parse_options(argv, __doc__, *sections)
 
