@@ -42,7 +42,6 @@ class Outcome:
     n_resumed: int = 0
     n_lesions: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)  # names and reasons
-    is_written: bool = False
 
 
 def predict_folder(

@@ -23,7 +23,7 @@ from src.evaluation.results import Settings
 from src.evaluator.flags import CsvColumns
 from src.evaluator.metadata import read_metadata
 from src.evaluator.predictions_csv import read_predictions
-from src.prediction.folder import columns
+from src.prediction.folder import columns as columns_of
 from src.prediction.options import PredictionOptions
 from src.preprocess.spec import parse_preprocessing
 from src.report import forest
@@ -148,19 +148,16 @@ def test_a_model_file_and_its_predictions_keep_the_order(tmp_path):
         )
         read = contract_from_json(json.loads(json.dumps(contract.to_json())), "a file")
         assert read.classes == order
-        options = PredictionOptions(
-            input_folder=tmp_path, output_csv=tmp_path / "x.csv", probabilities=True
-        )
-        header, cells = columns(options, read)
-        rest, rows = 0.1 / (len(order) - 1), []
+        rest = 0.1 / (len(order) - 1)
+        needed = {"input_folder": tmp_path, "output_csv": tmp_path / "said.csv"}
+        header, cells = columns_of(PredictionOptions(**needed, probabilities=True), read)
+        said = []
         for name in order:
-            scores = np.where(np.array(order) == name, 0.9, rest)
-            decision = int(read.decide(scores[None])[0])
-            told = zip(
-                ["image_name", *header], [f"{name}_0.png", *cells(decision, scores)], strict=True
-            )
-            rows.append(dict(told))
-        write_csv(tmp_path / "said.csv", rows, ",")
+            probabilities = np.where(np.array(order) == name, 0.9, rest)
+            (decision,) = read.decide(probabilities[None])
+            row = [f"{name}_0.png", *cells(decision, probabilities)]
+            said.append(dict(zip(["image_name", *header], row, strict=True)))
+        write_csv(tmp_path / "said.csv", said, ",")
         labels = [{"image_name": f"{name}_0.png", "label": name} for name in order]
         write_csv(tmp_path / "labels.csv", labels, ",")
         metadata = read_metadata(tmp_path / "labels.csv")

@@ -70,8 +70,9 @@ def test_every_command_on_external_data_and_ensembles_runs(at_hand):
         "External validation 3": 23,
         "Ensembles 0": 60,
         "Ensembles 1": 60,
-        "Ensembles 2": 24,
+        "Ensembles 2": 60,
+        "Ensembles 3": 24,
     }
     assert found["External validation 2"]["source"]["classes"] == ["rest", "mel"]
-    for name in ("External validation 0", "Ensembles 2"):
+    for name in ("External validation 0", "Ensembles 3"):
         assert "was used in training" in found[name]["notes"][0], found[name]["notes"]
