@@ -315,7 +315,9 @@ def test_masks_that_skin_former_does_not_read_may_be_anything(isic, tmp_path, ca
         (mask,) = (isic / "masks").glob(f"*/*/{name[:-4]}.png")
         mask.unlink() if mask.stem[-1] in "02468" else mask.write_text("no mask")
     melanoma_train.main(list(map(str, train_flags(isic, tmp_path, "--skin_former"))))
-    assert "best checkpoint" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "best checkpoint" in printed and "skin_former can change " in printed
+    assert len([*tmp_path.glob("**/skin_former_unchanged.csv")]) == 1
 
 
 def test_bad_images_are_left_out_up_to_the_limit(isic, tmp_path, capsys):

@@ -9,7 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {
-    *("torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "numpy", "cv2", "matplotlib"),
+    *(
+        "torch",
+        "torchvision",
+        "timm",
+        "sklearn",
+        "scipy",
+        "statsmodels",
+        "pandas",
+        "numpy",
+        "cv2",
+        "matplotlib",
+    ),
     *("onnx", "onnxruntime", "optuna", "submitit", "tensorboardX", "huggingface_hub", "PIL"),
 }
 COMMANDS = [

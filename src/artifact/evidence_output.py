@@ -54,7 +54,7 @@ class _Graph:
 
     def shape(self, name: str) -> list[int]:
         """The stated sides of a value, 0 for those that are open; empty where none are stated."""
-        for value in self.model.graph.value_info:
+        for value in (*self.model.graph.value_info, *self.model.graph.input):
             if value.name == name:
                 return [side.dim_value for side in value.type.tensor_type.shape.dim]
         return []
@@ -105,7 +105,7 @@ def _tail(graph: _Graph, name: str) -> tuple[_Tail, onnx.NodeProto]:
             if tail is None:
                 break
             return tail, node
-        if kind == "Gemm":
+        if kind in ("Gemm", "MatMul"):
             weight, bias = _gemm(graph, node)
             tail = tail or _Tail(np.eye(len(weight)), np.zeros(len(weight)))
             tail.after_linear(weight, bias)
@@ -129,7 +129,7 @@ def _keeps_channels(graph: _Graph, node: onnx.NodeProto) -> bool:
 
 
 def _gemm(graph: _Graph, node: onnx.NodeProto) -> tuple[np.ndarray, np.ndarray]:
-    """(weight [outputs, inputs], bias) of a fully connected layer."""
+    """(weight [outputs, inputs], bias) of a fully connected layer, or of a product alone."""
     given = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     if given.get("transA", 0):
         raise NoSplitError("its head mixes images of a batch")
@@ -183,4 +183,6 @@ def _append(
         scale = ["evidence_inverse_scale", shape.name]
         nodes.append(helper.make_node("Reshape", scale, ["evidence_scale"]))
         nodes.append(helper.make_node("Mul", [weighted, "evidence_scale"], [EVIDENCE]))
+    for node in nodes:
+        node.name = f"{EVIDENCE}_{node.op_type}"
     graph.node.extend(nodes)

@@ -115,7 +115,7 @@ def _with_evidence(
     changed.CopyFrom(model)
     try:
         evidence = add_evidence(changed)
-        session = _session(changed.SerializeToString())
+        session = open_session(changed.SerializeToString())
         logits, cells = session.run(["output", EVIDENCE], {"input": drawn_images(contract)})
         error = evidence_error(evidence, logits, cells)
         if not error <= TOLERANCE:
@@ -135,14 +135,15 @@ def evidence_error(evidence: Evidence, logits: np.ndarray, cells: np.ndarray) ->
     return float((np.abs(total - logits) / np.maximum(size, 1)).max())
 
 
-def _session(data: bytes) -> onnxruntime.InferenceSession:
+def open_session(data: bytes) -> onnxruntime.InferenceSession:
+    """A session on the CPU."""
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
 @torch.no_grad()
 def _deviation(network: Network, data: bytes, images: np.ndarray) -> float:
     """Largest difference in probabilities between the network and its ONNX form."""
-    session, worst = _session(data), 0.0
+    session, worst = open_session(data), 0.0
     for part in batches(images):
         (exported,) = session.run([PROBABILITIES], {"input": part})
         _, probabilities = network(torch.from_numpy(part))

@@ -9,7 +9,7 @@ import pandas as pd
 from ..core.errors import UserError
 from ..preprocess.image import read_image
 from ..skin.masks import LESION_METHODS, lesion_mask, skin_mask
-from ..skin.skin_former import darken_skin
+from ..skin.skin_former import darken_skin, inner_lesion
 from ..skin.tone import estimate_tone
 from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
@@ -60,7 +60,8 @@ def compare(path: Path, masks: dict[str, Path]) -> dict:
     by_expert = estimate_tone(image, skin)
     darker = darken_skin(image, expert, skin, TARGET)
     by_found = estimate_tone(image, skin_mask(image, found[DEFAULT]))
-    untouched = None if darker is None else np.array_equal(darker[expert], image[expert])
+    inner = inner_lesion(expert)
+    untouched = None if darker is None else np.array_equal(darker[inner], image[inner])
     return {
         **{name: overlap(mask, expert) for name, mask in found.items()},
         "ita_expert": by_expert.ita if by_expert.valid else np.nan,
@@ -102,6 +103,6 @@ def summary(rows: pd.DataFrame) -> str:
             f"{difference.quantile(0.95):.2f}, {same:.1%} in the same group",
             f"skin-former to {TARGET:g} degrees, {len(darkened):,} images: median distance "
             f"{missed.median():.2f} degrees, 95th percentile {missed.quantile(0.95):.2f}; lesion "
-            f"untouched in {darkened['lesion_untouched'].astype(bool).sum():,}",
+            f"but for its rim untouched in {darkened['lesion_untouched'].astype(bool).sum():,}",
         ]
     )

@@ -18,7 +18,7 @@ from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from ..preprocess.steps import Kind
 from ..skin.masks import lesion_mask
-from .maps import explain, share_inside
+from .maps import Explained, explain, share_inside
 from .options import Explanations
 from .overlay import overlay
 
@@ -84,9 +84,7 @@ def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
     try:
         image = predictor.contract.preprocessing.decode(file_bytes(wanted.path))[0]
         share, drawn = explained(predictor, image, wanted.decision)
-    except ImageError as error:  # it changed since it was predicted
-        raise UserError(f"{wanted.path}: {error}") from None
-    except UserError as error:
+    except (ImageError, UserError) as error:  # the file changed since it was predicted
         raise UserError(f"{wanted.path}: {error}") from None
     if wanted.overlay:
         data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
@@ -111,7 +109,7 @@ def explained(
     mask = lesion_mask(image)
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
     share = share_inside(why.cells, lesion)
-    lines = _lines(contract, why.class_name, why.head, share)
+    lines = caption(contract, why, share)
     return share, overlay(seen.prepare(image), lesion, why, lines)
 
 
@@ -125,11 +123,12 @@ def _as_seen(spec: Preprocessing) -> Preprocessing:
     return Preprocessing(steps, len(steps))
 
 
-def _lines(contract: Contract, class_name: str, head: str, share: float | None) -> list[str]:
-    decided = f"; decided by the head of group {head}" if head else ""
-    inside = "no lesion found" if share is None else f"{share:.0%} of it in the lesion (outline)"
+def caption(contract: Contract, why: Explained, share: float | None) -> list[str]:
+    """The lines below an overlay; `share` is that of `share_inside`."""
+    decided = f"; decided by the head of group {why.head}" if why.head else ""
+    inside = "" if share is None else f", {share:.0%} of it in the lesion (outline)"
     return [
-        f"{class_name}{decided}",
-        f"orange: evidence for it, {inside}; blue: against it",
+        f"{why.class_name}{decided}",
+        f"turquoise: evidence for it{inside}; violet: against it",
         contract.notice,
     ]

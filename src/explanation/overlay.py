@@ -6,13 +6,14 @@ import numpy as np
 from .maps import Explained
 
 LEAST_SIDE = 256  # of a panel's longer side
-_FOR, _AGAINST = np.float32([230, 90, 20]), np.float32([30, 100, 220])  # RGB: orange, blue
+# RGB: turquoise and violet, neither of which skin or lesions have
+_FOR, _AGAINST = np.float32([0, 200, 150]), np.float32([100, 50, 230])
 _STRONGEST = 0.65  # share of the colour where the evidence is strongest
 _LINE, _FONT = 18, cv2.FONT_HERSHEY_SIMPLEX  # pixels of a line of text
 
 
 def overlay(image: np.ndarray, lesion: np.ndarray, why: Explained, lines: list[str]) -> np.ndarray:
-    """RGB uint8: the image, then its evidence for (orange) and against (blue) the class.
+    """RGB uint8: the image, then its evidence for (turquoise) and against (violet) the class.
 
     `image` RGB uint8 [H, W, 3] and `lesion` bool [H, W], drawn as an outline, are as the network
     sees them. `lines` of text stand below.

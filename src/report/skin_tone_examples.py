@@ -14,7 +14,7 @@ from ..core.progress import progress
 from ..datasets.csv_files import shown
 from ..datasets.tone_estimates import COLORS
 from ..preprocess.image import ImageError, read_image, read_reduced
-from ..skin.domains import DERMOSCOPY
+from ..skin.domains import CLINICAL, DERMOSCOPY
 from ..skin.masks import hair_mask, lesion_mask, skin_mask
 from ..skin.shapes import HAIR_SIDE, reduced
 from ..skin.skin_former import darken_skin
@@ -51,7 +51,11 @@ def tone_figures(
     bar = progress(chosen.itertuples(), "masks", len(chosen), "image")
     seen = {row.image: look_at(row, files[row.image], masks) for row in bar}
     panels = [seen[image] for image in examples["image"]]
-    pairs = [pair for image in light["image"] if (pair := darkened(seen[image], target))]
+    pairs = [
+        pair
+        for row in light.itertuples()
+        if (pair := darkened(seen[row.image], target, domain_in(row)))
+    ]
     return {
         "ita_histogram.png": (ita, "angle", partial(plot_histogram, ita, left_out(rows))),
         "color_strips.png": (ita, "skin colour", partial(plot_strips, ita, colors)),
@@ -126,22 +130,33 @@ def look_at(row: tuple, path: Path, masks: dict[str, Path]) -> MaskPanel:
         image, size = read_reduced(path, HAIR_SIDE)
         image = reduced(image)
         shape = image.shape[:2]
-        lesion = read_lesion(masks[path.stem], size, shape) if masks else lesion_mask(image)
+        domain = domain_in(row)
+        lesion = (
+            read_lesion(masks[path.stem], size, shape)
+            if masks
+            else lesion_mask(image, domain=domain)
+        )
     except ImageError as error:
         raise UserError(f"{path}: {error}; expected it as its tone was estimated") from None
-    found = (image, lesion, hair_mask(image), skin_mask(image, lesion))
+    given = None if domain == CLINICAL and not masks else lesion
+    found = (image, lesion, hair_mask(image), skin_mask(image, given, domain))
     return MaskPanel(path.name, *found, row.ita, row.ita_spread, row.reason)
 
 
-def darkened(panel: MaskPanel, target: float) -> TonePair | None:
+def domain_in(row: tuple) -> str:
+    """The domain that a row of estimates names; files of earlier versions know dermoscopy alone."""
+    return getattr(row, "domain", "") or DERMOSCOPY
+
+
+def darkened(panel: MaskPanel, target: float, domain: str) -> TonePair | None:
     """The image before and after the skin-former, both angles measured on the same skin.
 
     None where the skin-former leaves it as it is.
     """
-    after = darken_skin(panel.image, panel.lesion, panel.skin, target)
+    after = darken_skin(panel.image, panel.lesion, panel.skin, target, domain)
     if after is None:
         return None
-    angles = [estimate_tone(image, panel.skin).ita for image in (panel.image, after)]
+    angles = [estimate_tone(image, panel.skin, domain=domain).ita for image in (panel.image, after)]
     return TonePair(panel.name, panel.image, after, *angles)
 
 
@@ -185,7 +200,7 @@ def plot_worst_tones(
             panel.set_axis_off()
         for panel, row in zip(panels.flat, worst.itertuples(), strict=False):
             image = reduced(read_reduced(files[row.image], HAIR_SIDE)[0])
-            skin = skin_mask(image, domain=row.domain or DERMOSCOPY).astype(np.uint8)
+            skin = skin_mask(image, domain=domain_in(row)).astype(np.uint8)
             outline = cv2.findContours(skin, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
             panel.imshow(cv2.drawContours(image.copy(), outline[0], -1, EXPERT, 2))
             found = f"{scale[row.type]}, found {scale[row.type_found]} ({row.ita:.0f}°)"

@@ -23,6 +23,12 @@ NO_LESION = "no lesion found"
 DARK_ALREADY = "skin as dark already"
 
 
+def inner_lesion(lesion):
+    """Bool [H, W]: what of a lesion `darken_skin` leaves as it is whatever its colour."""
+    depth = cv2.distanceTransform(lesion.astype(np.uint8), cv2.DIST_L2, 5)
+    return depth >= RIM * max(lesion.shape)
+
+
 def why_not_darkened(image, skin, ita: float, domain: str = DERMOSCOPY) -> str:
     """Why `darken_skin` gives None for these, or no text."""
     tone = estimate_tone(image, skin, domain=domain)
@@ -66,7 +72,7 @@ def _share_of_lesion(image: np.ndarray, lesion: np.ndarray, color: tuple) -> np.
     depth = cv2.distanceTransform(lesion.astype(np.uint8), cv2.DIST_L2, 5) / side
     if not lesion.any():
         return depth
-    light = linear_from_srgb(np.arange(256)).astype(np.float32)[cv2.blur(image, (3, 3))]
+    light = linear_from_srgb(np.arange(256)).astype(np.float32)[cv2.medianBlur(image, 3)]
     of_skin = linear_from_srgb(color) @ _BLUE_AND_GREEN
     absorbance = np.log(of_skin / np.maximum(light @ _BLUE_AND_GREEN, 1e-3))
     inner = depth >= min(RIM, depth.max() / 2)

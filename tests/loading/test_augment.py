@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from src.core.errors import UserError
 from src.loading import augment
 from src.loading.augment import AUGMENTATIONS, Augmentation, AugmentedImage
 from src.skin.masks import lesion_mask
+from src.skin.skin_former import inner_lesion
 from src.skin.tone import estimate_tone
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
@@ -152,14 +154,14 @@ def test_skin_reaches_its_angle_and_the_sample_its_group(ita, group):
 @pytest.mark.parametrize("group", range(4))
 def test_lesion_stays_as_it_is_and_all_skin_changes(group):
     found = Augmentation(ALWAYS.format((5, 5)))(AugmentedImage(SKIN, group, LESION), 2).image
-    np.testing.assert_array_equal(found[LESION], SKIN[LESION])
+    np.testing.assert_array_equal(found[inner_lesion(LESION)], SKIN[inner_lesion(LESION)])
     assert (found[FAR] < SKIN[FAR]).all()
 
 
 def test_the_given_mask_counts_whatever_the_image_shows():
     edge = X < -20
     found = Augmentation(ALWAYS.format((5, 5)))(AugmentedImage(SKIN, 0, edge), 2).image
-    np.testing.assert_array_equal(found[edge], SKIN[edge])
+    np.testing.assert_array_equal(found[inner_lesion(edge)], SKIN[inner_lesion(edge)])
     assert (found[LESION] < SKIN[LESION]).all(), "no lesion, says the mask"
 
 
@@ -184,17 +186,47 @@ def test_probabilities_of_one_and_zero_are_exact():
             assert found.group == (3 if group in (0, 2) else group)
 
 
+def test_why_an_image_can_never_be_darkened_is_told():
+    chain, dark = Augmentation(ALWAYS.format((5, 19))), skin(DARK)
+    told = {
+        "": AugmentedImage(SKIN, 0, LESION),
+        "no lesion found": AugmentedImage(SKIN, 0, LESION & False),
+        "skin as dark already": AugmentedImage(dark, 0, LESION),
+        "colour cast": AugmentedImage(skin(GREY), 0, LESION),
+    }
+    for reason, image in told.items():
+        assert chain.why_unchanged(image) == reason
+        assert all((chain(image, seed).image is image.image) == bool(reason) for seed in range(9))
+
+
+def test_the_domain_says_where_skin_and_lesion_are(monkeypatch):
+    """In a photograph what is beside the skin keeps its colour."""
+    image = cv2.resize(SKIN, (256, 192), interpolation=cv2.INTER_CUBIC)
+    image[:, :90] = (60, 110, 170)  # a blue drape
+    lesion = cv2.resize(LESION.astype(np.uint8), (256, 192)) > 0
+    lesion[:, :90] = False
+    text = "skin_former(probability=(1, 1, 1, 1), target=(5, 5), domain='{}')"
+    found = Augmentation(text.format("clinical"))(AugmentedImage(image, 0, lesion), 1)
+    np.testing.assert_array_equal(found.image[:, :85], image[:, :85])
+    assert (found.image[:, 240:].mean() < 0.8 * image[:, 240:].mean()) and found.group == 3
+    other = Augmentation(text.format("dermoscopy"))(AugmentedImage(image, 0, lesion), 1)
+    assert (other.image[:, :85] != image[:, :85]).any()
+    with pytest.raises(UserError, match="domain='radiology'"):
+        Augmentation(text.format("radiology"))
+
+
 @pytest.fixture
 def shifts(monkeypatch):
     """The angles asked for, of a skin-former that only adds one to each sample."""
     asked = []
 
-    def darken(image, lesion, skin, ita):
+    def darken(image, lesion, skin, ita, domain):
         asked.append(ita)
         return image + np.uint8(1)
 
     monkeypatch.setattr(augment, "darken_skin", darken)
-    monkeypatch.setattr(augment, "skin_mask", lambda image, lesion: lesion)
+    monkeypatch.setattr(augment, "skin_mask", lambda image, lesion, domain: lesion)
+    monkeypatch.setattr(augment, "domain_of", lambda image, domain: domain)
     return asked
 
 
@@ -251,7 +283,7 @@ def test_without_a_file_the_lesion_is_found_in_the_image():
     assert lesion[LESION].mean() > 0.8
     text = "skin_former(target=(5, 5), probability=(1, 1, 1, 1), masks='estimated')"
     found = Augmentation(text)(AugmentedImage(SKIN, 1), 0).image
-    np.testing.assert_array_equal(found[lesion], SKIN[lesion])
+    np.testing.assert_array_equal(found[inner_lesion(lesion)], SKIN[inner_lesion(lesion)])
     assert (found[~lesion] != SKIN[~lesion]).any(axis=1).mean() > 0.8
 
 

@@ -33,9 +33,7 @@ def test_a_head_gives_logits_and_goes_into_checkpoint_and_onnx(name, tmp_path):
     loaded, read = load_network(tmp_path / "x.pth")
     assert read == contract
     exported = export_onnx(network, contract, tmp_path / "x.onnx")
-    assert bool(exported.contract.evidence) == (
-        exported.no_evidence == ""
-    )  # split, or says why not
+    assert bool(exported.contract.evidence) == (exported.no_evidence == "")
     assert exported.contract.evidence or name != "linear"
     images = torch.randn(3, 3, 32, 32)
     session = onnxruntime.InferenceSession(tmp_path / "x.onnx")

@@ -1,0 +1,61 @@
+"""The gate in feature space: whether an image is of the kind that the model was trained with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.errors import require
+from .out_of_distribution import Mahalanobis, fit_mahalanobis, threshold_that_keeps
+
+FEATURES = "features"  # the output of an ONNX file that has them
+_N_STORED, _DIGITS = 32, 6
+
+
+@dataclass(frozen=True)
+class FeatureGate:
+    """`Mahalanobis` in numbers for a file, and the distance that an image may have."""
+
+    center: tuple[float, ...]
+    components: tuple[tuple[float, ...], ...]
+    scales: tuple[float, ...]
+    means: tuple[tuple[float, ...], ...]
+    residual: float
+    threshold: float
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """[N]: the distance of features [N, width]. Raises `UserError` for another width."""
+        width = len(self.center)
+        fits = features.ndim == 2 and features.shape[1] == width
+        require(fits, f"features of shape {features.shape}: expected [N, {width}]")
+        return self._distance()(features)
+
+    def check(self) -> None:
+        """Raise `UserError` where the numbers do not fit each other."""
+        width, k = len(self.center), len(self.scales)
+        fits = len(self.components) == k > 0 and all(len(row) == width for row in self.components)
+        fits &= len(self.means) > 0 and all(len(row) == k for row in self.means)
+        require(fits and self.residual >= 0, "trust: features: numbers that fit each other")
+
+    def _distance(self) -> Mahalanobis:
+        arrays = (
+            np.array(part) for part in (self.center, self.components, self.scales, self.means)
+        )
+        return Mahalanobis(*arrays, self.residual)
+
+
+def fit_gate(features: np.ndarray, labels: np.ndarray, kept: float = 0.99) -> FeatureGate:
+    """The gate that this share of like images passes, of features [N, width] with `labels` [N].
+
+    Every second row fits the distance, the others, which it has not seen, its threshold.
+    """
+    distance = fit_mahalanobis(features[::2], labels[::2], _N_STORED)
+    threshold = threshold_that_keeps(kept, distance(features[1::2]))
+    parts = (distance.center, distance.components, distance.scales, distance.means)
+    return FeatureGate(*map(_rounded, parts), float(distance.residual), threshold)
+
+
+def _rounded(values: np.ndarray) -> tuple:
+    """Nested tuples of an array, in 6 digits: what float32 features hold."""
+    if values.ndim > 1:
+        return tuple(map(_rounded, values))
+    return tuple(float(f"{value:.{_DIGITS}g}") for value in values)
