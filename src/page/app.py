@@ -13,15 +13,6 @@ from .answers import Answer, Model, examine
 from .models import examples, load_model
 from .options import PageOptions
 from .records import ALL
-from .sentences import (
-    sentences.ABOUT,
-    advice,
-    headline,
-    sentences.in_words,
-    record_in_words,
-    record_line,
-    tone_in_words,
-)
 from .table import as_csv
 from .upload import MAX_MEGABYTES, TYPES
 
@@ -100,7 +91,8 @@ def _say(answer: Answer, model: Model) -> None:
         st.markdown(words)
     for fault in answer.faults:
         st.warning(f"About the picture: {fault}.")
-    st.markdown(f"{sentences.tone_in_words(answer.tone)}\n\n{sentences.record_in_words(answer, positive)}")
+    st.markdown(sentences.tone_in_words(answer.tone))
+    st.markdown(sentences.record_in_words(answer, positive))
     if answer.trust:
         st.markdown(f"Certificate: {answer.trust.certificate}.")
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
@@ -123,9 +115,8 @@ def _end(model: Model, answers: list[Answer]) -> None:
             st.session_state["answers"] = []
             st.rerun()
     with st.expander("About this model"):
-        st.markdown(
-            f"{', '.join(model.names)} ({contract.model}). It tells apart: {', '.join(map(sentences.in_words, contract.classes))}."
-        )
+        classes = ", ".join(map(sentences.in_words, contract.classes))
+        st.markdown(f"{', '.join(model.names)} ({contract.model}). It tells apart: {classes}.")
         if not model.records:
             st.warning("How well it does was not measured, or the file that says so is not here.")
         for record in sorted(model.records.values(), key=lambda record: record.group != ALL):
