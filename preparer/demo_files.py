@@ -6,7 +6,7 @@ The folder is known by a marker, so that nothing is written over others' files.
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from preparer.draw_dermoscopy import photograph
 from preparer.draw_lesion import draw_lesion
 from src.core.errors import UserError, require
 from src.core.files import clear_unfinished, unfinished
-from src.core.progress import progress
+from src.core.progress import in_threads
 
 MARKER = ".demo_data.json"
 OWN_FILE = re.compile(
@@ -95,21 +95,21 @@ def write_demo(folder: Path, settings: dict, cases: pd.DataFrame) -> None:
             (folder / "isic2020" / "masks" / split / name).mkdir(parents=True)
     for name in ("images", "masks"):
         (folder / "ham10000" / name).mkdir(parents=True)
-    drawn = pigments(cases, settings["seed"])
-    for case, pigment in progress(drawn, "drawing", len(cases), "image"):
-        write_case(folder, case, pigment, settings["seed"])
+    lesions = [photographs for _, photographs in cases.groupby("lesion")]
+    draw = partial(write_lesion, folder, settings["seed"])
+    for _ in in_threads(draw, lesions, "drawing", "lesion"):
+        pass
     isic_table(cases).to_csv(folder / ISIC_TABLE, sep=";", decimal=",", index=False)
     ham_table(cases).to_csv(folder / HAM_TABLE, index=False)
     (folder / MARKER).write_text(marker_text(settings))
 
 
-def pigments(cases: pd.DataFrame, seed: int) -> Iterator[tuple[Any, np.ndarray]]:
-    """Each case with the pigment of its lesion, which its other photographs show as well."""
-    for lesion, photographs in cases.groupby("lesion"):
-        rng = np.random.default_rng([seed, 1, lesion])
-        pigment = draw_lesion(photographs["dx"].iloc[0], rng)
-        for case in photographs.itertuples():
-            yield case, pigment
+def write_lesion(folder: Path, seed: int, photographs: pd.DataFrame) -> None:
+    """None once a lesion is drawn and all its photographs lie in both layouts."""
+    lesion = photographs["lesion"].iloc[0]
+    pigment = draw_lesion(photographs["dx"].iloc[0], np.random.default_rng([seed, 1, lesion]))
+    for case in photographs.itertuples():
+        write_case(folder, case, pigment, seed)
 
 
 def write_case(folder: Path, case: Any, pigment: np.ndarray, seed: int) -> None:

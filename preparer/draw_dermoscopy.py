@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from preparer.draw_lesion import CANVAS
-from preparer.draw_strokes import fractal_noise, soft_step
+from preparer.draw_strokes import blended, fractal_noise, soft_step
 
 WIDTH, HEIGHT = 200, 150
 OVERSAMPLING = 2  # everything is drawn this much larger and averaged down
@@ -77,10 +77,11 @@ def _draw_skin(base_lab: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         texture += furrows / furrows.std() * rng.uniform(0.2, 1.0)
     blush = fractal_noise(rng, SHAPE, 130, 3) * rng.uniform(0.4, 1.6)
     freckles = soft_step(fractal_noise(rng, SHAPE, 45, 3) * 1.6 - 3.6) * rng.uniform(0.0, 9.0)
-    offsets = np.dstack([texture - 0.5 * blush - freckles, blush + 0.2 * freckles, 0.3 * freckles])
-    offsets -= np.median(offsets.reshape(-1, 3), axis=0)
+    offsets = [texture - 0.5 * blush - freckles, blush + 0.2 * freckles, 0.3 * freckles]
     # Contrast follows lightness: furrows on dark skin are as faint in relative terms.
-    return (base_lab + offsets * (0.35 + 0.65 * base_lab[0] / 70.0)).astype(np.float32)
+    contrast = 0.35 + 0.65 * base_lab[0] / 70.0
+    lab = [at + (o - np.median(o)) * contrast for at, o in zip(base_lab, offsets, strict=True)]
+    return np.dstack(lab).astype(np.float32)
 
 
 def _streak(degrees: float) -> np.ndarray:
@@ -102,24 +103,20 @@ def _light(rng: np.random.Generator) -> np.ndarray:
 
 def _add_artefacts(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < GLARE:
-        image = _over(image, (0.97, 0.97, 1.0), _glare(rng))
+        image = blended(image, (0.97, 0.97, 1.0), _glare(rng))
     if rng.random() < DARK_HAIR:
         color = np.float32([0.16, 0.10, 0.08]) * rng.uniform(0.3, 1.6)
-        image = _over(image, color, _hairs(int(1 + rng.gamma(1.3, 6.0)), (1.2, 3.4), rng) * 0.85)
+        image = blended(image, color, _hairs(int(1 + rng.gamma(1.3, 6.0)), (1.2, 3.4), rng) * 0.85)
     if rng.random() < LIGHT_HAIR:
         hairs = _hairs(int(rng.integers(2, 12)), (1, 2), rng)
-        image = _over(image, (0.93, 0.86, 0.76), hairs * 0.5)
+        image = blended(image, (0.93, 0.86, 0.76), hairs * 0.5)
     if rng.random() < BUBBLES:
-        image = _over(image, (0.98, 0.97, 0.97), _bubbles(rng) * 0.6)
+        image = blended(image, (0.98, 0.97, 0.97), _bubbles(rng) * 0.6)
     if rng.random() < RULER:
-        image = _over(image, (0.12, 0.11, 0.13), _ruler(rng) * 0.8)
+        image = blended(image, (0.12, 0.11, 0.13), _ruler(rng) * 0.8)
     if rng.random() < DARK_CORNERS:
-        image = _over(image, (0.03, 0.025, 0.03), _corners(rng))
+        image = blended(image, (0.03, 0.025, 0.03), _corners(rng))
     return image
-
-
-def _over(image: np.ndarray, color: tuple | np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return image + (np.float32(color) - image) * weight[..., None]
 
 
 def _hairs(n_hairs: int, width: tuple, rng: np.random.Generator) -> np.ndarray:

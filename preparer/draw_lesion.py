@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from preparer.draw_strokes import (
+    blended,
     centered_grid,
     draw_dots,
     draw_network,
@@ -76,9 +77,9 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> np.ndarray:
     uneven = fractal_noise(rng, inside.shape, 120, 1) * traits.border * 0.45
     cover = soft_step(inside / (softness * np.exp(uneven)))
     colors = PAINTERS[diagnosis](inside, traits, rng)
-    unchanged = np.float32(UNCHANGED)
-    pigment = unchanged + (colors - unchanged) * cover[..., None]
-    return np.dstack([pigment, cover]).astype(np.float32)
+    # not `UNCHANGED` over the colours: that would round another way
+    pigment = [at + (colors[..., i] - at) * cover for i, at in enumerate(np.float32(UNCHANGED))]
+    return np.dstack([*pigment, cover]).astype(np.float32)
 
 
 def _outline(traits: Traits, rng: np.random.Generator) -> np.ndarray:
@@ -98,10 +99,6 @@ def _outline(traits: Traits, rng: np.random.Generator) -> np.ndarray:
     jitter = fractal_noise(rng, x.shape, 46, 5) * (1.5 + 6.5 * traits.border)
     edge = np.interp(np.arctan2(y, x), angles, np.minimum(profile, 0.46 * CANVAS))
     return (edge - np.hypot(x, y) + jitter).astype(np.float32)
-
-
-def _blend(colors: np.ndarray, target: tuple, weight: np.ndarray) -> np.ndarray:
-    return colors + (np.float32(target) - colors) * weight[..., None]
 
 
 def _flat(target: tuple) -> np.ndarray:
@@ -128,25 +125,25 @@ def _patch(traits: Traits, off_center: float, size: float, rng: np.random.Genera
 def _paint_melanocytic(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Nevus and melanoma: the same strokes, and only the traits tell them apart."""
     density = rng.uniform(0.0, 0.6) + 0.3 * traits.colors
-    colors = _blend(_flat(LIGHT_BROWN), DARK_BROWN, np.full(inside.shape, density, np.float32))
+    colors = blended(_flat(LIGHT_BROWN), DARK_BROWN, np.full(inside.shape, density, np.float32))
     second = DARK_BROWN if density < 0.4 or rng.random() < 0.5 else LIGHT_BROWN
     middle = _patch(traits, 0.55 * traits.asymmetry, rng.uniform(0.35, 0.7), rng)
-    colors = _blend(colors, second, middle * rng.uniform(0.15, 0.75))
+    colors = blended(colors, second, middle * rng.uniform(0.15, 0.75))
     pattern = rng.choice(["network", "globules", "even"], p=[0.5, 0.25, 0.25])
     if pattern == "network":
         lines = draw_network(CANVAS, rng.uniform(9.0, 15.0), traits.border, rng)
         patchy = soft_step(0.7 + (fractal_noise(rng, inside.shape, 90, 2)) * traits.colors * 1.6)
-        colors = _blend(colors, DARK_BROWN, lines * patchy * rng.uniform(0.25, 0.6))
+        colors = blended(colors, DARK_BROWN, lines * patchy * rng.uniform(0.25, 0.6))
     elif pattern == "globules":
         dots = draw_dots(inside, int(rng.integers(25, 90)), (2.0, 4.5), 6.0, rng)
-        colors = _blend(colors, DARK_BROWN, dots * rng.uniform(0.4, 0.8))
+        colors = blended(colors, DARK_BROWN, dots * rng.uniform(0.4, 0.8))
     colors = _add_atypical_colors(colors, traits, rng)
     # Pigment thins out towards the border, on some lesions over most of the radius.
     fading = soft_step(1.0 - inside / (rng.uniform(0.08, 0.6) * traits.radius))
-    colors = _blend(colors, PALE_BROWN, fading * rng.uniform(0.1, 0.8))
+    colors = blended(colors, PALE_BROWN, fading * rng.uniform(0.1, 0.8))
     if rng.random() < traits.border:
         dots = draw_dots(inside, int(rng.integers(4, 30)), (1.5, 4.0), 0.0, rng)
-        colors = _blend(colors, BLACK, dots * 0.7)
+        colors = blended(colors, BLACK, dots * 0.7)
     return _mottle(colors, rng.uniform(0.07, 0.16), 34, rng)
 
 
@@ -158,64 +155,64 @@ def _add_atypical_colors(
     for target, most in shares.items():
         if rng.random() < most * traits.colors**2:
             weight = _patch(traits, rng.uniform(0.1, 0.7), rng.uniform(0.25, 0.6), rng)
-            colors = _blend(colors, target, weight * rng.uniform(0.5, 0.95))
+            colors = blended(colors, target, weight * rng.uniform(0.5, 0.95))
     return colors
 
 
 def _paint_keratosis(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Benign keratosis: waxy and stuck on, with milia-like cysts and comedo-like openings."""
     tone = np.full(inside.shape, rng.uniform(0.0, 0.75), np.float32)
-    colors = _blend(_flat(WAXY), DARK_BROWN if rng.random() < 0.5 else PALE_BROWN, tone)
+    colors = blended(_flat(WAXY), DARK_BROWN if rng.random() < 0.5 else PALE_BROWN, tone)
     ridges = 1.0 - np.abs(fractal_noise(rng, inside.shape, 34, 2))
-    colors = _blend(colors, DARK_BROWN, soft_step(ridges * 2.0 - 1.0) * rng.uniform(0.0, 0.4))
+    colors = blended(colors, DARK_BROWN, soft_step(ridges * 2.0 - 1.0) * rng.uniform(0.0, 0.4))
     cysts = draw_dots(inside, int(rng.integers(4, 28)), (1.8, 4.5), 10.0, rng)
     openings = draw_dots(inside, int(rng.integers(2, 18)), (2.0, 5.0), 10.0, rng)
-    colors = _blend(colors, DARK_BROWN, openings * 0.8)
-    colors = _blend(colors, WHITE, cysts * 0.8)
+    colors = blended(colors, DARK_BROWN, openings * 0.8)
+    colors = blended(colors, WHITE, cysts * 0.8)
     return _mottle(colors, 0.07 + 0.08 * traits.colors, 40, rng)
 
 
 def _paint_basal_cell(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Basal cell carcinoma: pink and shiny, with branching vessels and blue-grey nests."""
-    colors = _blend(_flat(PINK), WHITE, _patch(traits, 0.3, 0.4, rng) * rng.uniform(0.1, 0.7))
-    colors = _blend(colors, LIGHT_BROWN, _patch(traits, 0.6, 0.4, rng) * rng.uniform(0.0, 0.7))
+    colors = blended(_flat(PINK), WHITE, _patch(traits, 0.3, 0.4, rng) * rng.uniform(0.1, 0.7))
+    colors = blended(colors, LIGHT_BROWN, _patch(traits, 0.6, 0.4, rng) * rng.uniform(0.0, 0.7))
     if rng.random() < 0.6:
         nests = draw_dots(inside, int(rng.integers(2, 12)), (5.0, 13.0), 8.0, rng)
-        colors = _blend(colors, BLUE_GREY, cv2.GaussianBlur(nests, (0, 0), 2.5) * 0.9)
+        colors = blended(colors, BLUE_GREY, cv2.GaussianBlur(nests, (0, 0), 2.5) * 0.9)
     vessels = draw_vessels(CANVAS, int(rng.integers(1, 5)), 0.45 * traits.radius, rng)
-    return _mottle(_blend(colors, DARK_RED, vessels * 0.75), 0.06, 35, rng)
+    return _mottle(blended(colors, DARK_RED, vessels * 0.75), 0.06, 35, rng)
 
 
 def _paint_actinic(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Actinic keratosis: red, with yellow-white scale, follicles and at times brown."""
     redness = soft_step(fractal_noise(rng, inside.shape, 30, 4) * 0.8)
-    colors = _blend(_flat(PINK), RED, redness * rng.uniform(0.4, 0.9))
-    colors = _blend(colors, LIGHT_BROWN, _patch(traits, 0.5, 0.5, rng) * rng.uniform(0.0, 0.9))
+    colors = blended(_flat(PINK), RED, redness * rng.uniform(0.4, 0.9))
+    colors = blended(colors, LIGHT_BROWN, _patch(traits, 0.5, 0.5, rng) * rng.uniform(0.0, 0.9))
     flakes = soft_step(fractal_noise(rng, inside.shape, 22, 4) * 2.0 - 2.4)
-    colors = _blend(colors, SCALE_YELLOW, flakes * rng.uniform(0.4, 0.9))
+    colors = blended(colors, SCALE_YELLOW, flakes * rng.uniform(0.4, 0.9))
     follicles = draw_dots(inside, int(rng.integers(5, 40)), (2.0, 3.5), 0.0, rng)
-    return _mottle(_blend(colors, WHITE, follicles * 0.5), 0.07, 30, rng)
+    return _mottle(blended(colors, WHITE, follicles * 0.5), 0.07, 30, rng)
 
 
 def _paint_vascular(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Vascular lesion: red to purple lacunae between paler septa."""
     blood = np.full(inside.shape, rng.uniform(0.0, 1.0), np.float32)
-    lacuna = _blend(_flat(DARK_RED), PURPLE, blood)
-    lacuna = _blend(lacuna, BLACK, _patch(traits, 0.4, 0.3, rng) * rng.uniform(0.0, 0.8))
+    lacuna = blended(_flat(DARK_RED), PURPLE, blood)
+    lacuna = blended(lacuna, BLACK, _patch(traits, 0.4, 0.3, rng) * rng.uniform(0.0, 0.8))
     cells = fractal_noise(rng, inside.shape, rng.uniform(22, 40), 2)
     septa = soft_step(1.0 - np.abs(cells) * 3.5) * rng.uniform(0.2, 0.7)
     veil = _patch(traits, 0.4, 0.4, rng) * rng.uniform(0.0, 0.5)
-    return _mottle(_blend(_blend(lacuna, PINK, septa), WHITE, veil), 0.10, 25, rng)
+    return _mottle(blended(blended(lacuna, PINK, septa), WHITE, veil), 0.10, 25, rng)
 
 
 def _paint_fibroma(inside: np.ndarray, traits: Traits, rng: np.random.Generator) -> np.ndarray:
     """Dermatofibroma: a white scar-like centre in a delicate brown network."""
     tone = np.full(inside.shape, rng.uniform(0.1, 0.6), np.float32)
-    colors = _blend(_flat(PALE_BROWN), RED if rng.random() < 0.4 else LIGHT_BROWN, tone)
+    colors = blended(_flat(PALE_BROWN), RED if rng.random() < 0.4 else LIGHT_BROWN, tone)
     lines = draw_network(CANVAS, rng.uniform(8.0, 12.0), 0.3, rng)
-    colors = _blend(colors, DARK_BROWN, lines * rng.uniform(0.2, 0.45))
+    colors = blended(colors, DARK_BROWN, lines * rng.uniform(0.2, 0.45))
     center = _patch(traits, 0.1, rng.uniform(0.3, 0.5), rng)
-    return _mottle(_blend(colors, WHITE, center * rng.uniform(0.5, 0.95)), 0.06, 30, rng)
+    return _mottle(blended(colors, WHITE, center * rng.uniform(0.5, 0.95)), 0.06, 30, rng)
 
 
 PAINTERS = {

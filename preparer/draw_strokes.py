@@ -27,6 +27,18 @@ def soft_step(values: np.ndarray) -> np.ndarray:
     return (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
 
 
+def blended(image: np.ndarray, color: tuple | np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The image [..., 3] with a colour over it, of this weight [...].
+
+    Channel by channel, which is several times as fast as all at once.
+    """
+    result = np.empty_like(image)
+    for channel, value in enumerate(np.float32(color)):
+        below = image[..., channel]
+        np.add(below, (value - below) * weight, out=result[..., channel])
+    return result
+
+
 def centered_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """x and y in drawing pixels from the centre of a square: two [side, side] float32."""
     axis = np.arange(side, dtype=np.float32) - (side - 1) / 2

@@ -80,6 +80,7 @@ class Data(Section):
     cache_dir: str = flag(
         "./melanoma_output/cache", "folder of --cache; may be deleted between runs", _CACHE | _PATH
     )
+    resident: bool = flag(False, "keep and augment all images in the device's memory", _RUN)
 
     def __post_init__(self):
         super().__post_init__()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,17 +15,19 @@ from ..core.progress import in_threads
 from ..preprocess.image import digest_and_fault
 
 _FORMAT = f"1, OpenCV {cv2.__version__}"
+Check = Callable[[str], tuple[str, str]]
 _ENTRY = 4  # size, two times, digest
 _UNSURE_NS = 2_000_000_000  # a file changed this recently may change again with the same times
 
 
 def digests_and_faults(
-    paths: Sequence[str], folder: Path | None = None
+    paths: Sequence[str], folder: Path | None = None, check: Check | None = None
 ) -> tuple[list[str], list[str]]:
     """(digests of the files' bytes, why each is no usable image), blank where there is none.
 
     Files that the record in `folder` knows by path, size and times are not read; without a folder
-    nothing is recorded. Faulty files are read every time.
+    nothing is recorded. Faulty files are read every time. `check` of a path is both, and may do
+    more with the file than `digest_and_fault` does.
     """
     started = time.time_ns()
     names = [str(Path(path).absolute()) for path in paths] if folder else []
@@ -37,7 +39,9 @@ def digests_and_faults(
         if stamps[row] and known.get(name, [])[:-1] == stamps[row]
     }
     todo = [row for row in range(len(paths)) if row not in found]
-    checks = in_threads(digest_and_fault, [paths[row] for row in todo], "checking images", "image")
+    checks = in_threads(
+        check or digest_and_fault, [paths[row] for row in todo], "checking images", "image"
+    )
     found |= zip(todo, checks, strict=True)
     if record and todo:
         news = {

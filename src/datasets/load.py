@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.config import Data
 from ..core.errors import UserError, require
 from .adapters import DATASETS
-from .checked import digests_and_faults
+from .checked import Check, digests_and_faults
 from .splits import (
     assign_folds,
     assign_splits,
@@ -32,7 +32,7 @@ TABLES_OF = {
 }
 
 
-def load_table(data: Data) -> Table:
+def load_table(data: Data, check: Check | None = None) -> Table:
     """The data set's rows, each with a readable image and a split that does not leak.
 
     A data set without a split gets a grouped, stratified one. With `--kfold` the rows of `--fold`
@@ -58,7 +58,7 @@ def load_table(data: Data) -> Table:
     elif leaks := describe_leaks(table, data.kfold):
         log.warning("data leakage between splits: results will be optimistic: %s", leaks)
     record = None if data.cache == "none" else Path(data.cache_dir)
-    table = without_bad_images(table, data.max_bad_images, record)
+    table = without_bad_images(table, data.max_bad_images, record, check)
     for name, reason in table.bad:
         log.warning("left out: %s: %s", name, reason)
     return table
@@ -79,7 +79,9 @@ def read_rows(data: Data) -> Table:
     return with_known_groups(table) if data.known_groups_only else table
 
 
-def without_bad_images(table: Table, max_bad_images: int, record: Path | None = None) -> Table:
+def without_bad_images(
+    table: Table, max_bad_images: int, record: Path | None = None, check: Check | None = None
+) -> Table:
     """The table without rows whose image is missing or cannot be decoded.
 
     `bad` of the result lists them with their reasons; more than `max_bad_images` of them raise
@@ -87,7 +89,7 @@ def without_bad_images(table: Table, max_bad_images: int, record: Path | None = 
     folder `record` remembers.
     """
     paths = table.rows["image"].tolist()
-    digests, reasons = digests_and_faults(paths, record)
+    digests, reasons = digests_and_faults(paths, record, check)
     bad = list(table.bad)
     bad += [(path, reason) for path, reason in zip(paths, reasons, strict=True) if reason]
     require_few(bad, max_bad_images)

@@ -15,6 +15,7 @@ from .table import SPLITS, Table
 
 UNIT_NAMES = {"patient_id": "patients", "lesion_id": "lesions"}
 UNIT_COLUMNS = tuple(UNIT_NAMES)
+EVEN = 0.01  # difference of a class's share from that in all rows
 _LEADING_ZEROS = re.compile(r"(?<![\d.,])0+(?=\d)")
 
 
@@ -150,19 +151,16 @@ def published_folds(table: Table, n_folds: int, fold: int) -> Table:
 
 def _rows_to_fold(table: Table, n_folds: int) -> pd.DataFrame:
     rows = table.rows[table.rows["split"] != "test"]
-    require(
-        not rows.empty,
-        f"--kfold {n_folds}: all rows are test rows, which cross-validation excludes",
-    )
+    told = f"--kfold {n_folds}: all rows are test rows, which cross-validation excludes"
+    require(not rows.empty, told)
     return rows
 
 
 def _in_folds(table: Table, homes: np.ndarray, n_folds: int, fold: int) -> Table:
     """The table with `homes` as the folds of all rows but test rows, checked by class."""
     is_test = (table.rows["split"] == "test").to_numpy()
-    labels = table.labels[~is_test]
     for label, name in enumerate(table.classes):
-        found = len(np.unique(homes[labels == label]))
+        found = len(np.unique(homes[table.labels[~is_test] == label]))
         wanted = n_folds if label == table.positive else 2
         require(
             found >= wanted,
@@ -185,9 +183,8 @@ def table_of_fold(table: Table, fold: int) -> Table:
 def join_valid_to_train(table: Table) -> Table:
     """The table with validation rows as training rows. Raises `UserError` where it has neither."""
     split = table.rows["split"].replace({"valid": "train"})
-    require(
-        (split == "train").any(), "--train_on_all: the data have no training and no validation rows"
-    )
+    told = "--train_on_all: the data have no training and no validation rows"
+    require((split == "train").any(), told)
     return replace(table, rows=table.rows.assign(split=split))
 
 
@@ -199,15 +196,31 @@ def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.
     order = np.argsort(rows["image"].to_numpy(), kind="stable")
     ordered = rows.iloc[order]
     units = connected_units(ordered)
-    require(
-        units.max() + 1 >= len(shares),
-        f"{units.max() + 1} patients or lesions are too few for {what}",
-    )
+    told = f"{units.max() + 1} patients or lesions are too few for {what}"
+    require(units.max() + 1 >= len(shares), told)
+    labels = ordered["label"].to_numpy()
     strata = ordered["label"].astype(str) + "/" + ordered["group"].astype(str)
-    counts = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
-    homes = np.empty(len(rows), int)
-    homes[order] = _place(counts, np.array(shares), np.random.default_rng(seed))[units]
-    return homes
+    by_stratum = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
+    by_class = pd.crosstab(units, labels).to_numpy(float)
+    found = []
+    # many small strata may all be rounded to one side, and the class with them
+    for counts in (by_stratum, np.hstack([by_stratum, by_class]), by_class):
+        homes = _place(counts, np.array(shares), np.random.default_rng(seed))[units]
+        found.append((_unevenness(labels, units, homes), len(found), homes))
+        if found[-1][0] <= EVEN:
+            break
+    placed = np.empty(len(rows), int)
+    placed[order] = min(found)[-1]
+    return placed
+
+
+def _unevenness(labels: np.ndarray, units: np.ndarray, homes: np.ndarray) -> float:
+    """The largest difference of a class's share in one home from that in all rows, less what half
+    of a unit makes there."""
+    counts = pd.crosstab(homes, labels).to_numpy(float)
+    sizes = counts.sum(axis=1)
+    off = np.abs(counts / sizes[:, None] - counts.sum(axis=0) / sizes.sum()).max(axis=1)
+    return float((off - pd.crosstab(homes, units).max(axis=1).to_numpy() / sizes / 2).max())
 
 
 def unit_numbers(rows: pd.DataFrame) -> tuple[np.ndarray, str]:

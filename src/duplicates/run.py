@@ -19,7 +19,7 @@ from ..core.image_files import images_below
 from ..core.progress import progress, working
 from ..datasets.load import split_table
 from ..datasets.splits import unit_keys
-from ..loading.loaders import n_processes
+from ..loading.batches import n_processes
 from ..preprocess.image import ImageError, read_reduced
 from ..report.style import printable, saved_figure
 from .options import SearchOptions

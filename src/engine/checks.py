@@ -14,6 +14,7 @@ from ..evaluation.predictions import Predictions
 from ..evaluation.results import point_estimates
 from ..loading.augment import Augmentation
 from ..loading.prepared import check_can_be_cached
+from ..loading.resident import check_resident
 from ..models.backbones import published_statistics
 from ..objectives.catalog import OBJECTIVES, needs_groups
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
@@ -33,6 +34,10 @@ def check_settings(cfg: Config) -> Preprocessing:
     if spec.waits_for == "pretrained":
         spec = spec.with_constants(*published_statistics(cfg.model.model, cfg.model.in_22k))
     check_can_be_cached(spec, cfg.data.cache)
+    if cfg.data.resident:
+        check_resident(spec, cfg.data.augment)
+        for name in ("feature_views", "malignant_copies"):
+            require(not cfg.flat()[name], f"--resident and --{name}: give one of them")
     changing = {"mixup": cfg.learning.mixup, "cutmix": cfg.learning.cutmix}
     changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}
     for name, value in changing.items() if cfg.model.feature_views else ():

@@ -105,6 +105,8 @@ def save_within_epoch(
     """Save after a step where that is due or `asked` for; the run must still have its folder."""
     every = cfg.run.save_ckpt_steps
     is_due = asked or (every and progress.position.step % every == 0)
+    if is_due:
+        parts.trainer.read_losses(progress.position)
     if run_log and (is_due or run_log.lease.seems_lost):
         run_log.lease.check()
     if run_log and is_due:

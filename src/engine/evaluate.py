@@ -1,7 +1,7 @@
 """Evaluating a network on a split: predictions, metrics, and the files that hold them."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from ..evaluation.evaluate import EvaluatedModel, evaluate_model
 from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates, row_digests
-from ..loading.features import Batch, featured
-from ..loading.loaders import eval_loader
+from ..loading.batches import Batch
+from ..loading.features import feature_batches, feature_path, kept_features
+from ..loading.loaders import eval_loader, rows_in_order
 from ..loading.prepared import PreparedImages, prepare_images
+from ..loading.resident import ResidentImages
 from ..objectives.catalog import Objective
 from ..report.files import write_split
 from ..report.folder import claim_folder
@@ -49,12 +51,12 @@ class Evaluator:
         objective: Objective,
         device: torch.device,
         processes: Processes = SINGLE_PROCESS,
-        prepared: PreparedImages | None = None,
+        prepared: PreparedImages | ResidentImages | None = None,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
         self.processes, self.prepared = processes, prepared
-        self._features: dict[str, list[Batch]] = {}
+        self._batches: dict[str, Iterable[Batch]] = {}  # of each split that was evaluated
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them.
@@ -80,25 +82,35 @@ class Evaluator:
 
     def _outputs(self, network: Network, rows: Table, title: str) -> list[np.ndarray]:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
+        quiet = not self.processes.is_main
+        if title not in self._batches:
+            self._batches[title] = self._loaded(network, rows)
+        own = predict(network, self._batches[title], title, quiet)
+        batches = self.processes.all_batches(own)
+        return [np.concatenate(column) for column in zip(*batches, strict=True)]
+
+    def _loaded(self, network: Network, rows: Table) -> Iterable[Batch]:
+        """This process's batches of rows; of a frozen backbone their features, once for all."""
+        size, rank, count = self.cfg.run.eval_batch_size, self.processes.rank, self.processes.count
+        if isinstance(self.prepared, ResidentImages):
+            return self.prepared.batches(rows, rows_in_order(len(rows), size, rank, count))
         loader = eval_loader(
             rows,
             self.contract.preprocessing,
-            self.cfg.run.eval_batch_size,
+            size,
             self.cfg.data.num_workers,
-            pin_memory=self.cfg.data.pin_mem and self.device.type == "cuda",
-            rank=self.processes.rank,
-            n_ranks=self.processes.count,
-            prepared=self.prepared,
+            self.cfg.data.pin_mem,
+            rank,
+            count,
+            self.prepared,
+            self.device,
         )
-        quiet = not self.processes.is_main
-        if self.cfg.model.feature_views:
-            if title not in self._features:  # the backbone is frozen: once is enough
-                backbone = network.classifier.backbone
-                self._features[title] = featured(loader, backbone, self.device, quiet=quiet)
-            loader = self._features[title]
-        own = predict(network, loader, self.device, title, quiet)
-        batches = self.processes.all_batches(own)
-        return [np.concatenate(column) for column in zip(*batches, strict=True)]
+        if not self.cfg.model.feature_views:
+            return loader
+        backbone, spec = network.classifier.backbone, self.contract.preprocessing
+        path = feature_path(self.cfg.data, backbone, rows, spec, "", self.cfg.model.model, size)
+        columns = kept_features(path, loader, backbone, self.processes)
+        return feature_batches(columns, loader.batch_sampler, self.device, len(rows))
 
     @torch.inference_mode()
     def _loss(self, logits: np.ndarray, rows: Table) -> float:

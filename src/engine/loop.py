@@ -1,7 +1,7 @@
 """Training steps, and predicting the rows of a loader."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -10,13 +10,15 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
 from ..core.config import Config
 from ..core.errors import UserError, first_line, is_out_of_memory
 from ..core.progress import progress
+from ..loading.batches import Batch
 from ..objectives.mixing import Mixing, mixed_loss
 from .distributed import SINGLE_PROCESS, Processes
+
+LOSSES_READ = 50  # steps whose losses are read at once: reading one waits for the device
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class StepSettings:
 class Position:
     """A place in the training: `step` optimizer steps of `epoch` are done.
 
-    `loss_sum` is the sum over the `n_rows` rows of these steps.
+    `loss_sum` is the sum over the `n_rows` rows of these steps, up to those whose losses
+    `Trainer.read_losses` has still to read.
     """
 
     epoch: int = 0
@@ -76,56 +79,70 @@ class Trainer:
             self.model = DistributedDataParallel(classifier, device_ids=ids)
         if compiled:
             self.model = torch.compile(self.model)
+        self._losses: list[tuple[int, int, torch.Tensor]] = []  # (step, rows, mean loss)
 
-    def epoch(self, loader: DataLoader, position: Position, values: list[float]) -> Iterator[None]:
+    def epoch(
+        self, batches: Iterable[Batch], position: Position, values: list[float]
+    ) -> Iterator[None]:
         """Take the steps of an epoch from `position` on, and keep that up to date at each yield.
 
-        `loader` starts there as well; `values` are the monitored ones of earlier epochs. Raises
-        `UserError` when the loss is no longer finite.
+        `batches` start there as well, on the device; `values` are the monitored ones of earlier
+        epochs. Raises `UserError` when the loss is no longer finite.
         """
         self.model.train()
         self.objective.train()
         title, quiet = f"epoch {position.epoch + 1}", not self.processes.is_main
-        batches = iter(progress(loader, title, unit="batch", quiet=quiet))
+        batches = iter(progress(batches, title, unit="batch", quiet=quiet))
         while True:
             # the last step may have fewer batches, and is a mean over those
             parts = list(itertools.islice(batches, self.settings.update_freq))
             if not parts:
+                self.read_losses(position)
                 return
             number = position.epoch * self.settings.steps_per_epoch + position.step
             self._set_rates(number, values)
             for place, part in enumerate(parts):
                 waits = self.processes.count > 1 and place + 1 < len(parts)
                 with self.model.no_sync() if waits else nullcontext():
-                    loss, n_rows = self._backward(part, len(parts), (number, place))
-                position.loss_sum += loss * n_rows
-                position.n_rows += n_rows
+                    self._backward(part, len(parts), (number, place))
             self.update()
             position.step += 1
+            if len(self._losses) >= LOSSES_READ:
+                self.read_losses(position)
             yield
 
-    def _backward(self, batch, n_parts: int, numbers: tuple[int, int]) -> tuple[float, int]:
-        """(mean loss, rows) of a batch of all processes; adds its share to the gradients."""
+    def read_losses(self, position: Position) -> None:
+        """Add the losses of the steps since the last reading. Before anything is saved.
+
+        Raises `UserError` for one that is not finite.
+        """
+        losses, self._losses = self._losses, []
+        values = torch.stack([loss for *_, loss in losses]).tolist() if losses else []
+        for (step, n_rows, _), value in zip(losses, values, strict=True):
+            if not np.isfinite(value):
+                raise UserError(f"the loss is {value} at step {step}: try a lower --lr")
+            position.loss_sum += value * n_rows
+            position.n_rows += n_rows
+
+    def _backward(self, batch: Batch, n_parts: int, numbers: tuple[int, int]) -> None:
+        """Add a batch's share to the gradients, and its loss to those to be read."""
         images, labels, groups = batch
         count, dtype = self.processes.count, self.settings.autocast_dtype
         seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
-        images, order, share = self.settings.mixing(to_device(images, self.device))
+        images, order, share = self.settings.mixing(images)
         seed_torch(self.settings.seed, *numbers, self.processes.rank + 1)
         try:
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 logits = self.model(images)
         except ValueError as error:  # batch statistics of a single value
             raise UserError(f"--batch_size: {error}") from None
-        own = torch.stack([labels, groups], dim=1).to(self.device)
+        own = torch.stack([labels, groups], dim=1)
         rows = self.processes.rows_of_all(torch.cat([own, own[order]], dim=1))
         logits = self.processes.rows_of_all(logits.float())
         loss = mixed_loss(self.objective, logits, rows[:, :2].T, rows[:, 2:].T, share)
-        value = loss.item()
-        if not np.isfinite(value):
-            raise UserError(f"the loss is {value} at step {numbers[0]}: try a lower --lr")
+        self._losses.append((numbers[0], len(rows), loss.detach()))
         # processes average their gradients, of which each has its own rows' part of the sum
         self.scaler.scale(loss * count / n_parts).backward()
-        return value, len(rows)
 
     def update(self) -> None:
         """One step of the optimizer by the gradients that there are."""
@@ -148,12 +165,12 @@ class Trainer:
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module, loader: DataLoader, device: torch.device, title: str, quiet: bool = False
+    network: nn.Module, batches: Iterable[Batch], title: str, quiet: bool = False
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """float32 (logits, probabilities) of each batch, with `network` in evaluation mode."""
     network.eval()
-    batches = progress(loader, title, unit="batch", quiet=quiet)
-    outputs = (network(to_device(images, device)) for images, _, _ in batches)
+    shown = progress(batches, title, unit="batch", quiet=quiet)
+    outputs = [network(images) for images, _, _ in shown]  # on the device: it is not waited for
     return [tuple(part.float().cpu().numpy() for part in output) for output in outputs]
 
 
@@ -189,12 +206,3 @@ def seed_torch(*numbers: int) -> None:
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():  # else `torch.manual_seed` notes a traceback, each time
         torch.cuda.manual_seed_all(seed)
-
-
-def to_device(images: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Channels-last: a quarter to a third faster for convolutions, on CPUs too.
-
-    Features [N, width] as they are.
-    """
-    layout = torch.channels_last if images.ndim == 4 else torch.preserve_format
-    return images.to(device, memory_format=layout, non_blocking=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from timm.layers import convert_sync_batchnorm
-from torch.utils.data import DataLoader
 
 from ..artifact.contract import Contract, contract_from_json
 from ..artifact.decisions import usual_rule
@@ -16,10 +15,12 @@ from ..core.errors import UserError, first_line
 from ..datasets.load import table_hash
 from ..datasets.table import Table
 from ..loading.augment import Augmentation
+from ..loading.batches import DeviceBatches, ResidentBatches
 from ..loading.copies import with_copies
-from ..loading.features import featured, with_features
+from ..loading.features import feature_batches, feature_path, kept_features, view_keys
 from ..loading.loaders import train_loader, with_statistics
 from ..loading.prepared import prepare_images
+from ..loading.resident import ResidentImages
 from ..loading.sampler import SAMPLERS, EpochBatches
 from ..models.backbones import create_backbone, weights_in_words
 from ..models.melanoma_classifier import MelanomaClassifier
@@ -46,7 +47,7 @@ class Parts:
 
     trainer: Trainer
     network: Network
-    loader: DataLoader
+    loader: DeviceBatches | ResidentBatches
     batches: EpochBatches
     contract: Contract
     evaluator: Evaluator
@@ -82,17 +83,15 @@ def make_parts(
     )
     size, seed = cfg.learning.batch_size, cfg.run.seed
     batches = EpochBatches(order, size, seed, processes.rank, processes.count)
-    loader = train_loader(
-        rows,
-        spec,
-        Augmentation(cfg.data.augment),
-        batches,
-        cfg.data.num_workers,
-        cfg.data.pin_mem and device.type == "cuda",
-        prepared,
-    )
+    augmentation = Augmentation(cfg.data.augment)
+    if cfg.data.resident:
+        prepared = ResidentImages(prepared, spec, device)
+        loader = prepared.batches(rows, batches, augmentation)
+    else:
+        workers, pinned = cfg.data.num_workers, cfg.data.pin_mem
+        loader = train_loader(rows, spec, augmentation, batches, workers, pinned, prepared, device)
     if cfg.model.feature_views:
-        loader = of_features(loader, classifier, cfg, device, processes)
+        loader = of_features(loader, classifier, rows, cfg, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
     return Parts(
@@ -106,20 +105,20 @@ def make_parts(
 
 
 def of_features(
-    loader: DataLoader,
+    loader: DeviceBatches,
     classifier: MelanomaClassifier,
+    rows: Table,
     cfg: Config,
-    device: torch.device,
     processes: Processes,
-) -> DataLoader:
+) -> ResidentBatches:
     """The loader of the features of `--feature_views`; all processes compute their share."""
-    dtype, quiet = autocast_dtype(cfg.run, device), not processes.is_main
-
-    def compute(images: DataLoader) -> list:
-        return processes.all_batches(featured(images, classifier.backbone, device, dtype, quiet))
-
-    views, rank, count = cfg.model.feature_views, processes.rank, processes.count
-    return with_features(loader, compute, views, cfg.run.seed, rank, count)
+    views, seed, size = cfg.model.feature_views, cfg.run.seed, cfg.learning.batch_size
+    keys = view_keys(len(rows), views, seed, size)[processes.rank :: processes.count]
+    dtype, spec = autocast_dtype(cfg.run, loader.device), loader.rows.preprocessing
+    drawn = (cfg.data.augment, cfg.model.model, views, seed, size, dtype)
+    path = feature_path(cfg.data, classifier.backbone, rows, spec, *drawn)
+    columns = kept_features(path, loader.of(keys), classifier.backbone, processes, dtype)
+    return feature_batches(columns, loader.batch_sampler, loader.device, len(rows))
 
 
 def make_trainer(

@@ -15,7 +15,9 @@ from ..core.lease import Lease, leased
 from ..datasets.load import load_table
 from ..datasets.overlap import write_training_rows
 from ..datasets.table import SPLITS, Table, split_csv
+from ..loading.prepared import first_reading
 from ..loading.unchanged import list_unchanged
+from ..preprocess.spec import Preprocessing
 from .checkpoint import best_state
 from .checks import check_settings, check_table
 from .distributed import Processes, joined_processes
@@ -50,7 +52,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
         set_kernels(cfg.run)
         folder = processes.from_main(lambda: folder_of_run(cfg))
         lease = held.enter_context(leased_by_main(folder, processes))
-        table = processes.from_main(lambda: open_run(cfg, folder, spec.output_size))
+        table = processes.from_main(lambda: open_run(cfg, folder, spec))
         with RunLog(folder, cfg, lease) if lease else nullcontext() as run_log:
             log.info("run folder %s on %s", folder, device)
             log.info(row_counts(table))
@@ -88,12 +90,12 @@ def leased_by_main(folder: Path, processes: Processes) -> Iterator[Lease | None]
         yield held[0] if held else None
 
 
-def open_run(cfg: Config, folder: Path, size: tuple[int, int]) -> Table:
-    """The checked table of a run whose folder is fit for it. `size` is that of network input."""
+def open_run(cfg: Config, folder: Path, spec: Preprocessing) -> Table:
+    """The checked table of a run whose folder is fit for it."""
     if not cfg.run.resume and has_state(folder):
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
-    fetch_weights(cfg, size)
-    table = load_table(cfg.data)
+    fetch_weights(cfg, spec.output_size)
+    table = load_table(cfg.data, first_reading(cfg.data, spec))
     check_table(table, cfg)
     clear_unfinished(folder)
     return table

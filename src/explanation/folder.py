@@ -13,6 +13,7 @@ from ..core.cells import guarded
 from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.progress import in_threads
+from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
@@ -34,16 +35,17 @@ class _Wanted:
     overlay: Path | None
 
 
-def check_explainable(predictors: list, flag: str) -> OnnxPredictor:
+def open_explainable(path: Path, flag: str) -> OnnxPredictor:
     """The model that explains itself. Raises `UserError`, which names the flag, for others."""
-    require(len(predictors) == 1, f"{flag}: expected one ONNX file, found {len(predictors)} models")
-    evidence = predictors[0].contract.evidence
+    files = model_files(path)
+    require(len(files) == 1, f"{flag}: expected one ONNX file, found {len(files)} in {path}")
+    predictor = OnnxPredictor(files[0])
     require(
-        evidence is not None,
+        predictor.contract.evidence is not None,
         f"{flag}: this model has no evidence output: it was exported without one, or its logits "
         "are not an exact sum over cells of the image (export_model says which)",
     )
-    return predictors[0]
+    return predictor
 
 
 def explain_predictions(

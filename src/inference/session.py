@@ -9,6 +9,7 @@ import onnxruntime
 from ..core.cells import visible
 from ..core.errors import UserError, first_line, require
 from ..core.files import require_regular
+from .memory import bound_memory
 from .onnx_graph import external_files, last_operation
 
 MAX_MODEL_BYTES = 4_000_000_000  # with its external data
@@ -126,6 +127,7 @@ def _open(path: Path, data: bytes) -> onnxruntime.InferenceSession:
     """A session of bytes in memory, and of files beside the model that it names."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    bound_memory(options)
     try:
         names = external_files(data)
     except ValueError as error:

@@ -14,6 +14,7 @@ from ..skin.skin_former import NO_LESION, darken_skin, why_not_darkened
 from ..skin.tone import GROUP_NAMES, tone_group
 from .pixel_changes import (
     Change,
+    Fused,
     affine,
     blur,
     flip,
@@ -52,6 +53,7 @@ class Step:
     apply: Callable[[AugmentedImage, np.random.Generator], AugmentedImage]
     groups: frozenset[int] | None = None
     mask: bool = False
+    pixels: Change | Fused | None = None  # where that is all it does
     why_unchanged: Callable[[AugmentedImage], str] | None = None
 
 
@@ -71,6 +73,11 @@ class Augmentation:
                 name = AUGMENTATIONS.resolve(part).name
                 raise UserError(f"--augment '{text}': {name} must come first")
         self.groups = self._steps[0].groups if self._steps else None
+
+    @property
+    def pixel_changes(self) -> list[Change | Fused | None]:
+        """What each step does to pixels alone; None for one that needs more than these."""
+        return [step.pixels for step in self._steps]
 
     def needs_mask(self, group: int) -> bool:
         """Whether images of this tone group are augmented through the mask that comes with them."""
@@ -215,10 +222,12 @@ def _are_numbers(values: tuple) -> bool:
     return all(type(value) in (int, float) for value in values)
 
 
-def _on_pixels(change: Change) -> Step:
+def _on_pixels(change: Change | Fused) -> Step:
     """The change of pixels; group and lesion stay as they are."""
-    return Step(partial(_changed, change))
+    return Step(partial(_changed, change), pixels=change)
 
 
-def _changed(change: Change, image: AugmentedImage, rng: np.random.Generator) -> AugmentedImage:
+def _changed(
+    change: Change | Fused, image: AugmentedImage, rng: np.random.Generator
+) -> AugmentedImage:
     return replace(image, image=change(image.image, rng))

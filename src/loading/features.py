@@ -1,73 +1,54 @@
 """Features of a frozen backbone, computed once, in place of the images that they are of."""
 
-from collections.abc import Callable, Iterable
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
+import timm
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
 
+from ..core.errors import UserError
+from ..core.files import make_folder, replacing
 from ..core.progress import progress
+from ..core.settings import Data
+from ..datasets.table import Table
+from ..preprocess.spec import Preprocessing
+from .augment import Augmentation
+from .batches import Batch, DeviceBatches, ResidentBatches
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-
-class FeatureRows(Dataset):
-    """As `LocalISICDataset`, with the features of one of several views of a row for its image.
-
-    `features` float [views, rows, width]; `labels` and `groups` int [views, rows]. The seed chooses
-    the view.
-    """
-
-    def __init__(self, features: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor):
-        self.features, self.labels, self.groups = features, labels.tolist(), groups.tolist()
-
-    def __len__(self) -> int:
-        return self.features.shape[1]
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, int, int]:
-        row, seed = key
-        view = seed % len(self.features)
-        return self.features[view, row], self.labels[view][row], self.groups[view][row]
+FORMAT = 1
 
 
-def with_features(
-    loader: DataLoader,
-    compute: Callable[[DataLoader], list[Batch]],
-    n_views: int,
-    seed: int,
-    rank: int = 0,
-    n_ranks: int = 1,
-) -> DataLoader:
-    """A loader of the same batches of rows that gives features for images.
-
-    `compute` gives the features of the batches of all processes, in order, from a loader of this
-    one's. Views are augmented by seeds of their own, a pure function of `seed`.
-    """
-    n_rows, size = len(loader.dataset), loader.batch_sampler.batch_size
+def view_keys(n_rows: int, n_views: int, seed: int, size: int) -> list[list[tuple[int, int]]]:
+    """Batches of (row, seed): all rows for each view, a pure function of `seed` and the counts."""
     seeds = np.random.SeedSequence([seed, n_views]).generate_state(n_views * n_rows, np.uint32)
     keys = [(place % n_rows, int(own)) for place, own in enumerate(seeds)]
-    batches = [keys[start : start + size] for start in range(0, len(keys), size)]
-    images = DataLoader(
-        loader.dataset,
-        batch_sampler=batches[rank::n_ranks],
-        num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory,
-        worker_init_fn=loader.worker_init_fn,
-    )
-    features, labels, groups = (
-        torch.cat(column).unflatten(0, (n_views, n_rows))
-        for column in zip(*compute(images), strict=True)
-    )
-    rows = FeatureRows(features, labels, groups)
-    return DataLoader(rows, batch_sampler=loader.batch_sampler, num_workers=0)
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def feature_batches(
+    columns: Batch, batch_sampler: Iterable, device: torch.device, n_rows: int
+) -> ResidentBatches:
+    """Batches of features in `columns`, of all rows view by view; a row's seed chooses its view."""
+    features, labels, groups = (column.to(device) for column in columns)
+    n_views = len(features) // n_rows
+
+    def make(rows: torch.Tensor, seeds: torch.Tensor | int = 0) -> Batch:
+        places = (seeds % n_views * n_rows + rows).to(device, non_blocking=True)
+        return features[places], labels[places], groups[places]
+
+    return ResidentBatches(batch_sampler, make)
 
 
 @torch.no_grad()
 def featured(
     batches: Iterable[Batch],
     backbone: nn.Module,
-    device: torch.device,
     dtype: torch.dtype | None = None,
     quiet: bool = False,
 ) -> list[Batch]:
@@ -75,8 +56,70 @@ def featured(
     backbone.eval()
     found = []
     for images, labels, groups in progress(batches, "features", unit="batch", quiet=quiet):
-        images = images.to(device, memory_format=torch.channels_last)
-        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+        with torch.autocast(images.device.type, dtype, enabled=dtype is not None):
             features = backbone(images)
-        found.append((features.float().cpu(), labels, groups))
+        found.append((features.float(), labels, groups))
+    return [tuple(part.cpu() for part in batch) for batch in found]
+
+
+def feature_path(
+    data: Data, backbone: nn.Module, table: Table, spec: Preprocessing, augment: str, *settings: Any
+) -> Path | None:
+    """The file of a table's features, named by a digest of all that they depend on.
+
+    These are weights, images, preprocessing, augmentation, `settings` and the versions of what
+    computes. None without `--cache disk`, and where features depend on masks, of whose content
+    there is no digest.
+    """
+    if data.cache != "disk" or Augmentation(augment).groups is not None:
+        return None
+    versions = [FORMAT, torch.__version__, timm.__version__, cv2.__version__]
+    said = [*versions, spec.digest, augment, *map(str, settings)]
+    digest = hashlib.sha256(json.dumps(said).encode())
+    for name, tensor in backbone.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy())
+    columns = [name for name in ("content", "copy") if name in table.rows]
+    digest.update(table.rows[columns].to_csv().encode())
+    digest.update(np.stack([table.labels, table.group_indices]).astype("<i8").tobytes())
+    return Path(data.cache_dir) / f"{digest.hexdigest()[:32]}.features"
+
+
+def kept_features(
+    path: Path | None,
+    images: DeviceBatches,
+    backbone: nn.Module,
+    processes: Any,
+    dtype: torch.dtype | None = None,
+) -> Batch:
+    """(features, labels, groups) of all rows: those in the file, else computed and kept in it.
+
+    `images` are the batches of this one of the `processes` (`engine.distributed`), of which the
+    main one alone reads and writes.
+    """
+    found = processes.from_main(lambda: _read(path)) if path else None
+    if found is None:
+        own = featured(images, backbone, dtype, quiet=not processes.is_main)
+        found = tuple(torch.cat(parts) for parts in zip(*processes.all_batches(own), strict=True))
+        if path:
+            processes.from_main(lambda: _write(path, found))
     return found
+
+
+def _read(path: Path) -> Batch | None:
+    """What is in a file; None without one, and for a spoilt one."""
+    try:
+        features, labels, groups = torch.load(path, weights_only=True)
+        is_whole = features.ndim == 2 and labels.shape == groups.shape == features.shape[:1]
+    except Exception:  # torch raises all kinds for what it does not expect
+        return None
+    return (features, labels, groups) if is_whole else None
+
+
+def _write(path: Path, columns: Batch) -> None:
+    make_folder(path.parent)
+    try:
+        with replacing(path) as temporary:
+            torch.save(columns, temporary)
+    except (OSError, RuntimeError) as error:  # of a full disk torch tells as a RuntimeError
+        raise UserError(f"{path}: cannot be written ({error}); give another --cache_dir") from None

@@ -1,22 +1,20 @@
 """Rows of a table as tensors, one by one and in batches: decode, prepare, augment, finish."""
 
 import logging
-import os
-import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from ..core.errors import UserError, require
 from ..datasets.table import Table
 from ..preprocess.image import ImageError, decode_image, file_bytes
 from ..preprocess.spec import Preprocessing
 from .augment import Augmentation, AugmentedImage
+from .batches import CPU, DeviceBatches
 from .copies import moved
 from .prepared import PreparedImages
 from .sampler import EpochBatches
@@ -24,7 +22,6 @@ from .sampler import EpochBatches
 T = TypeVar("T")
 STATISTICS_ROWS = 2000
 log = logging.getLogger(__name__)
-GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 
 
 class LocalISICDataset(Dataset):
@@ -58,6 +55,11 @@ class LocalISICDataset(Dataset):
         return len(self.paths)
 
     def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+        image, *rest = self.augmented(key)
+        return torch.from_numpy(self.preprocessing.finish(image)), *rest
+
+    def augmented(self, key: int | tuple[int, int]) -> tuple[np.ndarray, int, int]:
+        """The same with RGB uint8 [H, W, 3], before preprocessing is finished."""
         row, seed = key if isinstance(key, tuple) else (key, None)
         (image, size), group = self.prepared(row), int(self.groups[row])
         if self.augmentation is not None and seed is not None:
@@ -65,8 +67,7 @@ class LocalISICDataset(Dataset):
             image, group = augmented.image, augmented.group
         if self.copies is not None and seed is not None:
             image = moved(image, self.copies[row], seed)
-        tensor = torch.from_numpy(self.preprocessing.finish(image))
-        return tensor, int(self.labels[row]), group
+        return image, int(self.labels[row]), group
 
     def prepared(self, row: int) -> tuple[np.ndarray, tuple[int, int]]:
         """(RGB uint8 of a row at the augmentation point, the decoded image's height and width)."""
@@ -118,11 +119,6 @@ def with_statistics(
     return spec.with_statistics(images.prepared(row)[0] for row in range(0, len(train), step))
 
 
-def n_processes(num_workers: int) -> int:
-    """Loading processes to start: what was asked for, at most one per CPU core."""
-    return min(num_workers, os.cpu_count() or 1)
-
-
 def train_loader(
     table: Table,
     preprocessing: Preprocessing,
@@ -131,13 +127,11 @@ def train_loader(
     num_workers: int,
     pin_memory: bool,
     prepared: PreparedImages | None = None,
-) -> DataLoader:
-    """Batches of augmented (images, labels, groups) in the order of `batches`.
-
-    Its loading processes stay from one epoch to the next.
-    """
+    device: torch.device = CPU,
+) -> DeviceBatches:
+    """Batches of augmented (images, labels, groups) in the order of `batches`, on the device."""
     rows = LocalISICDataset(table, preprocessing, augmentation, prepared)
-    return _loader(rows, batches, num_workers, pin_memory, persistent=True)
+    return DeviceBatches(rows, batches, num_workers, pin_memory, device)
 
 
 def eval_loader(
@@ -149,39 +143,18 @@ def eval_loader(
     rank: int = 0,
     n_ranks: int = 1,
     prepared: PreparedImages | None = None,
-) -> DataLoader:
-    """Batches of (images, labels, groups) in the table's order, every row once.
-
-    Of `n_ranks` processes each has one `rank` and takes every n-th batch; what is in a batch does
-    not depend on their number.
-    """
-    starts = range(0, len(table), batch_size)[rank::n_ranks]
-    batches = [range(start, min(start + batch_size, len(table))) for start in starts]
+    device: torch.device = CPU,
+) -> DeviceBatches:
+    """Batches of (images, labels, groups) in the table's order, every row once: `rows_in_order`."""
+    batches = rows_in_order(len(table), batch_size, rank, n_ranks)
     rows = LocalISICDataset(table, preprocessing, prepared=prepared)
-    return _loader(rows, batches, num_workers, pin_memory)
+    return DeviceBatches(rows, batches, num_workers, pin_memory, device)
 
 
-def _loader(
-    rows: Dataset, batches: Iterable, num_workers: int, pin_memory: bool, persistent: bool = False
-) -> DataLoader:
-    n_workers = n_processes(num_workers)
-    return DataLoader(
-        rows,
-        batch_sampler=batches,
-        num_workers=n_workers,
-        pin_memory=pin_memory,
-        persistent_workers=persistent and n_workers > 0,
-        worker_init_fn=_start_worker,
-    )
+def rows_in_order(n_rows: int, batch_size: int, rank: int = 0, n_ranks: int = 1) -> list[range]:
+    """Batches of all rows, of which each of `n_ranks` processes takes every n-th.
 
-
-def _start_worker(_: int) -> None:
-    """Loading processes share the cores, one thread each; stopping is for their parent to do.
-
-    A cluster sends SIGTERM to them as well: they go on for `GRACE_S`, in which the parent can end
-    its step, and then end, as Python expects of what is left of them at its own end.
+    What is in a batch does not depend on their number.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, GRACE_S))
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)
+    starts = range(0, n_rows, batch_size)[rank::n_ranks]
+    return [range(start, min(start + batch_size, n_rows)) for start in starts]

@@ -6,38 +6,59 @@ is nearer to the exact result and takes a tenth of the time.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
+from typing import Any
 
 import cv2
 import numpy as np
 
 # (height, width) and a generator to the matrix [3, 3] from old to new pixel coordinates (x, y, 1)
 Geometry = Callable[[tuple[int, int], np.random.Generator], np.ndarray]
-# RGB uint8 [H, W, 3] and a generator to such an image
-Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 GREY = np.array([0.2989, 0.587, 0.114])  # weights of ITU-R 601, as in torchvision
 _SOFTER = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13  # torchvision's blur to sharpen against
 
 
-def fused(geometry: Sequence[Geometry], *changes: Change) -> Change:
+@dataclass(frozen=True)
+class Change:
+    """`change(image, rng)`: RGB uint8 [H, W, 3] as `apply` changes it by what is drawn for it.
+
+    `draw(size, rng)` is None for an image that stays as it is.
+    """
+
+    draw: Callable[[tuple[int, int], np.random.Generator], Any]
+    apply: Callable[[np.ndarray, Any], np.ndarray]
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        drawn = self.draw(image.shape[:2], rng)
+        return image if drawn is None else self.apply(image, drawn)
+
+
+@dataclass(frozen=True)
+class Fused:
     """All of `geometry` in one warp with black around it, then the `changes` in their order."""
-    return partial(_apply, tuple(geometry), changes)
+
+    geometry: tuple[Geometry, ...]
+    changes: tuple[Change, ...]
+
+    def draw(self, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, list]:
+        """(the whole geometry [3, 3], what is drawn for each of the changes)."""
+        matrix = reduce(lambda done, draw: draw(size, rng) @ done, self.geometry, np.eye(3))
+        return matrix, [change.draw(size, rng) for change in self.changes]
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        matrix, drawn = self.draw(image.shape[:2], rng)
+        if not np.array_equal(matrix, np.eye(3)):
+            image = warped(image, matrix)
+        for change, value in zip(self.changes, drawn, strict=True):
+            image = image if value is None else change.apply(image, value)
+        return image
 
 
-def _apply(
-    geometry: tuple[Geometry, ...],
-    changes: tuple[Change, ...],
-    image: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    size = image.shape[:2]
-    matrix = reduce(lambda done, draw: draw(size, rng) @ done, geometry, np.eye(3))
-    if not np.array_equal(matrix, np.eye(3)):
-        image = warped(image, matrix)
-    for change in changes:
-        image = change(image, rng)
-    return image
+def fused(geometry: Sequence[Geometry], *changes: Change) -> Fused:
+    """See `Fused`."""
+    return Fused(tuple(geometry), changes)
 
 
 def warped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -110,17 +131,21 @@ def _perspective(
 
 def jitter(brightness: float, contrast: float, saturation: float, hue: float) -> Change:
     """Brightness, contrast and saturation by 1 +- each, hue by +-`hue` of a turn, in any order."""
-    return partial(_jitter, (brightness, contrast, saturation, hue))
+    return Change(partial(_draw_colors, np.array([brightness, contrast, saturation, hue])), colored)
 
 
-def _jitter(
-    ranges: tuple[float, float, float, float], image: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_colors(
+    most: np.ndarray, _: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     order = rng.permutation(4)
-    most = np.array(ranges)
     values = rng.uniform(np.maximum(0, 1 - most), 1 + most)
     values[3] -= 1
-    return cv2.transform(image, color_matrix(cv2.mean(image)[:3], order, values))
+    return order, values
+
+
+def colored(image: np.ndarray, drawn: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """The image under the `color_matrix` of (order, values)."""
+    return cv2.transform(image, color_matrix(cv2.mean(image)[:3], *drawn))
 
 
 def color_matrix(
@@ -150,29 +175,37 @@ def color_matrix(
 
 def blur(sigma: tuple[float, float], probability: float) -> Change:
     """Gaussian over 3 x 3 pixels with a standard deviation within `sigma`."""
-    return partial(_blur, sigma, probability)
+    return Change(partial(_draw_sigma, sigma, probability), blurred)
 
 
-def _blur(
-    sigma: tuple[float, float], probability: float, image: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    if rng.random() >= probability:
-        return image
-    return cv2.GaussianBlur(image, (3, 3), rng.uniform(*sigma), borderType=cv2.BORDER_REFLECT_101)
+def _draw_sigma(
+    sigma: tuple[float, float], probability: float, _: tuple[int, int], rng: np.random.Generator
+) -> float | None:
+    return None if rng.random() >= probability else rng.uniform(*sigma)
+
+
+def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    """The image under a Gaussian of 3 x 3 pixels, mirrored at its edges."""
+    return cv2.GaussianBlur(image, (3, 3), sigma, borderType=cv2.BORDER_REFLECT_101)
 
 
 def sharpen(factor: float, probability: float = 0.5) -> Change:
     """The difference to a softer image times `factor`; the outermost pixels stay."""
-    return partial(_sharpen, factor, probability)
+    return Change(partial(_draw_kernel, factor, probability), sharpened)
 
 
-def _sharpen(
-    factor: float, probability: float, image: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_kernel(
+    factor: float, probability: float, _: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray | None:
     if rng.random() >= probability:
-        return image
+        return None
     kernel = (1 - factor) * _SOFTER
     kernel[1, 1] += factor
+    return kernel
+
+
+def sharpened(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """The image under a kernel [3, 3], but for its outermost pixels."""
     result = image.copy()
     result[1:-1, 1:-1] = cv2.filter2D(image, -1, kernel)[1:-1, 1:-1]
     return result
@@ -180,15 +213,15 @@ def _sharpen(
 
 def masked_rectangle(probability: float, area: tuple[float, float]) -> Change:
     """A black rectangle on this share of the area, its sides' ratio within 0.3 and 3.3."""
-    return partial(_masked_rectangle, probability, area)
+    return Change(partial(_draw_rectangle, probability, area), blackened)
 
 
-def _masked_rectangle(
-    probability: float, area: tuple[float, float], image: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _draw_rectangle(
+    probability: float, area: tuple[float, float], size: tuple[int, int], rng: np.random.Generator
+) -> tuple[slice, slice] | None:
     if rng.random() >= probability:
-        return image
-    height, width = image.shape[:2]
+        return None
+    height, width = size
     for _ in range(10):  # as often as torchvision tries to find one that fits
         pixels, ratio = (
             height * width * rng.uniform(*area),
@@ -197,7 +230,12 @@ def _masked_rectangle(
         tall, wide = round(np.sqrt(pixels * ratio)), round(np.sqrt(pixels / ratio))
         if tall < height and wide < width:
             top, left = rng.integers(height - tall + 1), rng.integers(width - wide + 1)
-            image = image.copy()
-            image[top : top + tall, left : left + wide] = 0
-            break
+            return slice(top, top + tall), slice(left, left + wide)
+    return None
+
+
+def blackened(image: np.ndarray, rectangle: tuple[slice, slice]) -> np.ndarray:
+    """The image with a black rectangle."""
+    image = image.copy()
+    image[rectangle] = 0
     return image

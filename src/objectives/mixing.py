@@ -31,7 +31,7 @@ class Mixing:
         if not (self.mixup > 0 or cuts) or torch.rand(()) >= self.prob:
             return images, torch.arange(len(images), device=images.device), 1.0
         # at random: reversing a batch whose classes come in turn would pair the same ones always
-        order = torch.randperm(len(images)).to(images.device)
+        order = torch.randperm(len(images)).to(images.device, non_blocking=True)
         if cuts and (self.mixup == 0 or torch.rand(()) < self.switch_prob):
             return self._cut(images, order)
         share = _beta(self.mixup)

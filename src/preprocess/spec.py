@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .image import decode_image, decode_scaled
-from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check
+from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check, scaling
 
 PROBE_SIZE = 16
 PROBE_TOLERANCE = 1e-3
@@ -75,16 +75,28 @@ class Preprocessing:
 
     def finish(self, image: np.ndarray) -> np.ndarray:
         """float32 [3, height, width] from the image at the augmentation point."""
-        for step in self.steps[self.augmentation_point : -1]:
+        image = self.unscaled(image)
+        if self.scaling is None:
+            return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+        planes = np.empty((3, *image.shape[:2]), np.float32)
+        for channel, table in enumerate(self._tables):
+            cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+        return planes
+
+    def unscaled(self, image: np.ndarray) -> np.ndarray:
+        """The finished image [height, width, 3] but for `scaling`, before which it is uint8."""
+        end = len(self.steps) if self.scaling is None else -1
+        for step in self.steps[self.augmentation_point : end]:
             image = step(image)
+        return image
+
+    @cached_property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(factors, addends) float32 [3] of a last step that takes uint8, None without one."""
         last = self.steps[-1]
-        if last.kind is Kind.SCALES and image.dtype == np.uint8:
-            planes = np.empty((3, *image.shape[:2]), np.float32)
-            for channel, table in enumerate(self._tables):
-                cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
-            return planes
-        image = last(image) if self.augmentation_point < len(self.steps) else image
-        return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
+        if last.kind is not Kind.SCALES or any(step.kind.gives_float for step in self.steps[:-1]):
+            return None
+        return scaling(**last.options)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         return self.finish(self.prepare(image))

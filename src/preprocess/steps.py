@@ -200,11 +200,14 @@ def to_lab(image: np.ndarray) -> np.ndarray:
 )
 def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
     """(image - mean) / std by channel as float32; uint8 is first scaled to 0..1."""
-    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    if image.dtype == np.uint8:
-        mean, std = mean * 255.0, std * 255.0
-    # one multiplication and one addition per sample, in float32
-    return image * (1.0 / std).astype(np.float32) + (-mean / std).astype(np.float32)
+    factor, addend = scaling(mean, std, 255.0 if image.dtype == np.uint8 else 1.0)
+    return image * factor + addend  # in float32
+
+
+def scaling(mean: tuple, std: tuple, white: float = 255.0) -> tuple[np.ndarray, np.ndarray]:
+    """(factors, addends) float32 [3] that normalize samples of which the largest is `white`."""
+    mean, std = np.asarray(mean, np.float64) * white, np.asarray(std, np.float64) * white
+    return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
 
 
 def _centre_on(inner: np.ndarray, height: int, width: int, value: int) -> np.ndarray:

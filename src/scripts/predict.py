@@ -14,6 +14,7 @@ from ..core.files import check_output, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
 from ..core.options import REQUIRED, Section, flag, parse_options
 from ..explanation.options import Explanations
+from ..inference.hub import HubModel
 
 if TYPE_CHECKING:
     from ..inference.model import Model
@@ -42,13 +43,13 @@ class Options(Section):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, what is said of a model without a contract, and the explanations."""
-    return parse_options(argv, __doc__, Options, ForeignModel, Explanations)
+    """The options, what is said of a model without a contract, explanations, and the hub."""
+    return parse_options(argv, __doc__, Options, ForeignModel, Explanations, HubModel)
 
 
 def main(argv: list[str] | None) -> int:
     """0, or 1 where images could not be predicted."""
-    options, foreign, explanations = parse(argv)
+    options, foreign, explanations, hub = parse(argv)
     classes = tuple(options.classes.split(",")) if options.classes else None
     if classes:
         classes = require_class_names(classes, "--classes")
@@ -60,18 +61,18 @@ def main(argv: list[str] | None) -> int:
     suffixes = ", ".join(IMAGE_SUFFIXES)
     found = f" ({others})" if others else ""
     require(bool(paths), f"--input_folder {folder}: no {suffixes} images in it{found}")
-    path = find_model(options.onnx_model_path)
+    path = find_model(hub.or_given(options.onnx_model_path))
     output = options.output_csv
     check_output(output, path, *path.glob("*.onnx"), *paths)
 
     from ..inference.model import Model
     from ..inference.predictor import write_predictions
 
-    model = Model(path, foreign, classes)
     if explanations.given:
-        from ..explanation.folder import check_explainable, explain_predictions
+        from ..explanation.folder import explain_predictions, open_explainable
 
-        explained = check_explainable(model.predictors, explanations.given)
+        explained = open_explainable(path, explanations.given)
+    model = Model(path, foreign, classes)
     with_probability = model.contract.classes if options.probabilities else ()
     predictions = model.each(paths, options.batch_size)
     names_in = folder if options.recursive else None

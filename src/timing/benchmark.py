@@ -18,12 +18,13 @@ from ..core.progress import duration, progress
 from ..datasets.load import load_table
 from ..datasets.table import Table
 from ..engine.checks import check_settings, check_table
-from ..engine.loop import Position, to_device
+from ..engine.loop import Position
 from ..engine.parts import Parts, make_parts
 from ..engine.precision import check_device, pick_device, set_kernels
 from ..loading.augment import Augmentation
-from ..loading.loaders import LocalISICDataset, n_processes
-from ..loading.prepared import prepare_images
+from ..loading.batches import n_processes
+from ..loading.loaders import LocalISICDataset
+from ..loading.prepared import first_reading, prepare_images
 from ..preprocess.image import read_image
 from .options import BenchmarkOptions
 from .recipe import plain_sample
@@ -79,7 +80,7 @@ def benchmark(cfg: Config, options: BenchmarkOptions) -> str:
     device = pick_device(cfg.run.device)
     check_device(cfg, device)
     set_kernels(cfg.run)
-    table = load_table(cfg.data)
+    table = load_table(cfg.data, first_reading(cfg.data, spec))
     check_table(table, cfg)
     parts = make_parts(cfg, spec, table, device)
     samples = sample_functions(cfg, parts, table)
@@ -161,7 +162,6 @@ def step(parts: Parts, device: torch.device) -> dict[str, float]:
     """Seconds an image of the parts of a step on one batch, which stays on the device."""
     trainer = parts.trainer
     images, labels, groups = next(iter(parts.loader))
-    images, labels, groups = (to_device(images, device), labels.to(device), groups.to(device))
     dtype, times = trainer.settings.autocast_dtype, []
     for _ in range(2):  # the first warms up
         trainer.model.train()
@@ -205,7 +205,7 @@ def summary(cfg: Config, parts: Parts, runs: list[dict], device: torch.device) -
         "device": str(device),
         "cache": cfg.data.cache,
         "n_processes": n_processes(cfg.data.num_workers),
-        "n_images": len(parts.loader.dataset),
+        "n_images": len(parts.evaluator.table.split("train")),
         "ms_per_image": {name: vars(value) for name, value in times.items()},
         "ratios": {name: vars(value) for name, value in ratios.items()},
         "epoch_s": times["training"].median * n_images / 1000,

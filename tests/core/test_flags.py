@@ -36,10 +36,10 @@ CANONICAL_FLAGS = """
     freeze_model head in_22k input_size keep_checkpoints kfold known_groups_only layer_decay
     log_dir lr malignant_copies max_bad_images mixup mixup_prob mixup_switch_prob model model_ema
     model_ema_decay model_ema_force_cpu model_ema_half_life monitor num_classes num_groups
-    num_workers objective opt
-    output_dir pin_mem preprocess pretrained resume run_name sampler save_ckpt save_ckpt_freq
-    save_ckpt_steps scheduler seed skin_color_csv split_seed sync_bn test test_size tf32
-    train_on_all update_freq use_amp valid_size weight_decay weight_decay_end weights
+    num_workers objective opt output_dir pin_mem preprocess pretrained resident resume run_name
+    sampler save_ckpt save_ckpt_freq save_ckpt_steps scheduler seed skin_color_csv split_seed
+    sync_bn test test_size tf32 train_on_all update_freq use_amp valid_size weight_decay
+    weight_decay_end weights
 """
 EARLIER_FLAGS = """
     cielab conditional_accuracy dist_on_itp dist_url distributed domain_discriminative_loss

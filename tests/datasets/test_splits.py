@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
 from src.datasets.splits import (
+    assign_folds,
     assign_splits,
     audit,
     connected_units,
@@ -184,6 +185,52 @@ def test_new_split_keeps_units_whole_and_shares_even(seed):
         for name in ("valid", "test"):
             # A patient is at most 6 rows: the nearest share is at most half of them away.
             assert abs((stratum == name).sum() - sizes[name] * len(stratum)) <= 3
+
+
+def random_table(seed):
+    """Rows, classes, groups, patients and lesions of any number and balance, some unknown."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_classes = int(rng.integers(60, 700)), int(rng.integers(2, 9))
+    unit = rng.integers(0, max(20, n_rows // rng.integers(1, 6)), n_rows)
+    shares = rng.dirichlet(np.full(n_classes, rng.choice([0.3, 1, 5])))
+    of_units = rng.random() < 0.5
+    labels = rng.choice(n_classes, unit.max() + 1 if of_units else n_rows, p=shares)
+    columns = {"label": labels[unit] if of_units else labels}
+    if rng.random() < 0.8:
+        names = [f"p{i}" if rng.random() < 0.9 else "" for i in unit]
+        columns[("patient_id", "lesion_id")[seed % 2]] = names
+    if rng.random() < 0.5:
+        columns["group"] = rng.integers(-1, 4, n_rows)
+    rows = pd.DataFrame({"image": [f"{i:05}.jpg" for i in range(n_rows)], **columns})
+    return make_table(rows, tuple(f"c{i}" for i in range(n_classes)), columns["label"][0])
+
+
+@pytest.mark.slow
+def test_units_are_whole_and_classes_even_in_splits_and_folds_of_random_tables(at_size):
+    """Each class's share of a split or fold is within 1 point and half of its largest unit."""
+    n_folded = 0
+    for seed in range(at_size(12, 300)):
+        table = random_table(seed)
+        homes = {"split": assign_splits(table, 0.15, 0.15, seed).rows["split"]}
+        try:
+            homes["fold"] = assign_folds(table, 5, -1, seed).rows["fold"]
+            n_folded += 1
+        except UserError as error:
+            assert "too few patients or lesions" in str(error)
+        units = connected_units(table.rows)
+        keys = unit_keys(table.rows)
+        whole = np.bincount(table.labels, minlength=len(table.classes)) / len(table)
+        for what, found in homes.items():
+            assert found.groupby(units).nunique().max() == 1, (seed, what)
+            for name in UNITS:
+                known = keys[name] != ""
+                assert found[known].groupby(keys[name][known]).nunique().le(1).all(), (seed, what)
+            for home in found.unique():
+                inside = (found == home).to_numpy()
+                shares = np.bincount(table.labels[inside], minlength=len(whole)) / inside.sum()
+                half = np.bincount(units[inside]).max() / inside.sum() / 2
+                assert np.abs(shares - whole).max() <= 0.01 + half, (seed, what, home)
+    assert n_folded >= 4
 
 
 def test_new_split_depends_on_the_seed_alone():

@@ -8,6 +8,8 @@ import torch
 
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
+from src.core.errors import UserError
+from src.engine.checks import check_settings
 from src.engine.run import train
 from src.scripts.melanoma_train import main
 from tests.engine.processes import finish, start
@@ -63,9 +65,32 @@ def test_a_cache_changes_no_result(few, plain):
     assert_same(stopped, plain)
 
 
+def test_a_training_on_images_that_are_on_the_device(few, plain):
+    """Evaluated on the same pixels; trained on those that other rounding gives."""
+    settings = {**few, "resident": True, "run_name": "resident", "num_workers": 1}
+    folder = train(Config().with_settings(**settings))
+    (weights, spec, history, _), expected = result(folder), result(plain)
+    assert spec == expected[1]
+    for name, tensor in expected[0].items():
+        torch.testing.assert_close(weights[name], tensor, rtol=0.05, atol=0.01)
+    for epoch, other in zip(history, expected[2], strict=True):
+        assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.02)
+    unchanged = {**few, "augment": "none", "epochs": 1}
+    runs = [
+        train(Config().with_settings(**{**unchanged, "resident": on, "run_name": f"same_{on}"}))
+        for on in (False, True)
+    ]
+    assert_same(*runs)
+    for name, value in {"feature_views": 2, "malignant_copies": "original"}.items():
+        cfg = Config().with_settings(**{**settings, "freeze_model": True, name: value})
+        with pytest.raises(UserError, match=f"--resident and --{name}"):
+            check_settings(cfg)
+
+
 def test_an_evaluation_takes_no_cache_over_but_can_have_one(few, plain):
     flags = {"test": True, "checkpoint": plain / "best_checkpoint.pth", "run_name": "evaluated"}
     flags |= {"output_dir": few["output_dir"], "cache": "ram", "num_workers": 0, "device": "cpu"}
+    flags["cache_dir"] = few["cache_dir"]
     assert main([f"--{name}={value}" for name, value in flags.items()]) is None
     found = json.loads((Path(few["output_dir"]) / "evaluated" / "metrics.json").read_text())
     assert found["test"] == json.loads((plain / "metrics.json").read_text())["test"]

@@ -14,6 +14,7 @@ from src.datasets.load import load_table
 from src.engine.checks import check_settings
 from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading import features
 from src.models.melanoma_classifier import MelanomaClassifier
 from tests.engine.processes import finish, start
 
@@ -68,19 +69,58 @@ def test_a_head_on_features_is_the_head_on_images(probe, monkeypatch):
 def test_views_are_augmented_each_in_its_own_way_and_the_seed_chooses(probe):
     settings = {**probe, "augment": "dermatoscopy", "feature_views": 3}
 
-    def rows(seed):
+    def views(seed):
         cfg = Config().with_settings(**settings, seed=seed)
-        return make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU).loader.dataset
+        table = load_table(cfg.data)
+        make = make_parts(cfg, check_settings(cfg), table, CPU).loader.make
+        rows = torch.arange(len(table.split("train")))
+        found = [make(rows, torch.full_like(rows, view)) for view in range(6)]
+        for _, labels, groups in found:
+            assert labels.tolist() == table.split("train").labels.tolist()
+            assert groups.tolist() == table.split("train").group_indices.tolist()
+        return torch.stack([features for features, *_ in found])
 
-    one, again = rows(0), rows(0)
-    features = one.features
-    assert torch.equal(features, again.features) and features.shape[0] == 3
-    assert (features[0] != features[1]).any(dim=1).float().mean() > 0.9
-    assert not torch.equal(features, rows(1).features)
-    for seed in range(6):
-        image, label, group = one[5, seed]
-        assert torch.equal(image, features[seed % 3, 5])
-        assert (label, group) == (one.labels[0][5], one.groups[0][5])
+    one = views(0)
+    assert torch.equal(one, views(0)) and torch.equal(one[:3], one[3:])
+    assert (one[0] != one[1]).any(dim=1).float().mean() > 0.9
+    assert not torch.equal(one, views(1))
+
+
+@pytest.mark.slow
+def test_features_are_kept_for_the_next_run_and_never_stale(probe, monkeypatch, tmp_path):
+    """A second run puts no image through the backbone; other weights, steps or rows all anew."""
+    settings = {**probe, "augment": "flips", "feature_views": 2, "epochs": 1}
+    settings |= {"cache": "disk", "cache_dir": str(tmp_path / "cache")}
+    seen, real = [], features.featured
+
+    def counting(*args, **options):
+        found = real(*args, **options)
+        seen.append(sum(len(batch[0]) for batch in found))
+        return found
+
+    monkeypatch.setattr(features, "featured", counting)
+
+    def run(name, **changed):
+        seen.clear()
+        return found(train(Config().with_settings(**{**settings, **changed}, run_name=name)))
+
+    first = run("first")
+    assert len(seen) == 3, "training, validation and test rows"
+    files = set((tmp_path / "cache").glob("*.features"))
+    assert len(files) == 3
+    again = run("again")
+    assert seen == [] and again[1:] == first[1:]
+    assert all(torch.equal(again[0][name], tensor) for name, tensor in first[0].items())
+    again = run("other", preprocess="resize || normalize(stats='half')", epochs=1)
+    assert len(seen) == 3 and again[1] != first[1]
+    run("weights", seed=1)  # of a random backbone
+    assert len(seen) == 3
+    run("augment", augment="none")
+    assert len(seen) == 1, "evaluation is not augmented"
+    for path in files:
+        path.write_bytes(path.read_bytes()[:-9])
+    again = run("spoilt")
+    assert len(seen) == 3 and again[1:] == first[1:]
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_predict_gives_every_row_once_in_order():
             return logits, logits.softmax(1)
 
     loader = batches(11, 4)
-    outputs = predict(Network(), loader, CPU, "all")
+    outputs = predict(Network(), loader, "all")
     assert [len(logits) for logits, _ in outputs] == [4, 4, 3]
     images = torch.cat([images for images, _, _ in loader])
     for column, expected in enumerate(Network()(images)):
@@ -129,3 +129,40 @@ def test_seeding_repeats_and_differs_by_epoch():
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
     assert not torch.equal(draws[0], draws[3])
+
+
+def test_a_step_does_not_wait_for_its_loss(monkeypatch):
+    """Reading a value waits for the device: losses are read every 50 steps and at the end."""
+    read = []
+    for name in ("item", "tolist", "cpu", "numpy", "__bool__", "__float__"):
+        real = getattr(torch.Tensor, name)
+        monkeypatch.setattr(
+            torch.Tensor,
+            name,
+            lambda self, *args, name=name, real=real: read.append(name) or real(self, *args),
+        )
+    loader, position = batches(120, 1), Position()
+    model = Flat()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    for group in optimizer.param_groups:
+        group.update(decays=False, lr_scale=1.0)
+    settings = StepSettings(1, 120, 1.0, lambda step, values: 0.1, lambda step: 0.0)
+    trainer = Trainer(model, loss, optimizer, settings, CPU)
+    for number, _ in enumerate(trainer.epoch(loader, position, []), 1):
+        assert position.n_rows == number // 50 * 50
+    assert position.n_rows == 120 and read.count("tolist") == 3, read
+    assert len(read) == 3, "of no other value either"
+
+
+def test_a_loss_that_is_no_number_is_told_with_its_step_before_anything_is_saved():
+    loader, position, model = batches(8, 1), Position(), Flat()
+    loader[2][0][0, 0, 0, 0] = float("inf")
+    groups = [{"params": list(model.parameters()), "decays": False, "lr_scale": 1.0}]
+    settings = StepSettings(1, 8, None, lambda step, values: 0.1, lambda step: 0.0)
+    trainer = Trainer(model, loss, torch.optim.SGD(groups, lr=1.0), settings, CPU)
+    steps = trainer.epoch(loader, position, [])
+    for _ in range(4):
+        next(steps)
+    with pytest.raises(UserError, match="nan at step 2"):
+        trainer.read_losses(position)
+    assert position.n_rows == 2

@@ -10,7 +10,8 @@ import torch
 from src.core.errors import UserError
 from src.datasets.adapters import DATASETS
 from src.loading.augment import Augmentation
-from src.loading.loaders import LocalISICDataset, eval_loader, n_processes, train_loader
+from src.loading.batches import n_processes
+from src.loading.loaders import LocalISICDataset, eval_loader, train_loader
 from src.loading.sampler import SAMPLERS, EpochBatches
 from src.preprocess.image import read_image
 from src.preprocess.spec import parse_preprocessing

@@ -19,7 +19,7 @@ from src.datasets.load import load_table, without_bad_images
 from src.loading import prepared
 from src.loading.augment import Augmentation
 from src.loading.loaders import LocalISICDataset, eval_loader, train_loader
-from src.loading.prepared import prepare_images
+from src.loading.prepared import first_reading, prepare_images
 from src.loading.sampler import SAMPLERS, EpochBatches
 from src.preprocess.spec import parse_preprocessing
 from tests.datasets.small_isic import write_image
@@ -116,6 +116,35 @@ def test_a_second_run_reads_no_image(settings, monkeypatch, long_ago):
     assert prepare_images(again, SPEC, settings).path == images.path
     with pytest.raises(AssertionError):
         load_table(Data(data_path=settings.data_path))  # without a cache nothing is remembered
+
+
+def test_a_first_run_decodes_each_image_once(settings, monkeypatch):
+    """The check prepares it as well; what is in the file is the same."""
+    expected = prepare_images(load_table(settings), SPEC, settings).path
+    content = expected.read_bytes()
+    shutil.rmtree(settings.cache_dir)
+    broken = Path(load_table(Data(data_path=settings.data_path)).rows["image"][7])
+    decoded, real = [], prepared.file_bytes
+    monkeypatch.setattr(prepared, "file_bytes", lambda path: decoded.append(path) or real(path))
+    table = load_table(settings, first_reading(settings, SPEC))
+    assert len(decoded) == len(set(decoded)) == 24 and files(settings, ".*") != []
+    other = parse_preprocessing("resize(size=40) || normalize(stats='half')", 32)
+    images = prepare_images(table, SPEC, settings)
+    assert len(decoded) == 24
+    assert images.path == expected and expected.read_bytes() == content
+    assert files(settings, ".*") == []
+    prepare_images(table, other, settings)
+    assert len(decoded) == 48, "of other steps it knows nothing"
+    assert first_reading(Data(cache="ram"), SPEC) is None
+    # an image that is none is named; a disk without room at the check costs a second decoding
+    broken.write_bytes(b"no image")
+    for path in Path(settings.cache_dir).iterdir():
+        path.unlink()
+    reading = first_reading(settings, SPEC)
+    reading._is_begun = True
+    found = without_bad_images(table, 1, check=reading)
+    assert [name for name, _ in found.bad] == [str(broken)] and len(found) == 23
+    assert prepare_images(found, SPEC, settings).is_whole and files(settings, ".*") == []
 
 
 def test_bytes_decide_and_not_times(settings, monkeypatch, long_ago):

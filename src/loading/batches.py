@@ -1,0 +1,117 @@
+"""Batches of network input where the network is: what leaves the CPU is uint8."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+CPU = torch.device("cpu")
+GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
+
+
+class DeviceBatches:
+    """Batches (images, labels, groups) of `rows` on a device, of the keys in `batch_sampler`.
+
+    Images are float32 [N, 3, H, W], channels-last. `num_workers` processes load them, which stay
+    from one time through to the next; they hand over uint8, and the device does the last step of
+    preprocessing.
+    """
+
+    def __init__(
+        self,
+        rows: Dataset,
+        batch_sampler: Iterable,
+        num_workers: int,
+        pin_memory: bool,
+        device: torch.device,
+    ):
+        self.rows, self.batch_sampler, self.device = rows, batch_sampler, device
+        self._options = {"num_workers": num_workers, "pin_memory": pin_memory}
+        n_workers, scaling = n_processes(num_workers), rows.preprocessing.scaling
+        self._loader = DataLoader(
+            rows if scaling is None else _Unscaled(rows),
+            batch_sampler=batch_sampler,
+            num_workers=n_workers,
+            pin_memory=pin_memory and device.type == "cuda",
+            persistent_workers=n_workers > 0,
+            worker_init_fn=_start_worker,
+        )
+        self._scaling = [torch.from_numpy(part).to(device) for part in scaling or ()]
+
+    def of(self, batches: Iterable) -> "DeviceBatches":
+        """Other batches of the same rows."""
+        return DeviceBatches(self.rows, batches, **self._options, device=self.device)
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader:
+            images, *rest = (part.to(self.device, non_blocking=True) for part in batch)
+            if self._scaling:
+                yield scaled(images, *self._scaling), *rest
+            else:
+                yield images.to(memory_format=torch.channels_last), *rest
+
+
+def scaled(images: torch.Tensor, factors: torch.Tensor, addends: torch.Tensor) -> torch.Tensor:
+    """float32 [N, 3, H, W], channels-last, of uint8 [N, H, W, 3]: the bits that `normalize` gives.
+
+    Repeated to a whole line of pixels the factors are a long vector: four times as fast.
+    """
+    factors, addends = (part.repeat(images.shape[2]) for part in (factors, addends))
+    lines = images.flatten(2).float().mul_(factors).add_(addends)
+    return lines.view(images.shape).permute(0, 3, 1, 2)
+
+
+class ResidentBatches:
+    """Batches of rows that are on the device already, which no loading process makes.
+
+    `make(rows, seeds)` gives a batch of (row, seed) keys, int64 [N] each on the CPU, and
+    `make(rows)` one of rows alone. The keys of each batch come from `batch_sampler`.
+    """
+
+    def __init__(self, batch_sampler: Iterable, make: Callable[..., Batch]):
+        self.batch_sampler, self.make = batch_sampler, make
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for keys in self.batch_sampler:
+            yield self.make(*torch.tensor(list(keys)).view(len(keys), -1).T)
+
+
+class _Unscaled(Dataset):
+    """The rows of a data set as the device is to have them, which does the last step."""
+
+    def __init__(self, rows: Dataset):
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+        image, *rest = self.rows.augmented(key)
+        return torch.from_numpy(self.rows.preprocessing.unscaled(image)), *rest
+
+
+def n_processes(num_workers: int) -> int:
+    """Loading processes to start: what was asked for, at most one per CPU core."""
+    return min(num_workers, os.cpu_count() or 1)
+
+
+def _start_worker(_: int) -> None:
+    """Loading processes share the cores, one thread each; stopping is for their parent to do.
+
+    A cluster sends SIGTERM to them as well: they go on for `GRACE_S`, in which the parent can end
+    its step, and then end, as Python expects of what is left of them at its own end.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.setitimer(signal.ITIMER_REAL, GRACE_S))
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
