@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from preparer import prepare_split
+from preparer import get_data, move, prepare_dermnet, prepare_ham10000, prepare_split
+from preparer.sources import SOURCES
 from src.core.flags import load_config
+from src.core.options import parse_options
+from src.datasets.isic import HAM10000_CLASSES, ISIC2019_CLASSES
 from src.datasets.load import load_table
 from src.engine.run import train
 from tests.datasets.small_isic import write_csv, write_image
@@ -19,7 +22,11 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("python ")
 ]
-N_ROWS = 24
+N_ROWS, N_ACNE = 42, 6
+PREPARERS = {
+    f"preparer/{module.__name__.rpartition('.')[2]}.py": module.main
+    for module in (move, prepare_dermnet, prepare_ham10000, prepare_split)
+}
 TINY = "--model test_resnet --pretrained false --input_size 32 --epochs 1 --batch_size 8"
 
 
@@ -42,12 +49,15 @@ def tables():
     )
     yield (
         "isic2019/ISIC_2019_Training_GroundTruth.csv",
-        lambda i: {"image": f"I_{i}", "MEL": float(i % 2), "NV": 1.0 - i % 2, "UNK": 0.0},
-        "ISIC_2019_Training_Input/I_{}.jpg",
+        lambda i: (
+            {"image": f"ISIC_{i:07}"}
+            | {name: float(name == ("MEL", "NV")[i % 2]) for name in (*ISIC2019_CLASSES, "UNK")}
+        ),
+        "ISIC_2019_Training_Input/ISIC_{:07}.jpg",
     )
     yield (
         "isic2019/ISIC_2019_Training_Metadata.csv",
-        lambda i: {"image": f"I_{i}", "age_approx": "", "lesion_id": f"L_{i}", "sex": ""},
+        lambda i: {"image": f"ISIC_{i:07}", "age_approx": "", "lesion_id": f"L_{i}", "sex": ""},
         "",
     )
     yield (
@@ -62,8 +72,16 @@ def tables():
     )
     yield (
         "HAM10000/HAM10000_metadata.tab",
-        lambda i: {"lesion_id": f"L_{i}", "image_id": f"I_{i}", "dx": ("nv", "mel")[i % 2]},
+        lambda i: (
+            {"lesion_id": f"L_{i}", "image_id": f"I_{i}"}
+            | {"dx": "mel" if i % 2 else HAM10000_CLASSES[i // 2 % 7]}
+        ),
         "HAM10000_images_part_{part2}/I_{}.jpg",
+    )
+    yield (
+        "isic2020_download/ISIC_2020_Training_GroundTruth_v2.csv",
+        lambda i: {"image_name": f"I_{i}", "patient_id": f"P_{i}", "target": i % 2},
+        "train/I_{}.jpg",
     )
     yield (
         "pad/metadata.csv",
@@ -102,20 +120,29 @@ def data(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_every_command_of_the_page_runs_on_its_layout(data):
+    for i in range(N_ACNE):
+        folder = Path("dermnet/dermnet") / ("train", "test")[i % 2] / "Acne and Rosacea Photos"
+        write_image(folder / f"acne-{i}.jpg", 1000 + i)
     seen = set()
     for program, *argv in COMMANDS:
-        if program == "preparer/prepare_split.py":
-            assert prepare_split.main(argv) == 0
+        if program == "preparer/get_data.py":
+            options = parse_options(argv, get_data.__doc__, get_data.Options)[0]
+            assert SOURCES.build(options.source).page.startswith("https://")
+            continue
+        if program in PREPARERS:
+            assert PREPARERS[program](argv) == 0, argv
             continue
         assert program == "melanoma_train.py"
         cfg = load_config(argv)
         table = load_table(cfg.data)
-        assert len(table) == N_ROWS, argv
+        assert len(table) == N_ROWS + N_ACNE * ("eight" in cfg.data.dataset), argv
         assert table.bad == ()
         assert set(table.rows["split"]) == {"train", "valid", "test"}
         positive = table.classes[table.positive].casefold()
         assert positive in ("melanoma", "mel", "malignant", "true", "1"), argv
         seen.add(cfg.data.data_path)
-    assert len(seen) == 8
+    assert len(seen) == 9
+    sorted_images = [path.parent.name for path in Path("isic2020").rglob("*.jpg")]
+    assert sorted_images.count("malignant") == sorted_images.count("benign") == N_ROWS // 2
     cfg = load_config([*COMMANDS[1][1:], *TINY.split(), "--num_workers", "0", "--device", "cpu"])
     assert (train(cfg) / "best_checkpoint.pth").is_file()

@@ -1,6 +1,7 @@
 """What the repository promises: configurations, documented commands and launchers work."""
 
 import importlib
+import itertools
 import re
 import shlex
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.flags import load_config, resolve
+from src.core.flags import load_config, read_yaml, resolve
 from src.core.options import parse_options
 from src.engine.checks import check_settings
 from src.models.backbones import NAMED_BACKBONES
@@ -37,6 +38,27 @@ def test_every_configuration_is_valid_and_says_its_command_and_result(path):
     assert path.name in command
     assert len(result) > 10 and result.startswith("# ")
     check_settings(load_config(["--config", str(path)]))
+
+
+def test_files_of_data_model_and_objective_compose_in_any_combination():
+    parts = [
+        sorted((ROOT / "configs" / kind).glob("*.yaml"))
+        for kind in ("data", "models", "objectives")
+    ]
+    keys = [[set(read_yaml(str(path))) for path in kind] for kind in parts]
+    for first, second in itertools.combinations(keys, 2):  # so that their order does not matter
+        assert set.union(*first) & set.union(*second) == set()
+    for combination in itertools.product(*parts):
+        cfg = load_config(["--config", *map(str, combination)])
+        reverse = load_config(["--config", *map(str, combination[::-1])])
+        assert cfg == reverse
+        check_settings(cfg)
+        for path in combination:
+            for name in read_yaml(str(path)):
+                assert cfg.flat()[name] == load_config(["--config", str(path)]).flat()[name]
+    names = {path.stem for path in CONFIGS}
+    assert {"ham10000_efficientnetv2", "derm_x_mobilenetv2", "lumen_mobilenetv3"} <= names
+    assert {"lumen_shufflenetv2", "lumen_squeezenet1_1"} <= names
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)

@@ -11,6 +11,7 @@ from ..core.classes import NOTICE, require_class_names
 from ..core.errors import UserError, first_line
 from ..preprocess.spec import Preprocessing, preprocessing_from_json
 from ..skin.tone import present_names
+from ..trust.fitted import Conditions, Trust, trust_from_json
 from .decisions import DecisionRule, make_rule
 from .evidence import Evidence, evidence_from_json, is_evidence
 
@@ -39,8 +40,9 @@ FIELDS = {
     "provenance": (dict,),
     "metrics": (dict,),
     "evidence": (dict,),
+    "trust": (dict,),
 }
-NOT_IN_ALL = {"evidence": {}}  # fields that older files of this version lack
+NOT_IN_ALL = {"evidence": {}, "trust": {}}  # fields that older files of this version lack
 AS_WRITTEN = (
     *("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature"),
     *("provenance", "metrics"),
@@ -56,7 +58,8 @@ class Contract:
     head][classes] are the shares of the training rows, which some reductions take (empty: equal
     ones). Class probabilities p are calibrated to softmax(log p / `temperature`). `rule` decides;
     `other_rules` were fitted beside it. `provenance` holds configuration, data and versions.
-    `evidence` says what the output of that name is, where an ONNX file has one.
+    `evidence` says what the output of that name is, where an ONNX file has one;
+    `trust` holds what was fitted for knowing when not to answer.
     """
 
     model: str
@@ -75,6 +78,7 @@ class Contract:
     provenance: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
+    trust: Trust | None = None
 
     @property
     def num_groups(self) -> int:
@@ -85,6 +89,11 @@ class Contract:
     def decides_by_group(self) -> bool:
         """Whether a row's tone group, where it is known, changes what is decided."""
         return self.own_head or self.rule.name == "thresholds_by_group"
+
+    @property
+    def conditions(self) -> Conditions:
+        """What must be as it was for `trust` to hold."""
+        return Conditions(self.preprocessing.digest, self.temperature, str(self.rule))
 
     @property
     def notice(self) -> str:
@@ -133,6 +142,7 @@ class Contract:
             "rule": self.rule.name,
             "rules": {rule.name: rule.options for rule in (self.rule, *self.other_rules)},
             "evidence": self.evidence.to_json() if self.evidence else {},
+            "trust": self.trust.to_json() if self.trust else {},
         }
         return json.loads(json.dumps(content))
 
@@ -152,6 +162,7 @@ def contract_from_json(content: Any, source: str) -> Contract:
             rule=rules.pop(content["rule"]),
             other_rules=tuple(rules.values()),
             evidence=evidence_from_json(content["evidence"]),
+            trust=trust_from_json(content["trust"], len(content["groups"])),
             **{name: content[name] for name in AS_WRITTEN},
         )
     except UserError as error:

@@ -41,16 +41,19 @@ def usual_rule(n_classes: int) -> DecisionRule:
     return make_rule("threshold" if n_classes == 2 else "argmax", {})
 
 
-def mean_rule(rules: Sequence[DecisionRule], source: str) -> DecisionRule:
+def mean_rule(
+    rules: Sequence[DecisionRule], source: str, weights: np.ndarray | None = None
+) -> DecisionRule:
     """The rule of several models together: theirs, at the mean of their constants.
 
+    `weights` [rules] are those of the mean (default: equal ones).
     Raises `UserError`, which begins with `source`, for rules of different kinds.
     """
     if len({(rule.name, *map(np.size, rule.options.values())) for rule in rules}) > 1:
         names = ", ".join(sorted({rule.name for rule in rules}))
         raise UserError(f"{source}: its models decide by different rules ({names}): expected one")
     constants = {
-        name: np.mean([rule.options[name] for rule in rules], axis=0).tolist()
+        name: np.average([rule.options[name] for rule in rules], axis=0, weights=weights).tolist()
         for name in rules[0].options
     }
     return make_rule(rules[0].name, constants)

@@ -4,25 +4,21 @@ import contextlib
 import shutil
 import subprocess
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Literal, Self
 
 from ..core.errors import UserError
 from ..core.options import Section, flag
 
 
 @dataclass(frozen=True)
-class Cluster(Section):
-    """Cluster"""
+class Jobs(Section):
+    """Cluster
 
-    cluster: Literal["auto", "slurm", "local", "debug"] = flag(
-        "auto",
-        "slurm; local: jobs on this machine; debug: in this process; auto: slurm where it is "
-        "available, else local",
-    )
-    nodes: int = flag(1, "number of nodes of a job", least=1)
-    ngpus: int = flag(
-        1, "number of GPUs per node, one process each (0: one process on the CPU)", least=0
-    )
+    Of a job on CPUs; `cluster` says where it runs.
+    """
+
+    nodes, ngpus = 1, 0
+
     timeout: int = flag(
         1440, "time limit of a job in minutes; it is then requeued and resumed", least=1
     )
@@ -42,12 +38,8 @@ class Cluster(Section):
                 raise UserError(f"--{name}: expected one line of text")
         if not self.job_dir:
             raise UserError("--job_dir: expected a folder")
-        if self.cluster in ("local", "debug") and self.nodes > 1:
-            raise UserError(f"--nodes {self.nodes}: --cluster {self.cluster} is one node; give 1")
-        if self.cluster == "debug" and self.ngpus > 1:
-            raise UserError(f"--ngpus {self.ngpus}: --cluster debug is one process; use local")
 
-    def found(self) -> "Cluster":
+    def found(self) -> Self:
         """The same with `auto` decided. Raises `UserError` for SLURM where there is none."""
         if self.cluster in ("local", "debug"):
             return self
@@ -56,6 +48,28 @@ class Cluster(Section):
         if self.cluster == "slurm":
             raise UserError("--cluster slurm: sinfo and sbatch do not respond here; use local")
         return replace(self, cluster="local")
+
+
+@dataclass(frozen=True)
+class Cluster(Jobs):
+    """Cluster"""
+
+    cluster: Literal["auto", "slurm", "local", "debug"] = flag(
+        "auto",
+        "slurm; local: jobs on this machine; debug: in this process; auto: slurm where it is "
+        "available, else local",
+    )
+    nodes: int = flag(1, "number of nodes of a job", least=1)
+    ngpus: int = flag(
+        1, "number of GPUs per node, one process each (0: one process on the CPU)", least=0
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.cluster in ("local", "debug") and self.nodes > 1:
+            raise UserError(f"--nodes {self.nodes}: --cluster {self.cluster} is one node; give 1")
+        if self.cluster == "debug" and self.ngpus > 1:
+            raise UserError(f"--ngpus {self.ngpus}: --cluster debug is one process; use local")
 
 
 def has_slurm() -> bool:

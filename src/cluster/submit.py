@@ -19,7 +19,7 @@ import submitit
 from ..core.commit import FILE, commit
 from ..core.errors import UserError
 from ..core.files import make_folder
-from .options import Cluster
+from .options import Jobs
 
 PACKAGE = Path(__file__).resolve().parents[1]  # `src` in a clone, else the installed package
 MAX_TIMEOUTS = 1000
@@ -42,7 +42,7 @@ class Failure:
         return f"error: job {self.job_id}, process {self.task}: {self.reason}\nlog: {self.log}"
 
 
-def submit(calls: Sequence[Callable[[], Any]], cluster: Cluster, name: str) -> list[submitit.Job]:
+def submit(calls: Sequence[Callable[[], Any]], cluster: Jobs, name: str) -> list[submitit.Job]:
     """A job for each callable: one array on SLURM; on this machine one after the other.
 
     `name` is what the queue shows. With `debug` they are called here, and there are no jobs.
@@ -116,7 +116,7 @@ def _submit(executor: submitit.Executor, calls: Sequence[Callable[[], Any]]) -> 
         raise UserError(f"SLURM refused the job: {reason}") from None
 
 
-def make_executor(cluster: Cluster, name: str) -> submitit.Executor:
+def make_executor(cluster: Jobs, name: str) -> submitit.Executor:
     """The executor of a cluster that is `slurm` or `local`; `name` is what its queue shows."""
     n_tasks = cluster.ngpus or 1
     python = _python(cluster)
@@ -153,7 +153,7 @@ def make_executor(cluster: Cluster, name: str) -> submitit.Executor:
     return executor
 
 
-def _python(cluster: Cluster) -> str:
+def _python(cluster: Jobs) -> str:
     """The command that starts Python on a copy of the code as it is now.
 
     A job starts in the submitter's folder, where relative paths mean the same; `-P` keeps that

@@ -15,6 +15,31 @@ _POSITIVE_OF_TWO = ("positive", "yes", "true")
 _NEGATIVE_OF_TWO = ("benign", "negative", "no", "false", "0", "-1")
 
 
+# of the names that public tables give their classes
+_DESCRIPTIONS = {
+    "benign": "benign lesion",
+    "malignant": "malignant lesion",
+    "acne": "acne",
+    "ak": "actinic keratosis",
+    "ack": "actinic keratosis",
+    "akiec": "actinic keratosis or intraepithelial carcinoma (Bowen's disease)",
+    "bcc": "basal cell carcinoma",
+    "bkl": "benign keratosis (solar lentigo, seborrheic or lichen planus-like keratosis)",
+    "df": "dermatofibroma",
+    "mel": "melanoma",
+    "nev": "melanocytic nevus",
+    "nv": "melanocytic nevus",
+    "scc": "squamous cell carcinoma",
+    "sek": "seborrheic keratosis",
+    "vasc": "vascular lesion (angioma, angiokeratoma, pyogenic granuloma, hemorrhage)",
+}
+
+
+def described(name: str) -> str:
+    """What the name of a class stands for; the name itself where that is not known."""
+    return _DESCRIPTIONS.get(folded(name), name)
+
+
 def positive_index(classes: Sequence[str], wanted: str = "") -> int:
     """Index of the class `wanted`, else of the one with a usual name, else the last.
 

@@ -108,7 +108,7 @@ class Model(Section):
     model: str = flag(
         "convnext_tiny", "backbone: a name in docs/MODELS.md or any timm model", _MODEL
     )
-    head: str = flag("linear", "classification head, as NAME or NAME(option=value): linear", _MODEL)
+    head: str = flag("linear", "head, as NAME or NAME(option=value): linear, mlp, acrnn", _MODEL)
     pretrained: bool = flag(True, "start from published weights, downloaded by timm or torchvision")
     in_22k: bool = flag(False, "use the backbone's ImageNet-22k weights")
     weights: str = flag("", "start from this file's state dict, not published weights", _PATH)
@@ -155,6 +155,12 @@ class Learning(Section):
 
     objective: str = flag(
         "cross_entropy", f"loss and head layout, as NAME or NAME(option=value) ({_LISTED})"
+    )
+    teacher: str = flag(
+        "",
+        "for --objective distillation: an ONNX model, a folder of these (their mean), or a CSV of "
+        "predictions of the training images",
+        _PATH,
     )
     class_weights: str = flag(
         "none",

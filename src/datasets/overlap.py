@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..core.cells import known_id
@@ -24,14 +25,16 @@ FILE = "training_rows.json"
 VERSION = 1
 MAX_BYTES = 1_000_000_000
 # what rows are known by, and what a report calls it
-WAYS = {"name": "image name", "patient": "patient", "content": "image file"}
+WAYS = {"name": "image name", "patient": "patient", "lesion": "lesion", "content": "image file"}
+_LATER = ("lesion", "held_out")  # that earlier files do not have
 
 
 @dataclass(frozen=True)
 class TrainingRows:
     """Salted hashes of the training and validation rows of a model, by each of `WAYS`.
 
-    `table` is the digest of the whole table, which the model's contract has too.
+    `table` is the digest of the whole table, which the model's contract has too. `held_out` are
+    the image files of its validation rows, on which no gradient was computed.
     """
 
     table: str
@@ -39,13 +42,18 @@ class TrainingRows:
     name: frozenset[str]
     patient: frozenset[str]
     content: frozenset[str]
+    lesion: frozenset[str] = frozenset()
+    held_out: frozenset[str] = frozenset()
 
 
 def training_rows(table: Table) -> TrainingRows:
     """Those of a table in its splits, under a new salt."""
     seen = table.rows[table.rows["split"].isin(("train", "valid"))]
     salt = secrets.token_hex(16)
-    hashes = {way: frozenset(hashed(ids, salt)) - {""} for way, ids in ids_of(seen).items()}
+    of_split = {split: table.split(split).rows["content"] for split in ("train", "valid")}
+    only_valid = of_split["valid"][~of_split["valid"].isin(of_split["train"])]
+    ids = ids_of(seen) | {"held_out": only_valid}
+    hashes = {way: frozenset(hashed(of_way, salt)) - {""} for way, of_way in ids.items()}
     return TrainingRows(table_hash(table), salt, **hashes)
 
 
@@ -53,7 +61,7 @@ def write_training_rows(table: Table, folder: Path) -> None:
     """Write `training_rows.json` into a run's folder."""
     found = asdict(training_rows(table))
     content = {"version": VERSION} | {
-        name: sorted(value) if name in WAYS else value for name, value in found.items()
+        name: value if isinstance(value, str) else sorted(value) for name, value in found.items()
     }
     write_text(folder / FILE, json.dumps(content))
 
@@ -70,14 +78,15 @@ def find_training_rows(model: Path, table: str | None) -> Path | None:
 
 def read_training_rows(path: Path) -> TrainingRows:
     """The hashes in a file. Raises `UserError` where it is not of `write_training_rows`."""
-    content = _content(path)
+    content = {key: [] for key in _LATER} | _content(path)
     texts = [content.get("table"), content.get("salt")]
-    lists = [content.get(way) for way in WAYS]
+    kinds = (*WAYS, "held_out")
+    lists = [content.get(kind) for kind in kinds]
     are_lists = all(isinstance(items, list) for items in lists)
     texts += [item for items in lists for item in items] if are_lists else [None]
     if content.get("version") != VERSION or not all(isinstance(text, str) for text in texts):
         raise UserError(f"{path}: unreadable; expected the hashes of a model's training rows")
-    hashes = {way: frozenset(content[way]) for way in WAYS}
+    hashes = {kind: frozenset(content[kind]) for kind in kinds}
     return TrainingRows(content["table"], content["salt"], **hashes)
 
 
@@ -101,11 +110,21 @@ def overlap(table: Table, seen: Sequence[TrainingRows]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def trained_on(table: Table, seen: TrainingRows) -> np.ndarray:
+    """Bool [rows]: whether a model's weights were fitted to a row, its patient or its lesion.
+
+    Unlike `overlap` it leaves out what only validated the model.
+    """
+    held_out = pd.Series(hashed(table.rows["content"], seen.salt)).isin(seen.held_out)
+    return (overlap(table, [seen]).any(axis=1).to_numpy()) & ~held_out.to_numpy()
+
+
 def ids_of(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """What rows are known by in each of `WAYS`, blank where they are not."""
     return {
         "name": rows["image"].map(lambda path: known_id(image_stem(Path(path).name))),
         "patient": rows["patient_id"].map(known_id),
+        "lesion": rows["lesion_id"].map(known_id),
         "content": rows["content"],
     }
 

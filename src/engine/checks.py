@@ -1,5 +1,6 @@
 """Refusing what cannot be trained, in words, before anything is started."""
 
+import logging
 import math
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from ..evaluation.results import point_estimates
 from ..loading.augment import Augmentation
 from ..loading.prepared import check_can_be_cached
 from ..loading.resident import check_resident
+from ..loading.sampler import SAMPLERS
 from ..models.backbones import published_statistics
-from ..objectives.catalog import OBJECTIVES, needs_groups
+from ..models.heads import takes_map
+from ..objectives.catalog import OBJECTIVES, needs_groups, takes_teacher
 from ..objectives.class_weights import CLASS_WEIGHTS, weights_need_groups
 from ..preprocess.spec import Preprocessing, parse_preprocessing
 from ..skin.tone import GROUP_NAMES
 from .names import check_names
 from .schedules import SCHEDULERS
+
+log = logging.getLogger(__name__)
 
 
 def check_settings(cfg: Config) -> Preprocessing:
@@ -42,6 +47,12 @@ def check_settings(cfg: Config) -> Preprocessing:
     changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}
     for name, value in changing.items() if cfg.model.feature_views else ():
         require(not value, f"--feature_views and --{name}: it changes features; give one of them")
+    check_teacher(cfg)
+    require(
+        not (cfg.model.feature_views and takes_map(cfg.model.head)),
+        f"--feature_views and --head {cfg.model.head}: pooled features are kept, and this head "
+        "takes the feature map; leave out --feature_views",
+    )
     darkens = Augmentation(cfg.data.augment).groups is not None
     if darkens and "segment_out_skin" in {step.name for step in spec.steps}:
         raise UserError(
@@ -54,6 +65,41 @@ def check_settings(cfg: Config) -> Preprocessing:
     CLASS_WEIGHTS.build(cfg.learning.class_weights, **counts)
     SCHEDULERS.build(cfg.learning.scheduler, lr=cfg.learning.lr, epochs=cfg.learning.epochs)
     return spec
+
+
+def check_teacher(cfg: Config) -> None:
+    """Raise `UserError` for a teacher without an objective that learns from it, and the reverse."""
+    teacher, objective = cfg.learning.teacher, cfg.learning.objective
+    require(
+        takes_teacher(objective) == bool(teacher),
+        f"--teacher '{teacher}' and --objective {objective}: expected a teacher with the objective "
+        "distillation, and with no other",
+    )
+    require(not teacher or Path(teacher).exists(), f"--teacher {teacher}: no such file or folder")
+    require(
+        not (teacher and cfg.model.feature_views),
+        "--feature_views and --teacher: a teacher is not combined with features; give one of them",
+    )
+
+
+def warn_of_corrections(cfg: Config) -> None:
+    """Log a warning where several settings each make rare classes count more."""
+    learning, data = cfg.learning, cfg.data
+    sampler = SAMPLERS.resolve(data.sampler)
+    corrects = {
+        f"--objective {learning.objective}": OBJECTIVES.resolve(learning.objective).name
+        in ("focal", "recall_cross_entropy", "logit_adjustment"),
+        f"--class_weights {learning.class_weights}": learning.class_weights != "none",
+        f"--sampler {data.sampler}": sampler.name != "random" and sampler.options.get("power") != 0,
+        f"--malignant_copies {data.malignant_copies}": bool(data.malignant_copies),
+    }
+    found = [flag for flag, does in corrects.items() if does]
+    if len(found) > 1:
+        log.warning(
+            "%d corrections of class imbalance, which add up (%s): one is mostly enough",
+            len(found),
+            ", ".join(found),
+        )
 
 
 def check_table(table: Table, cfg: Config) -> None:

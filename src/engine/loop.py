@@ -126,7 +126,7 @@ class Trainer:
 
     def _backward(self, batch: Batch, n_parts: int, numbers: tuple[int, int]) -> None:
         """Add a batch's share to the gradients, and its loss to those to be read."""
-        images, labels, groups = batch
+        images, labels, groups, *taught = batch
         count, dtype = self.processes.count, self.settings.autocast_dtype
         seed_torch(self.settings.seed, *numbers)  # one share, and one box, for all processes
         images, order, share = self.settings.mixing(images)
@@ -136,13 +136,20 @@ class Trainer:
                 logits = self.model(images)
         except ValueError as error:  # batch statistics of a single value
             raise UserError(f"--batch_size: {error}") from None
-        own = torch.stack([labels, groups], dim=1)
-        rows = self.processes.rows_of_all(torch.cat([own, own[order]], dim=1))
         logits = self.processes.rows_of_all(logits.float())
-        loss = mixed_loss(self.objective, logits, rows[:, :2].T, rows[:, 2:].T, share)
-        self._losses.append((numbers[0], len(rows), loss.detach()))
+        own, partners = self._of_all(order, labels, groups, *taught)
+        loss = mixed_loss(self.objective, logits, own, partners, share)
+        self._losses.append((numbers[0], len(logits), loss.detach()))
         # processes average their gradients, of which each has its own rows' part of the sum
         self.scaler.scale(loss * count / n_parts).backward()
+
+    def _of_all(self, order, labels, groups, *taught) -> list[tuple[torch.Tensor, ...]]:
+        """[own, partners]: (labels, groups, a teacher's probabilities) of all processes' rows."""
+        known, *soft = (
+            self.processes.rows_of_all(torch.stack([column, column[order]], dim=1))
+            for column in (torch.stack([labels, groups], dim=1), *taught)
+        )
+        return [(*known[:, i].T, *(pair[:, i] for pair in soft)) for i in (0, 1)]
 
     def update(self) -> None:
         """One step of the optimizer by the gradients that there are."""

@@ -1,4 +1,4 @@
-"""Optimizers by name, the parameter groups they work on, and the average of what they give.
+"""Optimizers by name, the parameters and rates they work with, and the average of the weights.
 
 Those of torch are fused: four times as fast on a CPU, and without waiting for a GPU in float16.
 """
@@ -8,9 +8,13 @@ import torch
 from timm.models._manipulate import group_with_matcher
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ..core.config import Config
 from ..core.errors import UserError
 from ..core.registry import Registry
 from ..core.settings import Learning
+from ..objectives.mixing import Mixing
+from .loop import StepSettings
+from .schedules import SCHEDULERS, half_cosine
 
 OPTIMIZERS = Registry("optimizer")
 
@@ -62,6 +66,32 @@ def layer_scales(model: torch.nn.Module, layer_decay: float) -> dict[str, float]
     layers = group_with_matcher(named, matcher, return_values=True)
     top = max(layers)
     return {name: layer_decay ** (top - layer) for layer in layers for name in layers[layer]}
+
+
+def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | None) -> StepSettings:
+    """How steps are made, with both schedules as functions of the step."""
+    learning = cfg.learning
+    steps_per_epoch = -(-n_batches // learning.update_freq)
+    n_steps = steps_per_epoch * learning.epochs
+    start, end = learning.weight_decay, learning.weight_decay_end
+    end = start if end is None else end
+    plan = SCHEDULERS.build(learning.scheduler, lr=learning.lr, epochs=learning.epochs)
+    return StepSettings(
+        learning.update_freq,
+        steps_per_epoch,
+        learning.clip_grad,
+        learning_rate=plan(steps_per_epoch),
+        weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
+        mixing=Mixing(
+            learning.mixup,
+            learning.cutmix,
+            learning.cutmix_minmax,
+            learning.mixup_prob,
+            learning.mixup_switch_prob,
+        ),
+        autocast_dtype=amp_dtype,
+        seed=cfg.run.seed,
+    )
 
 
 def make_average(

@@ -4,6 +4,7 @@ import logging
 from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from timm.layers import convert_sync_batchnorm
 
@@ -26,17 +27,15 @@ from ..models.backbones import create_backbone, weights_in_words
 from ..models.melanoma_classifier import MelanomaClassifier
 from ..models.weights import load_tensors
 from ..objectives.catalog import Objective
-from ..objectives.mixing import Mixing
 from ..preprocess.spec import Preprocessing
 from .checks import count_groups
 from .distributed import SINGLE_PROCESS, Processes
 from .evaluate import Evaluator
 from .log import environment
-from .loop import StepSettings, Trainer
+from .loop import Trainer
 from .objective import TrainingCounts, count_rows, make_objective
-from .optim import make_average, make_optimizer
+from .optim import make_average, make_optimizer, make_step_settings
 from .precision import autocast_dtype
-from .schedules import SCHEDULERS, half_cosine
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +67,13 @@ def make_parts(
     table: Table,
     device: torch.device,
     processes: Processes = SINGLE_PROCESS,
+    taught: np.ndarray | None = None,
 ) -> Parts:
-    """The parts of a run on `device`, at their starting state; `spec` is as it was parsed."""
-    rows = with_copies(table.split("train"), cfg.data.malignant_copies)
+    """The parts of a run on `device`, at their starting state; `spec` is as it was parsed.
+
+    `taught` [training rows, classes] are the probabilities of a teacher, where there is one.
+    """
+    rows = training_rows(cfg, table, taught)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
     prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
@@ -78,11 +81,7 @@ def make_parts(
     contract = make_contract(cfg, table, objective, spec, counts)
     classifier = make_classifier(cfg, contract, processes)
     classifier = classifier.to(device, memory_format=torch.channels_last)
-    order = SAMPLERS.build(
-        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
-    )
-    size, seed = cfg.learning.batch_size, cfg.run.seed
-    batches = EpochBatches(order, size, seed, processes.rank, processes.count)
+    batches = make_batches(cfg, rows, processes)
     augmentation = Augmentation(cfg.data.augment)
     if cfg.data.resident:
         prepared = ResidentImages(prepared, spec, device)
@@ -102,6 +101,23 @@ def make_parts(
         contract=contract,
         evaluator=Evaluator(cfg, table, contract, objective, device, processes, prepared),
     )
+
+
+def training_rows(cfg: Config, table: Table, taught: np.ndarray | None) -> Table:
+    """The rows to train on: copies included, and what a teacher says of each."""
+    train = table.split("train")
+    if taught is not None:
+        train = train.with_rows(train.rows.assign(taught=list(taught)))
+    return with_copies(train, cfg.data.malignant_copies)
+
+
+def make_batches(cfg: Config, rows: Table, processes: Processes) -> EpochBatches:
+    """The order in which a process takes the rows."""
+    order = SAMPLERS.build(
+        cfg.data.sampler, labels=rows.labels, groups=rows.group_indices, n_ranks=processes.count
+    )
+    size, seed = cfg.learning.batch_size, cfg.run.seed
+    return EpochBatches(order, size, seed, processes.rank, processes.count)
 
 
 def of_features(
@@ -258,30 +274,4 @@ def make_contract(
             "group_counts": counts.by_group.tolist(),
             "environment": environment(),
         },
-    )
-
-
-def make_step_settings(cfg: Config, n_batches: int, amp_dtype: torch.dtype | None) -> StepSettings:
-    """How steps are made, with both schedules as functions of the step."""
-    learning = cfg.learning
-    steps_per_epoch = -(-n_batches // learning.update_freq)
-    n_steps = steps_per_epoch * learning.epochs
-    start, end = learning.weight_decay, learning.weight_decay_end
-    end = start if end is None else end
-    plan = SCHEDULERS.build(learning.scheduler, lr=learning.lr, epochs=learning.epochs)
-    return StepSettings(
-        learning.update_freq,
-        steps_per_epoch,
-        learning.clip_grad,
-        learning_rate=plan(steps_per_epoch),
-        weight_decay=lambda step: end + (start - end) * half_cosine(step / max(1, n_steps - 1)),
-        mixing=Mixing(
-            learning.mixup,
-            learning.cutmix,
-            learning.cutmix_minmax,
-            learning.mixup_prob,
-            learning.mixup_switch_prob,
-        ),
-        autocast_dtype=amp_dtype,
-        seed=cfg.run.seed,
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..artifact.network import with_weights
@@ -15,11 +16,12 @@ from ..core.lease import Lease, leased
 from ..datasets.load import load_table
 from ..datasets.overlap import write_training_rows
 from ..datasets.table import SPLITS, Table, split_csv
+from ..inference.teacher import taught
 from ..loading.prepared import first_reading
 from ..loading.unchanged import list_unchanged
 from ..preprocess.spec import Preprocessing
 from .checkpoint import best_state
-from .checks import check_settings, check_table
+from .checks import check_settings, check_table, warn_of_corrections
 from .distributed import Processes, joined_processes
 from .epochs import train_epochs
 from .log import RunLog, log_to_console, new_run_name, row_counts
@@ -52,17 +54,18 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
         set_kernels(cfg.run)
         folder = processes.from_main(lambda: folder_of_run(cfg))
         lease = held.enter_context(leased_by_main(folder, processes))
-        table = processes.from_main(lambda: open_run(cfg, folder, spec))
+        table, soft = processes.from_main(lambda: open_run(cfg, folder, spec))
         with RunLog(folder, cfg, lease) if lease else nullcontext() as run_log:
             log.info("run folder %s on %s", folder, device)
             log.info(row_counts(table))
+            warn_of_corrections(cfg)
             for split in SPLITS if processes.is_main else ():
                 write_text(
                     folder / f"{split}_split.csv", split_csv(table, split, cfg.data.data_path)
                 )
             if processes.is_main:
                 write_training_rows(table, folder)
-            parts = make_parts(cfg, spec, table, device, processes)
+            parts = make_parts(cfg, spec, table, device, processes, soft)
             processes.from_main(lambda: list_unchanged(table, spec, cfg.data.augment, folder))
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))
@@ -90,12 +93,20 @@ def leased_by_main(folder: Path, processes: Processes) -> Iterator[Lease | None]
         yield held[0] if held else None
 
 
-def open_run(cfg: Config, folder: Path, spec: Preprocessing) -> Table:
-    """The checked table of a run whose folder is fit for it."""
+def open_run(cfg: Config, folder: Path, spec: Preprocessing) -> tuple[Table, np.ndarray | None]:
+    """(checked table, a teacher's probabilities) of a run whose folder is fit for it."""
     if not cfg.run.resume and has_state(folder):
         raise UserError(f"{folder} holds a run: give another --run_name, or --resume auto")
     fetch_weights(cfg, spec.output_size)
     table = load_table(cfg.data, first_reading(cfg.data, spec))
     check_table(table, cfg)
     clear_unfinished(folder)
-    return table
+    return table, probabilities_of_teacher(cfg, table)
+
+
+def probabilities_of_teacher(cfg: Config, table: Table) -> np.ndarray | None:
+    """What `--teacher` says of the training rows, float32 [rows, classes]; None without one."""
+    teacher = cfg.learning.teacher
+    if not teacher:
+        return None
+    return taught(table, Path(teacher), Path(cfg.data.cache_dir), cfg.data.allow_leakage)

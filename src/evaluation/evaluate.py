@@ -36,7 +36,8 @@ class EvaluatedModel:
     `tone_source` says where the tone groups come from, `uncertain` bool [N] which are so, where
     it is known; `provenance` is what the model states of
     itself; `other` is the model that it was compared with, on the same rows, and `groupings` what
-    its rows were evaluated by, `notes` are remarks on where the rows come from.
+    its rows were evaluated by, `notes` are remarks on where the rows come from; `tta` is the
+    test-time augmentation that probabilities are means over.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class EvaluatedModel:
     groupings: tuple[Grouping, ...] = ()
     other: "EvaluatedModel | None" = None
     notes: tuple[str, ...] = ()
+    tta: str = "none"
 
     def source(self) -> dict:
         """What is evaluated, in JSON types."""

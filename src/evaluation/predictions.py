@@ -73,6 +73,13 @@ class Predictions:
             frame.to_csv(temporary, index=False)
 
 
+def mean_of_each(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """[units, columns]: the mean of the rows of `values` [N, columns] of each number, from 0."""
+    sums = np.zeros((numbers.max() + 1, values.shape[1]))
+    np.add.at(sums, numbers, values)
+    return sums / np.bincount(numbers)[:, None]
+
+
 def probability_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of class probabilities, in order."""
     return [column for column in frame if str(column).startswith("probability_")]

@@ -88,7 +88,22 @@ class EvaluationOptions(ForeignModel):
         "metrics in table.md and table.tex (default: sensitivity specificity auroc)",
         metavar="METRIC",
     )
-    voting: Literal["soft", "majority"] = flag("soft", "how ensemble predictions are combined")
+    voting: Literal["soft", "majority", "logits"] = flag(
+        "soft", "how an ensemble decides: by mean probabilities, most members or mean logits"
+    )
+    member_weights: tuple[float, ...] = flag(
+        (), "weights of an ensemble's members, in the order of their file names", least=0
+    )
+    tta: Literal["auto", "none", "flips", "dihedral"] = flag(
+        "auto",
+        "average an ONNX model's probabilities over the flips, or flips and turns, of each "
+        "image; auto: as the model's threshold was fitted, else none",
+    )
+    aggregate: Literal["image", "lesion"] = flag(
+        "image",
+        "lesion: evaluate lesions, by the mean probabilities of their images; the evaluation of "
+        "the images goes to the folder per_image inside",
+    )
     image_folder: str = flag("", "folder of the images, to show misclassified ones")
     external: bool = flag(
         False,
@@ -117,6 +132,11 @@ class EvaluationOptions(ForeignModel):
         for call in (self.calibration, self.threshold):
             if call:
                 parse_call(call)
+        if self.aggregate == "lesion" and self.write_model:
+            raise UserError(
+                "--write_model: expected without --aggregate lesion: what is fitted on lesions "
+                "does not fit the images that a model predicts"
+            )
         if self.group_thresholds and not self.threshold:
             raise UserError("--group_thresholds: expected with --threshold, the rule to fit")
         if self.valid_predictions_csv and not self.needs_valid:

@@ -12,6 +12,7 @@ from ..core.errors import UserError
 from ..datasets.splits import table_of_fold
 from ..datasets.table import Table
 from ..evaluation.predictions import Predictions
+from ..inference.batches import Work
 from ..inference.ensemble import predict_table
 from ..inference.predictor import OnnxPredictor
 
@@ -46,12 +47,12 @@ def rows_of_folds(table: Table, folds: Sequence[int]) -> pd.DataFrame:
 
 
 def out_of_fold(
-    predictors: Sequence[OnnxPredictor], folds: Sequence[int], table: Table, batch_size: int
+    predictors: Sequence[OnnxPredictor], folds: Sequence[int], table: Table, work: Work
 ) -> Predictions:
     """Each row of the folds once, as the model that has it in its own fold predicts it."""
     homes = rows_of_folds(table, folds)["fold"].to_numpy()
     found = [
-        predict_table([predictor], table_of_fold(table, fold).split("valid"), batch_size)[0]
+        predict_table([predictor], table_of_fold(table, fold).split("valid"), work)[0]
         for predictor, fold in zip(predictors, folds, strict=True)
     ]
     order = np.argsort(np.concatenate([np.flatnonzero(homes == fold) for fold in folds]))

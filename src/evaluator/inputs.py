@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..artifact.contract import Contract
+from ..artifact.decisions import usual_rule
 from ..artifact.network import load_contract
 from ..core.cells import visible
 from ..core.config import Config
@@ -21,6 +22,7 @@ from ..evaluation.evaluate import EvaluatedModel
 from ..evaluation.groupings import SKIN_TONE, Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
+from ..inference.model import joint_contract
 from .case_details import lesion_numbers
 from .external import (
     against_rest,
@@ -30,21 +32,24 @@ from .external import (
     unlabelled_notes,
 )
 from .flags import USUAL_COLUMNS, CsvColumns, EvaluationOptions
+from .lesions import of_lesions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
-from .models import Predicted, predict_checkpoint, predict_onnx, require_cpu
+from .models import Predicted, predict_checkpoint, predict_onnx, require_cpu, tta_notes
 from .predictions_csv import read_labelled
 
 
 class Opened(NamedTuple):
     """A model, the configuration that it was read with, and what is known of its images.
 
-    `lists` are tables to write beside the evaluation, by the names of their files.
+    `lists` are tables to write beside the evaluation, by the names of their files; `by_lesion` is
+    the model on lesions, where `--aggregate` wants it.
     """
 
     model: EvaluatedModel
     cfg: Config
     known: Metadata | None
     lists: dict[str, pd.DataFrame]
+    by_lesion: EvaluatedModel | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,14 @@ class Inputs:
                 "since --valid_predictions_csv would be of one of the models only"
             )
         check_external(self.flags, options)
+        for name in ("tta", "member_weights"):
+            given = getattr(options, name)
+            if given and given != "auto" and "onnx_model_path" not in kinds:
+                told = " ".join(map(str, given)) if isinstance(given, tuple) else given
+                raise UserError(
+                    f"--{name} {told}: expected with ONNX models only; export the checkpoint with "
+                    "python -m src.scripts.export_model --checkpoint_path FILE"
+                )
         if options.external and "predictions_csv" in kinds:
             raise UserError("--external: a CSV's images are evaluated as they are: leave it out")
         if options.skip_unlabelled and not (options.external or "predictions_csv" in kinds):
@@ -158,6 +171,7 @@ class Inputs:
             clusters, cluster = known.clusters(predictions.names, options.resample_by)
         images = images_below(Path(options.image_folder)) if options.image_folder else []
         fits = options.valid_predictions_csv and options.needs_valid
+        valid = self._valid_of_csv(path, predictions, metadata, cfg) if fits else None
         model = EvaluatedModel(
             kind="predictions CSV",
             name=name_of(path),
@@ -166,13 +180,28 @@ class Inputs:
             predictions=self._in_question(predictions),
             clusters=clusters,
             cluster=cluster,
-            valid=self._valid_of_csv(path, predictions, metadata, cfg) if fits else None,
+            valid=valid and self._in_question(valid),
             images={image_stem(image.name): image for image in images},
             tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
             notes=(*unlabelled_notes(skipped), *filter(None, [doubt])),
             uncertain=known.uncertain(predictions.names) if known else None,
         )
-        return Opened(model, cfg, known, unlabelled_list(skipped))
+        lesions = None
+        if options.aggregate == "lesion":
+            csvs = {"": (predictions, path), "valid": (valid, options.valid_predictions_csv)}
+            raw = {
+                name: (rows, self._known_rows(rows.names, metadata, csv))
+                for name, (rows, csv) in csvs.items()
+                if rows is not None
+            }
+            rule = usual_rule(len(predictions.classes))
+            lesions = of_lesions(model, raw, rule, self._in_question)
+        return Opened(model, cfg, known, unlabelled_list(skipped), lesions)
+
+    def _known_rows(self, names: list[str], metadata: Metadata | None, csv: str) -> pd.DataFrame:
+        """What the metadata, else the CSV say of these images: their lesions among it."""
+        known = known_images(names, metadata, [Path(csv)], self.columns.image_column)
+        return expect_known(known, "aggregate").rows_of(names)
 
     def _tone_source_of_csv(
         self, path: Path, predictions: Predictions, metadata: Metadata | None
@@ -196,7 +225,7 @@ class Inputs:
             require_clusters_apart(known, valid, evaluated)
         if not known_tones(valid):
             valid = replace(valid, group_names=evaluated.group_names)
-        return self._in_question(valid)
+        return valid
 
     def _of_models(self, path: str, predicted: Predicted, cfg: Config) -> Opened:
         split, rows, external = predicted.split, predicted.table.rows, predicted.external
@@ -222,9 +251,17 @@ class Inputs:
             tone_source=predicted.table.tone_source,
             uncertain=rows["uncertain"].to_numpy(bool),
             provenance=predicted.contracts[0].provenance,
-            notes=external.notes if external else (),
+            notes=(*tta_notes(predicted.tta), *(external.notes if external else ())),
+            tta=predicted.tta,
         )
-        return Opened(model, cfg, known, external.lists if external else {})
+        lesions = None
+        if self.options.aggregate == "lesion":
+            raw = {"": (predicted.found[split], rows)}
+            if model.valid is not None:
+                raw["valid"] = predicted.found["valid"], predicted.valid.rows
+            rule = joint_contract(predicted.contracts, path).rule
+            lesions = of_lesions(model, raw, rule, self._in_question)
+        return Opened(model, cfg, known, external.lists if external else {}, lesions)
 
     def _in_question(self, predictions: Predictions) -> Predictions:
         """All classes, or that of `--positive` against the rest."""

@@ -97,7 +97,7 @@ def fitted_contract(
         temperature=contract.temperature * factor,
         rule=rules[0],
         other_rules=tuple(others.values()),
-        provenance=contract.provenance | {"fitted": fitted},
+        provenance=contract.provenance | {"fitted": fitted | {"tta": evaluated.tta}},
     )
 
 

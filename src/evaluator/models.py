@@ -13,9 +13,11 @@ from ..datasets.load import load_table, read_rows, without_bad_images
 from ..datasets.table import Table
 from ..engine.evaluate import evaluator_of_checkpoint, require_groups_of, rows_to_evaluate
 from ..evaluation.predictions import Predictions
+from ..inference.batches import Work
 from ..inference.ensemble import predict_splits, vote
 from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
+from ..inference.views import NONE, VIEWS, chosen_views
 from .external import ExternalRows, external_rows, with_unlabelled_left_out
 from .flags import EvaluationOptions
 from .folds import fold_numbers, out_of_fold, rows_of_fold, rows_of_folds
@@ -34,7 +36,8 @@ class Predicted(NamedTuple):
     """Predictions by split, and the table of the evaluated one.
 
     The splits are `split` and, where something is fitted on it, `valid`. `oof` are the rows of a
-    cross-validation, each as the model predicts it that has not seen it.
+    cross-validation, each as the model predicts it that has not seen it. `valid` is the table of
+    the rows that something is fitted on.
     """
 
     kind: str
@@ -43,6 +46,8 @@ class Predicted(NamedTuple):
     found: dict[str, Predictions]
     contracts: list[Contract]
     external: ExternalRows | None = None
+    tta: str = NONE
+    valid: Table | None = None
 
 
 def predict_checkpoint(
@@ -62,8 +67,9 @@ def predict_checkpoint(
         found = {name: evaluator(network, name)[0] for name in names}
         if not evaluator.processes.is_main:
             return None
-    table = evaluator.table.split(split)
-    return Predicted("checkpoint", split, table, found, [contract], *external)
+    table, seen = evaluator.table.split(split), external[0] if external else None
+    valid = evaluator.table.split("valid")
+    return Predicted("checkpoint", split, table, found, [contract], seen, valid=valid)
 
 
 def predict_onnx(
@@ -75,6 +81,7 @@ def predict_onnx(
     if options.write_model and predictors[0].is_foreign:
         raise UserError(f"--write_model: {path} has no contract; expected an exported model")
     contracts = [predictor.contract for predictor in predictors]
+    tta = chosen_views(contracts, options.tta, refits=bool(options.threshold))
     cfg, external, folds, split = config(contracts[0]), [], [], "test"
     require_cpu(cfg)
     if options.external:
@@ -84,20 +91,22 @@ def predict_onnx(
         folds = fold_numbers(contracts, path)
         tables, split = own_tables(contracts, path, config)
         tables = tables[:1] * len(tables) if folds else tables  # its folds are asked for by number
-    table, size, found = tables[0], cfg.run.eval_batch_size, {}
+    table, work, found = tables[0], Work(cfg.run.eval_batch_size, tta=tta), {}
     names = splits_to_predict(split, table, options)
-    evaluated = table.split(split)
+    evaluated, valid = table.split(split), table.split("valid")
     if folds and "valid" in names:
+        valid = table.with_rows(rows_of_folds(table, folds))
         names.remove("valid")
-        found["valid"] = out_of_fold(predictors, folds, table, size)
+        found["valid"] = out_of_fold(predictors, folds, table, work)
     if names:
-        of_models = predict_splits(predictors, tables, [names] * len(tables), size)
-        found |= vote(of_models, contracts, options.voting, path)
+        of_models = predict_splits(predictors, tables, [names] * len(tables), work)
+        found |= vote(of_models, contracts, options.voting, path, options.member_weights)
     if folds and split == "valid":
         split, found = "oof", {"oof": found["valid"]}
-        evaluated = table.with_rows(rows_of_folds(table, folds))
+        evaluated = valid
     kind = "ONNX model" if len(files) == 1 else "ensemble"
-    return Predicted(kind, split, evaluated, found, contracts, *external), cfg
+    seen = external[0] if external else None
+    return Predicted(kind, split, evaluated, found, contracts, seen, tta, valid), cfg
 
 
 def own_tables(
@@ -129,6 +138,15 @@ def splits_to_predict(split: str, table: Table, options: EvaluationOptions) -> l
     """The split to evaluate, and that to fit on where one is needed and there is another."""
     fits = options.needs_valid and split != "valid" and len(table.split("valid"))
     return [split, "valid"] if fits else [split]
+
+
+def tta_notes(tta: str) -> tuple[str, ...]:
+    """A remark where probabilities are means over several views."""
+    n_views = len(VIEWS[tta])
+    told = (
+        f"Test-time augmentation: probabilities are means over {n_views} {tta} views of an image."
+    )
+    return (told,) if n_views > 1 else ()
 
 
 def require_cpu(cfg: Config) -> None:

@@ -1,9 +1,10 @@
 """The evidence of a folder's predictions: overlays, and how much of it lies in the lesion."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,6 @@ from ..core.cells import guarded
 from ..core.errors import UserError, require
 from ..core.files import make_folder, replacing
 from ..core.progress import in_threads
-from ..inference.model import model_files
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
@@ -35,17 +35,15 @@ class _Wanted:
     overlay: Path | None
 
 
-def open_explainable(path: Path, flag: str) -> OnnxPredictor:
+def check_explainable(predictors: Sequence[Any], flag: str) -> OnnxPredictor:
     """The model that explains itself. Raises `UserError`, which names the flag, for others."""
-    files = model_files(path)
-    require(len(files) == 1, f"{flag}: expected one ONNX file, found {len(files)} in {path}")
-    predictor = OnnxPredictor(files[0])
+    require(len(predictors) == 1, f"{flag}: expected one ONNX file, found {len(predictors)} models")
     require(
-        predictor.contract.evidence is not None,
+        predictors[0].contract.evidence is not None,
         f"{flag}: this model has no evidence output: it was exported without one, or its logits "
         "are not an exact sum over cells of the image (export_model says which)",
     )
-    return predictor
+    return predictors[0]
 
 
 def explain_predictions(

@@ -1,5 +1,17 @@
-"""How a model is applied, without torch: `load(path).predict(images)`."""
+"""How a model is applied, without torch: `SkinLesionPredictor(path).predict(images)`."""
 
-from .model import ImagePrediction, Model, load
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ImagePrediction", "Model", "load"]
+if TYPE_CHECKING:
+    from .model import SkinLesionPredictor
+
+__all__ = ["SkinLesionPredictor"]
+
+
+def __getattr__(name: str) -> Any:
+    """The class, imported when it is asked for: flags are read without ONNX Runtime."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    from . import model
+
+    return getattr(model, name)

@@ -1,12 +1,13 @@
 """ONNX files without a contract: what they take and give, from flags, graph and a first run."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..artifact.contract import Contract
 from ..artifact.decisions import usual_rule
-from ..artifact.foreign import ForeignModel
+from ..artifact.foreign import DOMAIN_DISCRIMINATIVE, ForeignModel
 from ..artifact.outputs import MAX_ERROR, are_probabilities
 from ..core.cells import visible
 from ..core.classes import BINARY_CLASSES, positive_index, require_class_names
@@ -14,6 +15,7 @@ from ..core.errors import UserError
 from ..preprocess.spec import parse_preprocessing
 from .onnx_graph import LINEAR
 from .session import Session
+from .views import softmax
 
 _NORMALIZE = {
     "imagenet": "normalize(stats='imagenet')",
@@ -41,14 +43,26 @@ class Described:
     words: str
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """[N, classes] of the model's outputs [N, classes], or of the positive class [N, 1]."""
+        """[N, classes] of the model's outputs [N, n_outputs], or of the positive class [N, 1]."""
+        if self.contract.num_groups > 1:
+            return self._over_groups(scores)
         if scores.shape[1] > 1:
-            return scores if self.outputs == "probabilities" else _softmax(scores)
+            return scores if self.outputs == "probabilities" else softmax(scores)
         positive = scores.astype(np.float64)
         if self.outputs == "logits":
-            positive = _softmax(np.concatenate([np.zeros_like(positive), positive], axis=1))[:, 1:]
+            positive = softmax(np.concatenate([np.zeros_like(positive), positive], axis=1))[:, 1:]
         place = self.contract.positive
         return np.concatenate([1 - positive, positive][:: 1 if place else -1], axis=1)
+
+    def _over_groups(self, scores: np.ndarray) -> np.ndarray:
+        """[N, classes] of outputs [N, groups x classes] by the contract's reduction."""
+        shape = len(scores), self.contract.num_groups, len(self.contract.classes)
+        is_sum, is_logits = self.contract.reduction == "sum_over_groups", self.outputs == "logits"
+        if is_sum:
+            return (softmax(scores) if is_logits else scores).reshape(shape).sum(axis=1)
+        by_group = scores.astype(np.float64).reshape(shape)
+        own = softmax(by_group) if is_logits else by_group / by_group.sum(axis=2, keepdims=True)
+        return own.mean(axis=1)
 
 
 def describe(
@@ -59,39 +73,81 @@ def describe(
     Raises `UserError` that names the flag where it cannot be told, or where they contradict it.
     """
     path, classes = session.path, require_class_names(classes or BINARY_CLASSES, "--classes")
+    if given.layout != "auto":
+        session.lay_out(given.layout)
     size = _size(session, given)
-    usual = "none" if session.dtype == np.uint8 else "imagenet"
-    normalize = usual if given.normalize == "auto" else given.normalize
-    if session.dtype == np.uint8 and normalize != "none":
-        raise UserError(f"{path} takes uint8 images, 0 to 255: leave out --normalize {normalize}")
-    steps = f"resize(height={size[0]}, width={size[1]}) || {_NORMALIZE[normalize]}"
-    preprocessing = parse_preprocessing(steps, size[0])
-    (scores,) = session.run(_first_images(size, normalize), [session.score_output])
-    n_outputs = scores.shape[1]
-    if n_outputs not in ((1, 2) if len(classes) == 2 else (len(classes),)):
-        raise UserError(
-            f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes "
-            f"(now {visible(', '.join(classes), 80)})"
-        )
+    normalize = _normalization(session, given)
+    steps, scale = _finishing(given, normalize)
+    first = _first_images(size, "none" if given.cielab else normalize)
+    (scores,) = session.run(first, [session.score_output])
+    n_groups = _number_of_groups(path, given, scores.shape[1], classes)
     outputs = _outputs(session, given, scores)
     contract = Contract(
         model=f"foreign ONNX file {visible(path.name, 80)}",
-        n_outputs=n_outputs,
+        n_outputs=scores.shape[1],
         classes=classes,
         positive=positive_index(classes),
         groups=(),
-        reduction="softmax",
-        preprocessing=preprocessing,
+        reduction=given.reduction if n_groups > 1 else "softmax",
+        preprocessing=parse_preprocessing(
+            f"resize(height={size[0]}, width={size[1]}) || {steps}", size[0]
+        ),
         rule=usual_rule(len(classes)),
     )
+    whose = "the classes" if scores.shape[1] > 1 else f"{classes[contract.positive]} alone"
+    if n_groups > 1:
+        whose = f"{n_groups} groups x {len(classes)} classes ({contract.reduction})"
     order = "channels last" if session.is_channels_last else "channels first"
-    whose = "the classes" if n_outputs > 1 else f"{classes[contract.positive]} alone"
     words = (
         f"no contract in the model: RGB images are stretched to {size[0]} x {size[1]} (height x "
-        f"width), {np.dtype(session.dtype)}, {order}, scaled {_SCALES[normalize]}; its output "
+        f"width), {np.dtype(session.dtype)}, {order}, {scale}; its output "
         f"'{session.score_output}' is taken for {outputs} of {whose}"
     )
     return Described(contract, outputs, visible(words))
+
+
+def _normalization(session: Session, given: ForeignModel) -> str:
+    """One of `_NORMALIZE`: as the flag says, else the usual one of the input's type."""
+    usual = "none" if session.dtype == np.uint8 else "imagenet"
+    normalize = usual if given.normalize == "auto" else given.normalize
+    for flag, is_given in (
+        (f"--normalize {normalize}", normalize != "none"),
+        ("--mean", bool(given.mean)),
+        ("--cielab", given.cielab),
+    ):
+        if session.dtype == np.uint8 and is_given:
+            raise UserError(f"{session.path} takes uint8 images, 0 to 255: leave out {flag}")
+    return normalize
+
+
+def _number_of_groups(
+    path: Path, given: ForeignModel, n_outputs: int, classes: tuple[str, ...]
+) -> int:
+    """Groups in the outputs: as the flag says, but the published file's name says it too."""
+    n_classes, is_known = len(classes), path.name == DOMAIN_DISCRIMINATIVE
+    is_known &= n_outputs % n_classes == 0
+    n_groups = n_outputs // n_classes if is_known else given.num_groups
+    possible = (1, 2) if n_groups == 1 and n_classes == 2 else (n_groups * n_classes,)
+    if n_outputs not in possible:
+        raise UserError(
+            f"{path} has no contract and {n_outputs} outputs: name as many classes with --classes "
+            f"(now {visible(', '.join(classes), 80)}), or give --num_groups N for N groups of them "
+            f"(now {n_groups})"
+        )
+    return n_groups
+
+
+def _finishing(given: ForeignModel, normalize: str) -> tuple[str, str]:
+    """(the steps after resizing, what they do in words)."""
+    lab = ["to_lab"] * given.cielab
+    if given.mean:
+        told = f"mean {', '.join(f'{v:g}' for v in given.mean)}, std "
+        told += ", ".join(f"{v:g}" for v in given.std)
+        steps = [*lab, f"normalize(mean={given.mean!r}, std={given.std!r})"]
+        return " | ".join(steps), f"{'CIE L*a*b*, ' * given.cielab}scaled by {told}"
+    if given.cielab:
+        return "to_lab", "CIE L*a*b* as it is (L* 0...100)"
+    return _NORMALIZE[normalize], f"scaled {_SCALES[normalize]}"
 
 
 def _size(session: Session, given: ForeignModel) -> tuple[int, int]:
@@ -171,9 +227,3 @@ def _by_values(scores: np.ndarray, last: str) -> str:
 
 def _row(scores: np.ndarray) -> str:
     return ", ".join(f"{value:.3g}" for value in scores[:1].ravel()[:3])
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # NaN stays NaN, and is told of its image
-        odds = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-        return odds / odds.sum(axis=-1, keepdims=True)

@@ -1,92 +1,143 @@
-"""A model, or several that vote, ready to predict images: `load(path).predict(images)`."""
+"""`SkinLesionPredictor`: a model, or several that vote, ready to predict images."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..artifact.decisions import mean_rule
-from ..artifact.foreign import NOTHING_SAID, ForeignModel
+from ..artifact.decisions import make_rule, mean_rule
+from ..artifact.foreign import ForeignModel
+from ..core.classes import described
 from ..core.errors import UserError, require
 from ..core.image_files import describe_left_out, left_out, list_images
-from .predictor import OnnxPredictor, Prediction, image_name, predict_together
+from .batches import Batch, Image, Prediction, Predictor, Work
+from .predictor import OnnxPredictor, predict_together
+from .session import CPU
+from .views import AUTO, chosen_views
+from .votes import VOTES, member_weights
 
 log = logging.getLogger(__name__)
+CHECKPOINTS = (".pth", ".pt", ".ckpt")
+Result = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ImagePrediction:
-    """What a model says of one image: its class by the model's decision rule, and probabilities.
+class SkinLesionPredictor:
+    """Classifies images: `SkinLesionPredictor("model.onnx").predict("image.jpg")`.
 
-    `decision` is the index of `class_name`; of an image without a result it is -1, and `reason`
-    says why. `name` is the file's name, within its folder where one was given, or `image <n>`.
-    """
+    `path` is an ONNX file, a folder of ONNX files of the same classes, which vote (`voting` is one
+    of `VOTES`, with the `weights` of the files by name), or a checkpoint, which needs torch. `tta`
+    is one of `VIEWS`, or auto: the one that the model's threshold was fitted with, else none;
+    `threshold` takes the place of the decision rule. A file without a contract is described by
+    `classes` and by the fields of `ForeignModel`, which are flags of predict.py. `contract` says
+    what the models are used for, with their decision rule at its mean constants.
 
-    name: str
-    class_name: str = ""
-    decision: int = -1
-    probabilities: dict[str, float] = field(default_factory=dict)
-    reason: str = ""
-
-
-class Model:
-    """ONNX files of the same classes; of several the probabilities are averaged (soft voting).
-
-    `contract` says what they are used for, with their decision rule at its mean constants. Raises
-    `UserError` for files that do not fit each other.
+    Raises `UserError` for files that do not fit each other, or what is said of them.
     """
 
     def __init__(
         self,
-        path: Path,
-        foreign: ForeignModel = NOTHING_SAID,
-        classes: tuple[str, ...] | None = None,
+        path: str | Path,
+        classes: Iterable[str] | None = None,
+        *,
+        tta: str = AUTO,
+        voting: str = "soft",
+        weights: Sequence[float] = (),
+        threshold: float | None = None,
+        providers: Sequence[str] = CPU,
+        **foreign: Any,
     ):
-        require(
-            path.suffix.lower() not in (".pth", ".pt", ".ckpt"),
-            f"{path}: expected an ONNX model; export the checkpoint with "
-            "python -m src.scripts.export_model --checkpoint_path FILE",
-        )
-        self.predictors = [OnnxPredictor(file, foreign, classes) for file in model_files(path)]
+        path, said = Path(path), ForeignModel(**foreign)
+        names = tuple(classes) if classes else None
+        self.predictors = _predictors(path, said, names, tuple(providers))
         contracts = [predictor.contract for predictor in self.predictors]
-        self.contract: Contract = joint_contract(contracts, str(path))
-
-    def each(
-        self, images: Iterable[Path | np.ndarray], batch_size: int = 32
-    ) -> Iterator[Prediction]:
-        """One `Prediction` for each image, in order; a bad image does not stop the others."""
-        for members in predict_together(self.predictors, images, batch_size):
-            bad = [member for member in members if member.probabilities is None]
-            if bad or len(members) == 1:
-                yield (bad or members)[0]
-            else:
-                mean = np.mean([member.probabilities for member in members], axis=0)
-                yield Prediction(members[0].path, mean)
+        self.tta = chosen_views(contracts, tta)
+        require(voting in VOTES, f"voting {voting}: expected one of {', '.join(VOTES)}")
+        self.voting, self.weights = voting, member_weights(weights, len(contracts))
+        if threshold is not None:
+            rule = make_rule("threshold", {"value": float(threshold)})
+            contracts = [replace(contract, rule=rule) for contract in contracts]
+        self._contracts = contracts
+        self.contract: Contract = joint_contract(contracts, str(path), self.weights)
 
     def predict(
-        self, images: Any, batch_size: int = 32, recursive: bool = False
-    ) -> list[ImagePrediction]:
-        """A result for each image, in order: also for one that cannot be read, with its reason.
+        self, images: Any, batch_size: int = 8, recursive: bool = False
+    ) -> Result | list[Result]:
+        """The result of one image, or those of a list or folder in order.
 
         `images` are the path of a file or folder (with its subfolders where `recursive`; what is
         left out of it is logged), an RGB image (uint8 array [H, W, 3], grey [H, W], or a PIL
-        image), or a list of these. Raises `UserError` for anything else.
+        image), or a list of these. A result has `image_name` (the file's name, within its folder
+        where one was given, or `image <n>`), `predicted_class` by the model's decision rule, its
+        `predicted_class_description`, `confidence`, the probability of that class, `probabilities`
+        by class and `reason`, which says why an image of a list or folder has no result: the class
+        is then "" and the confidence None. Raises `UserError` for a single image that cannot be
+        read and for what is no image.
         """
         named = list(_named(images, recursive))
-        found = self.each([image for _, image in named], batch_size)
-        return [self._named(name, one) for (name, _), one in zip(named, found, strict=True)]
+        work = Work(batch_size, tta=self.tta)
+        rows = list(predict_together(self.predictors, [image for _, image in named], work))
+        results = [
+            self._result(name, *one)
+            for (name, _), one in zip(named, self.decided(rows), strict=True)
+        ]
+        if not _is_one(images):
+            return results
+        require(not results[0]["reason"], f"{images}: {results[0]['reason']}")
+        return results[0]
 
-    def _named(self, name: str, found: Prediction) -> ImagePrediction:
-        if found.probabilities is None:
-            return ImagePrediction(name, reason=found.reason)
-        decision = int(self.contract.decide(found.probabilities[None])[0])
-        classes = self.contract.classes
-        by_class = dict(zip(classes, map(float, found.probabilities), strict=True))
-        return ImagePrediction(name, classes[decision], decision, by_class)
+    def decided(self, rows: Batch) -> Iterator[tuple[Prediction, int]]:
+        """(the models' prediction together, the index of its class, -1 without one) of each row."""
+        good = [row for row in rows if not _fault(row)]
+        decisions = iter(())
+        if good and len(self.predictors) == 1:
+            means = np.stack([row[0].probabilities for row in good])
+            decisions = zip(means, self.contract.decide(means), strict=True)
+        elif good:
+            members = np.array([[one.probabilities for one in row] for row in good]).swapaxes(0, 1)
+            own = np.stack([c.decide(p) for c, p in zip(self._contracts, members, strict=True)])
+            found = VOTES[self.voting](members, own, self.weights, self.contract.decide)
+            decisions = zip(*found, strict=True)
+        for row in rows:
+            if fault := _fault(row):
+                yield fault, -1
+            else:
+                mean, decision = next(decisions)
+                yield Prediction(row[0].path, mean), int(decision)
+
+    def _result(self, name: str, found: Prediction, decision: int) -> Result:
+        classes, has_one = self.contract.classes, decision >= 0
+        chosen = classes[decision] if has_one else ""
+        values = found.probabilities if has_one else ()
+        by_class = dict(zip(classes, map(float, values), strict=False))
+        return {
+            "image_name": name,
+            "predicted_class": chosen,
+            "predicted_class_description": described(chosen),
+            "confidence": by_class.get(chosen),
+            "probabilities": by_class,
+            "reason": found.reason,
+        }
+
+
+def _predictors(
+    path: Path, foreign: ForeignModel, classes: tuple[str, ...] | None, providers: tuple[str, ...]
+) -> list[Predictor]:
+    if path.suffix.lower() not in CHECKPOINTS:
+        return [OnnxPredictor(f, foreign, classes, providers) for f in model_files(path)]
+    told = [*foreign.given, *["--classes"] * bool(classes)]
+    require(not told, f"{path} says itself how it is used: leave out {', '.join(told)}")
+    # imported by name: only who gives a checkpoint needs torch
+    return [import_module(".checkpoint", __package__).CheckpointPredictor(path)]
+
+
+def _fault(row: list[Prediction]) -> Prediction | None:
+    """The prediction of the first model that has none for this image."""
+    return next((one for one in row if one.probabilities is None), None)
 
 
 def model_files(path: Path) -> list[Path]:
@@ -98,7 +149,9 @@ def model_files(path: Path) -> list[Path]:
     return found
 
 
-def joint_contract(contracts: Sequence[Contract], source: str) -> Contract:
+def joint_contract(
+    contracts: Sequence[Contract], source: str, weights: np.ndarray | None = None
+) -> Contract:
     """The first contract, with the rule of all of them at the mean of its constants.
 
     Raises `UserError`, which begins with `source`, for models of other classes, rules or groups.
@@ -109,36 +162,33 @@ def joint_contract(contracts: Sequence[Contract], source: str) -> Contract:
             raise UserError(f"{source}: its models know different classes: expected the same")
         if contract.decides_by_group and contract.groups != first.groups:
             raise UserError(f"{source}: its models know different tone groups: expected the same")
-    return replace(first, rule=mean_rule([contract.rule for contract in contracts], source))
+    return replace(first, rule=mean_rule([c.rule for c in contracts], source, weights))
 
 
-def load(path: str | Path, classes: Iterable[str] | None = None, **foreign: Any) -> Model:
-    """The model in an ONNX file, or those of a folder as an ensemble; needs no torch.
-
-    A file without a contract is described by `classes` and by the fields of `ForeignModel`, which
-    are the flags of predict.py: `image_height`, `image_width`, `outputs`, `normalize`.
-    """
-    return Model(Path(path), ForeignModel(**foreign), tuple(classes) if classes else None)
+def _is_one(images: Any) -> bool:
+    """Whether it is one image, not a folder or several."""
+    if isinstance(images, str | Path):
+        return not Path(images).is_dir()
+    return isinstance(images, np.ndarray) or hasattr(images, "convert")
 
 
-def _named(images: Any, recursive: bool) -> Iterator[tuple[str, Path | np.ndarray]]:
+def _named(images: Any, recursive: bool) -> Iterator[tuple[str, Image]]:
     """(name, file or pixels) of each image."""
-    if isinstance(images, str | Path) and Path(images).is_dir():
+    if _is_one(images):
+        yield _one(images, 0)
+    elif isinstance(images, str | Path):
         folder = Path(images)
         if others := left_out(folder, recursive):
             log.warning("%s: %s", folder, describe_left_out(others))
         for path in list_images(folder, recursive):
-            yield image_name(path, folder), path
-        return
-    is_many = isinstance(images, Iterable) and not isinstance(images, str | np.ndarray)
-    if is_many and not hasattr(images, "convert"):
-        for number, image in enumerate(images):
-            yield _one(image, number)
+            yield path.relative_to(folder).as_posix(), path
     else:
-        yield _one(images, 0)
+        is_many = isinstance(images, Iterable)
+        for number, image in enumerate(images if is_many else [images]):
+            yield _one(image, number)
 
 
-def _one(image: Any, number: int) -> tuple[str, Path | np.ndarray]:
+def _one(image: Any, number: int) -> tuple[str, Image]:
     if isinstance(image, str | Path):
         return Path(image).name, Path(image)
     if hasattr(image, "convert"):  # of PIL

@@ -1,10 +1,6 @@
-"""Predicting images with an ONNX model by its contract, and the CSV of it; needs no torch."""
+"""An ONNX file, ready to predict batches as its contract says; needs no torch."""
 
-import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +8,15 @@ import numpy as np
 from ..artifact.contract import CONTRACT_KEY, Contract, contract_from_json
 from ..artifact.evidence import EVIDENCE
 from ..artifact.foreign import NOTHING_SAID, ForeignModel
-from ..artifact.outputs import why_unusable
-from ..core.cells import guarded, visible
-from ..core.classes import look_like_indices
+from ..core.cells import visible
 from ..core.errors import UserError
-from ..core.files import replacing
 from ..core.progress import progress
-from ..preprocess.image import ImageError, file_bytes
-from ..preprocess.spec import Preprocessing
+from ..trust.features import FEATURES, MASK
+from .batches import Image, Prediction, Predictor, Work, batch_size_of, predict_batches
 from .foreign import describe
-from .session import Session
+from .session import CPU, Session
 
 OUTPUT_NAMES = ["output", "probabilities"]  # of files with a contract
-# of a batch, whatever its size is set to: with 3 channels in float32 100 MB
-MAX_BATCH_PIXELS = 2**23
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one image, or why it says nothing.
-
-    `probabilities` [classes] are those for an unknown tone group; `logits` [n_outputs] are raw.
-    """
-
-    path: Path | None  # of an image that is no file None
-    probabilities: np.ndarray | None = None
-    logits: np.ndarray | None = None
-    reason: str = ""
 
 
 class OnnxPredictor:
@@ -54,8 +32,9 @@ class OnnxPredictor:
         path: Path,
         foreign: ForeignModel = NOTHING_SAID,
         classes: tuple[str, ...] | None = None,
+        providers: tuple[str, ...] = CPU,
     ):
-        self._session = Session(path)
+        self._session = Session(path, providers)
         written = self._session.metadata.get(CONTRACT_KEY)
         self._described = None
         if written is None:
@@ -79,7 +58,7 @@ class OnnxPredictor:
 
     def predict(self, paths: Iterable[Path], batch_size: int = 32) -> Iterator[Prediction]:
         """One `Prediction` for each path, in order; a bad image does not stop the others."""
-        for (prediction,) in predict_together([self], paths, batch_size):
+        for (prediction,) in predict_together([self], paths, Work(batch_size)):
             yield prediction
 
     def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +80,15 @@ class OnnxPredictor:
             )
         return logits, probabilities
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """[N, width] of a batch: what the last layer reads, of files that fit_trust wrote."""
+        return self._session.run(images, [FEATURES])[0]
+
+    def passes(self, images: np.ndarray, masks: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities [passes, N, classes] with each of the masks [1, width] on the features."""
+        more = ({MASK: mask} for mask in masks)
+        return np.stack([self._session.run(images, OUTPUT_NAMES[1:], one)[0] for one in more])
+
     def evidence(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(logits [N, n_outputs], evidence [N, n_outputs, h, w]) of a batch; see `Evidence`.
 
@@ -118,115 +106,16 @@ class OnnxPredictor:
 
 
 def predict_together(
-    predictors: Sequence[OnnxPredictor], images: Iterable[Path | np.ndarray], batch_size: int = 32
+    predictors: Sequence[Predictor], images: Iterable[Image], work: Work
 ) -> Iterator[list[Prediction]]:
-    """A `Prediction` of each model for each image, in order; each image is read once.
-
-    An image is a file or RGB uint8 [H, W, 3]. Models with the same preprocessing share its result.
-    """
+    """A `Prediction` of each model for each image, in order; each image is read once."""
     images = list(images)
-    specs = {p.contract.preprocessing.digest: p.contract.preprocessing for p in predictors}
-    sizes = [spec.output_size for spec in specs.values()]
-    batch_size = max(1, min(batch_size, MAX_BATCH_PIXELS // sum(h * w for h, w in sizes)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # at most one batch ahead of the models: memory stays small for any folder
-        starts = range(0, len(images), batch_size)
-        batches = (images[start : start + batch_size] for start in starts)
-        pending = None
-        for batch in progress(batches, "predicting", len(starts), "batch"):
-            loading = [(image, pool.submit(_load, image, specs)) for image in batch]
-            if pending:
-                yield from _run(predictors, pending)
-            pending = loading
-        if pending:
-            yield from _run(predictors, pending)
-
-
-def write_predictions(
-    predictions: Iterable[Prediction],
-    contract: Contract,
-    with_probability: tuple[str, ...],
-    output: Path,
-    folder: Path | None = None,
-) -> list[Prediction]:
-    """Those without a result, once `output` has the others, decided as the contract says.
-
-    Images have their names within `folder`, with `/`, else their file names. Classes in
-    `with_probability` have a column `probability_<class>`. `target` is a class index; where class
-    names look like other indices, `target_class` holds the names.
-    """
-    failed, has_names = [], look_like_indices(contract.classes)
-    places = [contract.classes.index(name) for name in with_probability]
-    scores = [guarded(f"probability_{name}") for name in with_probability]
-    with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["image_name", "target", *["target_class"] * has_names, *scores])
-        for prediction in predictions:
-            name = image_name(prediction.path, folder)
-            if prediction.probabilities is not None and not is_utf8(name):
-                prediction = Prediction(prediction.path, reason="its name is not UTF-8")
-            if prediction.probabilities is None:
-                failed.append(prediction)
-                continue
-            target = contract.decide(prediction.probabilities[None])[0]
-            named = [guarded(contract.classes[target])] * has_names
-            values = [float(prediction.probabilities[place]) for place in places]
-            writer.writerow([guarded(name), target, *named, *values])
-    return failed
-
-
-def image_name(path: Path, folder: Path | None = None) -> str:
-    """The name of an image within `folder`, with `/`, else that of its file."""
-    return path.relative_to(folder).as_posix() if folder else path.name
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a text can be written to a file."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _load(image: Path | np.ndarray, specs: dict[str, Preprocessing]) -> dict[str, np.ndarray] | str:
-    """The image as each of `specs` makes it, or why it cannot be read."""
-    try:
-        if not isinstance(image, Path):
-            return {digest: spec(image) for digest, spec in specs.items()}
-        data = file_bytes(image)
-        return {digest: spec(spec.decode(data)[0]) for digest, spec in specs.items()}
-    except ImageError as error:
-        return str(error)
-
-
-def _run(predictors: Sequence[OnnxPredictor], loading: list) -> Iterator[list[Prediction]]:
-    loaded = [
-        (image if isinstance(image, Path) else None, future.result()) for image, future in loading
-    ]
-    good = [(path, images) for path, images in loaded if not isinstance(images, str)]
-    paths = [path for path, _ in good]
-    by_model = []
-    for predictor in predictors if good else ():
-        digest = predictor.contract.preprocessing.digest
-        inputs = np.stack([images[digest] for _, images in good])
-        by_model.append(iter(_predictions(paths, *predictor.outputs(inputs))))
-    for path, images in loaded:
-        if isinstance(images, str):
-            yield [Prediction(path, reason=images)] * len(predictors)
-        else:
-            yield [next(of_model) for of_model in by_model]
-
-
-def _predictions(
-    paths: list[Path | None], logits: np.ndarray, probabilities: np.ndarray
-) -> list[Prediction]:
-    """Those of a batch; what no class can be decided by has its reason instead."""
-    reasons = why_unusable(logits, probabilities)
-    return [
-        Prediction(path, reason=reason) if reason else Prediction(path, row.clip(0, 1), scores)
-        for path, scores, row, reason in zip(paths, logits, probabilities, reasons, strict=True)
-    ]
+    size = batch_size_of(predictors, work.batch_size)
+    starts = range(0, len(images), size)
+    batches = (images[start : start + size] for start in starts)
+    found = predict_batches(predictors, batches, work)
+    for batch in progress(found, "predicting", len(starts), "batch"):
+        yield from batch
 
 
 def _require_same(

@@ -8,7 +8,7 @@ import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, ...]  # images, labels, groups, and what a teacher says, if any
 CPU = torch.device("cpu")
 GRACE_S = 5.0  # seconds; its alarm ends a process that handles none
 
@@ -95,7 +95,7 @@ class _Unscaled(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple:
         image, *rest = self.rows.augmented(key)
         return torch.from_numpy(self.rows.preprocessing.unscaled(image)), *rest
 

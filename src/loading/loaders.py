@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 class LocalISICDataset(Dataset):
     """`dataset[row]` is (image float32 [3, H, W], label, group), group -1 where unknown.
 
+    After these come the probabilities [classes] of a teacher, where the table has them (`taught`).
     `dataset[row, seed]` is the same row augmented by `augmentation` with that seed, which may
     change the group. Images come from `prepared` files where these are at hand.
     """
@@ -43,6 +44,7 @@ class LocalISICDataset(Dataset):
         self.groups = table.group_indices
         self.masks = table.rows["mask"].tolist()
         self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
+        self.taught = np.stack(table.rows["taught"]) if "taught" in table.rows else None
         self.preprocessing = preprocessing
         self.augmentation = augmentation
         self._prepared = prepared if prepared is not None and prepared.is_whole else None
@@ -54,11 +56,11 @@ class LocalISICDataset(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[torch.Tensor, int, int]:
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple:
         image, *rest = self.augmented(key)
         return torch.from_numpy(self.preprocessing.finish(image)), *rest
 
-    def augmented(self, key: int | tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    def augmented(self, key: int | tuple[int, int]) -> tuple:
         """The same with RGB uint8 [H, W, 3], before preprocessing is finished."""
         row, seed = key if isinstance(key, tuple) else (key, None)
         (image, size), group = self.prepared(row), int(self.groups[row])
@@ -67,7 +69,8 @@ class LocalISICDataset(Dataset):
             image, group = augmented.image, augmented.group
         if self.copies is not None and seed is not None:
             image = moved(image, self.copies[row], seed)
-        return image, int(self.labels[row]), group
+        taught = () if self.taught is None else (torch.from_numpy(self.taught[row]),)
+        return image, int(self.labels[row]), group, *taught
 
     def prepared(self, row: int) -> tuple[np.ndarray, tuple[int, int]]:
         """(RGB uint8 of a row at the augmentation point, the decoded image's height and width)."""

@@ -54,16 +54,18 @@ class ResidentImages:
         """Batches of a table's rows: `keys` are rows, or (row, seed) to be augmented."""
         of_rows = (self.prepared.places(table.rows["content"]), table.labels, table.group_indices)
         columns = torch.from_numpy(np.stack(of_rows).astype(np.int64))
+        soft = [torch.from_numpy(np.stack(table.rows["taught"]))] if "taught" in table.rows else []
         steps = check_resident_augmentation(augmentation) if augmentation else []
 
         def make(rows: torch.Tensor, seeds: torch.Tensor | None = None) -> Batch:
             places, labels, groups = columns[:, rows].to(self.device, non_blocking=True)
             images = self.images[places]
+            taught = [part[rows].to(self.device, non_blocking=True) for part in soft]
             if not steps:
-                return scaled(images, *self.scaling), labels, groups
+                return scaled(images, *self.scaling), labels, groups, *taught
             planes = augmented(images.permute(0, 3, 1, 2).float(), steps, seeds.tolist())
             factors, addends = (part.view(3, 1, 1) for part in self.scaling)
-            return planes.mul_(factors).add_(addends), labels, groups
+            return planes.mul_(factors).add_(addends), labels, groups, *taught
 
         return ResidentBatches(keys, make)
 

@@ -8,6 +8,7 @@ from ..core.errors import require
 from ..core.registry import Registry
 
 SAMPLERS = Registry("sampler")
+MAX_DRAWS = 10_000_000
 Order = Callable[[np.random.Generator], np.ndarray]
 
 
@@ -18,11 +19,16 @@ def random(labels: np.ndarray) -> Order:
 
 
 @SAMPLERS.register
-def oversample(labels: np.ndarray) -> Order:
+def oversample(labels: np.ndarray, *, to: int = 0) -> Order:
     """As many draws as rows, with replacement, every class equally likely.
 
-    The weights are those of torchsampler's `ImbalancedDatasetSampler`; the order is ours.
+    The weights are those of torchsampler's `ImbalancedDatasetSampler`; the order is ours. With
+    `to`, all rows once, and of each class with fewer than `to` rows as many more, with replacement,
+    as it lacks.
     """
+    require(0 <= to <= MAX_DRAWS, f"oversample(to={to}): expected 1 to {MAX_DRAWS:,} rows, or 0")
+    if to:
+        return _filled_up(labels, to)
     from torchsampler import ImbalancedDatasetSampler  # brings torchvision's data sets with it
 
     return _drawn(ImbalancedDatasetSampler(labels, labels=labels.tolist()).weights.numpy())
@@ -124,6 +130,17 @@ def _weights(kinds: np.ndarray, power: float) -> np.ndarray:
     """float64 [rows]: N^-power for rows of a kind of N."""
     _, index, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     return counts[index].astype(float) ** -power
+
+
+def _filled_up(labels: np.ndarray, to: int) -> Order:
+    """All rows, and more of each class that has fewer than `to`, up to these."""
+    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+    def order(rng: np.random.Generator) -> np.ndarray:
+        more = [rng.choice(rows, max(0, to - len(rows))) for rows in by_class]
+        return rng.permutation(np.concatenate([*by_class, *more]))
+
+    return order
 
 
 def _drawn(weights: np.ndarray) -> Order:

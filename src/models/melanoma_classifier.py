@@ -5,14 +5,15 @@ from torch import nn
 
 from ..core.errors import UserError
 from .backbones import create_backbone
-from .heads import HEADS
+from .feature_maps import feature_map, prepare_for_map
+from .heads import HEADS, takes_map
 from .weights import mismatch, names_in_words, plain_names, read_state_dict
 
 MIN_MATCHED = 0.5
 
 
 class MelanomaClassifier(nn.Module):
-    """`forward`: images [N, 3, H, W], or their features [N, width], to logits [N, n_outputs].
+    """`forward`: images [N, 3, H, W], or pooled features [N, width], to logits [N, n_outputs].
 
     `input_size` is (height, width), or one number for both.
 
@@ -39,7 +40,9 @@ class MelanomaClassifier(nn.Module):
             model_name, input_size, pretrained, in_22k, drop_path
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = HEADS.build(head, width=width, n_outputs=n_outputs)
+        self.takes_map = takes_map(head)
+        channels = prepare_for_map(self.backbone, input_size) if self.takes_map else 0
+        self.head = HEADS.build(head, width=width, channels=channels, n_outputs=n_outputs)
         if freeze:
             _freeze(self.backbone, freeze)
         if freeze_model:
@@ -47,7 +50,12 @@ class MelanomaClassifier(nn.Module):
         self.train()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features = images if images.ndim == 2 else self.backbone(images)
+        if images.ndim == 2:
+            features = images
+        elif self.takes_map:
+            features = feature_map(self.backbone, images)
+        else:
+            features = self.backbone(images)
         return self.head(self.dropout(features))
 
     def train(self, mode: bool = True) -> "MelanomaClassifier":

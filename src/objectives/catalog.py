@@ -17,6 +17,8 @@ OBJECTIVES = Registry("objective")
 class Objective(nn.Module):
     """`objective(logits, targets, groups)` is a scalar loss; rows of negative target are ignored.
 
+    A fourth argument, where it is given, are the probabilities [N, classes] of a teacher.
+
     `n_outputs` is the width of the head that it needs, `reduction` the name of what
     makes class probabilities of such logits; with `own_head` that is only for rows of unknown
     group, others are decided by their group's head alone. `weight` [1 or num_groups, num_classes]
@@ -31,15 +33,16 @@ class Objective(nn.Module):
         self.loss = loss
         self.register_buffer("weight", weight)
 
-    def forward(self, logits, targets, groups) -> torch.Tensor:
+    def forward(self, logits, targets, groups, *taught) -> torch.Tensor:
         kept = targets >= 0
         logits, targets, groups = logits.float()[kept], targets[kept], groups[kept]
+        taught = [rows[kept] for rows in taught]
         if not len(targets):
             return logits.sum()  # 0, with a gradient of 0
         weights = self.weight
         if weights is not None:
             weights = weights[0 if len(weights) == 1 else groups, targets]
-        return self.loss(logits, targets, groups, weights)
+        return self.loss(logits, targets, groups, weights, *taught)
 
 
 @OBJECTIVES.register
@@ -81,6 +84,17 @@ def logit_adjustment(label_counts: torch.Tensor, weight, *, tau: float = 1.0) ->
     priors = label_counts.clamp_min(1) / label_counts.clamp_min(1).sum()
     loss = partial(losses.logit_adjusted, shift=tau * priors.log())
     return Objective(len(label_counts), loss, "softmax", weight)
+
+
+@OBJECTIVES.register
+def distillation(
+    num_classes: int, weight, *, temperature: float = 2.0, share: float = 0.7
+) -> Objective:
+    """Cross-entropy and the divergence from the probabilities of --teacher (Hinton et al. 2015)."""
+    require(0.1 <= temperature <= 100, f"temperature={temperature}: expected 0.1 to 100")
+    require(0 <= share <= 1, f"share={share}: expected 0 to 1")
+    loss = partial(losses.distillation, temperature=temperature, share=share)
+    return Objective(num_classes, loss, "softmax", weight)
 
 
 @OBJECTIVES.register
@@ -131,6 +145,11 @@ def domain_independent(
 def needs_groups(call: str) -> bool:
     """Whether the objective written in `call` needs the group of every training row."""
     return "num_groups" in OBJECTIVES.context_names(call)
+
+
+def takes_teacher(call: str) -> bool:
+    """Whether the objective written in `call` learns from a teacher."""
+    return OBJECTIVES.resolve(call).name == distillation.__name__
 
 
 def make_reduction(name: str, priors: torch.Tensor) -> nn.Module:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+LEAST = 1e-8  # of a teacher's probability, of which the logarithm is taken
+
 
 def weighted_mean(losses: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """Mean of `losses` [N] by row weight."""
@@ -48,6 +50,23 @@ def ohem(logits, targets, groups, weights, keep: float | int) -> torch.Tensor:
 def logit_adjusted(logits, targets, groups, weights, shift: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of logits plus `shift` [num_classes], tau log(prior) (Menon et al. 2021)."""
     return cross_entropy(logits + shift.to(logits), targets, groups, weights)
+
+
+def distillation(
+    logits, targets, groups, weights, taught=None, *, temperature: float, share: float
+) -> torch.Tensor:
+    """`share` of a teacher's soft targets and the rest of the labels (Hinton et al. 2015).
+
+    `taught` [N, classes] are its probabilities; without, as in evaluation, labels alone count. At
+    both temperatures T the divergence is T^2 as large, so that its gradient does not depend on T.
+    """
+    losses = F.cross_entropy(logits, targets, reduction="none")
+    if taught is not None:
+        soft = (taught.clamp_min(LEAST).log() / temperature).softmax(dim=1)
+        log_p = F.log_softmax(logits / temperature, dim=1)
+        divergence = F.kl_div(log_p, soft, reduction="none").sum(dim=1)
+        losses = share * temperature**2 * divergence + (1 - share) * losses
+    return weighted_mean(losses, weights)
 
 
 def of_own_group(logits, groups, num_classes: int) -> torch.Tensor:

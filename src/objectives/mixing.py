@@ -57,9 +57,9 @@ class Mixing:
 def mixed_loss(objective: nn.Module, logits, own, partners, share: float) -> torch.Tensor:
     """share * loss(*own) + (1 - share) * loss(*partners), a scalar.
 
-    `own` and `partners` are (labels, groups) of the rows and of those mixed into them. Both terms
-    are of the same logits. An objective with a state, such as a moving recall, sees the rows' own
-    labels first, then those of their partners.
+    `own` and `partners` are (labels, groups, ...) of the rows and of those mixed into them: all
+    that the objective takes after the logits, which are the same in both terms. An objective with a
+    state, such as a moving recall, sees the rows' own labels first, then those of their partners.
     """
     loss = objective(logits, *own)
     if share == 1:

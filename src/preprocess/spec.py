@@ -11,6 +11,7 @@ import numpy as np
 from ..core.errors import UserError, require
 from ..core.registry import Call, parse_call
 from .image import decode_image, decode_scaled
+from .probe import synthetic_image
 from .steps import FOUND_LATER, STEPS, TRAITS, Kind, check, scaling
 
 PROBE_SIZE = 16
@@ -50,11 +51,18 @@ class Preprocessing:
 
         Raises `ImageError`.
         """
-        if self.steps[0].name == SCALED:
-            target = self.steps[1].options
-            return decode_scaled(data, SCALED_MARGIN * max(target["height"], target["width"]))
+        if self.decoded_side:
+            return decode_scaled(data, self.decoded_side)
         image = decode_image(data)
         return image, image.shape[:2]
+
+    @property
+    def decoded_side(self) -> int:
+        """Pixels that the shorter side of what `decode` gives has at least; 0: the whole image."""
+        if self.steps[0].name != SCALED:
+            return 0
+        target = self.steps[1].options
+        return SCALED_MARGIN * max(target["height"], target["width"])
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """RGB uint8 [H, W, 3] at the augmentation point."""
@@ -73,14 +81,15 @@ class Preprocessing:
                 mask = Step(step.name, {**step.options, **padding})(mask)
         return mask[..., 0] > 127
 
-    def finish(self, image: np.ndarray) -> np.ndarray:
-        """float32 [3, height, width] from the image at the augmentation point."""
+    def finish(self, image: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+        """float32 [3, height, width], `into` if one is given, from the augmentation point on."""
         image = self.unscaled(image)
+        planes = np.empty((3, *image.shape[:2]), np.float32) if into is None else into
         if self.scaling is None:
-            return np.ascontiguousarray(image.transpose(2, 0, 1), np.float32)
-        planes = np.empty((3, *image.shape[:2]), np.float32)
-        for channel, table in enumerate(self._tables):
-            cv2.LUT(cv2.extractChannel(image, channel), table, planes[channel])
+            planes[...] = image.transpose(2, 0, 1)
+            return planes
+        for plane, samples, table in zip(planes, cv2.split(image), self._tables, strict=True):
+            cv2.LUT(samples, table, plane)
         return planes
 
     def unscaled(self, image: np.ndarray) -> np.ndarray:
@@ -123,7 +132,7 @@ class Preprocessing:
     @cached_property
     def prepared_probe(self) -> str:
         """A digest of what *prepare* makes of a fixed synthetic image."""
-        return hashlib.sha256(self.prepare(_synthetic_image()).tobytes()).hexdigest()
+        return hashlib.sha256(self.prepare(synthetic_image()).tobytes()).hexdigest()
 
     @property
     def waits_for(self) -> str:
@@ -172,7 +181,7 @@ class Preprocessing:
     @cached_property
     def probe(self) -> list[float]:
         """16 numbers that these steps give on a fixed synthetic image."""
-        values = self(_synthetic_image()).reshape(-1)
+        values = self(synthetic_image()).reshape(-1)
         places = np.linspace(0, values.size - 1, PROBE_SIZE).astype(int)
         return [float(value) for value in values[places]]
 
@@ -287,13 +296,3 @@ def _require_bounded(steps: tuple[Step, ...], what: str) -> None:
         f"{what}: its steps go through {work:,} pixels together, expected at most {MAX_WORK:,}: "
         "use smaller sizes or fewer steps",
     )
-
-
-def _synthetic_image() -> np.ndarray:
-    """A fixed 96 x 128 RGB image with gradients, an edge and a texture."""
-    y, x = np.mgrid[0:96, 0:128]
-    disc = np.hypot(y - 48, x - 60) < 30
-    red = 180 + x // 4 - 90 * disc
-    green = 120 + y // 2 - 60 * disc + 8 * ((x // 3 + y // 5) % 2)
-    blue = 100 + (x * y) % 37 - 30 * disc
-    return np.stack([red, green, blue], axis=-1).clip(0, 255).astype(np.uint8)

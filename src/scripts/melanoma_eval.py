@@ -1,5 +1,6 @@
 """Evaluate a model or a predictions file, overall and by group; compare it with a second model."""
 
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from ..core.legacy_flags import LEGACY_FLAGS
 from ..core.options import Role
 from ..evaluator.flags import CsvColumns, EvaluationOptions, Source, check_written_model
 
+_OWN = {f.name for f in fields(EvaluationOptions)}
+
 
 def parse(argv: list[str] | None) -> list[Any]:
     """Settings of the model may be given, and must be those that it has."""
@@ -23,7 +26,8 @@ def parse(argv: list[str] | None) -> list[Any]:
         EvaluationOptions,
         task="an evaluation",
         offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
-        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
+        # --cielab is there of ONNX models
+        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS} - _OWN,
     )
 
 

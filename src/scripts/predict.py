@@ -1,126 +1,180 @@
 """Classify a folder of images with ONNX models and write a CSV (no PyTorch needed)."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..artifact.foreign import ForeignModel
-from ..core.cells import visible
+from ..artifact.foreign import DOMAIN_DISCRIMINATIVE, ForeignModel
+from ..cluster.options import Jobs
+from ..core.cells import guarded, visible
 from ..core.classes import require_class_names
 from ..core.errors import require, run_main
-from ..core.files import check_output, expect_folder
+from ..core.files import check_replaceable, expect_file, expect_folder
 from ..core.image_files import IMAGE_SUFFIXES, describe_left_out, left_out, list_images
-from ..core.options import REQUIRED, Section, flag, parse_options
+from ..core.options import flag, parse_options
 from ..explanation.options import Explanations
-from ..inference.hub import HubModel
+from ..prediction.hub import HubModel
+from ..prediction.options import WEIGHTS, PredictionOptions
 
 if TYPE_CHECKING:
-    from ..inference.model import Model
+    from ..inference.model import SkinLesionPredictor
+    from ..prediction.folder import Outcome
 
-WEIGHTS = Path("weights")
-MOST_SHOWN = 80  # characters of a name
+MOST_SHOWN, MOST_LISTED = 80, 20  # characters of a name, images without a result
 
 
 @dataclass(frozen=True)
-class Options(Section):
-    """prediction"""
+class PredictionJobs(Jobs):
+    """Cluster"""
 
-    onnx_model_path: Path | None = flag(
-        None,
-        "ONNX file, or a folder of ONNX files: an ensemble, whose probabilities are averaged "
-        f"(default: the only file in ./{WEIGHTS})",
+    cluster: Literal["none", "slurm", "local"] = flag(
+        "none",
+        "predict in --shards jobs, on SLURM or on this machine, wait, and join their results",
     )
-    input_folder: Path = flag(REQUIRED, "folder of images", also=("--image_folder",))
-    recursive: bool = flag(False, "also predict the images in its subfolders")
-    output_csv: Path = flag(REQUIRED, "CSV to write")
-    probabilities: bool = flag(False, "add a column with the probability of each class")
-    batch_size: int = flag(32, "images per batch", least=1)
-    classes: str = flag(
-        "", "comma-separated classes of a model without a contract (default: benign,malignant)"
-    )
+    shards: int = flag(0, "number of jobs, with --cluster", least=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        is_none = self.cluster == "none"
+        require(is_none or self.shards > 0, "--shards: expected the number of jobs of --cluster")
+        require(not is_none or not self.shards, "--shards: expected with --cluster slurm or local")
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """The options, what is said of a model without a contract, explanations, and the hub."""
-    return parse_options(argv, __doc__, Options, ForeignModel, Explanations, HubModel)
+    """The options, what is said of a model without a contract, explanations, the hub and jobs."""
+    sections = PredictionOptions, ForeignModel, Explanations, HubModel, PredictionJobs
+    return parse_options(argv, __doc__, *sections)
 
 
 def main(argv: list[str] | None) -> int:
-    """0, or 1 where images could not be predicted."""
-    options, foreign, explanations, hub = parse(argv)
-    classes = tuple(options.classes.split(",")) if options.classes else None
-    if classes:
-        classes = require_class_names(classes, "--classes")
+    """0, or 1 where images could not be predicted or a job failed."""
+    options, foreign, explanations, hub, jobs = parse(argv)
+    if options.classes:
+        require_class_names(options.classes.split(","), "--classes")
     folder = options.input_folder
     expect_folder(folder, "--input_folder")
     explanations.check(folder)
-    paths = list_images(folder, options.recursive)
+    expect_file(options.metadata_csv, "--metadata_csv")
+    check_replaceable(options.output_csv)
     others = _left_out(folder, options.recursive)
-    suffixes = ", ".join(IMAGE_SUFFIXES)
     found = f" ({others})" if others else ""
-    require(bool(paths), f"--input_folder {folder}: no {suffixes} images in it{found}")
+    suffixes = ", ".join(IMAGE_SUFFIXES)
+    is_any = bool(list_images(folder, options.recursive))
+    require(is_any, f"--input_folder {folder}: no {suffixes} images in it{found}")
     path = find_model(hub.or_given(options.onnx_model_path))
-    output = options.output_csv
-    check_output(output, path, *path.glob("*.onnx"), *paths)
+    if jobs.cluster != "none":
+        if _failed_in_jobs(options, path, foreign, jobs):
+            return 1
+        options = replace(options, resume=True)
 
-    from ..inference.model import Model
-    from ..inference.predictor import write_predictions
+    from ..prediction.folder import predict_folder
 
-    if explanations.given:
-        from ..explanation.folder import explain_predictions, open_explainable
-
-        explained = open_explainable(path, explanations.given)
-    model = Model(path, foreign, classes)
-    with_probability = model.contract.classes if options.probabilities else ()
-    predictions = model.each(paths, options.batch_size)
-    names_in = folder if options.recursive else None
-    failed = write_predictions(predictions, model.contract, with_probability, output, names_in)
-    if explanations.given:
-        named = {path.relative_to(folder).as_posix(): path for path in paths}
-        explain_predictions(explained, output, named, int, explanations)
-    _tell(model, len(paths) - len(failed), len(paths), output)
+    explained = "" if options.shard else explanations.given  # the flag that wants it
+    outcome = predict_folder(options, path, foreign, partial(_check_explainable, explained))
+    if explained:
+        _explain(outcome, options, explanations)
+    _tell(outcome, options)
     if others:
         print(others, file=sys.stderr)
-    for prediction in failed:
-        name = _shown(prediction.path.relative_to(folder).as_posix())
-        print(f"not predicted: {name}: {visible(prediction.reason, 200)}", file=sys.stderr)
-    return 1 if failed else 0
+    _tell_failed(outcome.failed, options)
+    return 1 if outcome.failed else 0
+
+
+def _failed_in_jobs(
+    options: PredictionOptions, path: Path, foreign: ForeignModel, jobs: PredictionJobs
+) -> bool:
+    """Whether one of the jobs failed that predict the images in parts; waits for all."""
+    require(not options.shard, "--shard: expected without --cluster, which makes the shards")
+    from ..cluster.prediction import predict_in_jobs
+
+    failures = predict_in_jobs(options, path, foreign, jobs.found(), jobs.shards)
+    sys.stderr.write("".join(f"{failure}\n" for failure in failures))
+    if failures:
+        print("What was finished is kept: the same command with --resume goes on.")
+    return bool(failures)
+
+
+def _check_explainable(flag: str, model: "SkinLesionPredictor") -> None:
+    """Raise `UserError` for a model that cannot explain itself, where the `flag` is given."""
+    if flag:
+        from ..explanation.folder import check_explainable
+
+        check_explainable(model.predictors, flag)
+
+
+def _explain(outcome: "Outcome", options: PredictionOptions, explanations: Explanations) -> None:
+    """Explain the predictions that were written."""
+    from ..explanation.folder import explain_predictions
+
+    model, folder = outcome.model, options.input_folder
+    named = {path.relative_to(folder).as_posix(): path for path in outcome.paths}
+    places = {guarded(name): place for place, name in enumerate(model.contract.classes)}
+    decision = places.__getitem__ if options.target_names else int
+    explain_predictions(model.predictors[0], options.output_csv, named, decision, explanations)
 
 
 def find_model(path: Path | None) -> Path:
-    """The given file or folder, else the only file in `WEIGHTS`."""
+    """The given file or folder, else that of the usual name or the only file in `WEIGHTS`."""
     if path:
         is_there = path.is_file() or path.is_dir()
         found = "found a pipe or device" if path.exists() else "no such file"
         expected = "expected an ONNX file or a folder of them"
         require(is_there, f"--onnx_model_path {path}: {expected}; {found}")
         return path
+    usual = WEIGHTS / DOMAIN_DISCRIMINATIVE
+    if usual.is_file():
+        return usual
     files = sorted(WEIGHTS.glob("*.onnx"))
     require(
         len(files) == 1,
-        f"./{WEIGHTS} holds {len(files)} ONNX files: choose one with --onnx_model_path FILE",
+        f"./{WEIGHTS} holds {len(files)} ONNX files and no {usual.name}: choose one with "
+        "--onnx_model_path FILE",
     )
     return files[0]
 
 
-def _tell(model: "Model", n_predicted: int, n_images: int, output: Path) -> None:
+def _tell(outcome: "Outcome", options: PredictionOptions) -> None:
     """Print what was done, and what the numbers in the CSV are."""
-    contract = model.contract
-    print(f"{n_predicted} of {n_images} images predicted, written to {visible(output)}")
+    model = outcome.model
+    contract, n_models = model.contract, len(model.predictors)
+    if outcome.n_resumed:
+        print(f"{outcome.n_resumed:,} of {outcome.n_images:,} images were finished before")
+    told = f"{outcome.n_predicted} of {outcome.n_images} images predicted"
+    if options.shard:
+        print(
+            f"{told}, part {options.shard}: when all parts are done, the same command with "
+            f"--resume and without --shard writes {visible(options.output_csv)}"
+        )
+        return
+    print(f"{told}, written to {visible(options.output_csv)}")
+    if options.metadata_csv:
+        print(f"{outcome.n_lesions} lesions: {visible(options.beside_output('lesions'))}")
     for predictor in model.predictors:
         if predictor.words:
             print(predictor.words)
-    if len(model.predictors) > 1:
-        print(f"ensemble: mean probabilities of {len(model.predictors)} models")
+    if n_models > 1:
+        ways = {"soft": "mean probabilities", "logits": "mean logits", "majority": "majority"}
+        print(f"ensemble: {ways[model.voting]} of {n_models} models")
+    if model.tta != "none":
+        print(f"test-time augmentation: {model.tta}")
     classes = (f"{number} {_shown(name)}" for number, name in enumerate(contract.classes))
     print(f"target: {', '.join(classes)}")
     print(f"decision rule: {visible(contract.rule, 200)}")
     if contract.rule.name == "thresholds_by_group":
-        told = contract.provenance.get("tone_source") or "not recorded"
-        print(f"tone groups of its training: {visible(told, 300)}")
+        source = contract.provenance.get("tone_source") or "not recorded"
+        print(f"tone groups of its training: {visible(source, 300)}")
     print(contract.notice)
+
+
+def _tell_failed(failed: list[tuple[str, str]], options: PredictionOptions) -> None:
+    """Print the first images without a result, with the reason, and where all are."""
+    for name, reason in failed[:MOST_LISTED]:
+        print(f"not predicted: {_shown(name)}: {visible(reason, 200)}", file=sys.stderr)
+    if failed:
+        errors = visible(options.beside_output("errors"))
+        print(f"{len(failed):,} images not predicted: {errors}", file=sys.stderr)
 
 
 def _left_out(folder: Path, recursive: bool) -> str:

@@ -23,7 +23,7 @@ from ..engine.run import train
 from ..evaluation.thresholds import decide, threshold_at_specificity
 from ..evaluation.weighted import Rows, rows_of
 from ..evaluator.predictions_csv import read_predictions
-from ..objectives.catalog import OBJECTIVES
+from ..objectives.catalog import OBJECTIVES, takes_teacher
 from ..runs.comparison import FIGURES, compare, compared_groups, plot_gain_against_gap
 from .options import ComparisonOptions
 
@@ -65,8 +65,9 @@ def compare_objectives(cfg: Config, options: ComparisonOptions) -> str:
 
 
 def every_objective() -> list[str]:
-    """The names of all objectives, cross-entropy first."""
-    return ["cross_entropy", *sorted(set(OBJECTIVES.names()) - {"cross_entropy"})]
+    """The names of all objectives that need no teacher, cross-entropy first."""
+    names = [name for name in OBJECTIVES.names() if not takes_teacher(name)]
+    return ["cross_entropy", *sorted(set(names) - {"cross_entropy"})]
 
 
 def settings_of_run(cfg: Config, objective: str, seed: int) -> Config:

@@ -137,12 +137,14 @@ def certify(
     units: np.ndarray,
     scores: np.ndarray,
     flagged: np.ndarray | None = None,
+    highest: float = np.inf,
 ) -> tuple[GroupCertificate, ...]:
     """A certificate for each of `groups` that has positive images.
 
     `of_group` int (-1 unknown), `units` int, `scores` and `flagged` bool are [N] of the positive
     images. With `flagged` the model's own decisions are certified, else a threshold is chosen for
-    each group. A unit with images of several groups counts in each of them with its images there.
+    each group, which is `highest` where the promise holds there too: a lower one than the promise
+    needs misses no more. A unit with images of several groups counts in each of them with those.
     """
     present = [place for place in range(len(groups)) if (of_group == place).any()]
     confidence = promise.confidence_of_each(len(present))
@@ -154,10 +156,11 @@ def certify(
         n, caught_at = len(of_units), 0.5
         if flagged is None:
             threshold = certified_threshold(of_units, promise.max_miss, confidence)
-            caught_at = 0.0 if threshold is None else threshold
+            threshold = None if threshold is None else min(threshold, highest)
+            caught_at = highest if threshold is None else threshold
         misses = int((of_units < caught_at).sum())
         bound = upper_bound(misses, n, confidence)
-        certified = misses <= most_misses(n, promise.max_miss, confidence)
+        certified = misses <= most_misses(n, promise.max_miss, confidence) and n > 0
         found.append(GroupCertificate(groups[place], n, misses, bound, threshold, certified))
     return tuple(found)
 

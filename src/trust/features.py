@@ -7,7 +7,8 @@ import numpy as np
 from ..core.errors import require
 from .out_of_distribution import Mahalanobis, fit_mahalanobis, threshold_that_keeps
 
-FEATURES = "features"  # the output of an ONNX file that has them
+# of an ONNX file that fit_trust wrote: an output, and an input that may be left out
+FEATURES, MASK = "features", "dropout_mask"
 _N_STORED, _DIGITS = 32, 6
 
 
@@ -59,3 +60,8 @@ def _rounded(values: np.ndarray) -> tuple:
     if values.ndim > 1:
         return tuple(map(_rounded, values))
     return tuple(float(f"{value:.{_DIGITS}g}") for value in values)
+
+
+def dropout_mask(width: int, rate: float, rng: np.random.Generator) -> np.ndarray:
+    """float32 [1, width]: 0 with probability `rate`, else 1 / (1 - rate), as in training."""
+    return ((rng.random((1, width)) >= rate) / (1 - rate)).astype(np.float32)

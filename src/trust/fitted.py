@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from .conformal import SCORES, ConformalSets
 from .features import FeatureGate
 from .out_of_distribution import msp
 from .triage import CATEGORIES, Triage
-from .uncertainty import entropy
+from .uncertainty import entropy, mutual_information
 
 _VERSION = 1
 
@@ -33,6 +33,7 @@ class Trust:
 
     An answer is withheld above `most_unsure`, which kept the share `coverage` of those rows, of
     1 - the highest probability. `features`, where there are some, tells what is no such image.
+    `dropout` is the rate that the model was trained with, for passes with dropout.
     """
 
     version: int
@@ -44,6 +45,7 @@ class Trust:
     triage: Triage
     certificate: Certificate | None
     features: FeatureGate | None
+    dropout: float
 
     def to_json(self) -> dict[str, Any]:
         """JSON types that `trust_from_json` reads back."""
@@ -55,13 +57,15 @@ class Answer:
     """What is said of an image: one of `CATEGORIES`, and why where the model does not answer.
 
     `classes` are the conformal set. `certificate` says what is promised for the image's skin tone.
-    `entropy` is in nats; `distance` that of its features, NaN without a gate.
+    `entropy` and `mutual_information`, NaN without passes, are in nats; `distance` is that of the
+    image's features, NaN without a gate.
     """
 
     category: str
     reason: str
     classes: tuple[str, ...]
     entropy: float
+    mutual_information: float
     distance: float
     certificate: str
 
@@ -76,7 +80,7 @@ class Answer:
         return CATEGORIES[self.category]
 
 
-def trust_from_json(content: Any, n_classes: int, n_groups: int) -> Trust | None:
+def trust_from_json(content: Any, n_groups: int) -> Trust | None:
     """What `to_json` wrote, None of an empty mapping. Raises `UserError` for anything else."""
     if content == {}:
         return None
@@ -85,6 +89,7 @@ def trust_from_json(content: Any, n_classes: int, n_groups: int) -> Trust | None
     require(trust.conformal.score in SCORES, "trust: conformal: unknown score")
     fits = len(trust.conformal.by_group) in (0, n_groups)
     require(fits, f"trust: conformal: expected the quantiles of {n_groups} groups")
+    require(0 <= trust.dropout < 1, "trust: dropout: expected 0 <= dropout < 1")
     if trust.features:
         trust.features.check()
     return trust
@@ -95,46 +100,79 @@ def new_trust(**parts: Any) -> Trust:
     return Trust(version=_VERSION, **parts)
 
 
-def answers(
-    trust: Trust,
-    found: Conditions,
-    classes: Sequence[str],
-    positive: int,
-    group_names: Sequence[str],
-    probabilities: np.ndarray,
-    groups: np.ndarray,
-    features: np.ndarray | None = None,
-    faults: Sequence[str] = (),
-) -> list[Answer]:
-    """An `Answer` for each row of probabilities [N, classes] with groups int [N], -1 unknown.
+class Described(Protocol):
+    """What a model's contract says that an answer needs."""
 
-    `found` are the conditions that the model has now: raises `UserError` where they are others.
-    `features` [N, width] go to the gate; `faults` are the pictures' faults in words, or empty.
+    conditions: Conditions
+    classes: tuple[str, ...]
+    positive: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a model says of N images, and what else is known of them.
+
+    `probabilities` [N, classes], `decisions` int [N], `groups` int [N], -1 unknown; `features`
+    [N, width] go to the gate; `faults` are the pictures' faults in words, or empty; `passes`
+    [passes, N, classes] are probabilities with dropout.
     """
-    if found != trust.conditions:
+
+    probabilities: np.ndarray
+    decisions: np.ndarray
+    groups: np.ndarray
+    features: np.ndarray | None = None
+    faults: Sequence[str] = ()
+    passes: np.ndarray | None = None
+
+    def uncertainty(self) -> tuple[np.ndarray, np.ndarray]:
+        """(entropy, mutual information) [N]; of the passes' mean where there are some, else NaN."""
+        if self.passes is None:
+            return entropy(self.probabilities), np.full(len(self.probabilities), np.nan)
+        return entropy(self.passes.mean(axis=0)), mutual_information(self.passes)
+
+
+def answers(trust: Trust, contract: Described, seen: Seen) -> list[Answer]:
+    """An `Answer` for each image.
+
+    Raises `UserError` for a model that has changed since its trust was fitted.
+    """
+    if contract.conditions != trust.conditions:
         raise UserError(
             "what was fitted for --trust holds for another preprocessing, temperature or decision "
             "rule: run python -m src.scripts.fit_trust again on this model"
         )
-    sets = trust.conformal.sets(probabilities, groups)
-    doubts, entropies = msp(probabilities), entropy(probabilities)
-    distances = np.full(len(probabilities), np.nan)
-    if trust.features and features is not None:
-        distances = trust.features(features)
+    sets = trust.conformal.sets(seen.probabilities, seen.groups)
+    distances = np.full(len(sets), np.nan)
+    if trust.features and seen.features is not None:
+        distances = trust.features(seen.features)
+    numbers = zip(*seen.uncertainty(), distances, strict=True)
+    positive = contract.classes[contract.positive]
     said = []
-    for row, p in enumerate(probabilities):
-        is_known = 0 <= groups[row] < len(group_names)
-        group = group_names[groups[row]] if is_known else ""
-        category, reason = trust.triage.category(p[positive]), ""
-        if row < len(faults) and faults[row]:
-            category, reason = "review", faults[row]
-        elif trust.features and distances[row] > trust.features.threshold:
-            category, reason = "not_a_lesion", CATEGORIES["not_a_lesion"]
-        elif doubts[row] > trust.most_unsure:
-            category = "review"
-            reason = f"the model is unsure ({p.max():.0%} for its most probable class)"
-        certificate = trust.certificate
-        words = certificate.of(group, classes[positive]) if certificate else "not certified"
-        names = tuple(name for name, is_in in zip(classes, sets[row], strict=True) if is_in)
-        said.append(Answer(category, reason, names, entropies[row], float(distances[row]), words))
+    for row, values in enumerate(numbers):
+        group = int(seen.groups[row])
+        name = contract.groups[group] if 0 <= group < len(contract.groups) else ""
+        said.append(
+            Answer(
+                *_category(trust, contract, seen, row, distances[row]),
+                tuple(n for n, is_in in zip(contract.classes, sets[row], strict=True) if is_in),
+                *map(float, values),
+                trust.certificate.of(name, positive) if trust.certificate else "not certified",
+            )
+        )
     return said
+
+
+def _category(
+    trust: Trust, contract: Described, seen: Seen, row: int, distance: float
+) -> tuple[str, str]:
+    """(one of `CATEGORIES`, why the model does not answer or nothing)"""
+    p = seen.probabilities[row]
+    if row < len(seen.faults) and seen.faults[row]:
+        return "review", seen.faults[row]
+    if trust.features and distance > trust.features.threshold:
+        return "not_a_lesion", CATEGORIES["not_a_lesion"]
+    if msp(p[None])[0] > trust.most_unsure:
+        return "review", f"the model is unsure ({p.max():.0%} for its most probable class)"
+    is_flagged = seen.decisions[row] == contract.positive
+    return trust.triage.category(p[contract.positive], is_flagged), ""

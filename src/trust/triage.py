@@ -20,35 +20,25 @@ SEEN = ("urgent", "refer", "review")  # by a person, so that nothing is missed
 
 @dataclass(frozen=True)
 class Triage:
-    """Thresholds on the probability of the positive class, and the sensitivities asked for.
+    """A case is urgent where the positive class has the probability `urgent` or more.
 
-    At `urgent` or more a case is urgent, at `refer` or more it is referred.
+    `urgent_sensitivity` of the positive rows had. Others are referred where the model's decision
+    rule says so.
     """
 
     urgent: float
-    refer: float
     urgent_sensitivity: float
-    refer_sensitivity: float
 
-    def category(self, score: float) -> str:
+    def category(self, score: float, is_flagged: bool) -> str:
         """`urgent`, `refer` or `routine`."""
-        return "urgent" if score >= self.urgent else "refer" if score >= self.refer else "routine"
+        return "urgent" if score >= self.urgent else "refer" if is_flagged else "routine"
 
 
-def fit_triage(
-    scores: np.ndarray, urgent_sensitivity: float = 0.6, refer_sensitivity: float = 0.95
-) -> Triage:
-    """The highest thresholds that so large shares of the positive rows' `scores` reach."""
-    require(len(scores) > 0, "no positive rows: thresholds for a sensitivity need some")
-    require(
-        0 < urgent_sensitivity <= refer_sensitivity <= 1,
-        f"sensitivities {urgent_sensitivity} (urgent) and {refer_sensitivity} (refer): expected "
-        "0 < urgent <= refer <= 1",
-    )
-    urgent, refer = (
-        -threshold_that_keeps(share, -scores) for share in (urgent_sensitivity, refer_sensitivity)
-    )
-    return Triage(urgent, refer, urgent_sensitivity, refer_sensitivity)
+def threshold_for(sensitivity: float, scores: np.ndarray) -> float:
+    """The highest threshold that this share of the positive rows' `scores` reach."""
+    require(0 < sensitivity <= 1, f"sensitivity {sensitivity}: expected more than 0, at most 1")
+    require(len(scores) > 0, "no positive rows: a threshold for a sensitivity needs some")
+    return -threshold_that_keeps(sensitivity, -scores)
 
 
 @dataclass(frozen=True)

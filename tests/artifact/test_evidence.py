@@ -1,6 +1,7 @@
 """Every exported form gives the network's numbers, and the evidence is what the logits are of."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 import torch
 
 from src.artifact.contract import CONTRACT_KEY, contract_from_json
-from src.artifact.export import export_onnx
+from src.artifact.export import evidence_error, export_onnx
 from src.artifact.network import make_network
+from src.artifact.quantize import export_int8
+from src.artifact.samples import drawn_sample
 from src.artifact.torch_files import export_program, export_torchscript
+from src.core.errors import UserError
 from src.models.melanoma_classifier import MelanomaClassifier
 from src.preprocess.spec import parse_preprocessing
 from tests.artifact.test_contract import make_contract
@@ -83,7 +87,9 @@ def grad_cam(classifier, batch, output):
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "reduction", "method"), FAMILIES)
 def test_every_form_gives_the_networks_numbers_and_its_contract(model, reduction, method, tmp_path):
-    check_forms(*network_of(model, reduction), method, tmp_path)
+    network, contract = network_of(model, reduction)
+    contract = check_forms(network, contract, method, tmp_path)
+    check_int8(contract, tmp_path, has_layers="conv" in model or "vit" in model)
 
 
 @pytest.mark.slow
@@ -130,6 +136,24 @@ def check_forms(network, contract, method, folder):
         torch.jit.load(folder / "x.torchscript", _extra_files=files)
     assert contract_from_json(json.loads(files[CONTRACT_KEY]), "x") == contract
     check_evidence(exported, network, batch, found, method)
+    return exported.contract
+
+
+def check_int8(contract, folder, has_layers):
+    """Dynamic int8 is for MatMul and Gemm, and the cells still sum to the logits."""
+    sample, path = drawn_sample(contract), folder / "int8.onnx"
+    if not has_layers:
+        with pytest.raises(UserError, match="no MatMul or Gemm but its head's"):
+            export_int8(folder / "x.onnx", path, contract, "dynamic", sample)
+        return
+    told = export_int8(folder / "x.onnx", path, contract, "dynamic", sample)
+    assert re.match(r"same class for [\d.]+% of 16 drawn images, probabilities off by 0\.", told)
+    assert "AUROC" not in told
+    float_size, size = ((folder / name).stat().st_size for name in ("x.onnx", "int8.onnx"))
+    assert size < float_size
+    if contract.evidence:
+        logits, _, cells = run(path, sample.images)
+        assert evidence_error(contract.evidence, logits, cells) < 1e-4
 
 
 def check_evidence(exported, network, batch, found, method):

@@ -3,6 +3,7 @@
 Skipped with the reason where there is none; SLURM_TESTS=require makes that a failure.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import submitit
 import torch
@@ -22,7 +25,9 @@ from src.cluster.submit import make_executor, wait_for
 from src.cluster.training import submit_trainings
 from src.core.config import Config
 from src.engine.log import to_yaml
-from src.scripts import run_with_submitit
+from src.scripts import predict, run_with_submitit
+from tests.artifact.test_contract import make_contract
+from tests.inference.onnx_files import with_contract
 
 ROOT = Path(__file__).resolve().parents[2]
 USABLE = ("idle", "mix", "alloc", "comp")
@@ -179,3 +184,25 @@ def test_a_cancelled_job_is_a_failure_with_its_state(cluster):
     subprocess.run(["scancel", job.job_id], check=True)
     (failure,) = wait_for([job])
     assert "state: CANCELLED" in failure.reason
+
+
+def test_a_folder_is_predicted_by_an_array_and_joined(cluster, tmp_path):
+    """Byte for byte as on this machine, in an array of three jobs; a failure is told."""
+    model = with_contract(tmp_path / "x.onnx", make_contract(), height=32, width=32)
+    rng, images = np.random.default_rng(0), tmp_path / "images"
+    images.mkdir()
+    for number in range(50):
+        pixels = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
+        cv2.imwrite(str(images / f"{number}.png"), pixels)
+    (images / "bad.jpg").write_text("no image")
+    names = {"--onnx_model_path": model, "--input_folder": images}
+    shared = [*itertools.chain(*names.items()), "--probabilities", "--batch_size", 4]
+    on_slurm = ["--cluster", "slurm", "--shards", 3, "--job_dir", cluster.job_dir]
+    outputs = tmp_path / "here.csv", tmp_path / "there.csv"
+    for output, more in zip(outputs, ([], on_slurm), strict=True):
+        assert predict.main([*map(str, [*shared, "--output_csv", output, *more])]) == 1
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    assert (tmp_path / "here_errors.csv").read_text() == (tmp_path / "there_errors.csv").read_text()
+    jobs = {path.name for path in (tmp_path / "jobs").iterdir() if path.match("[0-9]*_*")}
+    assert len({name.partition("_")[0] for name in jobs}) == 1 and len(jobs) == 3
+    assert not list(tmp_path.glob(".*.partial"))

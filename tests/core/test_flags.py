@@ -38,7 +38,7 @@ CANONICAL_FLAGS = """
     model_ema_decay model_ema_force_cpu model_ema_half_life monitor num_classes num_groups
     num_workers objective opt output_dir pin_mem preprocess pretrained resident resume run_name
     sampler save_ckpt save_ckpt_freq save_ckpt_steps scheduler seed skin_color_csv split_seed
-    sync_bn test test_size tf32 train_on_all update_freq use_amp valid_size weight_decay
+    sync_bn teacher test test_size tf32 train_on_all update_freq use_amp valid_size weight_decay
     weight_decay_end weights
 """
 EARLIER_FLAGS = """
@@ -346,7 +346,23 @@ def test_colour_steps_stand_on_either_side_of_the_mark(step):
 
 def test_every_objective_can_be_named_on_the_command_line():
     for name in OBJECTIVES.names():
-        check_settings(load_config(["--objective", name]))
+        teacher = ["--teacher", __file__] if name == "distillation" else []
+        check_settings(load_config(["--objective", name, *teacher]))
+
+
+def test_a_teacher_and_distillation_are_given_together():
+    features = ["--freeze_model", "true", "--feature_views", "1"]
+    for flags, expected in (
+        (["--objective", "distillation"], "--teacher ''"),
+        (["--teacher", "x.csv"], "--objective cross_entropy"),
+        (["--teacher", "none.csv", "--objective", "distillation"], "none.csv: no such"),
+        (
+            ["--teacher", __file__, "--objective", "distillation(share=0.5)", *features],
+            "--feature_views and --teacher",
+        ),
+    ):
+        with pytest.raises(UserError, match=expected):
+            check_settings(load_config(flags))
 
 
 def test_flags_are_read_from_the_command_line_of_the_process(monkeypatch):

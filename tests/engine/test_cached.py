@@ -9,8 +9,12 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.datasets.load import load_table
 from src.engine.checks import check_settings
+from src.engine.loop import Position
+from src.engine.parts import make_parts
 from src.engine.run import train
+from src.loading.batches import ResidentBatches
 from src.scripts.melanoma_train import main
 from tests.engine.processes import finish, start
 
@@ -65,24 +69,23 @@ def test_a_cache_changes_no_result(few, plain):
     assert_same(stopped, plain)
 
 
-def test_a_training_on_images_that_are_on_the_device(few, plain):
+@pytest.mark.slow
+def test_a_training_on_images_that_are_on_the_device(few):
     """Evaluated on the same pixels; trained on those that other rounding gives."""
-    settings = {**few, "resident": True, "run_name": "resident", "num_workers": 1}
-    folder = train(Config().with_settings(**settings))
-    (weights, spec, history, _), expected = result(folder), result(plain)
-    assert spec == expected[1]
-    for name, tensor in expected[0].items():
-        torch.testing.assert_close(weights[name], tensor, rtol=0.05, atol=0.01)
-    for epoch, other in zip(history, expected[2], strict=True):
-        assert epoch["train_loss"] == pytest.approx(other["train_loss"], rel=0.02)
-    unchanged = {**few, "augment": "none", "epochs": 1}
-    runs = [
-        train(Config().with_settings(**{**unchanged, "resident": on, "run_name": f"same_{on}"}))
-        for on in (False, True)
-    ]
-    assert_same(*runs)
+    found = []
+    for on in (False, True):
+        cfg = Config().with_settings(**{**few, "resident": on})
+        parts = make_parts(cfg, check_settings(cfg), load_table(cfg.data), torch.device("cpu"))
+        metrics, position = parts.evaluator(parts.evaluated_network(), "valid")[1], Position()
+        for _ in parts.trainer.epoch(parts.loader, position, []):
+            pass
+        loss = position.loss_sum / position.n_rows
+        found.append((metrics, parts.contract.preprocessing, position.n_rows, loss))
+        assert isinstance(parts.loader, ResidentBatches) == on
+    assert found[0][:3] == found[1][:3]
+    assert found[0][3] != found[1][3] == pytest.approx(found[0][3], rel=0.02)
     for name, value in {"feature_views": 2, "malignant_copies": "original"}.items():
-        cfg = Config().with_settings(**{**settings, "freeze_model": True, name: value})
+        cfg = Config().with_settings(**{**few, "resident": True, "freeze_model": True, name: value})
         with pytest.raises(UserError, match=f"--resident and --{name}"):
             check_settings(cfg)
 

@@ -9,7 +9,7 @@ from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.flags import load_config
 from src.engine.loop import Position, StepSettings, Trainer, seed_torch
-from src.engine.parts import make_step_settings
+from src.engine.optim import make_step_settings
 from src.engine.run import train
 from src.objectives.catalog import OBJECTIVES
 from src.objectives.mixing import Mixing

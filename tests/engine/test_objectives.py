@@ -19,8 +19,8 @@ from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.parts import make_parts
 from src.engine.run import train
 from src.loading.loaders import LocalISICDataset
-from src.objectives.catalog import OBJECTIVES
 from src.scripts import melanoma_eval, predict
+from src.sweeps.objectives import every_objective
 from tests.objectives.samples import CALLS, DOMAIN, batch, build, state_of
 
 OWN = [f"{name}(decide='own')" for name in DOMAIN]
@@ -111,7 +111,7 @@ def probabilities(frame):
     return frame[["probability_benign", "probability_malignant"]].to_numpy()
 
 
-@pytest.mark.parametrize("call", [*OBJECTIVES.names(), *OWN, *SHIFTED])
+@pytest.mark.parametrize("call", [*every_objective(), *OWN, *SHIFTED])
 def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp_path, call):
     checkpoint, onnx = train_and_export(settings(objective=call))
     logged = read(checkpoint.parent / "metrics.json")

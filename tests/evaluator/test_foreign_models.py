@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from src.core.errors import UserError
-from src.inference.model import load
+from src.inference import SkinLesionPredictor
 from src.scripts import melanoma_eval
 from tests.inference.onnx_files import WEIGHTS, node, scorer
 
@@ -27,9 +27,9 @@ def test_one_sigmoid_output_is_evaluated_and_nan_is_not(judge, demo, tmp_path):
     (csv,) = folder.glob("predictions*.csv")
     found = pd.read_csv(csv).set_index("image_name")
     image = next((demo / "isic2020" / "test" / "malignant").iterdir())
-    (expected,) = load(path, normalize="half").predict(image)
+    expected = SkinLesionPredictor(path, normalize="half").predict(image)
     of_image = found.loc[image.name]
-    for name, probability in expected.probabilities.items():
+    for name, probability in expected["probabilities"].items():
         np.testing.assert_allclose(of_image[f"probability_{name}"], probability, atol=1e-6)
     scorer(path, tail, WEIGHTS[1], ("n", "h", "w", 3), last="y")
     sizes = ["--image_height", 32, "--image_width", 32]

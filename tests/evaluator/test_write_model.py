@@ -12,8 +12,9 @@ from src.artifact.network import load_contract, load_network, make_network
 from src.core.errors import UserError
 from src.evaluation.calibration import scaled
 from src.evaluator.model_writer import MARGIN, away_from
+from src.inference import SkinLesionPredictor
 from src.inference.predictor import OnnxPredictor
-from src.scripts import melanoma_eval, predict
+from src.scripts import melanoma_eval, predict, predict_image
 from tests.inference.test_predictor import foreign_model
 
 FIT = ["--threshold", "sensitivity(least=0.9)", "--calibration", "temperature"]
@@ -37,6 +38,48 @@ def decided(model, demo, tmp_path):
         assert predict.main([*flat, "--probabilities"]) == 0
         tables.append(pd.read_csv(output).set_index("image_name"))
     return pd.concat(tables)
+
+
+@pytest.mark.slow
+def test_what_is_fitted_with_views_is_used_with_them(judge, sources, demo, tmp_path):
+    """The written model says so itself: predict.py decides as the report, and no other way."""
+    target = tmp_path / "fitted.onnx"
+    views = ["--onnx_model_path", sources["onnx_model_path"], "--tta", "dihedral"]
+    folder, found = judge(*views, *FIT, "--write_model", target)
+    assert any("8 dihedral views" in note for note in found["notes"])
+    report = pd.read_csv(folder / "predictions.csv").set_index("image_name")
+    model = decided(target, demo, tmp_path).loc[report.index]
+    assert model["target"].tolist() == report["target"].tolist()
+    columns = [column for column in report if column.startswith("probability")]
+    np.testing.assert_allclose(model[columns], report[columns], atol=1e-5)
+    once = judge("--onnx_model_path", sources["onnx_model_path"], *FIT)[0]
+    other = pd.read_csv(once / "predictions.csv").set_index("image_name").loc[report.index]
+    assert not np.allclose(other[columns], report[columns], atol=1e-4)
+    assert OnnxPredictor(target).contract.provenance["fitted"]["tta"] == "dihedral"
+    with pytest.raises(UserError, match=r"--tta none: .* was fitted with --tta dihedral"):
+        melanoma_eval.main(["--onnx_model_path", str(target), "--tta", "none"])
+    checkpoint = ["--checkpoint", str(sources["checkpoint"]), "--tta", "flips"]
+    with pytest.raises(UserError, match="--tta flips: expected with ONNX models only; export"):
+        melanoma_eval.main(checkpoint)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_predicts_as_its_onnx_file(sources, demo, capsys):
+    """Through the Python API and the command for single images."""
+    images = sorted((demo / "isic2020" / "test" / "malignant").iterdir())[:3]
+    by_kind = {}
+    for kind, path in sources.items():
+        by_kind[kind] = SkinLesionPredictor(path).predict(images)
+        assert predict_image.main(["--checkpoint", str(path), "--image", *map(str, images)]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        first = by_kind[kind][0]
+        assert printed[0].startswith(f"{images[0]}: {first['predicted_class']} (")
+        assert printed[1] == f"  benign: {first['probabilities']['benign']:.3f}"
+    for one, other in zip(*by_kind.values(), strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-4)
+        assert one["predicted_class_description"] in ("benign lesion", "malignant lesion")
+    with pytest.raises(UserError, match="says itself how it is used: leave out --normalize"):
+        SkinLesionPredictor(sources["checkpoint"], normalize="half")
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "onnx_model_path"])

@@ -96,6 +96,42 @@ def test_the_majority_decides_and_the_mean_breaks_ties(of, n_members):
     assert n_against > 0 or n_members == 2, "else the majority would be the mean"
 
 
+@pytest.mark.parametrize("of", CONTRACTS, ids=["two", "positive first", "seven"])
+def test_mean_logits_are_the_softmax_of_the_mean_of_any_logits(of):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (3, 200, len(of.classes)))
+    shifted = logits + rng.normal(0, 9, (3, 200, 1))  # what a softmax cannot see
+    odds = np.exp(shifted - shifted.max(axis=2, keepdims=True))
+    members = [member(part / part.sum(axis=1, keepdims=True), of) for part in odds]
+    for weights in ((), (1.0, 2.0, 5.0)):
+        mean = np.exp(np.average(logits, axis=0, weights=weights or None))
+        expected = mean / mean.sum(axis=1, keepdims=True)
+        found = vote([{"test": one} for one in members], [of] * 3, "logits", "x", weights)["test"]
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-9)
+        np.testing.assert_array_equal(found.decisions, of.decide(found.probabilities))
+
+
+@pytest.mark.parametrize("voting", VOTES)
+def test_a_weight_counts_as_often_as_a_member_and_0_as_none(voting):
+    of = contract(SEVEN, 4)
+    first, second, third = draw(3, of)
+
+    def of_weights(*weights):
+        members = [{"test": one} for one in (first, second, third)]
+        return vote(members, [of] * 3, voting, "x", weights)["test"]
+
+    for weights, copies in (
+        ((2, 1, 0), [first, first, second]),
+        ((1, 0, 3), [first, *[third] * 3]),
+    ):
+        found, expected = of_weights(*weights), combined(copies, [of] * len(copies), voting)
+        np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-12)
+        np.testing.assert_array_equal(found.decisions, expected.decisions)
+    for wrong, named in (((1, 1), "found 2 for 3 models"), ((0, 0, 0), "one of them above 0")):
+        with pytest.raises(UserError, match=f"--member_weights: .*{named}"):
+            of_weights(*wrong)
+
+
 def test_the_threshold_is_the_mean_of_the_members():
     contracts = [contract(threshold=0.2), contract(threshold=0.6)]  # together 0.4
     rows = [[0.65, 0.35], [0.6, 0.4], [0.1, 0.9]]
@@ -118,7 +154,7 @@ def test_one_member_is_itself_and_so_are_two_alike(of, voting):
     (one,) = draw(1, of)
     for n_members in (1, 2):
         found = combined([one] * n_members, [of] * n_members, voting)
-        np.testing.assert_array_equal(found.probabilities, one.probabilities)
+        np.testing.assert_allclose(found.probabilities, one.probabilities, atol=1e-12)
         np.testing.assert_array_equal(found.decisions, one.decisions)
 
 
@@ -126,6 +162,9 @@ def test_one_member_is_itself_and_so_are_two_alike(of, voting):
 def test_the_order_of_members_and_of_rows_does_not_matter(voting):
     of = contract(SEVEN, 4)
     members = draw(4, of)
+    if voting == "logits":  # whose ties, a matter of rounding, the coarse ones would be
+        mixed = np.random.default_rng(0).dirichlet(np.ones(7), (4, 200))
+        members = [member(part, of) for part in mixed]
     found = combined(members, [of] * 4, voting)
     turned = combined(members[::-1], [of] * 4, voting)
     np.testing.assert_array_equal(found.decisions, turned.decisions)

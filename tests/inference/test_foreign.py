@@ -1,14 +1,14 @@
 """ONNX files without a contract: what their outputs are is told, found out, or refused."""
 
+import cv2
 import numpy as np
 import onnx
 import pytest
 
-from src.artifact.foreign import ForeignModel
 from src.core.errors import UserError
-from src.inference.model import Model
+from src.inference import SkinLesionPredictor
 from src.inference.onnx_graph import last_operation
-from tests.inference.onnx_files import FLOAT, UINT8, WEIGHTS, node, scorer
+from tests.inference.onnx_files import FLOAT, UINT8, WEIGHTS, node, save, scorer, value
 
 IMAGE = np.full((8, 8, 3), (51, 102, 204), np.uint8)
 COLOURS = np.array([0.2, 0.4, 0.8])
@@ -32,9 +32,8 @@ def sigmoid(score):
 
 def probabilities(path, classes=None, **said):
     """Of `IMAGE`, whose pixels the model gets on 0 to 1."""
-    model = Model(path, ForeignModel(**{"normalize": "unit", **said}), classes)
-    (found,) = model.each([IMAGE])
-    return found.probabilities
+    model = SkinLesionPredictor(path, classes, **{"normalize": "unit", **said})
+    return np.array(list(model.predict(IMAGE)["probabilities"].values()))
 
 
 def test_probabilities_are_the_models_own_and_logits_are_softmaxed(tmp_path):
@@ -91,7 +90,7 @@ def test_what_cannot_be_told_or_is_contradicted_is_refused_with_the_flag(tmp_pat
     ):
         scorer(path, tail, weights, last="y" if tail else "scores")
         with pytest.raises(UserError, match=named) as error:
-            Model(path, ForeignModel(**said), classes)
+            SkinLesionPredictor(path, classes, **said)
         assert "\n" not in str(error.value)
 
 
@@ -114,8 +113,8 @@ def test_changed_probabilities_are_no_logits_without_the_flag(tmp_path):
         is_pair = tail[-2].op_type != "Sigmoid"
         scorer(path, tail, WEIGHTS[1 + is_pair], last="y")
         with pytest.raises(UserError, match=either):
-            Model(path, ForeignModel(normalize="unit"))
-        assert Model(path, ForeignModel(normalize="unit", outputs="logits"))
+            SkinLesionPredictor(path, normalize="unit")
+        assert SkinLesionPredictor(path, normalize="unit", outputs="logits")
     matrices = [[1.0, 0.0], [0.0, 1.0]], [[100.0, 0.0], [0.0, 100.0]], [[0.0], [1.0]]
     for matrix in matrices:
         given = np.float32(matrix)
@@ -123,7 +122,7 @@ def test_changed_probabilities_are_no_logits_without_the_flag(tmp_path):
         tail = (*probable[0], node("Constant", "", "m", value=table), node("MatMul", "p m", "y"))
         scorer(path, tail, last="y")
         with pytest.raises(UserError, match=either):
-            Model(path, ForeignModel(normalize="unit"))
+            SkinLesionPredictor(path, normalize="unit")
     np.testing.assert_allclose(probabilities(path, outputs="probabilities").sum(), 1)
 
 
@@ -149,11 +148,14 @@ def test_an_answer_that_is_no_prediction_is_no_class(tmp_path):
         ((node("Log", "scores", "y"),), WEIGHTS[2], "logits", "infinite"),
     ):
         last = tail[-1].output[0] if tail else "scores"
-        said = ForeignModel(normalize="unit", outputs=outputs)
-        model = Model(scorer(path, tail, weights, last=last), said)
-        (found,) = model.predict(dark)
-        assert reason in found.reason
-        assert (found.class_name, found.decision, found.probabilities) == ("", -1, {})
+        scorer(path, tail, weights, last=last)
+        model = SkinLesionPredictor(path, normalize="unit", outputs=outputs)
+        (found,) = model.predict([dark])
+        assert reason in found["reason"]
+        assert (found["predicted_class"], found["confidence"]) == ("", None)
+        assert found["probabilities"] == {}
+        with pytest.raises(UserError, match=reason):
+            model.predict(dark)
 
 
 def test_layout_type_batch_and_scale_of_the_input(tmp_path):
@@ -170,11 +172,11 @@ def test_layout_type_batch_and_scale_of_the_input(tmp_path):
         for kind, normalize in ((FLOAT, "unit"), (FLOAT, "half"), (UINT8, "auto")):
             scorer(path, (), small, shape, kind)
             size = {"image_height": 8, "image_width": 8} if "h" in shape else {}
-            model = Model(path, ForeignModel(normalize=normalize, **size))
-            found = list(model.each(images, batch_size=3))
+            model = SkinLesionPredictor(path, normalize=normalize, **size)
+            found = [list(f["probabilities"].values()) for f in model.predict(images, 3)]
             expected = softmax(scales["none" if normalize == "auto" else normalize] @ small)
-            np.testing.assert_allclose(found[4].probabilities, expected, atol=1e-5)
-            assert not np.array_equal(found[3].probabilities, found[4].probabilities)
+            np.testing.assert_allclose(found[4], expected, atol=1e-5)
+            assert found[3] != found[4]
     words = model.predictors[0].words
     assert "8 x 8" in words and "uint8, channels first" in words and "logits" in words
     scorer(path)
@@ -182,6 +184,76 @@ def test_layout_type_batch_and_scale_of_the_input(tmp_path):
         found = probabilities(path, normalize=normalize)
         np.testing.assert_allclose(found, softmax(scale @ WEIGHTS[2]), atol=1e-5)
     with pytest.raises(UserError, match="image size open: give --image_height"):
-        Model(scorer(path, shape=("n", 3, "h", "w")))
+        SkinLesionPredictor(scorer(path, shape=("n", 3, "h", "w")))
     with pytest.raises(UserError, match="uint8 images, 0 to 255: leave out --normalize half"):
-        Model(scorer(path, kind=UINT8), ForeignModel(normalize="half"))
+        SkinLesionPredictor(scorer(path, kind=UINT8), normalize="half")
+
+
+def test_groups_in_the_outputs_become_one_probability_for_each_class(tmp_path):
+    """Group by group, against sums written out; the published file's name says that it has them."""
+    path = tmp_path / "x.onnx"
+    weights = [[2.0, 0.0, 1.0, 0.5], [1.0, 0.5, 0.0, 2.0], [0.0, 3.0, 1.0, 0.0]]
+    scores = COLOURS @ weights
+    joint = softmax(scores).reshape(2, 2)
+    own = np.mean([softmax(scores[:2]), softmax(scores[2:])], axis=0)
+    for tail in ((), (SOFTMAX,)):
+        scorer(path, tail, weights, last="y" if tail else "scores")
+        for reduction, expected in (
+            ("sum_over_groups", joint.sum(axis=0)),
+            ("mean_over_groups", own),
+        ):
+            found = probabilities(path, num_groups=2, reduction=reduction)
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+        known = tmp_path / "best_model_domain_discriminative.onnx"
+        known.write_bytes(path.read_bytes())
+        np.testing.assert_allclose(probabilities(known), joint.sum(axis=0), atol=1e-6)
+        with pytest.raises(UserError, match=r"4 outputs: .*--num_groups N"):
+            probabilities(path)
+    assert not np.allclose(own, joint.sum(axis=0), atol=1e-3)
+
+
+def test_layout_colours_and_scale_are_as_the_flags_say(tmp_path):
+    path, small = tmp_path / "x.onnx", (np.array(WEIGHTS[2]) / 50).tolist()
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.4, 0.2)
+    scorer(path, (), small)
+    wanted = softmax((COLOURS - mean) / std @ small)
+    scaled = {"normalize": "auto", "mean": mean, "std": std}
+    np.testing.assert_allclose(probabilities(path, **scaled), wanted, atol=1e-6)
+    lab = cv2.cvtColor(np.float32(IMAGE) / 255, cv2.COLOR_RGB2Lab)[0, 0]
+    plain = {"normalize": "auto", "cielab": True}
+    np.testing.assert_allclose(probabilities(path, **plain), softmax(lab @ small), atol=1e-6)
+    both = softmax((lab - mean) / std @ small)
+    np.testing.assert_allclose(probabilities(path, **plain, mean=mean, std=std), both, atol=1e-6)
+    # the file leaves its layout open: channels last is what the flag says
+    size = {"image_height": 8, "image_width": 8, "layout": "nhwc"}
+    scorer(path, (), small, ("n", "h", "w", 3))
+    known = probabilities(path, **size)
+    save(path, *_means_over_axes_1_and_2(small), ["n", "a", "b", "c"], [_table(small)])
+    np.testing.assert_allclose(probabilities(path, **size), known, atol=1e-6)
+    for said, named in (
+        ({"layout": "nhwc"}, "--layout nhwc"),
+        ({"mean": (1.0,)}, "--mean: found 1 numbers"),
+        ({"mean": mean}, "--mean and --std: expected both"),
+        ({"mean": mean, "std": (1.0, 0.0, 1.0)}, "std"),
+        ({"mean": mean, "std": std, "normalize": "unit"}, "--mean: expected without --normalize"),
+        ({"cielab": True, "normalize": "unit"}, "--cielab: expected with --mean"),
+    ):
+        scorer(path)
+        with pytest.raises(UserError, match=named):
+            SkinLesionPredictor(path, **said)
+    scorer(path, kind=UINT8)
+    for said, named in ((scaled, "leave out --mean"), (plain, "leave out --cielab")):
+        with pytest.raises(UserError, match=named):
+            SkinLesionPredictor(path, **said)
+
+
+def _table(weights):
+    return onnx.helper.make_tensor("w", FLOAT, [3, 2], [v for row in weights for v in row])
+
+
+def _means_over_axes_1_and_2(weights):
+    nodes = [
+        node("ReduceMean", "x", "means", axes=[1, 2], keepdims=0),
+        node("MatMul", "means w", "scores"),
+    ]
+    return nodes, [value("scores", None)]

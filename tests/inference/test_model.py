@@ -10,7 +10,7 @@ from PIL import Image
 
 from src.artifact.decisions import make_rule
 from src.core.errors import UserError
-from src.inference import load
+from src.inference import SkinLesionPredictor
 from src.preprocess.spec import parse_preprocessing
 from tests.artifact.test_contract import make_contract
 from tests.inference.onnx_files import WEIGHTS, scorer, with_contract
@@ -37,7 +37,8 @@ def images(tmp_path):
 
 
 def test_whatever_holds_images_is_predicted(tmp_path, images, caplog):
-    model = load(with_contract(tmp_path / "x.onnx", contract()))
+    model = SkinLesionPredictor(with_contract(tmp_path / "x.onnx", contract()))
+    wanted = dict(zip(("benign", "malignant"), EXPECTED, strict=True))
     turned = Image.fromarray(PIXELS).convert("RGBA")
     path = images / "a.png"
     for given, names in (
@@ -53,17 +54,23 @@ def test_whatever_holds_images_is_predicted(tmp_path, images, caplog):
                 model.predict(given)
             continue
         found = model.predict(given)
-        assert [one.name for one in found] == names
+        assert isinstance(found, list) == isinstance(given, list)
+        found = found if isinstance(given, list) else [found]
+        assert [one["image_name"] for one in found] == names
         for one in found:
-            assert (one.class_name, one.decision, one.reason) == ("malignant", 1, "")
-            wanted = dict(zip(("benign", "malignant"), EXPECTED, strict=True))
-            assert one.probabilities == pytest.approx(wanted, abs=1e-6)
+            assert (one["predicted_class"], one["reason"]) == ("malignant", "")
+            assert one["predicted_class_description"] == "malignant lesion"
+            assert one["probabilities"] == pytest.approx(wanted, abs=1e-6)
+            assert one["confidence"] == one["probabilities"]["malignant"]
     assert caplog.text == ""
     good, bad = model.predict(images)
     assert "1 file left out" in caplog.text and "deeper/c.png" in caplog.text
-    assert (good.name, bad.name, bad.class_name, bad.decision) == ("a.png", "b.jpg", "", -1)
-    assert "not a" in bad.reason and bad.probabilities == {}
-    names = [one.name for one in model.predict(images, recursive=True)]
+    assert (good["image_name"], bad["image_name"]) == ("a.png", "b.jpg")
+    assert (bad["predicted_class"], bad["confidence"], bad["probabilities"]) == ("", None, {})
+    assert "not a" in bad["reason"]
+    with pytest.raises(UserError, match=r"b\.jpg: not a"):
+        model.predict(images / "b.jpg")
+    names = [one["image_name"] for one in model.predict(images, recursive=True)]
     assert names == ["a.png", "b.jpg", "deeper/c.png"]
     assert model.predict([]) == []
     for wrong in (PIXELS / 255, PIXELS[..., :2], np.zeros((0, 8, 3), np.uint8), [3]):
@@ -79,10 +86,10 @@ def test_exif_orientation_of_a_pil_image_is_applied_as_of_a_file(tmp_path):
     image.save(path, exif=exif)
     crop = parse_preprocessing("center_crop(height=4, width=16) || normalize(stats='half')", 8)
     file = with_contract(tmp_path / "x.onnx", make_contract(preprocessing=crop), height=4, width=16)
-    model = load(file)
-    (of_file,), (of_pil,) = model.predict(path), model.predict(Image.open(path))
-    assert of_file.probabilities == of_pil.probabilities
-    assert of_file.probabilities != model.predict(pixels)[0].probabilities
+    model = SkinLesionPredictor(file)
+    of_file, of_pil = model.predict(path), model.predict(Image.open(path))
+    assert of_file["probabilities"] == of_pil["probabilities"]
+    assert of_file["probabilities"] != model.predict(pixels)["probabilities"]
 
 
 def test_a_folder_of_models_votes_by_mean_probabilities(tmp_path):
@@ -93,43 +100,47 @@ def test_a_folder_of_models_votes_by_mean_probabilities(tmp_path):
     for number, (of_model, rule) in enumerate(zip(weights, rules, strict=True)):
         with_contract(folder / f"fold_{number}.onnx", contract(rule=rule), of_model)
     (folder / ".fold_0.onnx.123.tmp.onnx").write_text("left by a kill")
-    model = load(folder)
-    each = [load(folder / f"fold_{n}.onnx").predict(PIXELS)[0].probabilities for n in (0, 1)]
-    (found,) = model.predict(PIXELS)
+    model = SkinLesionPredictor(folder)
+    each = [
+        SkinLesionPredictor(folder / f"fold_{n}.onnx").predict(PIXELS)["probabilities"]
+        for n in (0, 1)
+    ]
+    found = model.predict(PIXELS)
     mean = (each[0]["malignant"] + each[1]["malignant"]) / 2
-    assert found.probabilities["malignant"] == pytest.approx(mean, abs=1e-6)
+    assert found["probabilities"]["malignant"] == pytest.approx(mean, abs=1e-6)
     assert model.contract.rule.options == {"value": pytest.approx(0.65)}
-    assert found.class_name == ("malignant" if mean >= 0.65 else "benign")
+    assert found["predicted_class"] == ("malignant" if mean >= 0.65 else "benign")
     nan = [[float("nan")] * 2] * 3
     with_contract(folder / "fold_1.onnx", contract(rule=rules[1]), nan)
-    assert "NaN" in load(folder).predict(PIXELS)[0].reason
+    with pytest.raises(UserError, match="NaN"):
+        SkinLesionPredictor(folder).predict(PIXELS)
     with_contract(folder / "fold_1.onnx", contract(classes=("nevus", "mel")))
     with pytest.raises(UserError, match="its models know different classes"):
-        load(folder)
+        SkinLesionPredictor(folder)
 
 
 def test_what_is_no_onnx_model_is_told_the_way(tmp_path):
-    with pytest.raises(UserError, match="expected an ONNX model; export the checkpoint with"):
-        load("best_checkpoint.pth")
+    with pytest.raises(UserError, match=r"best_checkpoint\.pth: no such"):
+        SkinLesionPredictor("best_checkpoint.pth")
     with pytest.raises(UserError, match="no ONNX files in it"):
-        load(tmp_path)
-    model = load(scorer(tmp_path / "x.onnx"), ["nevus", "mel"], normalize="unit")
-    assert model.predict(PIXELS)[0].class_name == "mel"
+        SkinLesionPredictor(tmp_path)
+    model = SkinLesionPredictor(scorer(tmp_path / "x.onnx"), ["nevus", "mel"], normalize="unit")
+    assert model.predict(PIXELS)["predicted_class"] == "mel"
     with pytest.raises(UserError, match="normalize is 'imagenett': expected one of auto, imagenet"):
-        load(tmp_path / "x.onnx", normalize="imagenett")
+        SkinLesionPredictor(tmp_path / "x.onnx", normalize="imagenett")
     with pytest.raises(UserError, match="--classes: classes '0 a' and '1 A'"):
-        load(tmp_path / "x.onnx", ["a", "A"])
+        SkinLesionPredictor(tmp_path / "x.onnx", ["a", "A"])
 
 
 def test_a_contract_and_a_graph_of_another_model_are_refused(tmp_path):
     path = with_contract(tmp_path / "x.onnx", contract(), [[1.0, 0.0, 0.0]] * 3)
     with pytest.raises(UserError, match=r"gives logits \(1, 3\) .* expected \(1, 2\)"):
-        load(path).predict(PIXELS)
+        SkinLesionPredictor(path).predict(PIXELS)
     content = contract().to_json()
     for classes, named in ((["a", " A"], "'0 a' and '1 A'"), (["a", ""], "class 1 has no name")):
         with_contract(path, content | {"classes": classes})
         with pytest.raises(UserError, match=named):
-            load(path)
+            SkinLesionPredictor(path)
 
 
 def test_the_example_of_the_readme_runs(tmp_path, images, capsys):
@@ -139,10 +150,10 @@ def test_the_example_of_the_readme_runs(tmp_path, images, capsys):
     for written, here in (
         ("melanoma_classification.", "src."),
         ("RUN/best_checkpoint.onnx", str(tmp_path / "x.onnx")),
-        ("IMAGES", str(images)),
+        ("IMAGE.jpg", str(images / "a.png")),
     ):
         assert block.count(written) == 1
         block = block.replace(written, here)
     exec(block, {})
-    good, bad = capsys.readouterr().out.splitlines()
-    assert good.startswith("a.png malignant {'benign': 0.14") and bad.startswith("b.jpg  {} not a")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "'predicted_class': 'malignant'" in line and "'confidence': 0.85" in line

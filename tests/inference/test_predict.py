@@ -89,6 +89,11 @@ def test_an_ensemble_of_files_predicts(model, images, capsys):
     code, (row,) = run(folder, images, "--probabilities")
     assert code == 0 and row == one
     assert "ensemble: mean probabilities of 2 models" in capsys.readouterr().out
+    for voting in ("majority", "logits"):
+        _, (row,) = run(folder, images, "--voting", voting, "--member_weights", "1", "3")
+        assert row["target"] == one["target"]
+    with pytest.raises(UserError, match="--member_weights: found 1 for 2 models"):
+        run(folder, images, "--member_weights", "1")
     with pytest.raises(UserError, match="is also an input"):
         run(folder, images, output=folder / "fold_1.onnx")
 
@@ -103,6 +108,7 @@ def test_images_without_a_prediction_have_no_class(images, capsys):
     assert [line.split(":")[:2] for line in told.err.splitlines()] == [
         ["not predicted", " a.png"],
         ["not predicted", " b.png"],
+        ["2 images not predicted", f" {images.parent / 'out_errors.csv'}"],
     ]
 
 
@@ -155,8 +161,8 @@ def test_models_that_are_no_files_are_refused_at_once(images, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stopped_prediction_leaves_nothing(model, images):
-    draw(*(images / f"{number}.png" for number in range(3000)))
+def test_a_stopped_prediction_leaves_what_it_can_resume(model, images):
+    draw(*(images / f"{number}.png" for number in range(1000)))
     output = images.parent / "out.csv"
     command = [sys.executable, "predict.py", "--onnx_model_path", model, "--input_folder", images]
     process = subprocess.Popen(
@@ -171,4 +177,5 @@ def test_a_stopped_prediction_leaves_nothing(model, images):
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 143 and told == b"terminated\n"
-    assert sorted(path.name for path in images.parent.iterdir()) == ["images", "x.onnx"]
+    left = sorted(path.name for path in images.parent.iterdir())
+    assert left[1:] == ["images", "x.onnx"] and left[0].endswith(".partial")

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, external_data_helper
 
 from src.core.errors import UserError
-from src.inference.model import Model
+from src.inference import SkinLesionPredictor
 from src.inference.onnx_graph import external_files, last_operation
 from tests.inference.onnx_files import FLOAT, node, save, scorer, value
 
@@ -16,9 +16,13 @@ IMAGE = np.full((8, 8, 3), 90, np.uint8)
 IMAGES = ["n", 3, 8, 8]
 
 
+def said(path):
+    return list(SkinLesionPredictor(path).predict(IMAGE)["probabilities"].values())
+
+
 def refused(path, named):
     with pytest.raises(UserError, match=named) as error:
-        list(Model(path).each([IMAGE]))
+        SkinLesionPredictor(path).predict([IMAGE])
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
@@ -54,9 +58,9 @@ def test_only_regular_files_are_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe.onnx")
     for name, found in (("pipe.onnx", "a folder, pipe or device"), ("a\0b.onnx", "no such")):
         with pytest.raises(UserError, match=found):
-            Model(tmp_path / name)
+            SkinLesionPredictor(tmp_path / name)
     with pytest.raises(UserError, match="no such ONNX file"):
-        Model(tmp_path / "\udc80.onnx")
+        SkinLesionPredictor(tmp_path / "\udc80.onnx")
 
 
 def with_external_weights(path, location):
@@ -73,7 +77,7 @@ def with_external_weights(path, location):
 
 
 def test_tensors_beside_the_model_are_read(tmp_path, monkeypatch):
-    expected = next(Model(scorer(tmp_path / "whole.onnx")).each([IMAGE])).probabilities
+    expected = said(scorer(tmp_path / "whole.onnx"))
     (tmp_path / "models").mkdir()
     (tmp_path / "elsewhere").mkdir()
     path = tmp_path / "models" / "x.onnx"
@@ -82,7 +86,7 @@ def test_tensors_beside_the_model_are_read(tmp_path, monkeypatch):
     refused(path, "its tensors are in x.onnx.data, which is not there")
     (tmp_path / "models" / "x.onnx.data").write_bytes(numbers)
     monkeypatch.chdir(tmp_path / "elsewhere")
-    np.testing.assert_allclose(next(Model(path).each([IMAGE])).probabilities, expected, atol=1e-6)
+    np.testing.assert_allclose(said(path), expected, atol=1e-6)
     (tmp_path / "models" / "x.onnx.data").write_bytes(numbers[:-4])
     refused(path, "not a usable ONNX model")
 

@@ -290,3 +290,19 @@ def test_balanced_batch_takes_all_rows_of_a_class_before_one_comes_again(n_ranks
 def test_balanced_batch_of_two_classes_as_frequent_takes_every_row_once():
     labels = np.array([0, 1, 1, 0, 1, 0])
     assert sorted(order("balanced_batch", labels=labels)) == list(range(6))
+
+
+def test_oversampling_to_a_count_fills_up_the_classes_that_have_fewer():
+    """Every row once, and of the classes of 20 and 10 as many more as they lack of 25."""
+    counts = np.zeros(len(LABELS), int)
+    for seed in range(60):
+        rows = order("oversample(to=25)", seed)
+        assert np.bincount(LABELS[rows]).tolist() == [70, 25, 25]
+        times = np.bincount(rows, minlength=len(LABELS))
+        assert (times >= 1).all() and (times[LABELS == 0] == 1).all()
+        counts += times - 1
+    rarest = counts[LABELS == 2]
+    assert chisquare(rarest).pvalue > 1e-3
+    assert np.bincount(LABELS[order("oversample(to=1)")]).tolist() == [70, 20, 10]
+    with pytest.raises(UserError, match=r"oversample\(to=-1\)"):
+        build("oversample(to=-1)")

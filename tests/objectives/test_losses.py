@@ -143,3 +143,54 @@ def test_a_class_and_a_group_without_rows_are_finite(call):
         value, gradient = value_and_gradient(objective, logits, *torch.zeros(2, 4).long())
         assert value == 0
         assert torch.equal(gradient, torch.zeros_like(gradient))
+
+
+def taught_loss(call):
+    """(objective, logits of 5 rows and 3 classes, labels, groups, a teacher's probabilities)."""
+    torch.manual_seed(3)
+    objective = OBJECTIVES.build(call, num_classes=3, weight=None)
+    logits, taught = torch.randn(5, 3, requires_grad=True), torch.randn(5, 3).softmax(dim=1)
+    return objective, logits, torch.tensor([0, 2, 1, 1, -1]), torch.zeros(5, dtype=int), taught
+
+
+def test_of_a_teacher_alone_the_gradient_is_softmax_minus_teacher():
+    objective, logits, labels, groups, taught = taught_loss("distillation(temperature=1, share=1)")
+    _, gradient = value_and_gradient(objective, logits, labels, groups, taught)
+    expected = (logits.softmax(dim=1) - taught) / 4  # a mean over the rows that have a label
+    expected[4] = 0
+    torch.testing.assert_close(gradient, expected.detach())
+
+
+def test_a_teacher_that_agrees_teaches_nothing_at_any_temperature():
+    for temperature in (0.5, 1.0, 4.0):
+        call = f"distillation(temperature={temperature}, share=1)"
+        objective, logits, labels, groups, _ = taught_loss(call)
+        taught = logits.detach().softmax(dim=1)
+        value, gradient = value_and_gradient(objective, logits, labels, groups, taught)
+        assert value.item() == pytest.approx(0, abs=1e-6)
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-6, rtol=0)
+
+
+def test_at_a_high_temperature_a_teacher_draws_logits_to_its_own():
+    """T^2 KL tends to |z - v|^2 / (2 C) of centred logits (Hinton et al. 2015, equation 4)."""
+    objective, logits, labels, groups, taught = taught_loss(
+        "distillation(temperature=100, share=1)"
+    )
+    value, _ = value_and_gradient(objective, logits, labels, groups, taught)
+    z, v = logits.detach()[:4], taught.log()[:4]
+    difference = z - z.mean(dim=1, keepdim=True) - (v - v.mean(dim=1, keepdim=True))
+    assert value.item() == pytest.approx((difference**2).sum().item() / (2 * 3 * 4), rel=0.02)
+
+
+def test_what_the_teacher_leaves_is_the_labels_cross_entropy():
+    usual = OBJECTIVES.build("cross_entropy", num_classes=3, weight=None)
+    objective, logits, labels, groups, taught = taught_loss("distillation(share=0)")
+    torch.testing.assert_close(
+        objective(logits, labels, groups, taught), usual(logits, labels, groups)
+    )
+    objective, logits, labels, groups, taught = taught_loss("distillation(share=0.25)")
+    whole = OBJECTIVES.build("distillation(share=1)", num_classes=3, weight=None)
+    parts = 0.25 * whole(logits, labels, groups, taught) + 0.75 * usual(logits, labels, groups)
+    torch.testing.assert_close(objective(logits, labels, groups, taught), parts)
+    without = objective(logits, labels, groups)  # as in evaluation
+    torch.testing.assert_close(without, usual(logits, labels, groups))

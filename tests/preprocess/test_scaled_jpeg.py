@@ -1,5 +1,7 @@
 """Large JPEGs decoded at a fraction of their size: nearly the same pixels, everywhere the same."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from PIL import Image
 
 from src.core.errors import UserError
 from src.datasets.table import make_table
-from src.inference.predictor import _load
+from src.inference.batches import Work, predict_batches
 from src.loading.loaders import LocalISICDataset
 from src.preprocess.image import ImageError, decode_image
 from src.preprocess.spec import parse_preprocessing, preprocessing_from_json
@@ -91,9 +93,21 @@ def test_training_and_use_see_the_same_pixels(tmp_path):
     table = make_table(pd.DataFrame({"image": [str(path)], "label": [0]}), ("a", "b"), 1)
     loaded = preprocessing_from_json(SCALED.to_json())
     trained = LocalISICDataset(table, SCALED)[0][0].numpy()
-    used = _load(path, {spec.digest: spec for spec in (loaded, WHOLE)})
-    np.testing.assert_array_equal(used[SCALED.digest], trained)
-    assert not np.array_equal(used[WHOLE.digest], trained)
+    seen = []
+
+    class Model:
+        """Keeps the images that it is given."""
+
+        def __init__(self, spec):
+            self.contract = SimpleNamespace(preprocessing=spec, temperature=1.0)
+
+        def outputs(self, images):
+            seen.append(images[0].copy())
+            return np.zeros((1, 2)), np.full((1, 2), 0.5)
+
+    list(predict_batches([Model(loaded), Model(WHOLE)], [[path]], Work()))
+    np.testing.assert_array_equal(seen[0], trained)
+    assert not np.array_equal(seen[1], trained)
 
 
 def test_a_contract_without_it_is_what_it_was():

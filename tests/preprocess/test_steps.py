@@ -342,13 +342,13 @@ def test_short_forms_of_a_size_are_written_out(name):
 def test_short_forms_of_statistics_are_written_out():
     for name, constants in STATISTICS.items():
         assert expand("normalize", {"stats": name}, 99) == constants
-    assert expand("normalize", {"stats": "train"}, 99) == {}
+    assert expand("normalize", {"stats": "train"}, 99) == {"stats": "train"}
     assert expand("to_lab", {}, 99) == {}
 
 
 def test_unknown_statistics_are_refused():
     for stats in ["imagnet", 1, None, [1], ("half",), True]:
-        with pytest.raises(UserError, match="expected one of imagenet, half, train"):
+        with pytest.raises(UserError, match="expected one of imagenet, half, pretrained, train"):
             expand("normalize", {"stats": stats}, 99)
 
 

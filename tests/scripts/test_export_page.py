@@ -159,6 +159,7 @@ def test_what_transformers_cannot_hold_is_told_and_pushed_all_the_same(
     assert pushed == [("me/x", True), "README.md", "model.onnx"]
 
 
+@pytest.mark.slow
 def test_mistakes_are_told_before_anything_is_loaded(at_hand, tmp_path):
     flags = ["--checkpoint_path", "runs/demo/best_checkpoint.pth"]
     for more, named in (

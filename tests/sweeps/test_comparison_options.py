@@ -15,7 +15,7 @@ from src.sweeps.options import ComparisonOptions
 def test_defaults_compare_every_objective_with_cross_entropy():
     assert parse([]) == [{}, ComparisonOptions()]
     assert every_objective()[0] == "cross_entropy"
-    assert sorted(every_objective()) == OBJECTIVES.names()
+    assert sorted([*every_objective(), "distillation"]) == OBJECTIVES.names()
 
 
 def test_flags_are_taken_with_hyphens_too_and_the_others_are_left():

@@ -65,6 +65,10 @@ def test_groups_of_one_study_are_told_apart_and_named():
     words = [certificate.of(name, "melanoma") for name in ("light", "dark", "unknown")]
     assert words[0].startswith("misses at most 10% of melanoma cases, with 90% confidence")
     assert words[2].startswith("not certified")
+    capped = certify(Promise(), ("light", "dark"), groups, units, scores, highest=0.31)
+    assert [(c.threshold, c.misses) for c in capped] == [(0.3, 0), (None, 0)]
+    capped = certify(Promise(), ("light", "dark"), groups, units, scores, highest=0.2)
+    assert [(c.threshold, c.certified) for c in capped] == [(0.2, True), (None, False)]
     refused = Certificate(Promise(), "image", "no patients", True, ())
     assert refused.of("light", "melanoma") == "not certified: no patients"
     assert words[1] == ("cannot be certified: 13 melanoma cases (by patient), at least 22 needed")

@@ -1,0 +1,194 @@
+"""Images as batches of each model's input: read, decoded and run by threads, a batch in each."""
+
+import os
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from ..artifact.contract import Contract
+from ..artifact.outputs import why_unusable
+from ..preprocess.image import ImageError, file_bytes
+from ..preprocess.spec import Preprocessing
+from .views import NONE, VIEWS, View, mean_over_views
+
+Image = Path | np.ndarray  # a file, or RGB uint8 [H, W, 3]
+# of a batch, whatever its size is set to: with 3 channels in float32 100 MB
+MAX_BATCH_PIXELS = 2**23
+
+
+class Predictor(Protocol):
+    """A model that predicts batches as its contract says."""
+
+    contract: Contract
+
+    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(logits [N, n_outputs], probabilities [N, classes]) of float32 [N, 3, height, width]."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one image, or why it says nothing.
+
+    `probabilities` [classes] are those for an unknown tone group, the mean over the views; `logits`
+    [views, n_outputs] and `by_view` [views, classes] are those of each view.
+    """
+
+    path: Path | None  # of an image that is no file None
+    probabilities: np.ndarray | None = None
+    logits: np.ndarray | None = None
+    by_view: np.ndarray | None = None
+    reason: str = ""
+
+
+Batch = list[list[Prediction]]  # for each image, a `Prediction` of each model
+Prepared = Callable[[Image, Preprocessing, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Work:
+    """How images are predicted: in batches of `batch_size`, each by one of `n_workers` threads.
+
+    `prepared` is called with each image as a spec prepares it.
+    """
+
+    batch_size: int = 8
+    n_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    tta: str = NONE
+    prepared: Prepared | None = None
+
+
+def batch_size_of(predictors: Sequence[Predictor], wanted: int) -> int:
+    """Images in a batch: as many as are `wanted`, fewer where they would be very large."""
+    pixels = sum(h * w for h, w in (spec.output_size for spec in _specs(predictors).values()))
+    return max(1, min(wanted, MAX_BATCH_PIXELS // pixels))
+
+
+def predict_batches(
+    predictors: Sequence[Predictor], batches: Iterable[Sequence[Image]], work: Work
+) -> Iterator[Batch]:
+    """The predictions of each batch, in order; batches are no larger than `batch_size_of` says.
+
+    A thread reads, decodes and runs a whole batch, so that the numbers do not depend on how many
+    threads there are. What cannot be read keeps its place, as an image of zeros: a batch of the
+    same files is always the same input. Memory is that of one batch for each thread.
+    """
+    specs, views = _specs(predictors), VIEWS[work.tta]
+    free: queue.SimpleQueue[dict[str, np.ndarray]] = queue.SimpleQueue()
+    size = batch_size_of(predictors, work.batch_size)
+    for _ in range(work.n_workers):
+        free.put({key: np.empty((size, 3, *s.output_size), np.float32) for key, s in specs.items()})
+
+    def answer(batch: Sequence[Image]) -> Batch:
+        inputs = free.get()
+        try:
+            reasons = [_read(image, specs, inputs, n, work) for n, image in enumerate(batch)]
+            return _run(predictors, batch, reasons, inputs, views)
+        finally:
+            free.put(inputs)
+
+    with _one_opencv_thread(), ThreadPoolExecutor(work.n_workers) as pool:
+        pending: list[Future[Batch]] = []
+        try:
+            for batch in batches:
+                pending.append(pool.submit(answer, batch))
+                if len(pending) > 2 * work.n_workers:  # so that no thread waits for work
+                    yield pending.pop(0).result()
+            while pending:
+                yield pending.pop(0).result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """OpenCV's own threads would only be in the way of those that share the batches."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _specs(predictors: Sequence[Predictor]) -> dict[str, Preprocessing]:
+    """The different preprocessings of the models, by their digest."""
+    return {p.contract.preprocessing.digest: p.contract.preprocessing for p in predictors}
+
+
+def _read(
+    image: Image,
+    specs: dict[str, Preprocessing],
+    inputs: dict[str, np.ndarray],
+    place: int,
+    work: Work,
+) -> str:
+    """Why the image cannot be read; empty where it is now at `place` of the inputs of all specs.
+
+    A file is read once, and decoded once for all specs that want it at the same size.
+    """
+    decoded: dict[int, np.ndarray] = {}
+    try:
+        data = file_bytes(image) if isinstance(image, Path) else b""
+        for key, spec in specs.items():
+            side = spec.decoded_side
+            if side not in decoded:
+                decoded[side] = spec.decode(data)[0] if isinstance(image, Path) else image
+            prepared = spec.prepare(decoded[side])
+            if work.prepared:
+                work.prepared(image, spec, prepared)
+            spec.finish(prepared, inputs[key][place])
+    except ImageError as error:
+        for of_spec in inputs.values():
+            of_spec[place] = 0
+        return str(error)
+    return ""
+
+
+def _run(
+    predictors: Sequence[Predictor],
+    batch: Sequence[Image],
+    reasons: list[str],
+    inputs: dict[str, np.ndarray],
+    views: list[View],
+) -> Batch:
+    paths = [image if isinstance(image, Path) else None for image in batch]
+    if all(reasons):
+        found = [
+            Prediction(path, reason=reason) for path, reason in zip(paths, reasons, strict=True)
+        ]
+        return [[one] * len(predictors) for one in found]
+    by_model = []
+    for predictor in predictors:
+        images = inputs[predictor.contract.preprocessing.digest][: len(batch)]
+        of_views = [predictor.outputs(np.ascontiguousarray(view(images))) for view in views]
+        logits, probabilities = (np.stack(part, axis=1) for part in zip(*of_views, strict=True))
+        by_model.append(_predictions(predictor.contract, paths, reasons, logits, probabilities))
+    return [list(row) for row in zip(*by_model, strict=True)]
+
+
+def _predictions(
+    contract: Contract,
+    paths: list[Path | None],
+    reasons: list[str],
+    logits: np.ndarray,
+    by_view: np.ndarray,
+) -> list[Prediction]:
+    """Those of a batch; what no class can be decided by has its reason instead."""
+    n_views = logits.shape[1]
+    wrong = why_unusable(*(part.reshape(-1, part.shape[2]) for part in (logits, by_view)))
+    by_view = by_view.clip(0, 1)
+    means = mean_over_views(by_view, contract.temperature)
+    found = []
+    for place, (path, reason) in enumerate(zip(paths, reasons, strict=True)):
+        views = wrong[place * n_views : (place + 1) * n_views]
+        reason = reason or next(filter(None, views), "")
+        values = (means[place], logits[place], by_view[place])
+        found.append(Prediction(path, reason=reason) if reason else Prediction(path, *values))
+    return found

@@ -1,0 +1,194 @@
+"""fit_trust and predictions with trust, on a small trained model."""
+
+import csv
+import json
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from src.artifact.contract import contract_from_json
+from src.artifact.export import write_contract
+from src.core.errors import UserError
+from src.evaluation.evaluate import EvaluatedModel
+from src.evaluation.predictions import from_columns
+from src.inference.predictor import OnnxPredictor
+from src.inference.trust import COLUMNS, add_answers, predict_with_trust
+from src.safety.fit import rows_of
+from src.scripts import fit_trust, safe_inference
+from src.trust.triage import CATEGORIES
+
+PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "TRUST.md"
+
+
+@pytest.fixture(scope="module")
+def trusted(tiny_onnx, tmp_path_factory):
+    """The model with what was fitted."""
+    path = tmp_path_factory.mktemp("trust") / "trusted.onnx"
+    argv = ["--onnx_model_path", str(tiny_onnx), "--write_model", str(path), *PROMISE]
+    assert fit_trust.main(argv) == 0
+    return path
+
+
+def test_what_was_fitted_is_in_the_file_and_the_model_predicts_as_before(trusted, tiny_onnx):
+    before, after = OnnxPredictor(tiny_onnx), OnnxPredictor(trusted)
+    trust = after.contract.trust
+    assert before.contract.trust is None
+    assert trust.conditions == after.contract.conditions
+    assert trust.certificate.unit.startswith("patient_id") and not trust.certificate.refused
+    certified = {found.group for found in trust.certificate.groups if found.certified}
+    values = after.contract.rule.options["values"]
+    for name, value in zip(after.contract.groups, values, strict=True):
+        found = [f.threshold for f in trust.certificate.groups if f.group == name]
+        assert name not in certified or 0 <= found[0] - value < 1e-4
+    images = np.random.default_rng(0).normal(size=(3, 3, 32, 32)).astype(np.float32)
+    assert np.array_equal(before.outputs(images)[1], after.outputs(images)[1])
+    assert after.features(images).shape == (3, len(trust.features.center))
+
+
+def test_answers_say_whether_to_rely_on_them(trusted, demo, tmp_path):
+    predictor = OnnxPredictor(trusted)
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:12]
+    broken, noise = tmp_path / "broken.jpg", np.random.default_rng(1)
+    broken.write_bytes(b"no image")
+    strange = noise.integers(0, 255, (96, 128, 3)).astype(np.uint8)
+    found = [*predict_with_trust(predictor, [*lesions, strange, broken], batch_size=5)]
+    assert [one.name for one in found[:12]] == [path.name for path in lesions]
+    assert {one.answer.category for one in found[:-1]} <= {*CATEGORIES}
+    assert sum(one.abstain for one in found[:12]) < 12
+    for one in found[:12]:
+        flagged = one.class_name == predictor.contract.classes[predictor.contract.positive]
+        assert one.abstain or flagged == (one.answer.category in ("urgent", "refer"))
+        assert set(one.answer.classes) and one.answer.certificate.startswith("not certified")
+    assert found[12].abstain and found[12].message
+    assert (found[13].answer, found[13].abstain) == (None, True) and found[13].reason
+    group = [0] * len(lesions)
+    (first, *_) = predict_with_trust(predictor, lesions, group)
+    certificate = predictor.contract.trust.certificate
+    assert first.answer.certificate == certificate.of(predictor.contract.groups[0], "malignant")
+
+
+def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
+    folder = demo / "isic2020" / "test" / "benign"
+    images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
+    table = tmp_path / "p.csv"
+    table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
+    counts = add_answers(OnnxPredictor(trusted), table, images)
+    rows = [*csv.DictReader(table.open(newline=""))]
+    assert [*rows[0]] == ["image_name", "target", *COLUMNS]
+    assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
+    for row, path in zip(rows, images.values(), strict=True):
+        (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
+        assert row["answer"] == found.answer.category
+        assert row["conformal_set"].split() == [*found.answer.classes]
+
+
+def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
+    trusted, tiny_onnx, tmp_path
+):
+    black = [np.zeros((64, 64, 3), np.uint8)]
+    with pytest.raises(UserError, match="fit_trust"):
+        next(predict_with_trust(OnnxPredictor(tiny_onnx), black))
+    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
+    write_contract(model, replace(contract, temperature=2 * contract.temperature))
+    onnx.save(model, tmp_path / "changed.onnx")
+    with pytest.raises(UserError, match="temperature"):
+        next(predict_with_trust(OnnxPredictor(tmp_path / "changed.onnx"), black))
+
+
+def test_passes_with_dropout_differ_from_each_other_and_are_the_same_again(
+    trusted, tiny_onnx, demo, tmp_path
+):
+    with pytest.raises(UserError, match="dropout"):
+        next(
+            predict_with_trust(
+                OnnxPredictor(trusted), [np.zeros((64, 64, 3), np.uint8)], n_passes=2
+            )
+        )
+    model, contract = onnx.load(trusted), OnnxPredictor(trusted).contract
+    write_contract(model, replace(contract, trust=replace(contract.trust, dropout=0.5)))
+    onnx.save(model, path := tmp_path / "dropout.onnx")
+    predictor, plain = OnnxPredictor(path), OnnxPredictor(tiny_onnx)
+    images = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    width = len(contract.trust.features.center)
+    kept, none = np.ones((1, width), np.float32), np.zeros((1, width), np.float32)
+    passes = predictor.passes(images, [kept, none])
+    assert np.array_equal(passes[0], plain.outputs(images)[1])
+    assert np.array_equal(passes[1][0], passes[1][1])  # without features the bias alone
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:4]
+    found, again = ([*predict_with_trust(predictor, lesions, n_passes=20)] for _ in range(2))
+    assert found == again or str(found) == str(again)
+    for one in found:
+        assert 0 < one.answer.mutual_information < one.answer.entropy
+
+
+def test_a_damaged_contract_is_refused_in_one_line(trusted):
+    content = OnnxPredictor(trusted).contract.to_json()
+    assert contract_from_json(content, "x").trust == OnnxPredictor(trusted).contract.trust
+    for place, value in (
+        (("version",), 9),
+        (("rows",), 5),
+        (("coverage",), float("inf")),
+        (("conformal", "score"), "best"),
+        (("conformal", "by_group"), [0.1]),
+        (("conformal", "quantile"), "0.5"),
+        (("certificate", "groups", 0, "n"), 2.5),
+        (("certificate", "promise", "max_miss"), 0),
+        (("features", "scales"), [1.0]),
+        (("features", "center"), [[1.0]]),
+        (("features", "extra"), 1),
+        (("triage",), None),
+    ):
+        damaged = json.loads(json.dumps(content))
+        inner = damaged["trust"]
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        with pytest.raises(UserError) as error:
+            contract_from_json(damaged, "file.onnx")
+        assert str(error.value).startswith("file.onnx: ") and "\n" not in str(error.value), place
+
+
+def test_rows_that_chose_the_model_and_rows_of_unknown_patients_certify_nothing():
+    rows = from_columns(
+        ["a", "b"], np.array([0, 1]), np.array([0, 0]), np.array([0, 1]), None, (), ("light",)
+    )
+    model = EvaluatedModel("", "", "valid", "", rows, np.arange(2), "patient_id")
+    assert "chose the model" in rows_of(model).refused and rows_of(model).certifying is None
+    tested = replace(model, split="test", valid=rows)
+    assert rows_of(tested).refused == ""
+    assert "patients" in rows_of(replace(tested, cluster="image")).refused
+
+
+def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
+    block = re.search(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "best_checkpoint.onnx").write_bytes(tiny_onnx.read_bytes())
+    image = next((demo / "isic2020").glob("test/malignant/*.jpg"))
+    (tmp_path / "lesion.jpg").write_bytes(image.read_bytes())
+    commands = {"src.scripts.fit_trust": fit_trust, "src.scripts.safe_inference": safe_inference}
+    for line in block.splitlines():
+        words = shlex.split(line)
+        assert commands[words[2]].main(words[3:]) == 0, line
+    said = capsys.readouterr().out
+    assert "FAILED" not in said and "cannot be certified" in said
+    assert "lesion.jpg: " in said and "not a diagnosis" in said
+
+
+def test_wrong_flags_are_named(tmp_path):
+    for argv, named in (
+        ([], "--onnx_model_path"),
+        (["--onnx_model_path", "a.pth", "--write_model", "b.onnx"], "a.pth"),
+        (["--onnx_model_path", "a.onnx", "--write_model", "b.onnx"], "a.onnx"),
+        (["--onnx_model_path", "a.onnx"], "--write_model"),
+        (["--alpha", "1"], "--alpha"),
+        (["--certify", "x"], "--certify"),
+    ):
+        with pytest.raises(UserError) as error:
+            fit_trust.main(argv)
+        assert named in str(error.value)
