@@ -34,9 +34,12 @@ def read_records(path: Path) -> dict[str, Record]:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError(f"larger than {MAX_BYTES} bytes")
         with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row["attribute"] in (ALL, SKIN_TONE)]
+            reader = csv.DictReader(file)
+            if missing := [name for name in _NEEDED if name not in (reader.fieldnames or ())]:
+                raise ValueError(f"no column {missing[0]}")
+            rows = [row for row in reader if row["attribute"] in (ALL, SKIN_TONE)]
         return {row["group"]: _record(row) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise UserError(
             f"--results_csv {path}: expected the metrics_by_group_*.csv of a run or an evaluation, "
             f"with the columns {', '.join(_NEEDED)} ({first_line(error)})"
