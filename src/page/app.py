@@ -56,7 +56,7 @@ def _ask(model: Model, pictures: dict, answers: list[Answer]) -> None:
     given = [(file.name, file.getvalue) for file in files]
     if pictures:
         choice, button = st.columns([3, 1], vertical_alignment="bottom")
-        name = choice.selectbox("Or try a drawn example", list(pictures))
+        name = choice.selectbox("Or try an example", list(pictures))
         if button.button("Try it", width="stretch"):
             given.append((name, lambda: file_bytes(pictures[name])))
     if not given:
@@ -97,11 +97,13 @@ def _say(answer: Answer, model: Model) -> None:
         st.markdown(f"Certificate: {answer.trust.certificate}.")
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
     for name, probability in ranked:
-        st.progress(min(1.0, probability), f"{sentences.in_words(name)}: {probability:.1%}")
+        st.progress(
+            min(1.0, probability), f"{sentences.in_words(name)}: {sentences.percent(probability)}"
+        )
     if answer.votes:
         st.caption(f"Probability of {positive} by each model")
         for name, probability in answer.votes.items():
-            st.progress(min(1.0, probability), f"{name}: {probability:.1%}")
+            st.progress(min(1.0, probability), f"{name}: {sentences.percent(probability)}")
 
 
 def _end(model: Model, answers: list[Answer]) -> None:

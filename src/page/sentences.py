@@ -23,10 +23,10 @@ def tone_in_words(tone: Tone) -> str:
     kind = {"clinical": "photograph", "dermoscopy": "dermoscopic picture"}[tone.domain]
     if not tone.group:
         reason = found.reason or "no skin was found"
-        return f"Skin tone unknown ({reason}), taking this for a {kind}."
+        return f"Skin tone unknown ({reason}), in what looks like a {kind}."
     angle = f"individual typology angle {found.ita:.0f}° ± {found.ita_spread:.0f}°"
     doubt = " It lies so near another group that it may belong there." if found.uncertain else ""
-    return f"**{tone.group}** skin ({angle}), taking this for a {kind}.{doubt}"
+    return f"**{tone.group}** skin ({angle}), in what looks like a {kind}.{doubt}"
 
 
 def record_in_words(answer: Answer, positive: str) -> str:
@@ -53,10 +53,10 @@ def record_line(record: Record, positive: str) -> str:
     few = " That is too few to rely on." if record.n_positive < FEW else ""
     interval = ""
     if not math.isnan(record.low):
-        interval = f", 95 % interval {record.low:.0%} to {record.high:.0%}"
+        interval = f", 95 % interval {percent(record.low)} to {percent(record.high)}"
     return (
         f"In its test {whom} it found {found} of {record.n_positive} {positive} pictures "
-        f"({record.sensitivity:.0%}{interval}).{few}"
+        f"({percent(record.sensitivity)}{interval}).{few}"
     )
 
 
@@ -64,7 +64,12 @@ def headline(answer: Answer) -> str:
     """The answer in a line, an abstention as plainly as an answer."""
     if answer.trust and answer.trust.abstains:
         return "No answer: a person has to look at this"
-    return f"{in_words(answer.predicted)}, {answer.probabilities[answer.predicted]:.0%}"
+    return f"{in_words(answer.predicted)}, {percent(answer.probabilities[answer.predicted])}"
+
+
+def percent(share: float) -> str:
+    """A share, 0 to 1, in whole percent."""
+    return f"{100 * share:.0f} %"
 
 
 def in_words(name: str) -> str:

@@ -31,7 +31,7 @@ def test_records_are_those_of_all_and_of_skin_tones(csv):
 def test_sentences_count_what_was_found_and_say_what_is_unknown(csv):
     records = read_records(csv)
     said = record_line(records[ALL], "melanoma")
-    assert "found 27 of 36 melanoma" in said and "60% to 88%" in said and "too few" not in said
+    assert "found 27 of 36 melanoma" in said and "60 % to 88 %" in said and "too few" not in said
     assert records["Light"].n_positive < FEW
     assert "7 of 14" in record_line(records["Light"], "melanoma")
     assert "too few" in record_line(records["Light"], "melanoma")
