@@ -27,7 +27,7 @@ _model = st.cache_resource(show_spinner="Loading the model")(load_model)
 
 def main() -> None:
     """Show the page to a visitor; streamlit calls it again after everything that they do."""
-    st.set_page_config("Skin lesion classifier", page_icon=":material/dermatology:")
+    st.set_page_config("Skin lesion classifier")
     st.html(STYLE)
     st.title("Skin lesion classifier")
     options = parse_options(sys.argv[1:], __doc__, PageOptions)[0]
@@ -71,13 +71,13 @@ def _ask(model: Model, pictures: dict, answers: list[Answer]) -> None:
 
 def _show(answer: Answer, model: Model) -> None:
     with st.container(border=True):
-        st.subheader(answer.name, anchor=False)
+        st.header(answer.name, anchor=False)
         if answer.refusal:
             st.error(answer.refusal)
             return
         seen, said = st.columns(2, gap="medium")
-        for caption, pixels in answer.pictures.items():
-            seen.image(pixels, caption=caption, width="stretch", alt=f"{answer.name}: {caption}")
+        for caption, picture in answer.pictures.items():
+            seen.image(picture, caption=caption, width="stretch", alt=f"{answer.name}: {caption}")
         with said:
             _say(answer, model)
 

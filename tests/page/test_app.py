@@ -22,7 +22,7 @@ def page(page_model, tmp_path, monkeypatch):
 
 
 def texts(page) -> str:
-    kinds = (page.title, page.subheader, page.markdown, page.error, page.warning, page.success)
+    kinds = (page.title, page.header, page.markdown, page.error, page.warning, page.success)
     shown = (*kinds, page.info, page.caption)
     return "\n".join(element.value for kind in shown for element in kind)
 
