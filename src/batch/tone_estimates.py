@@ -8,11 +8,10 @@ import pandas as pd
 
 from ..preprocess.image import read_reduced
 from ..preprocess.steps import shades_of_grey
-from ..skin.domains import CLINICAL, DOMAINS, domain_of
-from ..skin.masks import skin_mask, skin_of_photograph
-from ..skin.photographs import look_at, relit, white_gain
+from ..skin.domains import DOMAINS
 from ..skin.shapes import HAIR_SIDE, reduced
 from ..skin.tone import GROUP_NAMES, estimate_tone, picture_angle
+from ..skin.view import skin_in_view
 from .mask_files import mask_times, read_lesion
 from .per_image_csv import run_folder_job
 
@@ -24,7 +23,6 @@ COLOR_CONSTANCY: dict[str, Callable] = {
     "none": lambda image: image,
     "shades_of_grey": shades_of_grey,
 }
-WHITE_REFERENCES = ("brightness", "none")
 
 
 def estimate_tones(
@@ -69,22 +67,13 @@ def tone_row(
     """
     image, size = read_reduced(path, HAIR_SIDE)
     image = COLOR_CONSTANCY[color_constancy](reduced(image))
-    domain = domain_of(image, domain)
     picture = picture_angle(image)
     lesion = read_lesion(masks[path.stem], size, image.shape[:2]) if masks else None
-    gain = None
-    if domain == CLINICAL:
-        photograph = look_at(image)
-        skin = skin_of_photograph(image, photograph, lesion)
-        if white_reference == "brightness" and photograph.white.any():
-            gain = white_gain(image, photograph.white)
-            image = relit(image, gain)
-    else:
-        skin = skin_mask(image, lesion)
-    tone = estimate_tone(image, skin, method, color, domain)
+    seen = skin_in_view(image, domain, lesion, white_reference)
+    tone = estimate_tone(seen.image, seen.skin, method, color, seen.domain)
     red, green, blue = tone.color or (None, None, None)
     cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
-    cells += (tone.uncertain, domain, gain, picture, source)
+    cells += (tone.uncertain, seen.domain, seen.white_gain, picture, source)
     return dict(zip(COLUMNS, cells, strict=True))
 
 

@@ -81,26 +81,36 @@ def explain_predictions(
 
 def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
     """The share of positive evidence inside the lesion, once the overlay is written."""
-    contract = predictor.contract
-    spec = contract.preprocessing
     try:
-        image = spec.decode(file_bytes(wanted.path))[0]
-    except ImageError as error:  # it changed since it was predicted
+        image = predictor.contract.preprocessing.decode(file_bytes(wanted.path))[0]
+        share, drawn = explained(predictor, image, wanted.decision)
+    except (ImageError, UserError) as error:  # the file changed since it was predicted
         raise UserError(f"{wanted.path}: {error}") from None
-    logits, cells = predictor.evidence(spec(image)[None])
-    if not np.isfinite(cells).all():
-        raise UserError(f"{wanted.path}: the model's evidence is not finite")
-    why = explain(contract, logits[0], cells[0], wanted.decision)
-    seen = _as_seen(spec)
-    mask = lesion_mask(image)
-    lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
-    share = share_inside(why.cells, lesion)
     if wanted.overlay:
-        drawn = overlay(seen.prepare(image), lesion, why, caption(contract, why, share))
         data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
         with replacing(wanted.overlay, one_of_many=True) as temporary:
             temporary.write_bytes(data.tobytes())
     return share
+
+
+def explained(
+    predictor: OnnxPredictor, image: np.ndarray, decision: int
+) -> tuple[float | None, np.ndarray]:
+    """(share of positive evidence inside the lesion, `overlay`) of an RGB uint8 image.
+
+    `decision` is the place of the class that is explained. Raises `UserError` for evidence that is
+    not finite.
+    """
+    contract, spec = predictor.contract, predictor.contract.preprocessing
+    logits, cells = predictor.evidence(spec(image)[None])
+    require(np.isfinite(cells).all(), "the model's evidence is not finite")
+    why = explain(contract, logits[0], cells[0], decision)
+    seen = _as_seen(spec)
+    mask = lesion_mask(image)
+    lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
+    share = share_inside(why.cells, lesion)
+    lines = caption(contract, why, share)
+    return share, overlay(seen.prepare(image), lesion, why, lines)
 
 
 def _as_seen(spec: Preprocessing) -> Preprocessing:

@@ -18,7 +18,7 @@ from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from .views import NONE, VIEWS, View, mean_over_views
 
-Image = Path | np.ndarray  # a file, or RGB uint8 [H, W, 3]
+Image = Path | bytes | np.ndarray  # a file, what is in one, or RGB uint8 [H, W, 3]
 # of a batch, whatever its size is set to: with 3 channels in float32 100 MB
 MAX_BATCH_PIXELS = 2**23
 
@@ -135,11 +135,11 @@ def _read(
     """
     decoded: dict[int, np.ndarray] = {}
     try:
-        data = file_bytes(image) if isinstance(image, Path) else b""
+        data = file_bytes(image) if isinstance(image, Path) else image
         for key, spec in specs.items():
             side = spec.decoded_side
             if side not in decoded:
-                decoded[side] = spec.decode(data)[0] if isinstance(image, Path) else image
+                decoded[side] = spec.decode(data)[0] if isinstance(data, bytes) else data
             prepared = spec.prepare(decoded[side])
             if work.prepared:
                 work.prepared(image, spec, prepared)
