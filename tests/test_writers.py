@@ -30,11 +30,15 @@ FILES = {
         "--onnx_model_path model.onnx --calibration temperature --write_model {}",
         ("model.onnx",),
     ),
+    "src.scripts.calibration": ("--onnx_model_path model.onnx --write_model {}", ("model.onnx",)),
+    "preparer.prepare_dermnet": ("--dermnet images --output_csv {}", ()),
+    "preparer.prepare_ham10000": ("--data_path images --output_csv {}", ()),
     "preparer.prepare_split": ("--csv table.csv --output_csv {}", ("table.csv",)),
     "preparer.assign_tone_groups": ("--csv table.csv --output_csv {}", ("table.csv",)),
 }
 # of each command that names its files itself: its flags, {} is their folder; one of them
 FOLDERS = {
+    "src.scripts.acne_longitudinal": ("--csv table.csv --output_dir {}", "effects.csv"),
     "src.scripts.export_model": ("--checkpoint_path best.pth --output_dir {}", "best.onnx"),
     "src.scripts.evaluate_masks": ("images --masks experts --output_dir {}", "worst_masks.png"),
     "src.scripts.evaluate_tones": (
@@ -49,7 +53,7 @@ FOLDERS = {
 }
 # whose folder is one of a run: written by the trainer, tested there
 RUNS = {"melanoma_train", "run_with_submitit", "sweep", "compare_objectives"}
-SUFFIX = {"visualize_training": ".png", "melanoma_eval": ".onnx"}
+SUFFIX = {"visualize_training": ".png", "melanoma_eval": ".onnx", "calibration": ".onnx"}
 
 
 @pytest.fixture
@@ -132,7 +136,7 @@ def test_every_command_that_writes_is_here():
     """Those with a flag of a place to write, by its name in `--help`."""
     known = {name.rpartition(".")[2] for name in (*FILES, *FOLDERS)}
     # whose whole folder is tested elsewhere
-    known |= RUNS | {"make_demo", "get_results", "visualize_skin_tone"}
+    known |= RUNS | {"make_demo", "get_results", "visualize_skin_tone", "get_data", "move"}
     for path in [*(ROOT / "src/scripts").glob("*.py"), *(ROOT / "preparer").glob("*.py")]:
         text = path.read_text(encoding="utf-8")
         if "def main(" in text and re.search(r"^    (output|write)\w*:", text, re.MULTILINE):

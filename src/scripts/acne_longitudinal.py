@@ -9,8 +9,10 @@ from pathlib import Path
 
 from ..core.cells import visible
 from ..core.errors import require, run_main
-from ..core.files import make_folder, write_text
+from ..core.files import check_output, make_folder, write_text
 from ..core.options import MAX_SEED, REQUIRED, Section, flag, parse_options
+
+FILES = ("effects.csv", "trajectories.png", "distributions.png")
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,17 @@ def main(argv: list[str] | None) -> int:
     from ..longitudinal.severity import read_severities, write_simulated
 
     folder = make_folder(options.output_dir)
+    for name in FILES:
+        check_output(folder / name, options.csv)
     if options.simulate:
         make_folder(options.csv.parent)
         write_simulated(options.csv, options.seed)
     rows = read_severities(options.csv, options.baseline)
     model = fit_mixed_model(rows, options.baseline)
-    write_text(folder / "effects.csv", csv_text(effect_table(model)))
-    plot_trajectories(rows, options.baseline, folder / "trajectories.png")
-    plot_distributions(rows, options.baseline, folder / "distributions.png")
+    table, trajectories, distributions = (folder / name for name in FILES)
+    write_text(table, csv_text(effect_table(model)))
+    plot_trajectories(rows, options.baseline, trajectories)
+    plot_distributions(rows, options.baseline, distributions)
     for effect in model.effects:
         print(
             f"{visible(effect.treatment, 40)}: {effect.estimate:+.2f} against "

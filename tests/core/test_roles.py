@@ -73,10 +73,13 @@ def test_paths_of_inputs_follow_the_data_folder(tiny_run):
     assert found["output_dir"] == "/d/x"
 
 
-def test_paths_of_a_job_are_absolute():
+def test_paths_of_a_job_are_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x").touch()
     for left_out in ("weights", "finetune"):  # of which one may be given
         names = settings_with(Role.PATH) - {left_out}
-        flat = as_job(Config().with_settings(**dict.fromkeys(names, "x")), Cluster()).flat()
+        given = dict.fromkeys(names, "x") | {"objective": "distillation"}
+        flat = as_job(Config().with_settings(**given), Cluster()).flat()
         for name in names:
             assert Path(flat[name]).is_absolute() and flat[name].endswith("/x"), name
 

@@ -74,7 +74,7 @@ def refuse(capsys, tmp_path):
         ("--min_group 0", "--min_group 0: expected 1 to"),
         ("--seed -1", "--seed -1: expected 0"),
         ("--voting majority", "--voting majority: expected a folder of ONNX models"),
-        ("--voting softt", "expected soft, majority; did you mean 'soft'"),
+        ("--voting softt", "expected soft, majority, logits; did you mean 'soft'"),
         ("--grup_by sex", "did you mean 'group_by'"),
         ("--device cuda", "evaluated on the CPU"),
     ],

@@ -246,7 +246,8 @@ def test_skin_former_reads_the_mask_before_the_copy_moves_the_image(tmp_path):
     np.testing.assert_array_equal(found[1], np.flip(found[0], axis=2))
     np.testing.assert_array_equal(found[2], np.flip(found[0], axis=1))
     before = spec(image.astype(np.uint8))
-    np.testing.assert_array_equal(found[0][:, lesion], before[:, lesion])
+    inner = np.hypot(y - 16, x - 12) < 6  # than which the rim may change
+    np.testing.assert_array_equal(found[0][:, inner], before[:, inner])
     assert (found[0] < before - 0.3)[:, np.hypot(y - 16, x - 12) > 20].all()
 
 

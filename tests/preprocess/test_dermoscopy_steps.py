@@ -6,7 +6,7 @@ import pytest
 
 import preparer.draw_dermoscopy as drawing
 from preparer.demo_cases import plan_cases
-from preparer.demo_files import pigments
+from preparer.draw_lesion import draw_lesion
 from src.core.errors import UserError
 from src.preprocess.spec import parse_preprocessing
 from src.preprocess.steps import check, clahe, lesion_crop, pad_resize, remove_hair, to_lab
@@ -31,7 +31,8 @@ def photographs(monkeypatch):
         hairs.append(cv2.GaussianBlur(seen, (0, 0), 0.7))  # as the photograph is
         return image
 
-    for case, pigment in pigments(plan_cases(DEMO_SEED, N_IMAGES), DEMO_SEED):
+    for case in plan_cases(DEMO_SEED, N_IMAGES).itertuples():
+        pigment = draw_lesion(case.dx, np.random.default_rng([DEMO_SEED, 1, case.lesion]))
         skin = np.uint8([case.color_r, case.color_g, case.color_b])
         seed = [DEMO_SEED, 2, case.Index]
         image, _ = drawing.photograph(pigment, skin, np.random.default_rng(seed))

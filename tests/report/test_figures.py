@@ -228,7 +228,7 @@ def test_fairness_colours_a_tone_by_its_name_though_one_is_absent(draw, binary):
     some = binary[0].where(binary[0].groups != 0)
     figure = draw(plot_fairness, evaluation_of(some), GROUP_NAMES)
     for name, color in zip(
-        ["Light", "Tan", "unknown"], [*GROUP_COLORS[1::2], UNKNOWN_COLOR], strict=True
+        ["Light", "Tan and darker", "unknown"], [*GROUP_COLORS[1::2], UNKNOWN_COLOR], strict=True
     ):
         dot, _ = marks(figure.axes[2], row_of(figure, name))
         assert to_hex(dot.get_markerfacecolor()) == color

@@ -222,8 +222,8 @@ def test_a_gap_may_be_chance_where_its_interval_holds_none(binary):
 
 
 def test_groups_that_cannot_be_compared_are_said_to_be_so(binary):
-    gap = with_gap(binary, *[float("nan")] * 3, ["Tan"])
-    assert "“Tan” (16)" in worst_group(gap, "skin tone")
+    gap = with_gap(binary, *[float("nan")] * 3, ["Tan and darker"])
+    assert "“Tan and darker” (16)" in worst_group(gap, "skin tone")
     assert "chance" not in worst_group(gap, "skin tone")
     assert "equal" in worst_group(with_gap(binary, 0.0, 0.0, 0.1), "skin tone")
 

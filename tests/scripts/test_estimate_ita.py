@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS, WHITE_REFERENCES
+from src.batch.tone_estimates import COLOR_CONSTANCY, COLUMNS
 from src.core.errors import UserError
 from src.scripts.estimate_ita import Options, main
 from src.skin.domains import DOMAINS
@@ -22,6 +22,7 @@ from src.skin.tone import (
     rgb_from_lab,
     tone_group,
 )
+from src.skin.view import WHITE_REFERENCES
 
 
 def write(path, image):

@@ -159,7 +159,9 @@ def test_pairs_are_light_images_at_the_target(given, shown, target):
     for pair in pairs:
         assert pair.ita_after == pytest.approx(target, abs=2)
         disc = (pair.before == (60, 40, 30)).all(axis=2)
-        assert (pair.after[disc] == pair.before[disc]).all()
+        rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * max(disc.shape) // 25 + 3,) * 2)
+        inner = cv2.erode(disc.astype(np.uint8), rim).astype(bool)
+        assert inner.any() and (pair.after[inner] == pair.before[inner]).all()
         assert pair.after[0, 0].sum() < pair.before[0, 0].sum()
 
 
