@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 REQUIREMENTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test-quick test test-full lint
+.PHONY: help demo page test-quick test test-full lint
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,6 +28,9 @@ demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 m
 	echo "  checkpoint, ONNX  $$out/best_checkpoint.pth, .onnx"; \
 	echo "  ONNX evaluated    $${out}_eval (report.html is the page to read)"; \
 	echo "  predictions       $$out/predictions.csv"
+
+page: $(INSTALLED)  ## show the web page, with the model in weights/ or the demo's
+	$(BIN)/python -m streamlit run streamlit_app.py
 
 test-quick: $(INSTALLED)  ## run the tests that take moments; about 4 minutes
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"

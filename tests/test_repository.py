@@ -122,7 +122,7 @@ def test_make_help_lists_the_targets():
     command = ["make", "--no-print-directory", "help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     names = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert names == ["help", "demo", "test-quick", "test", "test-full", "lint"]
+    assert names == ["help", "demo", "page", "test-quick", "test", "test-full", "lint"]
 
 
 def test_every_package_has_its_version_once():
