@@ -95,6 +95,11 @@ def one_spelling(texts: Iterable[str]) -> tuple[dict[str, str], list[list[str]]]
     return used, merged
 
 
+def is_text(text: str) -> bool:
+    """Whether a file or table could hold it: names of files may have bytes that are no UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def visible(text: object, most: int | None = None) -> str:
     """The text on one line with control characters and escape sequences written out.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from .cells import folded, tidy, visible
+from .cells import folded, is_text, tidy, visible
 from .errors import UserError, require
 
 # said of every result
@@ -81,8 +81,7 @@ def require_class_names(names: Sequence[str], source: str) -> tuple[str, ...]:
     seen: dict[str, str] = {}
     for number, name in enumerate(tidied):
         require(bool(name), f"{source}: class {number} has no name")
-        is_text = not any("\ud800" <= character <= "\udfff" for character in name)
-        require(is_text, f"{source}: class {number}, {visible(name, 40)}, is not valid text")
+        require(is_text(name), f"{source}: class {number}, {visible(name, 40)}, is not valid text")
         other = seen.setdefault(name.casefold(), f"{number} {name}")
         same = f"{visible(other, 40)!r} and '{number} {visible(name, 40)}'"
         require(other == f"{number} {name}", f"{source}: classes {same} have the same name")

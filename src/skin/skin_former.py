@@ -66,7 +66,8 @@ def darken_skin(image, lesion, skin, ita: float, domain: str = DERMOSCOPY):
 def _share_of_lesion(image: np.ndarray, lesion: np.ndarray, color: tuple) -> np.ndarray:
     """float32 [H, W], 0 on skin of that RGB `color` to 1 on the lesion, also where its mask ends.
 
-    In the rim it is the pixel's absorbance above that of skin, relative to the inner lesion's.
+    In the rim it is how far the pixel's absorbance is from that of skin, relative to the inner
+    lesion's: white structures and padding are no skin either.
     """
     side = max(lesion.shape)
     depth = cv2.distanceTransform(lesion.astype(np.uint8), cv2.DIST_L2, 5) / side
@@ -79,5 +80,5 @@ def _share_of_lesion(image: np.ndarray, lesion: np.ndarray, color: tuple) -> np.
     scale = max(float(np.median(absorbance[inner])), _FAINTEST)
     beside = cv2.distanceTransform((~lesion).astype(np.uint8), cv2.DIST_L2, 5) / side
     within = np.clip((depth - beside) / (2 * _EDGE) + 0.5, 0, 1)
-    like_lesion = np.clip(absorbance / scale, 0, 1) * within
+    like_lesion = np.clip(np.abs(absorbance) / scale, 0, 1) * within
     return np.maximum(like_lesion, np.clip(2 * depth / RIM - 1, 0, 1)).astype(np.float32)

@@ -198,7 +198,7 @@ def test_the_objective_sees_the_new_groups(tiny_settings, table):
     for _ in parts.trainer.epoch(parts.loader, Position(), []):
         pass
     draws = [draw for batch in parts.batches for draw in batch]
-    dataset = parts.loader.dataset
+    dataset = parts.loader.rows
     assert torch.cat(seen).tolist() == [dataset[draw][2] for draw in draws]
     before = table.split("train").group_indices[[row for row, _ in draws]]
     after = torch.cat(seen).numpy()

@@ -13,10 +13,14 @@ from tests.inference.onnx_files import WEIGHTS, node, scorer
 def test_flags_of_foreign_models_take_such_a_model(tmp_path):
     path = tmp_path / "p.csv"
     path.touch()
-    with pytest.raises(UserError, match="--outputs, --normalize: expected with ONNX models only"):
-        melanoma_eval.main(
-            ["--predictions_csv", str(path), "--outputs", "logits", "--normalize", "none"]
-        )
+    for flags in (
+        "--outputs logits --normalize none",
+        "--layout nhwc --mean 1 1 1 --std 1 1 1 --cielab",
+        "--num_groups 4 --reduction mean_over_groups",
+    ):
+        named = ", ".join(word for word in flags.split() if word.startswith("--"))
+        with pytest.raises(UserError, match=f"{named}: expected with ONNX models only"):
+            melanoma_eval.main(["--predictions_csv", str(path), *flags.split()])
 
 
 def test_one_sigmoid_output_is_evaluated_and_nan_is_not(judge, demo, tmp_path):

@@ -86,7 +86,7 @@ def test_what_is_no_onnx_is_refused(tmp_path, content):
 def test_logits_come_with_the_probabilities(tiny_onnx, demo):
     images = list_images(demo / "isic2020" / "test" / "malignant")[:3]
     for prediction in OnnxPredictor(tiny_onnx).predict(images, batch_size=2):
-        odds = np.exp(prediction.logits.astype(np.float64))
+        odds = np.exp(prediction.logits[0].astype(np.float64))
         np.testing.assert_allclose(prediction.probabilities, odds / odds.sum(), atol=1e-6)
 
 
@@ -102,7 +102,7 @@ def test_logits_come_with_the_probabilities(tiny_onnx, demo):
 def test_a_contract_that_is_not_of_its_graph_is_refused(tiny_onnx, demo, tmp_path, changes):
     model = onnx.load(tiny_onnx)
     (entry,) = (e for e in model.metadata_props if e.key == "melanoma_contract")
-    content = {**json.loads(entry.value), "priors": [], "provenance": {}, **changes}
+    content = {**json.loads(entry.value), "priors": [], "provenance": {}, "evidence": {}, **changes}
     entry.value = json.dumps(content)
     onnx.save(model, tmp_path / "other.onnx")
     image = list_images(demo / "isic2020" / "test" / "malignant")[0]
@@ -135,7 +135,9 @@ def test_a_size_that_contradicts_the_contract_is_refused(tiny_onnx):
 def test_an_edited_contract_is_refused(tiny_onnx, tmp_path):
     model = onnx.load(tiny_onnx)
     (entry,) = (e for e in model.metadata_props if e.key == "melanoma_contract")
-    entry.value = entry.value.replace("0.485", "0.5")
+    content = json.loads(entry.value)
+    content["preprocessing"]["steps"][-1][1]["mean"][0] = 0.4
+    entry.value = json.dumps(content)
     path = tmp_path / "edited.onnx"
     onnx.save(model, path)
     with pytest.raises(UserError, match="preprocessing was edited"):

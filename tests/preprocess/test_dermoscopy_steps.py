@@ -20,13 +20,13 @@ def photographs(monkeypatch):
 
     All else, noise included, is the same in both.
     """
-    hairs, over = [], drawing._over
+    hairs, blended = [], drawing.blended
     is_dark = np.float32([0.16, 0.10, 0.08]) / 0.16
 
     def without_hair(image, color, weight):
         color = np.float32(color)
         if not np.allclose(color / color[0], is_dark, atol=1e-3):
-            return over(image, color, weight)
+            return blended(image, color, weight)
         seen = cv2.resize(weight, (drawing.WIDTH, drawing.HEIGHT), interpolation=cv2.INTER_AREA)
         hairs.append(cv2.GaussianBlur(seen, (0, 0), 0.7))  # as the photograph is
         return image
@@ -38,7 +38,7 @@ def photographs(monkeypatch):
         image, _ = drawing.photograph(pigment, skin, np.random.default_rng(seed))
         hairs.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(drawing, "_over", without_hair)
+            patch.setattr(drawing, "blended", without_hair)
             twin, _ = drawing.photograph(pigment, skin, np.random.default_rng(seed))
         yield image, twin, hairs[0] if hairs else None
 
