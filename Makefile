@@ -11,7 +11,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; about 5 minutes on 2 cores
+demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; some minutes on 2 cores
 	@set -e; \
 	run=demo_$$(date +%Y%m%d_%H%M%S); out=demo_output/$$run; started=$$(date +%s); \
 	$(BIN)/python preparer/make_demo.py --output_dir demo_data; \
@@ -35,7 +35,7 @@ page: $(INSTALLED)  ## show the web page, with the model in weights/ or the demo
 test-quick: $(INSTALLED)  ## run the tests that take moments; about 4 minutes
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
-test: $(INSTALLED)  ## run all tests; about 15 minutes on 2 cores
+test: $(INSTALLED)  ## run all tests; about 16 minutes on 2 cores
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/cluster/test_slurm.py
 	$(BIN)/python -m pytest tests/cluster/test_slurm.py  # jobs start in time on a quiet machine
 
