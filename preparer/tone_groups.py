@@ -12,6 +12,7 @@ from src.core.image_files import image_stem
 from src.datasets.csv_files import (
     csv_encoding,
     csv_separator,
+    line_of,
     numbers,
     read_csv,
     refuse_cells,
@@ -107,7 +108,7 @@ def join_estimates(stems: pd.Series, path: Path, csv: Path) -> pd.DataFrame:
     found = image_stems(rows, "image", path)
     again = found[found.duplicated()]
     if len(again):
-        where = f"{path}: line {again.index[0] + 2}"
+        where = f"{path}: line {line_of(path, again.index[0])}"
         raise UserError(f"{where}: {shown(again.iloc[0])} has an estimate above: keep one of them")
     if not stems.isin(found).any():
         first = f"first: {shown(stems.iloc[0])} there, {shown(found.iloc[0])} here"

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ import hypothesis
 import pytest
 import torch
 from matplotlib.figure import Figure
-from playwright.sync_api import sync_playwright
 
 from preparer.make_demo import main as make_demo
 from src.artifact.export import export_onnx
@@ -160,18 +158,3 @@ def edit_csv(isic):
         return write_csv(path, rows, separator)
 
     return edit
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium of this machine, or a skip (a failure with BROWSER_TESTS=require)."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    path = path or shutil.which("google-chrome")
-    if not path:
-        say = pytest.fail if os.environ.get("BROWSER_TESTS") == "require" else pytest.skip
-        say("no chromium, chromium-browser or google-chrome on the path")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        running = playwright.chromium.launch(executable_path=path, args=options)
-        yield running
-        running.close()

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ..core.files import clear_unfinished, make_folder, replacing
-from ..preprocess.image import ImageError, read_image, read_reduced
+from ..core.files import clear_unfinished, make_folder
+from ..preprocess.image import ImageError, read_image, read_reduced, write_png
 from ..preprocess.steps import resize
 from ..skin.domains import CLINICAL, domain_of
 from ..skin.masks import BY_DOMAIN, hair_mask, lesion_mask, skin_mask
@@ -54,10 +54,8 @@ def mask_row(path: Path, kind: str, domain: str, method: str, output_dir: Path) 
     share = float(mask.mean())
     whole = enlarged(mask, size).view(np.uint8)
     whole *= 255  # in place: of a large image it takes as long as finding the lesion
-    encoded = cv2.imencode(".png", whole, ONE_BIT)[1]
     target = output_dir / f"{path.stem}_mask.png"
-    with replacing(target, one_of_many=True) as temporary:
-        temporary.write_bytes(encoded)
+    write_png(target, whole, ONE_BIT)
     return {"mask": target.name, "share": share, "domain": domain}
 
 

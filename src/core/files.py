@@ -1,5 +1,6 @@
 """Files: checked before anything is loaded, written so that a kill leaves the old or the new."""
 
+import csv
 import json
 import math
 import os
@@ -9,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,15 @@ def check_replaceable(path: Path) -> None:
         kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder"}
         kind = kinds.get(stat.S_IFMT(mode), "a device or pipe")
         raise UserError(f"{path}: cannot be written, it is {kind}; expected a file or a new name")
+
+
+@contextmanager
+def csv_lines(path: Path, header: list[str]) -> Iterator[Callable[[list], Any]]:
+    """What writes a line of a CSV that takes the place of `path` when the block ends."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        yield writer.writerow
 
 
 def write_text(path: Path, text: str) -> None:

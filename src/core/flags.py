@@ -138,6 +138,20 @@ def parse_settings(
     return [given, *taken]
 
 
+def parse_evaluation(
+    argv: list[str] | None, description: str, *sections: type, task: str, own: Collection[str] = ()
+) -> list[Any]:
+    """As `parse_settings`, of a command that evaluates a model.
+
+    Settings of the model may be given, and must be those that it has. `own` are the legacy flags
+    that a section has itself.
+    """
+    model = settings_with(Role.MODEL)
+    offered = settings_with(Role.EVALUATION) - model
+    hidden = model.union({"objective", *LEGACY_FLAGS}.difference(own))
+    return parse_settings(argv, description, *sections, task=task, offered=offered, hidden=hidden)
+
+
 class _PlainLoader(yaml.SafeLoader):
     """Reads each value where it is written: aliases of aliases may stand for billions of values."""
 

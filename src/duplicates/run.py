@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..core.cells import csv_text, is_text, visible
+from ..core.cells import csv_text
 from ..core.config import Config, Data
 from ..core.errors import UserError
 from ..core.files import make_folder, write_text
@@ -54,7 +54,7 @@ class Found(NamedTuple):
 def find_duplicates(options: SearchOptions, cfg: Config) -> Found:
     """Search the images and write `duplicates.csv` and `duplicates.png` into `--output_dir`."""
     if options.images:
-        rows, unread = rows_of_folder(options.images)
+        rows, unread = rows_of_folder(options.images), []
     else:
         rows, unread = rows_of_data(cfg.data)
     n_threads = max(1, n_processes(cfg.data.num_workers))
@@ -69,18 +69,14 @@ def find_duplicates(options: SearchOptions, cfg: Config) -> Found:
     return Found("\n".join(lines), bool((pairs["same_split"] == "no").any()), len(unread))
 
 
-def rows_of_folder(folder: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """A row for each image, of which nothing but `path` and `image` (its name) is known.
-
-    Beside them the images that no table can hold, with the reason.
-    """
-    names = {path: path.relative_to(folder).as_posix() for path in images_below(folder)}
-    unread = [
-        (visible(name), "its name is not UTF-8") for name in names.values() if not is_text(name)
-    ]
-    held = {str(path): name for path, name in names.items() if is_text(name)}
+def rows_of_folder(folder: Path) -> pd.DataFrame:
+    """A row for each image, of which nothing but `path` and `image` (its name) is known."""
+    paths = images_below(folder)
+    names = [path.relative_to(folder).as_posix() for path in paths]
     unknown = dict.fromkeys(("split", "patient_id", "lesion_id", "label"), "")
-    return pd.DataFrame({"path": [*held], "image": [*held.values()]}).assign(**unknown), unread
+    # objects: pandas' own text holds no names that are not UTF-8 where pyarrow is installed
+    rows = pd.DataFrame({"path": list(map(str, paths)), "image": names}, dtype=object)
+    return rows.assign(**unknown)
 
 
 def rows_of_data(data: Data) -> tuple[pd.DataFrame, list[tuple[str, str]]]:

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..artifact.contract import Contract
 from ..core.cells import guarded
 from ..core.errors import UserError, require
-from ..core.files import make_folder, replacing
+from ..core.files import csv_lines, make_folder
 from ..core.progress import in_threads
 from ..inference.predictor import OnnxPredictor
-from ..preprocess.image import ImageError, file_bytes
+from ..preprocess.image import ImageError, file_bytes, write_png
 from ..preprocess.spec import Preprocessing
 from ..preprocess.steps import Kind
 from ..skin.masks import lesion_mask
@@ -72,11 +71,9 @@ def explain_predictions(
         make_folder(parent)
     shares = list(in_threads(lambda one: _explain(predictor, one), wanted, "explaining", "image"))
     if asked.evidence_in_lesion:
-        with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as f:
-            writer = csv.writer(f)
-            writer.writerow([*header, COLUMN])
+        with csv_lines(output, [*header, COLUMN]) as line:
             for row, share in zip(rows, shares, strict=True):
-                writer.writerow([*row, "" if share is None else round(share, 6)])
+                line([*row, "" if share is None else round(share, 6)])
 
 
 def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
@@ -87,9 +84,7 @@ def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
     except (ImageError, UserError) as error:  # the file changed since it was predicted
         raise UserError(f"{wanted.path}: {error}") from None
     if wanted.overlay:
-        data = cv2.imencode(".png", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
-        with replacing(wanted.overlay, one_of_many=True) as temporary:
-            temporary.write_bytes(data.tobytes())
+        write_png(wanted.overlay, drawn)
     return share
 
 

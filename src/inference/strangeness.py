@@ -1,14 +1,13 @@
-"""How well each score tells strange images from those of a model's kind; needs no torch."""
+"""How well each score tells out-of-distribution images from a model's own; needs no torch."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..core.errors import require
 from ..core.progress import progress
-from ..preprocess.image import file_bytes
+from ..preprocess.image import decode_image, file_bytes, jpeg_bytes
 from ..skin.shapes import at_longer_side
 from ..trust.out_of_distribution import auroc, energy, false_positive_rate, msp
 from ..trust.quality import problems
@@ -79,6 +78,4 @@ def _scores(
 
 def alike(image: np.ndarray, side: int, quality: int) -> np.ndarray:
     """The RGB uint8 image with a longer side of `side`, after a JPEG of this quality."""
-    resized = np.ascontiguousarray(at_longer_side(image, side)[..., ::-1])
-    _, data = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return decode_image(jpeg_bytes(at_longer_side(image, side), quality))

@@ -41,8 +41,8 @@ def taught(table: Table, teacher: Path, cache: Path, allow_unknown: bool) -> np.
     `teacher` is an ONNX file, a folder of these, or a CSV of predictions. A row is taught by the
     mean of those models whose weights were not fitted to it, where there are such, else of all;
     what models give is kept in the folder `cache`. Raises `UserError` for a teacher that was
-    trained with a row that judges the student, and, unless `allow_unknown`, for one of which that
-    cannot be told.
+    trained with a row on which the student is evaluated, and, unless `allow_unknown`, for one of
+    which that cannot be told.
     """
     if teacher.suffix.lower() == ".csv":
         require_unseen(table, teacher, _rows_beside_csv(teacher), allow_unknown)
@@ -67,7 +67,7 @@ def taught(table: Table, teacher: Path, cache: Path, allow_unknown: bool) -> np.
 def require_unseen(
     table: Table, teacher: Path, seen: dict[str, TrainingRows | None], allow_unknown: bool
 ) -> None:
-    """Raise `UserError` for a teacher that was trained with rows that judge the student.
+    """Raise `UserError` for a teacher that was trained with rows on which the student is evaluated.
 
     Test rows must not have chosen its epoch either; validation rows may, as they choose the
     student's. `seen` holds by model what it was trained with, None where that is unknown.
@@ -77,8 +77,8 @@ def require_unseen(
     require(
         allow_unknown or not unknown or not len(test) + len(valid),
         f"--teacher {teacher}: it cannot be told whether {visible(', '.join(unknown[:3]), 200)} "
-        f"saw the rows that judge the student: expected {FILE} beside it; if it did not, say so "
-        "with --allow_leakage true",
+        f"saw the rows on which the student is evaluated: expected {FILE} beside it; if it did "
+        "not, say so with --allow_leakage true",
     )
     for rows in filter(None, seen.values()):
         found = {"test": overlap(test, [rows]), "validation": overlap(valid, [rows])}
@@ -90,8 +90,8 @@ def require_unseen(
                 first = visible(Path(part.rows["image"][ways.index[0]]).name)
                 raise UserError(
                     f"--teacher {teacher}: it was trained with {len(ways):,} of the {len(part):,} "
-                    f"{split} rows that judge the student (known by {by}; first: {first}): "
-                    "expected a teacher of the student's training rows"
+                    f"{split} rows on which the student is evaluated (known by {by}; first: "
+                    f"{first}): expected a teacher of the student's training rows"
                 )
 
 

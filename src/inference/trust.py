@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.cells import guarded, unguarded
 from ..core.errors import require
-from ..core.files import replacing
+from ..core.files import csv_lines
 from ..preprocess.image import ImageError, file_bytes
 from ..trust.features import dropout_mask
 from ..trust.fitted import Answer, Seen, answers
@@ -97,9 +97,7 @@ def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]
     place = header.index("image_name")
     files = [images[unguarded(row[place])] for row in rows]
     counts: Counter[str] = Counter()
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*header, *COLUMNS])
+    with csv_lines(path, [*header, *COLUMNS]) as line:
         for row, found in zip(rows, predict_with_trust(predictor, files), strict=True):
             answer = found.answer
             said = ["review", found.reason, "", ""]
@@ -107,7 +105,7 @@ def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]
                 names = " ".join(answer.classes)
                 said = [answer.category, answer.reason, guarded(names), f"{answer.entropy:.4f}"]
             counts[said[0]] += 1
-            writer.writerow([*row, *said])
+            line([*row, *said])
     return counts
 
 

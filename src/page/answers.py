@@ -11,7 +11,7 @@ from ..inference.batches import Work
 from ..inference.model import SkinLesionPredictor
 from ..inference.predictor import OnnxPredictor, predict_together
 from ..inference.trust import TrustedPrediction, predict_with_trust
-from ..preprocess.image import ImageError, decode_scaled
+from ..preprocess.image import ImageError, decode_scaled, jpeg_bytes
 from ..skin.masks import lesion_mask
 from ..skin.shapes import at_longer_side
 from ..skin.tone import GROUP_NAMES, ToneEstimate, estimate_tone
@@ -26,6 +26,7 @@ EVIDENCE = "The model's evidence for its answer (turquoise) and against it (viol
 SIDE = 512  # pixels of the longer side of what is drawn
 _LESION, _SKIN = (255, 255, 255), (40, 160, 120)  # RGB
 _TINT = 0.3
+QUALITY = 90  # of the JPEGs: a visit keeps them, in a tenth of the memory of their pixels
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,15 @@ def examine(model: Model, name: str, data: bytes) -> Answer:
         (members,) = predict_together(predictors, [data], Work(1, 1))
         ((found, decision),) = model.predictor.decided([members])
         if decision < 0:
-            return Answer(name, f"The picture cannot be judged ({found.reason}).")
+            return Answer(name, f"The picture cannot be classified ({found.reason}).")
         tone, pictures = _skin(picture)
-        trusted = _trusted(predictors, data, tone)
+        image = predictors[0].contract.preprocessing.decode(data)[0]
+        trusted = _trusted(predictors, image, tone)
         if trusted:
             decision = contract.classes.index(trusted.class_name)
-        pictures |= _evidence(predictors, data, decision)
+        pictures |= _evidence(predictors[0], image, decision)
     except (ImageError, UserError) as error:
-        return Answer(name, f"The picture cannot be judged ({error}).")
+        return Answer(name, f"The picture cannot be classified ({error}).")
     values = trusted.probabilities if trusted else map(float, found.probabilities)
     members_say = [float(one.probabilities[contract.positive]) for one in members]
     return Answer(
@@ -105,13 +107,12 @@ def examine(model: Model, name: str, data: bytes) -> Answer:
     )
 
 
-def _trusted(predictors: list, data: bytes, tone: Tone) -> TrustedPrediction | None:
+def _trusted(predictors: list, image: np.ndarray, tone: Tone) -> TrustedPrediction | None:
     """What a single model says with what was fitted for knowing when not to answer."""
     contract = predictors[0].contract
     if len(predictors) > 1 or contract.trust is None:
         return None
     group = contract.groups.index(tone.group) if tone.group in contract.groups else -1
-    image = contract.preprocessing.decode(data)[0]
     (found,) = predict_with_trust(predictors[0], [image], [group])
     return found
 
@@ -126,18 +127,11 @@ def _skin(picture: np.ndarray) -> tuple[Tone, dict[str, bytes]]:
     edges, _ = cv2.findContours(lesion.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(drawn, edges, -1, _LESION, 2)
     group = GROUP_NAMES[estimate.group] if estimate.valid else ""
-    return Tone(group, estimate, seen.domain), {FOUND: _jpeg(drawn)}
+    return Tone(group, estimate, seen.domain), {FOUND: jpeg_bytes(drawn, QUALITY)}
 
 
-def _evidence(predictors: list, data: bytes, decision: int) -> dict[str, bytes]:
+def _evidence(first: OnnxPredictor, image: np.ndarray, decision: int) -> dict[str, bytes]:
     """The first model's evidence, where its logits are an exact sum over the picture's cells."""
-    first = predictors[0]
-    if not isinstance(first, OnnxPredictor) or first.contract.evidence is None:
+    if first.contract.evidence is None:
         return {}
-    image = first.contract.preprocessing.decode(data)[0]
-    return {EVIDENCE: _jpeg(explained(first, image, decision)[1])}
-
-
-def _jpeg(image: np.ndarray) -> bytes:
-    """A visit keeps its pictures: a tenth of the memory that their pixels take."""
-    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    return {EVIDENCE: jpeg_bytes(explained(first, image, decision)[1], QUALITY)}

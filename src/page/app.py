@@ -113,14 +113,16 @@ def _end(model: Model, answers: list[Answer]) -> None:
         save, clear = st.columns(2)
         table = as_csv(answers, contract.classes)
         save.download_button("Save as CSV", table, "answers.csv", "text/csv", width="stretch")
-        if clear.button("Forget these pictures", width="stretch"):
+        if clear.button("Delete these pictures", width="stretch"):
             st.session_state["answers"] = []
             st.rerun()
     with st.expander("About this model"):
         classes = ", ".join(map(sentences.in_words, contract.classes))
-        st.markdown(f"{', '.join(model.names)} ({contract.model}). It tells apart: {classes}.")
+        st.markdown(f"{', '.join(model.names)} ({contract.model}). Classes: {classes}.")
         if not model.records:
-            st.warning("How well it does was not measured, or the file that says so is not here.")
+            st.warning(
+                "Its performance was not measured, or the file with it is not beside the model."
+            )
         for record in sorted(model.records.values(), key=lambda record: record.group != ALL):
             st.markdown(f"- {sentences.record_line(record, positive)}")
     st.caption(NOTICE)

@@ -11,8 +11,8 @@ This page shows what a trained classifier makes of a picture of a skin lesion, f
 education. **It is not a medical device, and nothing here is a diagnosis.** If a spot worries you,
 show it to a dermatologist, whatever this page says.
 
-Pictures are worked on in the memory of this computer and are neither stored nor logged; where a
-picture was taken, as cameras note it, is not read. Closing the page forgets everything.
+Pictures are processed in the memory of this computer and are neither stored nor logged; the
+location that a camera records is not read. Closing the page deletes everything.
 """
 FEW = 20  # positive images, with fewer of which a sensitivity says little
 
@@ -33,9 +33,7 @@ def record_in_words(answer: Answer, positive: str) -> str:
     """How well the model did on this skin tone, which stands beside every answer."""
     record, tone = answer.record, answer.tone.group if answer.tone else ""
     if record is None and answer.record_of_all is None:
-        return (
-            "How well this model finds what it looks for was not measured: take no comfort in it."
-        )
+        return "How well this model finds what it looks for was not measured."
     if record is None:
         why = f"was not measured on {tone.lower()} skin" if tone else "depends on the skin tone"
         return f"How well it finds {positive} {why}. {record_line(answer.record_of_all, positive)}"
@@ -48,7 +46,7 @@ def record_line(record: Record, positive: str) -> str:
         "on all skin tones together" if record.group == ALL else f"on {record.group.lower()} skin"
     )
     if not record.n_positive or math.isnan(record.sensitivity):
-        return f"It was tested {whom} without any {positive}: whether it finds one is unknown."
+        return f"It was not tested on any {positive} {whom}: whether it finds one is unknown."
     found = round(record.sensitivity * record.n_positive)
     few = " That is too few to rely on." if record.n_positive < FEW else ""
     interval = ""

@@ -1,10 +1,9 @@
 """A folder of images to a CSV: in fixed batches, resumable after a kill, in shards."""
 
-import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,11 +15,12 @@ from ..artifact.foreign import ForeignModel
 from ..core.cells import guarded, visible
 from ..core.classes import look_like_indices
 from ..core.errors import UserError
-from ..core.files import check_output, check_replaceable, make_folder, replacing
+from ..core.files import check_output, csv_lines, make_folder
 from ..core.image_files import list_images
 from ..core.progress import progress
 from ..inference.batches import Work, batch_size_of, predict_batches
 from ..inference.model import SkinLesionPredictor
+from ..preprocess.image import NOT_TEXT, write_png
 from ..preprocess.spec import Preprocessing
 from .finished import Finished, Row
 from .options import PredictionOptions
@@ -126,7 +126,7 @@ def _lesions(options: PredictionOptions, paths: Sequence[Path]) -> Callable | No
 
     def write(rows: Iterator[Row], contract: Contract, header: list[str], cells: Callable) -> int:
         good = [row for row in rows if not row.reason]
-        with _table(options.beside_output("lesions"), [*HEADER, *header]) as line:
+        with csv_lines(options.beside_output("lesions"), [*HEADER, *header]) as line:
             return write_lesions(good, ids, contract, cells, line)
 
     return write
@@ -175,10 +175,7 @@ def _saver(
         root = into / spec.digest[:8] if by_spec else into
         target = root / f"{_name(path, folder)}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        data = cv2.imencode(".png", cv2.cvtColor(prepared, cv2.COLOR_RGB2BGR))[1]
-        check_replaceable(target)
-        with replacing(target, one_of_many=True) as temporary:
-            temporary.write_bytes(data.tobytes())
+        write_png(target, prepared)
 
     return save
 
@@ -192,7 +189,7 @@ def _row(path: Path, folder: Path, decided: tuple) -> Row:
     found, decision = decided
     name = _name(path, folder)
     if name != path.relative_to(folder).as_posix():  # no CSV could hold it
-        return Row(name, -1, [], "its name is not UTF-8")
+        return Row(name, -1, [], NOT_TEXT)
     values = found.probabilities if decision >= 0 else ()
     return Row(name, decision, [float(value) for value in values], found.reason)
 
@@ -206,7 +203,7 @@ def _write(
 ) -> None:
     """The CSV of the predicted images, of those that were not, and of the lesions."""
     header, cells = columns(options, contract)
-    with _table(options.output_csv, ["image_name", *header]) as line:
+    with csv_lines(options.output_csv, ["image_name", *header]) as line:
         for row in rows():
             if row.reason:
                 outcome.failed.append((row.name, row.reason))
@@ -215,7 +212,7 @@ def _write(
                 outcome.n_predicted += 1
     errors = options.beside_output("errors")
     if outcome.failed:
-        with _table(errors, ["image_name", "reason"]) as line:
+        with csv_lines(errors, ["image_name", "reason"]) as line:
             for name, reason in outcome.failed:
                 line([guarded(name), guarded(visible(reason))])
     else:
@@ -242,12 +239,3 @@ def columns(
         return [name if options.target_names else decision, *[name] * both, *values]
 
     return ["target", *["target_class"] * both, *scores], cells
-
-
-@contextmanager
-def _table(path: Path, header: list[str]) -> Iterator[Callable[[list], None]]:
-    """Writes lines of a CSV that takes the place of `path` when the block ends."""
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        yield writer.writerow

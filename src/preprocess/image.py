@@ -1,16 +1,19 @@
 """The only decoder: bytes of an image file to RGB uint8, or one reason why not."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..core.cells import is_text
+from ..core.files import replacing
 from .image_headers import Header, ImageError, is_jpeg, read_header
 
 MAX_FILE_BYTES = 200_000_000
 MAX_PIXELS = 150_000_000
+NOT_TEXT = "its name is not UTF-8"
 
 # OpenCV's flags for RGB at a fraction of the size: a JPEG is then not decoded in full
 _REDUCED_RGB = {
@@ -61,10 +64,8 @@ def _reduced(size: tuple[int, int], scale: int) -> tuple[int, int]:
 
 def file_bytes(path: Path) -> bytes:
     """What is in an image file. Raises `ImageError`."""
-    try:
-        path.name.encode()
-    except UnicodeEncodeError:  # no CSV could hold it
-        raise ImageError("its name is not UTF-8") from None
+    if not is_text(path.name):  # no CSV could hold it
+        raise ImageError(NOT_TEXT)
     try:
         if path.exists() and not path.is_file():  # a folder, a device, a pipe
             raise ImageError("not a file")
@@ -77,6 +78,23 @@ def file_bytes(path: Path) -> bytes:
         raise ImageError(error.strerror or type(error).__name__) from None
     except ValueError:  # a NUL in the path
         raise ImageError("no such path") from None
+
+
+def write_png(path: Path, image: np.ndarray, options: Sequence[int] = ()) -> None:
+    """None once `path`, one of many, holds the image: RGB uint8 [H, W, 3] or a mask [H, W].
+
+    `options` are OpenCV's.
+    """
+    plain = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    data = cv2.imencode(".png", plain, options)[1]
+    with replacing(path, one_of_many=True) as temporary:
+        temporary.write_bytes(data)
+
+
+def jpeg_bytes(image: np.ndarray, quality: int) -> bytes:
+    """A JPEG file of an RGB uint8 image [H, W, 3]."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def digest_of(data: bytes) -> str:

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.config import settings_with
 from ..core.errors import run_main
 from ..core.files import expect_file
-from ..core.flags import parse_settings, resolve
-from ..core.legacy_flags import LEGACY_FLAGS
-from ..core.options import REQUIRED, Role, Section, flag
+from ..core.flags import parse_evaluation, resolve
+from ..core.options import REQUIRED, Section, flag
 
 
 @dataclass(frozen=True)
@@ -21,15 +19,8 @@ class Options(Section):
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """Settings of the model may be given, and must be those that it has."""
-    return parse_settings(
-        argv,
-        __doc__,
-        Options,
-        task="a calibration",
-        offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
-        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
-    )
+    """The settings that are given and the options."""
+    return parse_evaluation(argv, __doc__, Options, task="a calibration")
 
 
 def main(argv: list[str] | None) -> None:

@@ -3,25 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from ..core.config import settings_with
 from ..core.errors import require, run_main
 from ..core.files import expect_file
-from ..core.flags import parse_settings, resolve
-from ..core.legacy_flags import LEGACY_FLAGS
-from ..core.options import Role
+from ..core.flags import parse_evaluation, resolve
 from ..safety.options import TrustOptions
 
 
 def parse(argv: list[str] | None) -> list[Any]:
-    """Settings of the model may be given, and must be those that it has."""
-    return parse_settings(
-        argv,
-        __doc__,
-        TrustOptions,
-        task="what is fitted",
-        offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
-        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS},
-    )
+    """The settings that are given and the options."""
+    return parse_evaluation(argv, __doc__, TrustOptions, task="what is fitted")
 
 
 def main(argv: list[str] | None) -> int:

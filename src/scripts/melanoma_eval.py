@@ -5,12 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..core.config import settings_with
 from ..core.errors import nearest, require, run_main
 from ..core.files import expect_file, expect_folder, expect_output_folder
-from ..core.flags import parse_settings, resolve
-from ..core.legacy_flags import LEGACY_FLAGS
-from ..core.options import Role
+from ..core.flags import parse_evaluation, resolve
 from ..evaluator.flags import CsvColumns, EvaluationOptions, Source, check_written_model
 
 _OWN = {f.name for f in fields(EvaluationOptions)}
@@ -18,17 +15,9 @@ _OWN = {f.name for f in fields(EvaluationOptions)}
 
 def parse(argv: list[str] | None) -> list[Any]:
     """Settings of the model may be given, and must be those that it has."""
-    return parse_settings(
-        argv,
-        __doc__,
-        Source,
-        CsvColumns,
-        EvaluationOptions,
-        task="an evaluation",
-        offered=settings_with(Role.EVALUATION) - settings_with(Role.MODEL),
-        # --cielab is there of ONNX models
-        hidden=settings_with(Role.MODEL) | {"objective", *LEGACY_FLAGS} - _OWN,
-    )
+    sections = Source, CsvColumns, EvaluationOptions
+    # --cielab is there of ONNX models
+    return parse_evaluation(argv, __doc__, *sections, task="an evaluation", own=_OWN)
 
 
 def main(argv: list[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""Measure how well a model tells strange images from those of its kind."""
+"""Measure how well a model tells out-of-distribution images from those of its kind."""
 
 from dataclasses import dataclass
 from pathlib import Path

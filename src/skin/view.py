@@ -1,4 +1,4 @@
-"""What of an image is skin, in the light that it is to be judged in."""
+"""What of an image is skin, in the light in which its colour is measured."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ WHITE_REFERENCES = (BY_WHITE, "none")
 
 
 class SkinInView(NamedTuple):
-    """An image's `domain`, its `skin` as bool [H, W], and the `image`, RGB uint8, to judge it in.
+    """An image's `domain`, its `skin` as bool [H, W], and the `image`, RGB uint8, to measure it in.
 
     `white_gain` is what the image's linear light was multiplied by, None where it was left alone.
     """

@@ -1,4 +1,4 @@
-"""Whether a picture can be judged: blur, glare, darkness, no skin, a document, several lesions."""
+"""Whether a picture can be assessed: blur, glare, darkness, skin, documents, several lesions."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Signs:
-    """What a picture is judged by.
+    """What the quality of a picture is assessed by.
 
     `sharpness` is the standard deviation of the Laplacian of L* (units of L*), `glare` the share of
     white pixels, `lightness` the median L* of the middle, `skin` the share of pixels with a colour
@@ -83,7 +83,7 @@ def _spots(lightness: np.ndarray) -> int:
 
 
 def problems(image: np.ndarray) -> list[str]:
-    """The keys of `REASONS` that an RGB uint8 image gives; empty for one that can be judged."""
+    """The keys of `REASONS` that an RGB uint8 image gives; empty for one that can be assessed."""
     if min(image.shape[:2]) < _LEAST_SIDE:
         return ["small"]
     found = signs(image)

@@ -136,7 +136,10 @@ def test_a_teacher_that_saw_what_judges_the_student_is_refused(student, tmp_path
         seen.loc[row, column] = value
         path = save_member(tmp_path / "one", "a", clean.with_rows(seen))
         said = refusal(student, path, tmp_path / "cache", allow_unknown=True)
-        assert f"1 of the 4 test rows that judge the student (known by {way}; first: i09" in said
+        assert (
+            f"1 of the 4 test rows on which the student is evaluated (known by {way}; first: i09"
+            in said
+        )
 
 
 def test_rows_that_chose_the_teachers_epoch_may_choose_the_students(tmp_path, images):
@@ -146,7 +149,9 @@ def test_rows_that_chose_the_teachers_epoch_may_choose_the_students(tmp_path, im
     path = save_member(tmp_path / "one", "a", student)
     assert len(taught(student, path, tmp_path / "cache", False)) == 6
     path = save_member(tmp_path / "one", "a", rows_in(images, splits[::-1]))
-    assert "test rows that judge" in refusal(student, path, tmp_path / "cache")
+    assert "test rows on which the student is evaluated" in refusal(
+        student, path, tmp_path / "cache"
+    )
     others = ["train"] * 4 + ["valid"] + ["train"] * 3 + ["test"] * 4
     path = save_member(tmp_path / "one", "a", rows_in(images, others))
     assert "2 of the 2 validation rows" in refusal(student, path, tmp_path / "cache")

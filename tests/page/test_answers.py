@@ -1,4 +1,4 @@
-"""What is said of a picture is what the model says; what cannot be judged gets a sentence."""
+"""What is said of a picture is what the model says; what cannot be classified gets a sentence."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def test_a_skin_tone_without_a_record_is_said_to_be_unmeasured(model):
     )
 
 
-def test_what_cannot_be_judged_is_refused_in_a_sentence(model):
+def test_what_cannot_be_classified_is_refused_in_a_sentence(model):
     for data in (b"", b"text", lesion()[:400]):
         answer = examine(model, "a.jpg", data)
         assert answer.refusal
