@@ -11,7 +11,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; some minutes on 2 cores
+demo: $(INSTALLED)  ## draw data, train, evaluate, export and predict; less than 3 minutes on 2 cores
 	@set -e; \
 	run=demo_$$(date +%Y%m%d_%H%M%S); out=demo_output/$$run; started=$$(date +%s); \
 	$(BIN)/python preparer/make_demo.py --output_dir demo_data; \
