@@ -17,6 +17,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 def execute(demo, tmp_path, monkeypatch):
     """A function that runs a notebook in its folder and returns it with what it shows."""
     monkeypatch.setenv("MELANOMA_DEMO_DATA", str(demo))
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # Streamlit sets it where it is imported
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
 
