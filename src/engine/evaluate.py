@@ -237,7 +237,7 @@ def require_groups_of(contract: Contract, table: Table, source: str) -> None:
     if contract.decides_by_group and is_known and table.groups != contract.groups:
         raise UserError(
             f"{source} decides by the tone groups {', '.join(contract.groups)}, the data's are "
-            f"{', '.join(table.groups)}: leave out group=..., to evaluate with unknown groups"
+            f"{', '.join(table.groups)}: evaluate it on a table with its own groups, or with none"
         )
 
 
