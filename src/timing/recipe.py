@@ -1,4 +1,4 @@
-"""Plain recipes: training samples and inputs as tutorials of torchvision make them, to compare with."""
+"""Plain recipes, to compare with: samples and inputs as tutorials of torchvision make them."""
 
 from collections.abc import Callable
 from pathlib import Path
