@@ -61,7 +61,11 @@ class Data(Section):
         _MODEL,
     )
     input_size: int = flag(224, "side of the network's input in pixels", _MODEL, least=16)
-    augment: str = flag("dermatoscopy", f"augmentations of training images joined by | ({_LISTED})")
+    augment: str = flag(
+        "dermatoscopy",
+        "augmentations of training images joined by |: none, flips, dihedral, dermatoscopy, lumen, "
+        "malignant_only(policy='flips'), skin_former",
+    )
     sampler: str = flag(
         "random", f"sampling of training rows, as NAME or NAME(option=value) ({_LISTED})"
     )
