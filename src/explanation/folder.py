@@ -100,15 +100,15 @@ def explained(
     logits, cells = predictor.evidence(spec(image)[None])
     require(np.isfinite(cells).all(), "the model's evidence is not finite")
     why = explain(contract, logits[0], cells[0], decision)
-    seen = _as_seen(spec)
+    seen = as_seen(spec)
     mask = lesion_mask(image)
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
     share = share_inside(why.cells, lesion)
     lines = caption(contract, why, share)
-    return share, overlay(seen.prepare(image), lesion, why, lines)
+    return share, overlay(seen.prepare(image), lesion, [why.cells], lines)
 
 
-def _as_seen(spec: Preprocessing) -> Preprocessing:
+def as_seen(spec: Preprocessing) -> Preprocessing:
     """The steps that move pixels, and before the augmentation point all: RGB as the cells lie."""
     steps = tuple(
         step
