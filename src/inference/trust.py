@@ -11,11 +11,12 @@ import numpy as np
 from ..core.cells import guarded, unguarded
 from ..core.errors import require
 from ..core.files import csv_lines
-from ..preprocess.image import ImageError, file_bytes
 from ..trust.features import dropout_mask
 from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
+from .batches import decoded_batches
 from .predictor import OnnxPredictor
+from .views import AUTO, NONE, VIEWS, fitted_views, mean_over_views
 
 COLUMNS = ("answer", "answer_reason", "conformal_set", "entropy")
 
@@ -69,21 +70,27 @@ def predict_with_trust(
     check_trust([predictor])
     masks = _masks(predictor, n_passes)
     groups = np.full(len(images), -1) if groups is None else np.asarray(groups)
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        yield from _predict(predictor, images[part], groups[part], masks, start)
+    names = [i.name if isinstance(i, Path) else f"image {n}" for n, i in enumerate(images)]
+    start = 0
+    for read, inputs in decoded_batches(predictor.contract.preprocessing, images, batch_size):
+        part = slice(start, start := start + len(read))
+        yield from _predict(predictor, names[part], read, inputs, groups[part], masks)
 
 
-def check_trust(predictors: Sequence[OnnxPredictor], tta: str = "none") -> None:
-    """Raise `UserError` for models that are not one, alone and as it was when trust was fitted."""
+def check_trust(predictors: Sequence[OnnxPredictor], tta: str = AUTO) -> None:
+    """Raise `UserError` for models that are not one, alone and as it was when trust was fitted.
+
+    `tta` is what they are to predict with; auto: what trust was fitted with.
+    """
     require(len(predictors) == 1, "--trust: expected one model; it is not fitted for an ensemble")
-    require(tta == "none", f"--trust: not fitted for the views of --tta {tta}")
     contract = predictors[0].contract
     require(
         contract.trust is not None,
         "the model does not know when not to answer: run python -m src.scripts.fit_trust on it",
     )
     contract.trust.check(contract)
+    fitted = fitted_views(contract) or NONE
+    require(tta in (AUTO, fitted), f"--trust: fitted with --tta {fitted}, not {tta}")
 
 
 def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]) -> Counter[str]:
@@ -125,20 +132,18 @@ def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:
 
 def _predict(
     predictor: OnnxPredictor,
-    images: Sequence[Path | np.ndarray],
+    names: Sequence[str],
+    read: Sequence[np.ndarray | str],
+    inputs: np.ndarray,
     groups: np.ndarray,
     masks: list[np.ndarray],
-    start: int,
 ) -> Iterator[TrustedPrediction]:
+    """That of each image of a batch, of which `inputs` are those that could be `read`."""
     contract = predictor.contract
-    names = [i.name if isinstance(i, Path) else f"image {start + n}" for n, i in enumerate(images)]
-    read = [_read(predictor, image) for image in images]
     good = [place for place, one in enumerate(read) if not isinstance(one, str)]
     found = {}
     if good:
-        inputs = np.stack([contract.preprocessing(read[place]) for place in good])
-        logits, probabilities = predictor.outputs(inputs)
-        probabilities = contract.by_own_head(logits, probabilities, groups[good]).clip(0, 1)
+        probabilities = _probabilities(predictor, inputs, groups[good])
         decisions = contract.decide(probabilities, groups[good])
         seen = Seen(
             probabilities,
@@ -159,11 +164,11 @@ def _predict(
         yield found.get(place) or TrustedPrediction(names[place], reason=one)
 
 
-def _read(predictor: OnnxPredictor, image: Path | np.ndarray) -> np.ndarray | str:
-    """RGB uint8 [H, W, 3], or why the file cannot be read."""
-    if not isinstance(image, Path):
-        return image
-    try:
-        return predictor.contract.preprocessing.decode(file_bytes(image))[0]
-    except ImageError as error:
-        return str(error)
+def _probabilities(predictor: OnnxPredictor, inputs: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """[N, classes]: the mean over the views that trust was fitted with."""
+    contract = predictor.contract
+    by_view = []
+    for view in VIEWS[fitted_views(contract) or NONE]:
+        outputs = predictor.outputs(np.ascontiguousarray(view(inputs)))
+        by_view.append(contract.by_own_head(*outputs, groups).clip(0, 1))
+    return mean_over_views(np.stack(by_view, axis=1), contract.temperature)
