@@ -21,7 +21,7 @@ _NO_MEMORY = (
     "insufficient memory",  # OpenCV
 )
 # the extra of a package that is not in [train]
-_EXTRAS = {"statsmodels": "acne", "pytorch_grad_cam": "gradcam"}
+_EXTRAS = {"statsmodels": "statistics", "pytorch_grad_cam": "gradcam"}
 READER_GONE = 141  # 128 + SIGPIPE, as of other commands before `head`
 
 

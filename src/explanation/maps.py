@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ..artifact.contract import Contract
+from ..core.errors import require
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class Explained:
 
 def explain(contract: Contract, logits: np.ndarray, cells: np.ndarray, place: int) -> Explained:
     """Why the class at `place` was decided, by raw logits [n_outputs] and evidence
-    [n_outputs, h, w] of an image of unknown tone group.
+    [n_outputs, h, w] of an image of unknown tone group. Raises `UserError` for evidence that is
+    not finite.
     """
+    require(np.isfinite(cells).all(), "the model's evidence is not finite")
     head, weights = log_odds(contract, logits, place)
     return Explained(contract.classes[place], head, np.tensordot(weights, cells, 1))
 

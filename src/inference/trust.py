@@ -1,24 +1,24 @@
 """Predictions that say when not to be relied on, of a model with what `fit_trust` fitted."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..core.cells import guarded, unguarded
+from ..artifact.contract import Contract
+from ..core.cells import guarded
 from ..core.errors import require
-from ..core.files import csv_lines
-from ..trust.features import dropout_mask
+from ..trust.features import FEATURES, dropout_mask
 from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
-from .batches import decoded_batches
+from .batches import Batch, Companion, Image, decoded_batches
 from .predictor import OnnxPredictor
 from .views import AUTO, NONE, VIEWS, fitted_views, mean_over_views
 
-COLUMNS = ("answer", "answer_reason", "conformal_set", "entropy")
+ANSWER = "answer"
+COLUMNS = (ANSWER, "answer_reason", "conformal_set", "entropy")
 
 
 @dataclass(frozen=True)
@@ -93,27 +93,57 @@ def check_trust(predictors: Sequence[OnnxPredictor], tta: str = AUTO) -> None:
     require(tta in (AUTO, fitted), f"--trust: fitted with --tta {fitted}, not {tta}")
 
 
-def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]) -> Counter[str]:
-    """How often each answer was given; the CSV of predictions at `path` gets `COLUMNS` of it.
+def answering(predictor: OnnxPredictor) -> Companion:
+    """Answers to images, whose skin tones count as unknown, as the cells of `COLUMNS`.
 
-    `images` are the files by their names in the column `image_name`. Their skin tones count as
-    unknown. Raises `UserError` as `predict_with_trust`.
+    Raises `UserError` as `predict_with_trust`.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    place = header.index("image_name")
-    files = [images[unguarded(row[place])] for row in rows]
-    counts: Counter[str] = Counter()
-    with csv_lines(path, [*header, *COLUMNS]) as line:
-        for row, found in zip(rows, predict_with_trust(predictor, files), strict=True):
-            answer = found.answer
-            said = ["review", found.reason, "", ""]
-            if answer is not None:
-                names = " ".join(answer.classes)
-                said = [answer.category, answer.reason, guarded(names), f"{answer.entropy:.4f}"]
-            counts[said[0]] += 1
-            line([*row, *said])
-    return counts
+    check_trust([predictor])
+    contract = predictor.contract
+
+    def tell(
+        images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
+    ) -> list[tuple[str, ...]]:
+        good = [place for place, (one,) in enumerate(batch) if not one.reason]
+        logits = np.stack([batch[place][0].logits for place in good])
+        by_view = np.stack([batch[place][0].by_view for place in good])
+        groups = np.full(len(good), -1)
+        features = found[0][good] if found else None
+        faults = [notes[place] for place in good]
+        said = _answers(contract, logits, by_view, groups, features, faults)[2]
+        told: list[tuple[str, ...]] = [()] * len(batch)
+        for place, answer in zip(good, said, strict=True):
+            names = guarded(" ".join(answer.classes))
+            told[place] = (answer.category, answer.reason, names, f"{answer.entropy:.4f}")
+        return told
+
+    return Companion(COLUMNS, (FEATURES,) if contract.trust.features else (), _faults, tell)
+
+
+def _answers(
+    contract: Contract,
+    logits: np.ndarray,
+    by_view: np.ndarray,
+    groups: np.ndarray,
+    features: np.ndarray | None,
+    faults: Sequence[str],
+    passes: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[Answer]]:
+    """(probabilities [N, classes], decisions int [N], answers) by what a model gives for images.
+
+    That is `logits` [N, views, n_outputs] and `by_view` [N, views, classes].
+    """
+    views = zip(logits.swapaxes(0, 1), by_view.swapaxes(0, 1), strict=True)
+    own = [contract.by_own_head(*view, groups).clip(0, 1) for view in views]
+    probabilities = mean_over_views(np.stack(own, axis=1), contract.temperature)
+    decisions = contract.decide(probabilities, groups)
+    seen = Seen(probabilities, decisions, groups, features, faults, passes)
+    return probabilities, decisions, answers(contract.trust, contract, seen)
+
+
+def _faults(image: np.ndarray) -> str:
+    """What is wrong with a picture, in words; empty where nothing is."""
+    return "; ".join(REASONS[key] for key in problems(image))
 
 
 def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:
@@ -143,17 +173,20 @@ def _predict(
     good = [place for place, one in enumerate(read) if not isinstance(one, str)]
     found = {}
     if good:
-        probabilities = _probabilities(predictor, inputs, groups[good])
-        decisions = contract.decide(probabilities, groups[good])
-        seen = Seen(
-            probabilities,
-            decisions,
+        more = (FEATURES,) if contract.trust.features else ()
+        first, *others = VIEWS[fitted_views(contract) or NONE]
+        seen = [predictor.outputs(first(inputs), *more)]
+        seen += [predictor.outputs(np.ascontiguousarray(view(inputs))) for view in others]
+        logits, by_view = (np.stack([one[part] for one in seen], axis=1) for part in (0, 1))
+        probabilities, decisions, said = _answers(
+            contract,
+            logits,
+            by_view,
             groups[good],
-            predictor.features(inputs) if contract.trust.features else None,
-            ["; ".join(REASONS[key] for key in problems(read[place])) for place in good],
+            seen[0][2] if more else None,
+            [_faults(read[place]) for place in good],
             predictor.passes(inputs, masks) if masks else None,
         )
-        said = answers(contract.trust, contract, seen)
         rows = zip(good, probabilities, decisions, said, strict=True)
         for place, row, decision, answer in rows:
             by_class = dict(zip(contract.classes, map(float, row), strict=True))
@@ -162,13 +195,3 @@ def _predict(
             )
     for place, one in enumerate(read):
         yield found.get(place) or TrustedPrediction(names[place], reason=one)
-
-
-def _probabilities(predictor: OnnxPredictor, inputs: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """[N, classes]: the mean over the views that trust was fitted with."""
-    contract = predictor.contract
-    by_view = []
-    for view in VIEWS[fitted_views(contract) or NONE]:
-        outputs = predictor.outputs(np.ascontiguousarray(view(inputs)))
-        by_view.append(contract.by_own_head(*outputs, groups).clip(0, 1))
-    return mean_over_views(np.stack(by_view, axis=1), contract.temperature)
