@@ -162,8 +162,8 @@ class Evaluator:
 
     def _write(self, folder: Path, split: str, predictions: Predictions) -> None:
         """Write a split's files, with intervals by its patients or lesions; log a summary."""
-        rows = self.table.split(split).rows
-        clusters, cluster = unit_numbers(rows)
+        table = self.table.split(split)
+        clusters, cluster = unit_numbers(table.rows)
         model = EvaluatedModel(
             kind="run",
             name=folder.name,
@@ -172,15 +172,16 @@ class Evaluator:
             predictions=predictions,
             clusters=clusters,
             cluster=cluster,
-            tone_source=self.table.tone_source,
-            uncertain=rows["uncertain"].to_numpy(bool),
+            tone_source=table.tone_source,
+            uncertain=table.rows["uncertain"].to_numpy(bool),
+            by_angle=table.angle_groups,
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 
 
 def write_evaluated_split(folder: Path, model: EvaluatedModel, settings: Settings) -> None:
     """Write the files of a model's split into an existing folder, and log a summary."""
-    tones = known_tones(model.predictions, model.uncertain)
+    tones = known_tones(model.predictions, model.uncertain, model.by_angle)
     model, evaluation = evaluate_model(model, tones, settings)
     write_split(folder, model, evaluation)
     log.info("%s:\n%s", model.split, evaluation_summary(evaluation))
@@ -247,7 +248,7 @@ def require_groups_of(contract: Contract, table: Table, source: str) -> None:
     if contract.decides_by_group and is_known and table.groups != contract.groups:
         raise UserError(
             f"{source} decides by the tone groups {', '.join(contract.groups)}, the data's are "
-            f"{', '.join(table.groups)}: leave out group=..., to evaluate with unknown groups"
+            f"{', '.join(table.groups)}: evaluate it on a table with its own groups, or with none"
         )
 
 
