@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluation.bootstrap import percentile_interval, resample_weights
+from ..evaluation.bootstrap import percentile_interval, resample_weights, wilson_interval
 
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -21,14 +21,9 @@ class Rate:
     high: float
 
 
-def rate(hits: int, n: int, z: float = 1.959964) -> Rate:
+def rate(hits: int, n: int) -> Rate:
     """The share of hits; NaN of nothing."""
-    if not n:
-        return Rate(0, 0, float("nan"), float("nan"), float("nan"))
-    share, square = hits / n, z * z / n
-    middle = (share + square / 2) / (1 + square)
-    reach = z / (1 + square) * (share * (1 - share) / n + square / (4 * n)) ** 0.5
-    return Rate(hits, n, share, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Rate(hits, n, hits / n if n else float("nan"), *wilson_interval(hits, n))
 
 
 @dataclass(frozen=True)
