@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..core.files import replacing, write_text
 from ..report.text_tables import markdown_text
+from . import findings  # noqa: F401, registers its answers
 from .answers import QUESTIONS
 from .facts import Run
 from .standards import STANDARDS

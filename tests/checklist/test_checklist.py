@@ -1,4 +1,4 @@
-"""What a reporting checklist says of a run, where it says nothing, and that its text follows files."""
+"""What a reporting checklist says of a run, where it says nothing, and its text follows files."""
 
 import hashlib
 import json
@@ -128,10 +128,10 @@ def test_the_command_writes_what_opens_as_markdown_html_and_word(run, tmp_path, 
             }
         rows = [e for e in parts["word/document.xml"].iter() if e.tag.endswith("}tr")]
         assert len(rows) == len(items) + 1
-    with pytest.raises(UserError, match="config.json"):
+    with pytest.raises(UserError, match=r"config\.json"):
         checklist.main([str(tmp_path)])
     (run / "metrics.json").write_text("[]")
-    with pytest.raises(UserError, match="metrics.json"):
+    with pytest.raises(UserError, match=r"metrics\.json"):
         checklist.main([str(run)])
     with pytest.raises(UserError, match="--output_dir"):
         checklist.main([str(run), str(tmp_path), "--output_dir", str(tmp_path)])

@@ -1,8 +1,14 @@
 """Drawn pictures of lesions on light skin, and a linear model of their pixels as ONNX."""
 
+import json
+
 import cv2
 import numpy as np
 from onnx import TensorProto, helper, save
+
+from src.artifact.contract import CONTRACT_KEY, Contract
+from src.artifact.decisions import usual_rule
+from src.preprocess.spec import parse_preprocessing
 
 SIDE = 16  # of the pixels that the model reads
 
@@ -60,3 +66,40 @@ def write_onnx(path, model):
     )
     opset = [helper.make_opsetid("", 17)]
     save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def write_darkness(path, scale=1.0, centre=0.0):
+    """`path`, an ONNX file with a contract: malignant where the mean colours sum to less."""
+    contract = Contract(
+        model="darkness",
+        n_outputs=2,
+        classes=("benign", "malignant"),
+        positive=1,
+        groups=(),
+        reduction="softmax",
+        preprocessing=parse_preprocessing("resize || normalize(mean=(0,0,0),std=(1,1,1))", SIDE),
+        rule=usual_rule(2),
+    )
+    floats = TensorProto.FLOAT
+    nodes = [
+        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "w"], ["product"]),
+        helper.make_node("Add", ["product", "b"], ["output"]),
+        helper.make_node("Softmax", ["output"], ["probabilities"], axis=1),
+    ]
+    weights = helper.make_tensor("w", floats, [3, 2], [scale, 0.0] * 3)
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("input", floats, ["n", 3, SIDE, SIDE])],
+        [
+            helper.make_tensor_value_info(name, floats, ["n", 2])
+            for name in ("output", "probabilities")
+        ],
+        [weights, helper.make_tensor("b", floats, [2], [-scale * centre, 0.0])],
+    )
+    found = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    entry = found.metadata_props.add()
+    entry.key, entry.value = CONTRACT_KEY, json.dumps(contract.to_json())
+    save(found, path)
+    return path

@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from src.artifact.contract import CONTRACT_KEY, Contract
-from src.artifact.decisions import usual_rule
 from src.core.errors import UserError
-from src.preprocess.spec import parse_preprocessing
 from src.scripts import watch
 from src.watch.sequential import SensitivityBets, ks_p_value, level_of_day, mix_p_value
-from tests.passport.drawn import SIDE, draw
+from tests.passport.drawn import draw, write_darkness
 
 
 def streams(rng, sensitivity, n_streams, n):
@@ -74,41 +71,8 @@ def test_distributions_are_compared_as_scipy_does_but_for_what_was_not_kept():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """An ONNX file with a contract: the darker the picture, the more likely malignant."""
-    from onnx import TensorProto, helper, save
-
-    contract = Contract(
-        model="darkness",
-        n_outputs=2,
-        classes=("benign", "malignant"),
-        positive=1,
-        groups=(),
-        reduction="softmax",
-        preprocessing=parse_preprocessing("resize || normalize(mean=(0,0,0),std=(1,1,1))", SIDE),
-        rule=usual_rule(2),
-    )
-    floats = TensorProto.FLOAT
-    nodes = [
-        helper.make_node("ReduceMean", ["input"], ["mean"], axes=[2, 3], keepdims=0),
-        helper.make_node("MatMul", ["mean", "w"], ["output"]),
-        helper.make_node("Softmax", ["output"], ["probabilities"], axis=1),
-    ]
-    weights = helper.make_tensor("w", floats, [3, 2], [1.0, 0.0] * 3)
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("input", floats, ["n", 3, SIDE, SIDE])],
-        [
-            helper.make_tensor_value_info(name, floats, ["n", 2])
-            for name in ("output", "probabilities")
-        ],
-        [weights],
-    )
-    found = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    entry = found.metadata_props.add()
-    entry.key, entry.value = CONTRACT_KEY, json.dumps(contract.to_json())
     path = tmp_path_factory.mktemp("watch") / "model.onnx"
-    save(found, path)
-    return path
+    return write_darkness(path)
 
 
 def write_images(folder, rng, n, gains=(1, 1, 1)):
