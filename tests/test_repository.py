@@ -79,7 +79,7 @@ def test_every_search_space_is_valid_and_says_its_command_and_purpose(path, monk
 def parse(words: list[str]) -> None:
     """Read a command as its program would; a wrong flag raises."""
     program, argv = (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
-    name = program.removesuffix(".py").replace("/", ".")
+    name = program.removesuffix(".py").removesuffix(".pyz").replace("/", ".")
     module = importlib.import_module(name if "." in name else f"src.scripts.{name}")
     if hasattr(module, "parse"):
         module.parse(argv)

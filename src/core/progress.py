@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from tqdm import tqdm
+
 S, T = TypeVar("S"), TypeVar("T")
 FIRST_S, EVERY_S = 5, 60  # seconds to the first line, and between two lines of the program
 _HANDED_OUT = 2048  # items that threads are given at a time: a hundred thousand take memory
@@ -31,8 +33,6 @@ def progress(
     if quiet or not sys.stderr.isatty():
         yield from items if quiet else _with_lines(items, title, total, unit, initial)
         return
-    from tqdm import tqdm  # where nobody watches nothing needs it
-
     yield from tqdm(items, title, total, unit=unit, initial=initial, leave=False)
 
 

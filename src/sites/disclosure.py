@@ -1,114 +1,77 @@
-"""What may leave a site: counts of which none is below ten, nor one that totals give away."""
+"""Which counts may leave a site: no cell below a least number, nor one that totals give away.
+
+Groups partition a site's images. Of each class their number is told, and how many of them the model
+flagged, where that names no small cell; the same holds for what a reader could subtract, since the
+counts of all images are told as well (complementary suppression; Hundepool et al., Statistical
+Disclosure Control, 2012).
+"""
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
-LEAST = 10  # rows in a cell
-CELLS = ("tp", "fn", "fp", "tn")
-# of the logit of the score; all sites share these edges, so that histograms can be pooled
-EDGES = np.round(np.linspace(-8, 8, 321), 6)
+LEAST = 10  # images in a cell
+NOTHING, NUMBER, FLAGGED = range(3)  # what is told of a group's images of one class
+# scores in steps of .05 of their logit
+EDGES = np.round(np.arange(-240, 241) * 0.05, 2)
 
 
-def cells_of(target: np.ndarray, decided: np.ndarray) -> dict[str, int]:
-    """Rows by class and decision, both bool [N]."""
-    kinds = (target & decided, target & ~decided, ~target & decided, ~target & ~decided)
-    return {name: int(kind.sum()) for name, kind in zip(CELLS, kinds, strict=True)}
+def what_is_told(
+    flagged: Sequence[int], others: Sequence[int], least: int = LEAST
+) -> tuple[int, np.ndarray]:
+    """(of all images, int [groups] of each group): `NOTHING`, their `NUMBER`, or also `FLAGGED`.
 
-
-def is_safe(cells: dict[str, int]) -> bool:
-    """Whether every cell holds `LEAST` rows."""
-    return min(cells.values()) >= LEAST
-
-
-def safe_groups(groups: dict[str, dict[str, int]], total: dict[str, int]) -> list[str]:
-    """The groups whose cells may be told beside those of all rows.
-
-    What is left of the total without them is either nothing or safe itself: else the smallest of
-    the groups is held back too, until it is.
+    `flagged` and `others` [groups] count a class's images by what the model decided. Neither a cell
+    that is told nor the rest of a total, taken over the groups without that cell, is below `least`,
+    and no such rest is that of one group.
     """
-    told = sorted(
-        (g for g, c in groups.items() if is_safe(c)), key=lambda g: sum(groups[g].values())
-    )
-    while told:
-        rest = {name: total[name] - sum(groups[g][name] for g in told) for name in CELLS}
-        if not any(rest.values()) or is_safe(rest):
-            break
-        told.pop(0)
-    return sorted(told)
+    cells = np.array([flagged, others], np.int64).reshape(2, -1)
+    of_all = int(_own_level(cells.sum(axis=1, keepdims=True), least)[0])
+    levels = np.minimum(_own_level(cells, least), of_all)
+    numbers = cells.sum(axis=0)
+    for level, counts in ((NUMBER, numbers[None]), (FLAGGED, cells)):
+        while of_all >= level and _gives_away(counts, levels < level, least):
+            told = np.flatnonzero(levels >= level)
+            levels[told[np.argmin(numbers[told])]] = level - 1
+    return of_all, levels
 
 
-def histogram(scores: np.ndarray, target: np.ndarray, threshold: float | None) -> dict:
-    """`edges` [blocks + 1], `positive` and `negative` [blocks] of logits of scores [N].
+def _own_level(cells: np.ndarray, least: int) -> np.ndarray:
+    both = cells.min(axis=0) >= least
+    return np.where(both, FLAGGED, np.where(cells.sum(axis=0) >= least, NUMBER, NOTHING))
 
-    Neighbouring bins of `EDGES` are joined until each block holds `LEAST` rows of both classes. No
-    block lies across the `threshold`, on both sides of which rows are counted as well: what lies
-    between the two would be a cell that nobody has looked at. Without enough rows there is none.
+
+def _gives_away(counts: np.ndarray, hidden: np.ndarray, least: int) -> bool:
+    """Whether totals less what is told reveal a small cell, or a cell of a single group."""
+    n_hidden = int(hidden.sum())
+    return bool(n_hidden) and (n_hidden == 1 or counts[:, hidden].sum(axis=1).min() < least)
+
+
+def histogram(
+    scores: np.ndarray, secret: Sequence[int] = (), least: int = LEAST
+) -> dict[str, list]:
+    """Bins by their `edges` on the scale of `logit`: the `counts`, each at least `least`, and the
+    `means` of the scores in them.
+
+    `scores` are probabilities, `least` of them or more. No edge has as many scores below it as one
+    of the `secret` counts, which it would give away.
     """
-    edges = EDGES if threshold is None else np.union1d(EDGES, [round(threshold, 6)])
-    edges = np.concatenate([[-np.inf], edges[1:-1], [np.inf]])
-    counts = [np.histogram(scores[kind], edges)[0] for kind in (target, ~target)]
-    cuts = [0, len(counts[0])]
-    if threshold is not None:
-        cuts.insert(1, int(np.flatnonzero(edges == round(threshold, 6))[0]))
-    bounds = [0]
-    for start, end in pairwise(cuts):
-        inner = _joined(*(count[start:end] for count in counts))
-        if inner is None:  # one side holds too little: nothing can be told of either
-            return {"edges": [], "positive": [], "negative": []}
-        bounds += [start + place for place in inner]
-    told = [np.add.reduceat(count, bounds[:-1]) for count in counts]
-    inner = [float(edges[place]) for place in bounds[1:-1]]
-    return {
-        "edges": [float(EDGES[0]), *inner, float(EDGES[-1])],
-        "positive": told[0].tolist(),
-        "negative": told[1].tolist(),
-    }
+    values = logit(scores)
+    below = np.cumsum(np.histogram(values, EDGES)[0])
+    edges, since = [0], 0
+    for place, n_below in enumerate(below[:-1].tolist()):
+        is_large = n_below - since >= least and len(values) - n_below >= least
+        if is_large and n_below not in secret:
+            edges.append(place + 1)
+            since = n_below
+    bounds = EDGES[[*edges, -1]]
+    counts = np.histogram(values, bounds)[0]
+    sums = np.histogram(values, bounds, weights=values)[0]
+    means = np.clip(np.round(sums / counts, 2), bounds[:-1], bounds[1:])
+    return {"edges": bounds.tolist(), "counts": counts.tolist(), "means": means.tolist()}
 
 
-def _joined(positive: np.ndarray, negative: np.ndarray) -> list[int] | None:
-    """The ends of blocks with `LEAST` rows of both kinds; None where there is not even one."""
-    ends, sums = [], np.zeros(2, int)
-    for place, pair in enumerate(zip(positive, negative, strict=True)):
-        sums += pair
-        if sums.min() >= LEAST:
-            ends.append(place + 1)
-            sums[:] = 0
-    if not ends:
-        return None
-    ends[-1] = len(positive)  # what is left at the end joins the last block
-    return ends
-
-
-def auroc(scores: np.ndarray, target: np.ndarray) -> tuple[float, float]:
-    """(AUROC, standard error) by placements (DeLong et al. 1988), ties counting half."""
-    positive, negative = np.sort(scores[target]), np.sort(scores[~target])
-    n, m = len(positive), len(negative)
-    if min(n, m) < 2:
-        return float("nan"), float("nan")
-    placements = []
-    for own, other in ((positive, negative), (negative, positive)):
-        below = np.searchsorted(other, own, "left") + np.searchsorted(other, own, "right")
-        placements.append(below / (2 * len(other)))
-    value = float(placements[0].mean())
-    variance = placements[0].var(ddof=1) / n + placements[1].var(ddof=1) / m
-    return value, float(np.sqrt(variance))
-
-
-def pooled_auroc(histograms: Sequence[dict]) -> float:
-    """The AUROC of all rows together, from their histograms; NaN without any.
-
-    Rows of a block are spread evenly over the bins of `EDGES` that it spans.
-    """
-    totals = [np.zeros(len(EDGES) - 1), np.zeros(len(EDGES) - 1)]
-    for one in histograms:
-        for total, name in zip(totals, ("positive", "negative"), strict=True):
-            for low, high, count in zip(one["edges"], one["edges"][1:], one[name], strict=False):
-                inside = np.clip(np.minimum(EDGES[1:], high) - np.maximum(EDGES[:-1], low), 0, None)
-                total += count * inside / inside.sum()
-    positive, negative = totals
-    if not positive.sum() or not negative.sum():
-        return float("nan")
-    before = negative.cumsum() - negative / 2
-    return float((positive * before).sum() / (positive.sum() * negative.sum()))
+def logit(scores: np.ndarray) -> np.ndarray:
+    """log(p / (1 - p)) of probabilities, within the `EDGES`."""
+    p = np.clip(np.asarray(scores, np.float64), 1e-12, 1 - 1e-12)
+    return np.clip(np.log(p) - np.log1p(-p), EDGES[0], EDGES[-1])

@@ -1,207 +1,179 @@
-"""What leaves a hospital, what does not, and what hospitals come to together."""
+"""From the file that a site runs to the merged report, on drawn images of three sites."""
 
+import csv
 import json
 import subprocess
 import sys
 
-import cv2
 import numpy as np
 import pytest
 
 from src.core.errors import UserError
-from src.scripts import bundle_site, merge_sites
-from src.sites.bundle import modules_needed
-from src.sites.collect import aggregates
-from src.sites.disclosure import LEAST, auroc, cells_of, histogram, pooled_auroc, safe_groups
-from src.sites.pool import merge, meta_analysis, pooled_rate
-from src.sites.signed import read_signed, signed
-from tests.passport.drawn import draw, write_darkness
-from tests.test_layers import MODULES, ROOT, imports
+from src.preprocess.image import write_png
+from src.preprocess.spec import parse_preprocessing
+from src.scripts import evaluate_site, merge_sites, package_site
+from src.sites.merge import merged
+from src.sites.signature import signed
+from src.sites.study import aggregates
+from tests.artifact.test_contract import make_contract
+from tests.inference.onnx_files import with_contract
 
-NAMES = ("light", "brown")
-
-
-def drawn(rng, n, prevalence=0.2, shift=1.8):
-    """Scores (logits), targets, decisions at 0.5 and groups of n rows."""
-    target = rng.random(n) < prevalence
-    scores = rng.normal(-1 + shift * target, 1)
-    return scores, target, scores >= 0, [NAMES[int(u)] for u in rng.random(n) < 0.3]
+SPEC = parse_preprocessing("resize || normalize(stats='half')", 8)
+KEY = "0123456789abcdef0123456789abcdef"
 
 
-def site(name, parts):
-    return {"site": name, "model": "m", "n": len(parts[0]), "version": 1, "positive": "mel"} | (
-        aggregates(*parts, threshold=0.0)
-    )
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return with_contract(tmp_path_factory.mktemp("m") / "m.onnx", make_contract(preprocessing=SPEC))
 
 
-def test_merged_counts_are_those_of_all_rows_and_the_auroc_is_near():
-    rng, off = np.random.default_rng(0), []
-    for _ in range(10):
-        parts = [drawn(rng, n) for n in (900, 1500, 2500)]
-        merged = merge([site(f"s{i}", part) for i, part in enumerate(parts)])
-        together = [np.concatenate([part[i] for part in parts]) for i in range(4)]
-        assert merged["groups"]["all"]["cells"] == cells_of(*together[1:3])
-        for name in NAMES:
-            own = together[3] == name
-            assert merged["groups"][name]["cells"] == cells_of(together[1][own], together[2][own])
-            assert "most" not in merged["groups"][name]
-        off.append(merged["groups"]["all"]["auroc"] - auroc(*together[:2])[0])
-    assert np.abs(off).max() <= 0.005
+def draw_site(folder, seed, n=80):
+    """A folder of images with a CSV of labels, patients and clinics, and a key."""
+    rng, rows = np.random.default_rng(seed), []
+    (folder / "images").mkdir(parents=True)
+    for number in range(n):
+        positive = number % 2
+        color = rng.normal((140, 120, 150 + 40 * positive), 30)
+        image = np.full((8, 8, 3), color).clip(0, 255).astype(np.uint8)
+        write_png(folder / "images" / f"{number}.png", image)
+        clinic = "a" if number < n - 6 else "b"
+        rows.append([f"{number}.png", ("benign", "malignant")[positive], f"P{number // 4}", clinic])
+    with (folder / "table.csv").open("w", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([["image_name", "label", "who", "clinic"], *rows])
+    (folder / "secret.key").write_text(f"{KEY}{seed}\n")
+    return folder
 
 
-def test_no_cell_is_below_ten_nor_one_that_totals_give_away():
-    rng = np.random.default_rng(1)
-    for n in (60, 150, 400, 1200):
-        for _ in range(25):
-            scores, target, decided, _ = drawn(rng, n, rng.uniform(0.05, 0.5))
-            groups = [f"g{int(g)}" for g in rng.choice(5, n, p=(0.5, 0.25, 0.15, 0.07, 0.03))]
-            told = aggregates(scores, target, decided, groups, 0.0)
-            if told["cells"] is None:
-                assert min(cells_of(target, decided).values()) < LEAST
-                continue
-            parts = [told["cells"], *(g["cells"] for g in told["groups"].values())]
-            assert min(min(part.values()) for part in parts) >= LEAST
-            rest = [told["cells"][c] - sum(p[c] for p in parts[1:]) for c in told["cells"]]
-            assert not any(rest) or min(rest) >= LEAST
-            blocks = told["histogram"]
-            assert min([LEAST, *blocks["positive"], *blocks["negative"]]) == LEAST
-            # cumulated to the threshold they are the cells: nothing between the two
-            if blocks["edges"]:
-                place = blocks["edges"].index(0.0)
-                assert sum(blocks["positive"][:place]) == told["cells"]["fn"]
-                assert sum(blocks["negative"][place:]) == told["cells"]["fp"]
+def flags(folder, output, **changes):
+    values = {
+        "input_folder": folder / "images",
+        "csv": folder / "table.csv",
+        "site": folder.name,
+        "key_file": folder / "secret.key",
+        "patient_column": "who",
+        "group_by": "clinic",
+        "output_json": output,
+    } | changes
+    return [part for name, value in values.items() for part in (f"--{name}", str(value))]
 
 
-def test_a_group_that_follows_from_the_others_is_held_back_with_one_of_them():
-    big, small = (
-        dict.fromkeys(("tp", "fn", "fp", "tn"), 30),
-        {"tp": 3, "fn": 12, "fp": 15, "tn": 40},
-    )
-    middle = dict.fromkeys(big, 20)
-    total = {c: big[c] + middle[c] + small[c] for c in big}
-    assert safe_groups({"a": big, "b": middle, "c": small}, total) == ["a"]
-    assert safe_groups({"a": big, "b": middle}, dict.fromkeys(big, 50)) == ["a", "b"]
-    sites = [
-        {
-            "site": "x",
-            "n": 1,
-            "cells": total,
-            "auroc": [0.8, 0.02],
-            "groups": {},
-            "histogram": {"edges": []},
-        },
-        {"site": "y", "n": 1, "cells": big, "auroc": [0.8, 0.02], "histogram": {"edges": []}}
-        | {"groups": {"a": {"cells": big, "auroc": [0.8, 0.02]}}},
-    ]
-    for one in sites:
-        one["histogram"] |= {"positive": [], "negative": []}
-    found = merge(sites)["groups"]["a"]
-    assert found["cells"] == big
-    assert found["most"] == {c: big[c] + total[c] for c in big}  # the truth lies between
-
-
-def test_auroc_and_its_error_are_those_of_the_definition():
-    scores, target = np.array([1.0, 2, 2, 3, 0]), np.array([False, True, False, True, False])
-    pairs = [(p > n) + 0.5 * (p == n) for p in (2, 3) for n in (1, 2, 0)]
-    assert auroc(scores, target)[0] == pytest.approx(np.mean(pairs))
-    rng = np.random.default_rng(0)
-    draws = [drawn(rng, 300) for _ in range(200)]
-    found = np.array([auroc(*one[:2]) for one in draws])
-    assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.15)
-    apart = np.concatenate([np.linspace(-3, -2, 50), np.linspace(2, 3, 50)])
-    assert pooled_auroc([histogram(apart, apart > 0, 0.0)]) == pytest.approx(1, abs=0.01)
-    assert np.isnan(pooled_auroc([]))
-
-
-@pytest.mark.simulation
-def test_the_random_effects_interval_covers(at_size):
-    """Of rates at 12 sites that differ: the interval of their mean, and that of a new site."""
-    rng, n = np.random.default_rng(4), at_size(300, 5000)
-    covered, new = [], []
-    for _ in range(n):
-        variances = rng.uniform(0.02, 0.15, 12)
-        truths = rng.normal(1.5, 0.4, 13)
-        found = meta_analysis(rng.normal(truths[:12], np.sqrt(variances)), variances)
-        covered.append(found[1] <= 1.5 <= found[2])
-        new.append(found[3] <= truths[12] <= found[4])
-    print(np.mean(covered), np.mean(new))
-    assert at_size(0.91, 0.93) <= np.mean(covered) <= at_size(0.99, 0.97)
-    assert np.mean(new) >= at_size(0.88, 0.91)
-
-
-def test_meta_analysis_in_closed_form():
-    same = meta_analysis(np.full(4, 0.7), np.full(4, 0.1))
-    assert same[0] == pytest.approx(0.7) and same[5] == same[6] == 0
-    # equal variances: tau² is the sample variance less the error's (the method of moments)
-    estimates = np.array([0.0, 1.0, 2.0, 5.0])
-    found = meta_analysis(estimates, np.full(4, 0.5))
-    assert found[0] == pytest.approx(2.0)
-    assert found[5] ** 2 == pytest.approx(estimates.var(ddof=1) - 0.5, rel=1e-6)
-    one = pooled_rate([90], [100])
-    assert one.mean == pytest.approx(0.9) and one.low < 0.9 < one.high and np.isnan(one.tau)
-
-
-def test_tampering_is_seen(tmp_path):
-    path, key = tmp_path / "a.json", b"0123456789abcdef"
-    text = signed({"n": 1234, "site": "a"}, key)
-    path.write_text(text)
-    assert read_signed(path, key) == {"n": 1234, "site": "a"}
-    changed = (text.replace("1234", "1235"), text.replace('"a"', '"b"'), text[:-9], "[]", "{}")
-    for content in changed:
-        path.write_text(content)
-        with pytest.raises(UserError, match=r"a\.json"):
-            read_signed(path, key)
-    path.write_text(text)
-    with pytest.raises(UserError, match="signature"):
-        read_signed(path, b"another key, as long")
-
-
-def test_what_a_site_runs_needs_only_what_it_has():
-    names = [f"src.{name}".rstrip(".") for name in modules_needed(ROOT / "src")]
-    foreign = {m.partition(".")[0] for name in names for m in imports(name)}
-    foreign -= {"src", *sys.stdlib_module_names}
-    # the last ones inside of functions that a site never calls
-    assert foreign == {"numpy", "cv2", "onnxruntime", "tqdm", "sklearn", "kneed", "threadpoolctl"}
-    assert "src.inference.predictor" in names and set(names) <= set(MODULES)
-
-
-@pytest.mark.slow
-def test_a_site_runs_one_file_and_returns_aggregates_that_merge(tmp_path, capsys):
-    model = write_darkness(tmp_path / "m.onnx", scale=60.0, centre=2.2)
-    bundle_site.main(["--onnx_model_path", str(model), "--output", str(tmp_path / "site.pyz")])
-    rng, lines = np.random.default_rng(0), ["image_name,label,group"]
-    for folder in ("images", "keys", "poison"):
-        (tmp_path / folder).mkdir()
-    for n in range(120):
-        image = draw(rng, n % 2, (48, 64))[0]
-        cv2.imwrite(str(tmp_path / "images" / f"patient_{n}.png"), image[..., ::-1])
-        lines.append(f"patient_{n}.png,{('benign', 'malignant')[n % 2]},light")
-    (tmp_path / "labels.csv").write_text("\n".join(lines))
-    (tmp_path / "keys" / "a.key").write_text("a secret of this site")
-    for name in ("torch", "pandas", "scipy", "tqdm", "onnx"):
-        (tmp_path / "poison" / f"{name}.py").write_text("raise ImportError(__name__)")
-    command = [sys.executable, str(tmp_path / "site.pyz"), "--input_folder", "images"]
-    command += ["--csv", "labels.csv", "--key", "keys/a.key", "--site", "A", "--output", "a.json"]
-    options = {"cwd": tmp_path, "env": {"PYTHONPATH": "poison", "PATH": "/usr/bin:/bin"}}
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+def test_the_file_of_a_site_gives_what_the_clone_gives_and_sites_merge(model, tmp_path, capsys):
+    program = tmp_path / "evaluate_site.pyz"
+    given = ["--onnx_model_path", str(model)]
+    assert package_site.main([*given, "--output_path", str(program)]) == 0
+    folders = [draw_site(tmp_path / f"site{seed}", seed) for seed in range(3)]
+    keys, files = tmp_path / "keys", []
+    keys.mkdir()
+    for folder in folders:
+        files.append(tmp_path / f"{folder.name}.json")
+        assert evaluate_site.main([*flags(folder, files[-1]), *given]) == 0
+        (keys / f"{folder.name}.key").write_bytes((folder / "secret.key").read_bytes())
+    alone = tmp_path / "alone.json"
+    command = [sys.executable, str(program), *flags(folders[0], alone)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    text = (tmp_path / "a.json").read_text()
-    content = json.loads(text)
-    assert content["n"] == 120 == sum(content["cells"].values())
-    assert "patient" not in text and str(tmp_path) not in text
-    merge_sites.main(
-        [str(tmp_path / "a.json"), "--keys", str(tmp_path / "keys"), "--output_dir", str(tmp_path)]
+    assert alone.read_text() == files[0].read_text()
+    assert ".png" not in alone.read_text() and "P1" not in alone.read_text()
+
+    output = tmp_path / "merged"
+    given = [*map(str, files), "--output_dir", str(output)]
+    assert merge_sites.main([*given, "--keys", str(keys)]) == 0
+    found = json.loads((output / "sites.json").read_text())
+    everyone = found["rows"][0]
+    assert (everyone["group"], everyone["n_positive"], everyone["n_negative"]) == ("all", 120, 120)
+    assert everyone["n_sites"] == 3 and 0.6 < found["auroc"] <= 1
+    assert "site2" in (output / "report.html").read_text()
+    assert (output / "forest.png").stat().st_size > 5000
+
+    changed = files[1].read_text().replace('"site1"', '"site9"')
+    files[1].write_text(changed)
+    with pytest.raises(UserError, match=r"site1.json: its signature does not fit"):
+        merge_sites.main([*given, "--keys", str(keys)])
+    assert merge_sites.main([*given, "--unsigned"]) == 0
+    assert "Signatures were not checked" in (output / "report.html").read_text()
+
+
+def test_counts_of_merged_sites_are_those_of_all_rows_or_bound_them():
+    rng, sites, parts = np.random.default_rng(0), [], []
+    for number, rate in enumerate((0.2, 0.4, 0.3, 0.2)):
+        positive = rng.random(900) < rate
+        scores = 1 / (1 + np.exp(-rng.normal(np.where(positive, 1.5, -1.5), 1.5)))
+        tones = rng.choice(["dark", "light", "middle"], 900, p=[0.03, 0.6, 0.37])
+        parts.append((scores, positive, tones))
+        told = aggregates(scores, scores >= 0.5, positive, np.arange(900), {"tone": tones})
+        sites.append(site_of(number, told))
+    found = merged(sites)
+    scores, positive, tones = (np.concatenate(part) for part in zip(*parts, strict=True))
+    everyone = found["rows"][0]
+    exact = int((positive & (scores >= 0.5)).sum()), int((~positive & (scores >= 0.5)).sum())
+    assert everyone["detected"] == {"low": exact[0], "high": exact[0]}
+    assert everyone["false_alarms"] == {"low": exact[1], "high": exact[1]}
+    assert (everyone["n_positive"], everyone["n_negative"]) == (positive.sum(), (~positive).sum())
+    light = next(row for row in found["rows"] if row["group"] == "light")
+    hits = int((positive & (scores >= 0.5) & (tones == "light")).sum())
+    assert light["n_sites"] == 4 and light["detected"]["low"] <= hits <= light["detected"]["high"]
+    assert light["detected"]["high"] - light["detected"]["low"] < 40
+    assert found["meta_analysis"]["auroc"]["n_sites"] == 4
+
+
+def test_bounds_hold_where_few_were_missed():
+    """With three misses nothing but numbers is told, and the histogram bounds the detected."""
+    scores = np.concatenate([np.linspace(0.3, 0.49, 3), np.linspace(0.5, 0.99, 97)])
+    scores = np.concatenate([scores, np.linspace(0.01, 0.6, 200)])
+    positive = np.arange(300) < 100
+    told = aggregates(scores, scores >= 0.5, positive, np.arange(300), {})
+    assert "flagged" not in told["tables"]["all"]["all"]["positive"]
+    row = merged([site_of(0, told)])["rows"][0]
+    assert row["detected"]["low"] <= 97 <= row["detected"]["high"] == 100
+    assert row["detected"]["low"] >= 80
+
+
+def site_of(number, told):
+    head = {"format": "melanoma site 1", "site": f"s{number}", "model": "m", "positive": "mel"}
+    rest = {"rule": "threshold(value=0.5)", "threshold": 0.5, "patients_known": True, "unread": 0}
+    return head | rest | told
+
+
+def test_mistakes_of_a_site_are_named(model, tmp_path):
+    folder = draw_site(tmp_path / "site0", 0)
+    output = tmp_path / "out.json"
+    cases = [
+        ({"label_column": "dx"}, "--label_column dx"),
+        ({"group_by": "sex"}, "--group_by sex"),
+        ({"site": "a" * 61}, "--site"),
+        ({"key_file": folder / "short"}, r"short: 5 bytes; expected a key of 16"),
+        ({"csv": folder / "bad.csv"}, r"bad.csv: 'naevus' is no class: expected benign, malignant"),
+        ({"csv": folder / "absent.csv"}, r"absent.csv: 1 images are not in .* \(first: 99.png\)"),
+        ({"csv": folder / "twice.csv"}, r"twice.csv: 1 lines name an image that another one names"),
+    ]
+    (folder / "short").write_text("abcde")
+    text = (folder / "table.csv").read_text()
+    (folder / "bad.csv").write_text(text.replace("benign", "naevus"))
+    (folder / "absent.csv").write_text(text.replace("\n1.png", "\n99.png"))
+    (folder / "twice.csv").write_text(text + "0.png;benign;P1;a\n")
+    for changes, expected in cases:
+        with pytest.raises(UserError, match=expected):
+            given = ["--onnx_model_path", str(model)]
+            evaluate_site.main([*flags(folder, output, **changes), *given])
+        assert not output.exists()
+
+
+def test_files_that_no_site_wrote_are_refused(tmp_path):
+    told = aggregates(
+        np.linspace(0.01, 0.99, 60), np.arange(60) > 30, np.arange(60) > 25, np.arange(60), {}
     )
-    assert "1 sites, 120 images" in capsys.readouterr().out
-    pooled = json.loads((tmp_path / "sites.json").read_text())
-    assert pooled["groups"]["all"]["cells"] == content["cells"]
-    assert "data:image/png" in (tmp_path / "sites.html").read_text()
-    (tmp_path / "a.json").write_text(text.replace('"n": 120', '"n": 121'))
-    with pytest.raises(UserError, match="signature"):
-        merge_sites.main(
-            [str(tmp_path / "a.json"), "--keys", str(tmp_path / "keys"), "--output_dir", "x"]
-        )
-    lines[3] = "../m.onnx,benign,light"
-    (tmp_path / "labels.csv").write_text("\n".join(lines))
-    done = subprocess.run(command, capture_output=True, text=True, **options)
-    assert done.returncode == 2 and "line 4" in done.stderr and "Traceback" not in done.stderr
+    good, key = site_of(0, told), b"k" * 20
+    path = tmp_path / "s0.json"
+    changed = [
+        good | {"format": "other"},
+        good | {"auroc_standard_error": "wide"},
+        good | {"tables": {}},
+        {k: v for k, v in good.items() if k != "histograms"},
+    ]
+    for content in changed:
+        path.write_text(signed(content, key))
+        with pytest.raises(UserError, match=r"s0.json: is not what a site's evaluation wrote"):
+            merge_sites.main([str(path), "--unsigned", "--output_dir", str(tmp_path / "o")])
+    path.write_text("[" * 100_000)
+    with pytest.raises(UserError, match=r"s0.json: is not what"):
+        merge_sites.main([str(path), "--unsigned", "--output_dir", str(tmp_path / "o")])
