@@ -8,6 +8,7 @@ examples, and `passport.json`.
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..artifact.foreign import ForeignModel
 from ..core.errors import require, run_main
@@ -41,9 +42,13 @@ class Options(Section):
     )
 
 
+def parse(argv: list[str] | None) -> list[Any]:
+    return parse_options(argv, __doc__, Options, ForeignModel)
+
+
 def main(argv: list[str] | None) -> int:
     """0 once the passport is written; 1 where some images could not be read."""
-    options, foreign = parse_options(argv, __doc__, Options, ForeignModel)
+    options, foreign = parse(argv)
     expect_file(options.onnx_model_path, "--onnx_model_path")
     expect_folder(options.input_folder, "--input_folder")
     expect_folder(options.masks, "--masks")
