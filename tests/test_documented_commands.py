@@ -113,7 +113,7 @@ def stage(demo, tiny_run, tiny_onnx, tmp_path, monkeypatch):
     for name in ("demo_data/isic2020", "isic2020_challenge", "DATA"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).symlink_to(demo / "isic2020")
-    for name in ("RUN", "OTHER", "run", "melanoma_output/demo"):
+    for name in ("RUN", "OTHER", "run", "melanoma_output/demo", "demo_output/demo_1"):
         shutil.copytree(tiny_run, name)
         shutil.copy(tiny_onnx, Path(name) / "best_checkpoint.onnx")
     for number in range(3):
@@ -139,8 +139,13 @@ def draw_tables(demo):
         Path(folder).symlink_to("HAM10000/images")
     write_csv(Path("HAM10000/HAM10000_metadata.csv"), rows, ",")
     shutil.copy(demo / "ham10000" / "HAM10000_metadata.csv", "HAM10000_metadata.csv")
+    names = ("image_name", "patient_id", "target")
     isic = [of_isic[f"{row['image_id']}.jpg"] for row in rows]
     write_csv(Path("ISIC_2020_full.csv"), isic)
+    published = [{name: row[name].removesuffix(".jpg") for name in names} for row in isic]
+    Path("isic2020_download").mkdir()
+    Path("isic2020_download/train").symlink_to(Path("HAM10000/images").absolute())
+    write_csv(Path("isic2020_download/ISIC_2020_Training_GroundTruth_v2.csv"), published, ",")
     tones = ("I", "II", "III", "IV", "V", "VI")
     table = [
         {"image": row["image_id"], "skin_tone": tones[place % 6]} for place, row in enumerate(rows)
@@ -189,9 +194,9 @@ def small(command):
 
 
 def expanded(word):
-    """The paths that a shell makes of `folder/name*`; other words as they are."""
-    folder, _, pattern = word.rpartition("/")
-    return sorted(map(str, Path(folder).glob(pattern))) if word.endswith("*") else [word]
+    """The paths that a shell makes of a pattern such as `folder/name*`; else the word as it is."""
+    found = sorted(map(str, Path().glob(word))) if "*" in word else []
+    return found or [word]
 
 
 def main_of(program):

@@ -21,6 +21,7 @@ from src.evaluator.predictions_csv import read_predictions
 FILES = (
     "config.yaml",
     "config.json",
+    "command.txt",
     "environment.json",
     "training.log",
     "log.txt",
