@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from dockerfile import Stage, read_dockerfile  # of this folder
@@ -106,8 +107,9 @@ def main() -> None:
     parser.add_argument(
         "--bind", type=Path, action="append", default=[], help="file or folder to show inside"
     )
-    parser.add_argument("command", nargs="*", help="run at the end (default: that of the stage)")
-    options = parser.parse_args()
+    argv = [*sys.argv[1:], "--"]
+    end = argv.index("--")
+    options, wanted = parser.parse_args(argv[:end]), argv[end + 1 : -1]
     stages = read_dockerfile(options.dockerfile)
     names = [stage.name for stage in stages]
     target = options.target or names[-1]
@@ -125,7 +127,7 @@ def main() -> None:
             subprocess.run(["cp", "-a", pristine, chroot.folder], check=True)
         made[stage.name] = chroot
         command = perform(stage, chroot, made)
-    made[target].run(options.command or command)
+    made[target].run(wanted or command)
 
 
 if __name__ == "__main__":
