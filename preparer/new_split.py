@@ -17,7 +17,7 @@ from src.datasets.csv_files import (
     read_csv,
     refuse_cells,
 )
-from src.datasets.fitzpatrick import tones_in
+from src.datasets.fitzpatrick import tone_column, valid_angles, with_tone_groups
 from src.datasets.labels import (
     column_classes,
     is_unlabelled,
@@ -31,6 +31,7 @@ from src.datasets.table import (
     LABEL_COLUMNS,
     USUAL_COLUMNS,
     Table,
+    Tones,
     make_table,
     usual_column,
 )
@@ -47,7 +48,7 @@ class Rows:
     frame: pd.DataFrame
     classes: tuple[str, ...]
     positive: int
-    groups: tuple[str, ...]
+    tones: Tones
 
     @property
     def stems(self) -> pd.Series:
@@ -57,7 +58,7 @@ class Rows:
     def table(self, images, kept=slice(None)) -> Table:
         """The `kept` rows as a `Table` with these names for its images."""
         rows = self.frame[kept].assign(image=images)
-        return make_table(rows, self.classes or ("all",), self.positive, groups=self.groups)
+        return make_table(rows, self.classes or ("all",), self.positive, tones=self.tones)
 
 
 def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> Rows:
@@ -85,12 +86,14 @@ def read_rows(csv: Path, image: str, label: str, patient: str, lesion: str) -> R
     frame = pd.DataFrame({"stem": image_keys(names)[0]})
     for column, given in {"patient_id": patient, "lesion_id": lesion, "split": ""}.items():
         frame[column] = rows.get(given or column, "")
-    frame["group"], groups = tones_in(rows.assign(group=rows.get("group", "")), "group", csv)
-    for column in ("ita", "fold"):
-        frame[column] = numbers(rows, column, csv) if column in rows else float("nan")
+    others = rows.drop(columns=[label], errors="ignore")
+    others, tones = with_tone_groups(others, tone_column(others), csv)
+    frame["group"] = others.get("group", -1)
+    for column, read in {"ita": valid_angles, "fold": numbers}.items():
+        frame[column] = read(rows, column, csv) if column in rows else float("nan")
     names = _class_names(rows, label, csv, image)
     frame["label"], classes, positive = (0, (), 0) if names is None else numbered(names)
-    return Rows(csv, frame, classes, positive, groups)
+    return Rows(csv, frame, classes, positive, tones)
 
 
 def _class_names(rows: pd.DataFrame, label: str, csv: Path, image: str) -> pd.Series | None:

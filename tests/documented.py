@@ -41,6 +41,8 @@ class Command:
             return "src.scripts.melanoma_train"
         if first != "python":
             return ""
+        if rest[0].endswith(".pyz"):  # one that `package_site` makes of the command of its name
+            return f"src.scripts.{rest[0].removesuffix('.pyz')}"
         name = rest[1] if rest[0] == "-m" else rest[0].removesuffix(".py").replace("/", ".")
         return name if (ROOT / f"{name.replace('.', '/')}.py").is_file() else ""
 

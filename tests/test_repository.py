@@ -25,7 +25,8 @@ CONFIGS = sorted(set(ROOT.glob("configs/**/*.yaml")) - set(SPACES))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_configuration_is_valid_and_says_its_command_and_result(path):
     command, result, _ = path.read_text().split("\n", 2)
-    assert command.startswith("# python melanoma_train.py --config configs/")
+    starts = ("# python melanoma_train.py --config configs/", "# ./train.sh --config configs/")
+    assert command.startswith(starts)
     assert path.name in command
     assert len(result) > 10 and result.startswith("# ")
     check_settings(load_config(["--config", str(path)]))

@@ -26,6 +26,7 @@ FILES = {
         ("images/a.png", "experts/a_mask.png"),
     ),
     "src.scripts.visualize_training": ("run --output {}", ("run/training_history.json",)),
+    "src.scripts.visualize_images": ("--data_path images --output {}", ()),
     "src.scripts.melanoma_eval": (
         "--onnx_model_path model.onnx --calibration temperature --write_model {}",
         ("model.onnx",),
@@ -50,10 +51,19 @@ FOLDERS = {
         "--source_path images --num_workers 0 --output_dir {}",
         "a_mask.png",
     ),
+    "preparer.preprocess_images": (
+        "--source_path images --num_workers 0 --preprocess resize --output_dir {}",
+        "preprocessed.csv",
+    ),
 }
 # whose folder is one of a run: written by the trainer, tested there
 RUNS = {"melanoma_train", "run_with_submitit", "sweep", "compare_objectives"}
-SUFFIX = {"visualize_training": ".png", "melanoma_eval": ".onnx", "calibration": ".onnx"}
+SUFFIX = {
+    "visualize_training": ".png",
+    "visualize_images": ".png",
+    "melanoma_eval": ".onnx",
+    "calibration": ".onnx",
+}
 
 
 @pytest.fixture

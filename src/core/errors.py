@@ -109,7 +109,7 @@ def _exit_code(main: Callable[[list[str] | None], int | None]) -> int | str | No
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
-        extra = "acne" if error.name == "statsmodels" else "train"
+        extra = "statistics" if error.name == "statsmodels" else "train"
         how = f"pip install 'melanoma-classification[{extra}]'"
         return _told(f"the package {error.name} is not installed: {how}")
     except (MemoryError, RuntimeError) as error:

@@ -1,18 +1,22 @@
 """Skin tones that people have given to images, Fitzpatrick types above all, from a table."""
 
+import logging
 import re
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..core.cells import folded, says_nothing, tidy
+from ..core.cells import folded, says_nothing, tidy, visible
 from ..core.errors import require
 from ..skin.tone import FORMER_NAMES, GROUP_NAMES
 from .csv_files import are_true, each_once, numbers, read_csv, refuse_cells
+from .table import ANGLES, Tones
+from .tone_estimates import file_and_digest, methods_in
 
 SINGLE = ("I", "II", "III", "IV", "V", "VI")
 PAIRS = ("I–II", "III–IV", "V–VI")
@@ -22,13 +26,16 @@ FITZPATRICK = "Fitzpatrick"
 NUMBERED = {"Monk": range(1, 11), "MILK10k": range(5, -1, -1)}
 # what tables call the column with tones of a scale
 _COLUMNS = {
-    "MILK10k": re.compile("skin_?tone_class", re.IGNORECASE),
-    "Monk": re.compile("monk|^mst", re.IGNORECASE),
-    FITZPATRICK: re.compile("fit[sz]|^fst|photo_?type|skin_?(tone|type)", re.IGNORECASE),
+    "MILK10k": re.compile("skin[_ ]?tone[_ ]?class", re.IGNORECASE),
+    "Monk": re.compile(r"(^|[\W_])(monk|mst([\W_]|$))", re.IGNORECASE),
+    FITZPATRICK: re.compile(
+        r"(^|[\W_])fitz|fitspatrick|^fst([\W_]|$)|photo_?type|skin[_ ]?(tone|type)", re.IGNORECASE
+    ),
 }
 _GROUPS = {folded(name): str(place) for place, name in enumerate(GROUP_NAMES)}
 _GROUPS |= {folded(former): _GROUPS[folded(name)] for former, name in FORMER_NAMES.items()}
 _ROMAN = {name.casefold(): place for place, name in enumerate(SINGLE, start=1)}
+log = logging.getLogger(__name__)
 
 
 def read_tones(
@@ -54,9 +61,8 @@ def scale_of(rows: pd.DataFrame, column: str) -> str:
     The column's name tells, else its cells, where all that are known have a scale's name or are
     Fitzpatrick types other than single digits.
     """
-    for scale, names in _COLUMNS.items():
-        if names.search(column):
-            return scale
+    if named := _scale_named(column):
+        return named
     if not pd.api.types.is_string_dtype(rows[column]):
         return ""
     cells = {folded(text) for text in rows[column].dropna().unique()}
@@ -66,6 +72,69 @@ def scale_of(rows: pd.DataFrame, column: str) -> str:
             return scale
     is_typed = known and not any(len(cell) == 1 and cell.isdigit() for cell in known)
     return FITZPATRICK if is_typed and not np.isnan([*map(_type, known)]).any() else ""
+
+
+def _scale_named(column: str) -> str:
+    """The scale that the name of a column tells of, empty for none."""
+    return next((scale for scale, names in _COLUMNS.items() if names.search(column)), "")
+
+
+def tone_column(rows: pd.DataFrame) -> str:
+    """The column of a table with its tone groups: people's tones, else `group`, else empty.
+
+    The name of a column tells that it is of people's tones, unless it holds none or was derived
+    from angles. Of several it is the first with Fitzpatrick types, else Monk tones, else MILK10k's
+    classes: the log names the others.
+    """
+    found: dict[str, list[str]] = {FITZPATRICK: [], **{scale: [] for scale in NUMBERED}}
+    for column in rows:
+        scale = _scale_named(column)
+        if not scale or _is_estimate(rows, column):
+            continue
+        cells = [tidy(str(cell)) for cell in rows[column].dropna().unique()]
+        if any(map(_READ[scale], cells)):
+            found[scale].append(column)
+        elif not all(map(says_nothing, cells)):
+            told = "column '%s' holds no %s tone: it is not used for tone groups"
+            log.warning(told, visible(column, 60), scale)
+    first, *others = [*chain(*found.values())] or ["group" if "group" in rows else ""]
+    if others:
+        names = ", ".join(f"'{visible(name, 60)}'" for name in others)
+        log.info("tones in column '%s' are used, those in %s are not", visible(first, 60), names)
+    return first
+
+
+def with_tone_groups(rows: pd.DataFrame, column: str, csv: Path) -> tuple[pd.DataFrame, Tones]:
+    """(`rows` of the table at `csv` with their tone `group` as a number, what these groups are).
+
+    `column`, if any, holds the tones, as `tone_column` says. Raises `UserError` for a cell that is
+    no such tone.
+    """
+    if not column:
+        return rows, ANGLES
+    scale = scale_of(rows, column)
+    codes, names = tones_in(rows, column, csv)
+    if not scale:
+        return rows.assign(group=codes), ANGLES
+    kind = "types" if scale == FITZPATRICK else "tones"
+    told = f"{scale} {kind} in column {visible(column, 60)} of {file_and_digest(csv)}"
+    n_known, angles = int((codes >= 0).sum()), ""
+    if "ita" in rows and rows["ita"].notna().any():
+        angles = "; beside them angles in its column ita"
+    told = "; ".join([f"{told}{angles}", *methods_in(rows)])
+    log.info(
+        "%s: tone groups are the %s %s in column '%s', known for %d of %d images%s",
+        *(csv, scale, kind, visible(column, 60), n_known, len(rows), angles),
+    )
+    return rows.assign(group=codes), Tones(names, told)
+
+
+def valid_angles(rows: pd.DataFrame, column: str, csv: Path) -> pd.Series:
+    """A column of angles as numbers, NaN where the column `valid` says that the estimate is not."""
+    angles = numbers(rows, column, csv)
+    if "valid" not in rows:
+        return angles
+    return angles.mask(rows["valid"].astype(str).str.strip().str.casefold() == "false")
 
 
 def tones_in(rows: pd.DataFrame, column: str, csv: Path) -> tuple[pd.Series, tuple[str, ...]]:
@@ -124,10 +193,15 @@ def _types(rows: pd.DataFrame, column: str, csv: Path) -> tuple[np.ndarray, tupl
 def _refuse_estimates(rows: pd.DataFrame, column: str, csv: Path) -> None:
     """Raise `UserError` for pairs that this software made of angles, beside its groups."""
     require(
-        not (column == "fitzpatrick" and {"ita", "group_str"} <= set(rows)),
+        not _is_estimate(rows, column),
         f"{csv}: its column 'fitzpatrick' is derived from the angles in its column 'ita': expected "
         "types given by people",
     )
+
+
+def _is_estimate(rows: pd.DataFrame, column: str) -> bool:
+    """Whether a column holds the pairs that this software derives from angles."""
+    return column == "fitzpatrick" and {"ita", "group_str"} <= set(rows)
 
 
 def _each(function: Callable[[str], Any], texts: pd.Series) -> pd.Series:
@@ -169,3 +243,12 @@ def _type(cell: str) -> float:
     first, last = int(places[0]), int(places[-1])
     is_pair = len(places) == 2 and first % 2 == 1 and last == first + 1
     return first if len(places) == 1 else (first + last) / 2 if is_pair else np.nan
+
+
+def _is_numbered(scale: str, cell: str) -> bool:
+    return _key_in(scale)(cell) in map(str, NUMBERED[scale])
+
+
+# whether a tidy cell is a tone of the scale
+_READ = {scale: partial(_is_numbered, scale) for scale in NUMBERED}
+_READ[FITZPATRICK] = lambda cell: not np.isnan(_type(cell))

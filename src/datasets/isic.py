@@ -12,15 +12,16 @@ from ..core.errors import UserError, require
 from ..core.image_files import image_stem
 from .class_folders import labelled_images
 from .csv_files import line_of, numbers, read_csv, refuse_cells
+from .fitzpatrick import tone_column, valid_angles, with_tone_groups
 from .labels import binary_truth, log, one_hot_classes
 from .locate import REDUCED, joined, masks_of, partners, with_images
-from .table import COLUMNS, IMAGE_COLUMNS, REST_MEL, Table, make_table, usual_column
+from .table import ANGLES, COLUMNS, IMAGE_COLUMNS, REST_MEL, Table, Tones, make_table, usual_column
+from .tone_estimates import tone_source
 
 HAM10000_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 ISIC2019_CLASSES = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC")
 TASKS = ("diagnosis", "melanoma")
 HAM10000_IDS = range(24306, 34321)  # HAM10000 is ISIC_0024306 to ISIC_0034320, without a gap
-NUMERIC_COLUMNS = ("group", "ita", "fold")
 SPLIT_COLUMNS = ("split", "fold")
 TONE_COLUMNS = ("group", "ita", "uncertain")
 _ISIC_ID = re.compile(r"ISIC_(\d+)", re.IGNORECASE)
@@ -47,10 +48,11 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
     rows["label"] = rows["class"].map(classes.index)
     rows["mask"] = masks_of(rows["image"], data_path)
     csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
-    bad = []
+    bad, tones = [], ANGLES
     if skin_color_csv or csv.is_file():
-        rows, bad = _joined_to_csv(rows, _labelled_rows(csv), csv)
-    return make_table(rows, classes, classes.index("malignant"), bad)
+        more, tones = _labelled_rows(csv)
+        rows, bad = _joined_to_csv(rows, more, csv)
+    return make_table(rows, classes, classes.index("malignant"), bad, tones)
 
 
 def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "") -> Table:
@@ -60,10 +62,10 @@ def siim(data_path: Path, skin_color_csv: str, *, csv: str = "", images: str = "
     """
     source = Path(csv) if csv else data_path / "train.csv"
     folder = Path(images) if images else data_path / "jpeg" / "train"
-    rows = _with_tones(_labelled_rows(source), skin_color_csv)
+    rows, tones = _with_tones(*_labelled_rows(source), skin_color_csv)
     rows, bad = with_images(rows, folder)
     rows["mask"] = masks_of(rows["image"], data_path)
-    return make_table(rows, BINARY_CLASSES, 1, bad)
+    return make_table(rows, BINARY_CLASSES, 1, bad, tones)
 
 
 def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -> Table:
@@ -81,11 +83,12 @@ def ham10000(data_path: Path, skin_color_csv: str, *, task: str = "diagnosis") -
     wanted = f"one of {', '.join(HAM10000_CLASSES)}"
     refuse_cells(source, rows, "dx", ~rows["class"].isin(HAM10000_CLASSES), wanted)
     rows["stem"] = rows["image_id"].map(image_stem)
-    rows = _with_tones(_with_numbers(rows, source), skin_color_csv, ("patient_id",))
+    rows, tones = _with_numbers(rows, source)
+    rows, tones = _with_tones(rows, tones, skin_color_csv, ("patient_id",))
     parts = [data_path / f"HAM10000_images_part_{part}" for part in (1, 2)]
     places = [part for part in parts if part.is_dir()] or [data_path / "images"]
     rows, bad = with_images(rows, *places)
-    return _diagnoses(rows, bad, data_path, HAM10000_CLASSES, task)
+    return _diagnoses(rows, bad, data_path, HAM10000_CLASSES, task, tones)
 
 
 def isic2019(
@@ -107,8 +110,9 @@ def isic2019(
     columns = [*ISIC2019_CLASSES, *(["UNK"] if "UNK" in rows else [])]
     rows["class"] = one_hot_classes(rows, columns, source)
     rows["stem"] = rows["image"].map(image_stem)
-    rows = _with_lesions(_with_numbers(rows, source), data_path / f"{start}Metadata.csv")
-    rows = _with_tones(rows, skin_color_csv, ("patient_id",))
+    rows, tones = _with_numbers(rows, source)
+    rows = _with_lesions(rows, data_path / f"{start}Metadata.csv")
+    rows, tones = _with_tones(rows, tones, skin_color_csv, ("patient_id",))
     folder = data_path / f"{start}Input"
     rows, bad = with_images(rows, folder if folder.is_dir() else data_path / "images")
     is_ham = is_in_ham10000(rows["stem"])
@@ -118,7 +122,7 @@ def isic2019(
     known = rows["class"] != ""
     if not known.all():
         log.warning("%d of %d rows left out: class UNK", (~known).sum(), len(rows))
-    made = _diagnoses(rows[known], bad, data_path, ISIC2019_CLASSES, task)
+    made = _diagnoses(rows[known], bad, data_path, ISIC2019_CLASSES, task, tones)
     return replace(made, unlabelled=tuple(rows["stem"][~known]))
 
 
@@ -128,13 +132,18 @@ def is_in_ham10000(stems: pd.Series) -> pd.Series:
 
 
 def _diagnoses(
-    rows: pd.DataFrame, bad: list, data_path: Path, classes: tuple[str, ...], task: str
+    rows: pd.DataFrame,
+    bad: list,
+    data_path: Path,
+    classes: tuple[str, ...],
+    task: str,
+    tones: Tones,
 ) -> Table:
     """The `Table` of rows with a `class` each: all of `classes`, or melanoma against the rest."""
     rows = rows.assign(label=rows["class"].map(classes.index))
     rows["mask"] = masks_of(rows["image"], data_path)
     mel = classes[positive_index(classes)]
-    made = make_table(rows, classes, classes.index(mel), bad)
+    made = make_table(rows, classes, classes.index(mel), bad, tones)
     return made.against_rest((mel,), REST_MEL) if task == "melanoma" else made
 
 
@@ -143,25 +152,33 @@ def _require_choice(name: str, option: str, value: str, known: tuple[str, ...]) 
     require(value in known, f"{name}({option}={value!r}): expected {one_of}")
 
 
-def _labelled_rows(path: Path) -> pd.DataFrame:
+def _labelled_rows(path: Path) -> tuple[pd.DataFrame, Tones]:
     """Rows of an ISIC 2020 style CSV: `stem`, `label` (0/1) and what else of the schema it has.
 
-    Raises `UserError` where an image has more than one row.
+    With what its tone groups are. Raises `UserError` where an image has more than one row.
     """
-    rows = _image_rows(path, "target")
-    return rows.assign(label=binary_truth(rows, "target", path))
+    rows, tones = _image_rows(path, "target")
+    return rows.assign(label=binary_truth(rows, "target", path)), tones
 
 
-def _with_tones(rows: pd.DataFrame, tone_csv: str, more: tuple[str, ...] = ()) -> pd.DataFrame:
-    """`rows` with the tones, split and `more` that the CSV, if any, has, instead of their own."""
+def _with_tones(
+    rows: pd.DataFrame, own: Tones, tone_csv: str, more: tuple[str, ...] = ()
+) -> tuple[pd.DataFrame, Tones]:
+    """`rows` with the tones, split and `more` that the CSV, if any, has, instead of their own.
+
+    But tone groups that people gave them stay, unless the CSV has such ones too.
+    """
     if not tone_csv:
-        return rows
+        return rows, own
     csv = Path(tone_csv)
-    tones = _image_rows(csv)
-    columns = [c for c in (*TONE_COLUMNS, *more, *SPLIT_COLUMNS) if c in tones]
-    own = rows.drop(columns=[column for column in columns if column in rows])
-    names = tones["name"].rename(usual_column(tones, IMAGE_COLUMNS))
-    return joined(own, own["stem"], tones[columns], names, csv)
+    given, tones = _image_rows(csv)
+    columns = [c for c in (*TONE_COLUMNS, *more, *SPLIT_COLUMNS) if c in given]
+    if own.source and not tones.source:
+        columns.remove("group")
+        tones = own._replace(source=f"{own.source}; beside them angles of {tone_source(csv)}")
+    rest = rows.drop(columns=[column for column in columns if column in rows])
+    names = given["name"].rename(usual_column(given, IMAGE_COLUMNS))
+    return joined(rest, rest["stem"], given[columns], names, csv), tones
 
 
 def _with_lesions(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -169,7 +186,7 @@ def _with_lesions(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     if not path.is_file():
         log.warning("%s: no such file: no lesions are known, each image counts alone", path)
         return rows
-    more = _image_rows(path)
+    more = _image_rows(path)[0]
     if "lesion_id" not in more:
         return rows
     plain = rows["stem"].str.removesuffix(REDUCED)
@@ -177,10 +194,11 @@ def _with_lesions(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     return joined(rows, plain, more[["lesion_id"]], names, path)
 
 
-def _image_rows(path: Path, *required: str) -> pd.DataFrame:
+def _image_rows(path: Path, *required: str) -> tuple[pd.DataFrame, Tones]:
     """Rows of a CSV with a usual column of images: `name` and `stem`, `group` and `ita` as numbers.
 
-    Raises `UserError` where an image has no name, more than one row, or no `required` cell.
+    With what its tone groups are, people's before those of angles. Raises `UserError` where an
+    image has no name, more than one row, or no `required` cell.
     """
     rows = read_csv(path, required, (*COLUMNS, *IMAGE_COLUMNS))
     column = usual_column(rows, IMAGE_COLUMNS)
@@ -190,20 +208,23 @@ def _image_rows(path: Path, *required: str) -> pd.DataFrame:
             f"{path}: no column of images (found: {found}): expected {', '.join(IMAGE_COLUMNS)}"
         )
     _refuse_empty(rows, path, (column, *required))
-    absent = {name: float("nan") for name in ("group", "ita") if name not in rows}
-    rows = rows.assign(name=rows[column], stem=rows[column].map(image_stem), **absent)
+    rows = rows.assign(name=rows[column], stem=rows[column].map(image_stem))
     repeated = rows["stem"][rows["stem"].duplicated()]
     if len(repeated):
         raise UserError(
             f"{path}: {len(repeated)} rows repeat an image (first: {repeated.iloc[0]}); expected "
             "one row for each image: preparer/prepare_split.py --keep_first drops the others"
         )
-    return _with_numbers(rows, path)
+    rows, tones = _with_numbers(rows, path)
+    absent = {name: float("nan") for name in ("group", "ita") if name not in rows}
+    return rows.assign(**absent), tones
 
 
-def _with_numbers(rows: pd.DataFrame, where: Path) -> pd.DataFrame:
-    given = [column for column in NUMERIC_COLUMNS if column in rows]
-    return rows.assign(**{column: numbers(rows, column, where) for column in given})
+def _with_numbers(rows: pd.DataFrame, where: Path) -> tuple[pd.DataFrame, Tones]:
+    read = {"ita": valid_angles, "fold": numbers}
+    given = {column: function for column, function in read.items() if column in rows}
+    rows = rows.assign(**{name: function(rows, name, where) for name, function in given.items()})
+    return with_tone_groups(rows, tone_column(rows), where)
 
 
 def _joined_to_csv(

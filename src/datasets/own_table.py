@@ -8,9 +8,8 @@ import pandas as pd
 from ..core.cells import tidy, visible
 from ..core.errors import UserError, nearest, require
 from ..core.image_files import image_keys
-from ..skin.tone import GROUP_NAMES
 from .csv_files import numbers, read_csv, refuse_cells
-from .fitzpatrick import FITZPATRICK, scale_of, tones_in
+from .fitzpatrick import tone_column, valid_angles, with_tone_groups
 from .labels import (
     column_classes,
     is_unlabelled,
@@ -22,9 +21,6 @@ from .labels import (
 )
 from .locate import find_images, folders_around, joined, masks_of
 from .table import COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
-from .tone_estimates import file_and_digest
-
-NUMERIC = ("ita", "fold")
 
 
 def table(
@@ -54,7 +50,7 @@ def table(
     with more columns. `classes` gives their order. `skip_unlabelled` leaves out rows without one.
     """
     source = data_path / csv
-    labels = map(str, [label] if isinstance(label, str) else label or [])
+    labels = [*map(str, [label] if isinstance(label, str) else label or [])]
     given = {image, patient, lesion, group, ita, split, fold, mask, *labels}
     rows = read_csv(source, (), USUAL_COLUMNS, given)
     image, own_columns = _image_column(rows, image, source), set(rows)
@@ -63,35 +59,18 @@ def table(
     named |= {"group": group, "ita": ita, "fold": fold, "uncertain": ""}
     given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
-    tone_csv = source if (group or "group") in own_columns else data_path / metadata
-    given, groups, tone_source = _with_tone_groups(given, rows, group or "group", tone_csv)
+    others = rows.drop(columns=[name for name in labels if name in rows])
+    others = others.assign(**given.filter(["ita"]))
+    group = group or tone_column(others)
+    tone_csv = source if group in own_columns else data_path / metadata
+    others, tones = with_tone_groups(others, group, tone_csv)
+    given = given.assign(**others.filter(["group"]))
     given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
     found["label"], classes, index = numbered(found["class"], positive, classes)
-    made = make_table(found, classes, index, bad, groups)
-    return replace(made, unlabelled=unlabelled, tone_source=tone_source)
-
-
-def _with_tone_groups(
-    given: pd.DataFrame, rows: pd.DataFrame, column: str, csv: Path
-) -> tuple[pd.DataFrame, tuple[str, ...], str]:
-    """(`given` with the numbers of groups, their names, and, if people gave them, where they are).
-
-    `column` of `rows`, those of the `csv`, holds them.
-    """
-    if column not in rows:
-        by_people = [name for name in rows if scale_of(rows[[name]].iloc[:0], name)]
-        if by_people:
-            told = "tones in column '%s' are not used: group='%s' makes them the tone groups"
-            log.info(told, *[visible(by_people[0], 60)] * 2)
-        return given, GROUP_NAMES, ""
-    scale = scale_of(rows, column)
-    codes, names = tones_in(rows, column, csv)
-    kind = "types" if scale == FITZPATRICK else "tones"
-    told = f"{scale} {kind} in column {visible(column, 60)} of {file_and_digest(csv)}"
-    return given.assign(group=codes), names, told if scale else ""
+    return replace(make_table(found, classes, index, bad, tones), unlabelled=unlabelled)
 
 
 def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):
@@ -160,7 +139,7 @@ def _with_known_class(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _schema(rows: pd.DataFrame, named: dict[str, str], source: Path) -> pd.DataFrame:
     """The columns of the schema that the table has under their names or those given."""
-    found = {}
+    found, read = {}, {"ita": valid_angles, "fold": numbers}
     for column, given in named.items():
         option, name = column.removesuffix("_id"), given or column
         if given and name not in rows:
@@ -169,7 +148,7 @@ def _schema(rows: pd.DataFrame, named: dict[str, str], source: Path) -> pd.DataF
                 f"(found: {_listed(rows)})"
             )
         if name in rows:
-            found[column] = numbers(rows, name, source) if column in NUMERIC else rows[name]
+            found[column] = read[column](rows, name, source) if column in read else rows[name]
     return pd.DataFrame(found, rows.index)
 
 

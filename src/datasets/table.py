@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,16 @@ SPLITS = ("train", "valid", "test")
 SPLIT_ALIASES = {"val": "valid", "validation": "valid", "training": "train", "testing": "test"}
 REST_MEL = ("rest", "mel")  # melanoma against all else
 ITA_RANGE = (-180, 180)  # degrees
+
+
+class Tones(NamedTuple):
+    """The names of tone groups, lightest first, and, if people gave these, where they are."""
+
+    names: tuple[str, ...] = GROUP_NAMES
+    source: str = ""
+
+
+ANGLES = Tones()
 
 
 def usual_column(columns: Iterable[str], names: Sequence[str]) -> str:
@@ -90,13 +101,14 @@ class Table:
         """int64 [rows], -1 where the tone group is unknown"""
         return self.rows["group"].to_numpy(np.int64)
 
+    @property
+    def angle_groups(self) -> np.ndarray:
+        """int64 [rows] by the rows' angles, whatever the groups are; -1 where there is none"""
+        return tone_group(self.rows["ita"])
+
 
 def make_table(
-    rows: pd.DataFrame,
-    classes: tuple[str, ...],
-    positive: int,
-    bad=(),
-    groups: tuple[str, ...] = GROUP_NAMES,
+    rows: pd.DataFrame, classes: tuple[str, ...], positive: int, bad=(), tones: Tones = ANGLES
 ) -> Table:
     """A `Table` from rows that have at least `image` and `label`; missing columns are filled.
 
@@ -126,10 +138,12 @@ def make_table(
     rows["ita"] = rows["ita"].astype(float)
     rows["uncertain"] = are_true(rows["uncertain"])
     rows["fold"] = _folds_of(rows)
-    rows["group"] = groups_of(rows, groups)
+    rows["group"] = groups_of(rows, tones.names)
     rows = rows.sort_values("image", kind="stable").reset_index(drop=True)
     _refuse_repeats_and_splits(rows)
-    return Table(rows, tuple(classes), positive, groups, bad=tuple(bad))
+    return Table(
+        rows, tuple(classes), positive, tones.names, bad=tuple(bad), tone_source=tones.source
+    )
 
 
 def _refuse_repeats_and_splits(rows: pd.DataFrame) -> None:

@@ -18,10 +18,13 @@ RANGES = {"ita": ITA_RANGE, "ita_spread": (0, 360), **dict.fromkeys(COLORS, (0, 
 def tone_source(csv: Path) -> str:
     """Where the tone groups of a table come from: its name, its SHA-256 (the first 12 digits),
     and what its column `tone_source` says of methods and options."""
-    told = file_and_digest(csv)
-    rows = read_csv(csv, ())
+    return "; ".join([file_and_digest(csv), *methods_in(read_csv(csv, ()))])
+
+
+def methods_in(rows: pd.DataFrame) -> list[str]:
+    """What the column `tone_source` of a table says of methods and options, the first few."""
     texts = rows["tone_source"].dropna().unique() if "tone_source" in rows else ()
-    return "; ".join([told, *(visible(text, 200) for text in sorted(texts)[:MOST_SOURCES])])
+    return [visible(text, 200) for text in sorted(texts)[:MOST_SOURCES] if text]
 
 
 def file_and_digest(csv: Path) -> str:

@@ -22,7 +22,7 @@ from ..evaluation.evaluate import EvaluatedModel, evaluate_model
 from ..evaluation.groupings import known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings, point_estimates, row_digests
-from ..loading.batches import Batch
+from ..loading.batches import Batch, DeviceBatches
 from ..loading.features import feature_batches, feature_path, kept_features
 from ..loading.loaders import eval_loader, rows_in_order
 from ..loading.prepared import PreparedImages, prepare_images
@@ -80,6 +80,13 @@ class Evaluator:
         )
         return predictions, {"loss": self._loss(logits, rows), **point_estimates(predictions)}
 
+    def start(self, split: str) -> None:
+        """Start the processes that load a split, where there is no model yet to copy."""
+        rows, in_memory = self.table.split(split), isinstance(self.prepared, ResidentImages)
+        if len(rows) and not in_memory and not self.cfg.model.feature_views:
+            self._batches[split] = self._loader(rows)
+            self._batches[split].start()
+
     def _outputs(self, network: Network, rows: Table, title: str) -> list[np.ndarray]:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
         quiet = not self.processes.is_main
@@ -94,23 +101,27 @@ class Evaluator:
         size, rank, count = self.cfg.run.eval_batch_size, self.processes.rank, self.processes.count
         if isinstance(self.prepared, ResidentImages):
             return self.prepared.batches(rows, rows_in_order(len(rows), size, rank, count))
-        loader = eval_loader(
-            rows,
-            self.contract.preprocessing,
-            size,
-            self.cfg.data.num_workers,
-            self.cfg.data.pin_mem,
-            rank,
-            count,
-            self.prepared,
-            self.device,
-        )
+        loader = self._loader(rows)
         if not self.cfg.model.feature_views:
             return loader
         backbone, spec = network.classifier.backbone, self.contract.preprocessing
         path = feature_path(self.cfg.data, backbone, rows, spec, "", self.cfg.model.model, size)
         columns = kept_features(path, loader, backbone, self.processes)
         return feature_batches(columns, loader.batch_sampler, self.device, len(rows))
+
+    def _loader(self, rows: Table) -> DeviceBatches:
+        """This process's batches of rows, loaded anew each time."""
+        return eval_loader(
+            rows,
+            self.contract.preprocessing,
+            self.cfg.run.eval_batch_size,
+            self.cfg.data.num_workers,
+            self.cfg.data.pin_mem,
+            self.processes.rank,
+            self.processes.count,
+            self.prepared,
+            self.device,
+        )
 
     @torch.inference_mode()
     def _loss(self, logits: np.ndarray, rows: Table) -> float:
@@ -151,8 +162,8 @@ class Evaluator:
 
     def _write(self, folder: Path, split: str, predictions: Predictions) -> None:
         """Write a split's files, with intervals by its patients or lesions; log a summary."""
-        rows = self.table.split(split).rows
-        clusters, cluster = unit_numbers(rows)
+        table = self.table.split(split)
+        clusters, cluster = unit_numbers(table.rows)
         model = EvaluatedModel(
             kind="run",
             name=folder.name,
@@ -161,15 +172,16 @@ class Evaluator:
             predictions=predictions,
             clusters=clusters,
             cluster=cluster,
-            tone_source=self.table.tone_source,
-            uncertain=rows["uncertain"].to_numpy(bool),
+            tone_source=table.tone_source,
+            uncertain=table.rows["uncertain"].to_numpy(bool),
+            by_angle=table.angle_groups,
         )
         write_evaluated_split(folder, model, Settings(seed=self.cfg.run.seed))
 
 
 def write_evaluated_split(folder: Path, model: EvaluatedModel, settings: Settings) -> None:
     """Write the files of a model's split into an existing folder, and log a summary."""
-    tones = known_tones(model.predictions, model.uncertain)
+    tones = known_tones(model.predictions, model.uncertain, model.by_angle)
     model, evaluation = evaluate_model(model, tones, settings)
     write_split(folder, model, evaluation)
     log.info("%s:\n%s", model.split, evaluation_summary(evaluation))

@@ -15,7 +15,7 @@ from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import make_folder, to_strict_json, write_text
 from ..core.progress import duration, progress
-from ..datasets.csv_files import are_true, read_csv
+from ..datasets.csv_files import are_true, numbers, read_csv
 from ..datasets.fitzpatrick import tones_in
 from ..datasets.overlap import copy_training_rows
 from ..datasets.splits import unit_numbers
@@ -24,6 +24,7 @@ from ..evaluation.measure import spread_of
 from ..evaluation.metrics import title_of
 from ..evaluation.predictions import from_frame
 from ..evaluation.results import Settings, point_estimates, row_digests
+from ..skin.tone import tone_group
 from .distributed import Processes, joined_processes
 from .epochs import command
 from .evaluate import write_evaluated_split
@@ -180,6 +181,7 @@ def out_of_fold(name: str, folders: list[Path]) -> EvaluatedModel:
         cluster=cluster,
         tone_source=contract.provenance.get("tone_source", ""),
         uncertain=are_true(rows["uncertain"][order]) if "uncertain" in rows else None,
+        by_angle=tone_group(numbers(rows, "ita", folders[0])[order]) if "ita" in rows else None,
     )
 
 

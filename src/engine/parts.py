@@ -20,7 +20,7 @@ from ..loading.batches import DeviceBatches, ResidentBatches
 from ..loading.copies import with_copies
 from ..loading.features import feature_batches, feature_path, kept_features, view_keys
 from ..loading.loaders import train_loader, with_statistics
-from ..loading.prepared import prepare_images
+from ..loading.prepared import PreparedImages, prepare_images
 from ..loading.resident import ResidentImages
 from ..loading.sampler import SAMPLERS, EpochBatches
 from ..models.backbones import create_backbone, weights_in_words
@@ -79,28 +79,22 @@ def make_parts(
     prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
     spec = with_statistics(spec, rows, prepared)
     contract = make_contract(cfg, table, objective, spec, counts)
-    classifier = make_classifier(cfg, contract, processes)
-    classifier = classifier.to(device, memory_format=torch.channels_last)
     batches = make_batches(cfg, rows, processes)
-    augmentation = Augmentation(cfg.data.augment)
     if cfg.data.resident:
         prepared = ResidentImages(prepared, spec, device)
-        loader = prepared.batches(rows, batches, augmentation)
+        loader = prepared.batches(rows, batches, Augmentation(cfg.data.augment))
     else:
-        workers, pinned = cfg.data.num_workers, cfg.data.pin_mem
-        loader = train_loader(rows, spec, augmentation, batches, workers, pinned, prepared, device)
+        loader = make_loader(cfg, rows, spec, batches, prepared, device)
+    evaluator = Evaluator(cfg, table, contract, objective, device, processes, prepared)
+    evaluator.start("valid")
+    classifier = make_classifier(cfg, contract, processes)
+    classifier = classifier.to(device, memory_format=torch.channels_last)
     if cfg.model.feature_views:
         loader = of_features(loader, classifier, rows, cfg, processes)
     trainer = make_trainer(cfg, classifier, objective, len(loader), device, processes)
     evaluated = classifier if trainer.average is None else deepcopy(classifier)
-    return Parts(
-        trainer=trainer,
-        network=make_network(contract, evaluated),
-        loader=loader,
-        batches=batches,
-        contract=contract,
-        evaluator=Evaluator(cfg, table, contract, objective, device, processes, prepared),
-    )
+    network = make_network(contract, evaluated)
+    return Parts(trainer, network, loader, batches, contract, evaluator)
 
 
 def training_rows(cfg: Config, table: Table, taught: np.ndarray | None) -> Table:
@@ -118,6 +112,23 @@ def make_batches(cfg: Config, rows: Table, processes: Processes) -> EpochBatches
     )
     size, seed = cfg.learning.batch_size, cfg.run.seed
     return EpochBatches(order, size, seed, processes.rank, processes.count)
+
+
+def make_loader(
+    cfg: Config,
+    rows: Table,
+    spec: Preprocessing,
+    batches: EpochBatches,
+    prepared: PreparedImages | None,
+    device: torch.device,
+) -> DeviceBatches:
+    """The loader of the training rows, whose processes run."""
+    data, augmentation = cfg.data, Augmentation(cfg.data.augment)
+    workers, pinned = data.num_workers, data.pin_mem
+    loader = train_loader(rows, spec, augmentation, batches, workers, pinned, prepared, device)
+    if not cfg.model.feature_views:  # those have loaders of their own
+        loader.start()
+    return loader
 
 
 def of_features(

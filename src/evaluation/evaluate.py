@@ -33,11 +33,11 @@ class EvaluatedModel:
     `clusters` int [N], from 0, are the patient, lesion or image of each row, `cluster` says which;
     `images` are files by the stem of their names, where they are known; `lesion_numbers` int [N]
     are equal for images of one lesion, `diagnoses` a text for each row, both where they are known;
-    `tone_source` says where the tone groups come from, `uncertain` bool [N] which are so, where
-    it is known; `provenance` is what the model states of
-    itself; `other` is the model that it was compared with, on the same rows, and `groupings` what
-    its rows were evaluated by, `notes` are remarks on where the rows come from; `tta` is the
-    test-time augmentation that probabilities are means over.
+    `tone_source` says where the tone groups come from; `by_angle` int [N] are those of angles,
+    where people gave others, `uncertain` bool [N] which angles are so, both where it is known;
+    `provenance` is what the model states of itself; `other` is the model that it was compared with,
+    on the same rows, and `groupings` what its rows were evaluated by; `notes` are remarks on where
+    the rows come from; `tta` is the test-time augmentation that probabilities are means over.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class EvaluatedModel:
     diagnoses: tuple[str, ...] = ()
     tone_source: str = ""
     uncertain: np.ndarray | None = None
+    by_angle: np.ndarray | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     groupings: tuple[Grouping, ...] = ()
     other: "EvaluatedModel | None" = None

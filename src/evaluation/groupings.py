@@ -12,7 +12,8 @@ from ..skin.tone import GROUP_NAMES
 from .predictions import Predictions
 
 SKIN_TONE = "skin tone"
-CERTAIN = "skin tone, certain only"
+BY_ANGLE = "skin tone by angle"  # beside tones that people gave
+CERTAIN = "{}, certain only"
 UNKNOWN = "unknown"
 MAX_NUMBERS, MAX_LEVELS = 12, 30  # more numbers need bands; more names are no groups
 
@@ -40,18 +41,26 @@ def tone_groups(predictions: Predictions) -> Grouping:
     return Grouping(SKIN_TONE, predictions.groups, predictions.group_names)
 
 
-def known_tones(predictions: Predictions, uncertain: np.ndarray | None = None) -> list[Grouping]:
+def known_tones(
+    predictions: Predictions,
+    uncertain: np.ndarray | None = None,
+    by_angle: np.ndarray | None = None,
+) -> list[Grouping]:
     """The grouping by skin tones where some are known, else none.
 
+    Where people gave them there is one more by the groups of angles, int [N], if these are known.
     Where angles of known groups are `uncertain` (bool [N]) there is one more, without these.
     """
-    tones = tone_groups(predictions)
-    if not (tones.codes >= 0).any():
-        return []
-    if uncertain is None or predictions.group_names != GROUP_NAMES:
-        return [tones]
-    certain = Grouping(CERTAIN, np.where(uncertain, -1, tones.codes), tones.levels)
-    return [tones, *([certain] if (certain.codes != tones.codes).any() else [])]
+    tones = angles = tone_groups(predictions)
+    if tones.levels != GROUP_NAMES:
+        codes = np.full(len(tones.codes), -1) if by_angle is None else by_angle
+        angles = Grouping(BY_ANGLE, codes, GROUP_NAMES)
+    both = [tones] if angles is tones else [tones, angles]
+    found = [one for one in both if (one.codes >= 0).any()]
+    if uncertain is not None and (uncertain & (angles.codes >= 0)).any():
+        codes = np.where(uncertain, -1, angles.codes)
+        found.append(Grouping(CERTAIN.format(angles.name), codes, angles.levels))
+    return found
 
 
 def grouping_of_column(name: str, values: pd.Series, edges: tuple[float, ...] = ()) -> Grouping:

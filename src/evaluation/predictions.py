@@ -45,12 +45,13 @@ class Predictions:
         """The rows where the boolean `keep` [N] holds."""
         return self.at(np.flatnonzero(keep))
 
-    def to_csv(self, path: Path) -> None:
+    def to_csv(self, path: Path, tone_source: str = "") -> None:
         """`image_name,target,label,group,probability_<class>...`; reading it back is exact.
 
         `target` is the decision as a class index, as predict.py writes it. Where class names look
         like other indices, `target_class` and `label_class` hold the names. Where only decisions
-        are known, there are no columns of probabilities. Tone groups but the usual are names.
+        are known, there are no columns of probabilities. Tone groups but the usual are names. A
+        column `tone_source` says where they are from, where that is given.
         """
         columns = {
             "image_name": [guarded(name) for name in self.names],
@@ -68,6 +69,8 @@ class Predictions:
                 f"probability_{name}": self.probabilities[:, index].astype(np.float64)
                 for index, name in enumerate(self.classes)
             }
+        if tone_source:
+            columns["tone_source"] = guarded(tone_source)
         frame = pd.DataFrame(columns)
         with replacing(path) as temporary:
             frame.to_csv(temporary, index=False)

@@ -13,6 +13,7 @@ from ..core.errors import UserError
 from ..core.image_files import image_stem
 from ..datasets.csv_files import numbers
 from ..evaluation.groupings import Grouping
+from ..skin.tone import GROUP_NAMES
 from .class_map import ClassMap
 from .csv_cells import ClassTexts, listed, one_hot_places
 from .flags import CsvColumns, EvaluationOptions
@@ -221,12 +222,16 @@ class CsvRows:
         return targets.read(how), targets.doubt(decisions) if how == "names first" else ""
 
     def tone_groups(self) -> Grouping:
-        """Skin tones: the CSV's own `group`, else the metadata's."""
-        if "group" in self.rows:
-            return tone_groups_of(self.rows[["group"]], self.images, self.path)
-        if self.metadata is None:
-            return tone_groups_of(self.rows[[]], self.images, self.path)
-        return self.metadata.tone_groups(self.images)
+        """Skin tones: those by people before groups of angles, the CSV's own before the metadata's.
+
+        Of angles only the column `group` of the CSV is read.
+        """
+        own = self.rows.drop(columns=[*self.columns.label_column, "ita"], errors="ignore")
+        found = [tone_groups_of(own, self.images, self.path)]
+        if self.metadata is not None:
+            found.append(self.metadata.tone_groups(self.images))
+        by_people = [tones for tones in found if tones.levels != GROUP_NAMES]
+        return (by_people or (found if "group" in own else found[::-1]))[0]
 
 
 def is_silent_column(name: str, known: Collection[str]) -> bool:

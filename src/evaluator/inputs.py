@@ -10,16 +10,14 @@ import pandas as pd
 from ..artifact.contract import Contract
 from ..artifact.decisions import usual_rule
 from ..artifact.network import load_contract
-from ..core.cells import visible
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.flags import resolve
 from ..core.image_files import image_stem, images_below
 from ..datasets.splits import unit_numbers
-from ..datasets.tone_estimates import tone_source
 from ..engine.evaluate import trained_settings
 from ..evaluation.evaluate import EvaluatedModel
-from ..evaluation.groupings import SKIN_TONE, Grouping, known_tones
+from ..evaluation.groupings import Grouping, known_tones
 from ..evaluation.predictions import Predictions
 from ..evaluation.results import Settings
 from ..inference.model import joint_contract
@@ -36,6 +34,7 @@ from .lesions import of_lesions
 from .metadata import Metadata, known_images, read_metadata, require_apart, require_clusters_apart
 from .models import Predicted, predict_checkpoint, predict_onnx, require_cpu, tta_notes
 from .predictions_csv import read_labelled
+from .tones import angle_groups_in, apart_from, is_same, tone_source_of_csv
 
 
 class Opened(NamedTuple):
@@ -138,16 +137,17 @@ class Inputs:
     def groupings(self, opened: Opened) -> list[Grouping]:
         """The groups to compare: tones, where some are known, and those of `--group_by`."""
         predictions = opened.model.predictions
-        tones, found = known_tones(predictions, opened.model.uncertain), []
+        tones = known_tones(predictions, opened.model.uncertain, opened.model.by_angle)
+        found: list[Grouping] = []
         if self.options.group_by:
             known, names = expect_known(opened.known, "group_by"), predictions.names
             found = [known.grouping(names, text) for text in self.options.group_by]
-            found = [_apart_from(tones, grouping, known.path.name) for grouping in found]
+            found = [apart_from(tones, grouping, known.path.name) for grouping in found]
         given = [grouping.name for grouping in found]
         for name in given:
             if given.count(name) > 1:
                 raise UserError(f"--group_by: {name} is there twice: expected it once")
-        return [*(tone for tone in tones if tone.name not in given), *found]
+        return [*(tone for tone in tones if not any(is_same(tone, one) for one in found)), *found]
 
     def _checkpoint(self, path: str) -> Opened | None:
         contract = load_contract(path)
@@ -182,9 +182,10 @@ class Inputs:
             cluster=cluster,
             valid=valid and self._in_question(valid),
             images={image_stem(image.name): image for image in images},
-            tone_source=self._tone_source_of_csv(Path(path), predictions, metadata),
+            tone_source=tone_source_of_csv(Path(path), predictions, metadata),
             notes=(*unlabelled_notes(skipped), *filter(None, [doubt])),
             uncertain=known.uncertain(predictions.names) if known else None,
+            by_angle=angle_groups_in(predictions.names, metadata, known),
         )
         lesions = None
         if options.aggregate == "lesion":
@@ -202,15 +203,6 @@ class Inputs:
         """What the metadata, else the CSV say of these images: their lesions among it."""
         known = known_images(names, metadata, [Path(csv)], self.columns.image_column)
         return expect_known(known, "aggregate").rows_of(names)
-
-    def _tone_source_of_csv(
-        self, path: Path, predictions: Predictions, metadata: Metadata | None
-    ) -> str:
-        """Of the table with the tone groups: the metadata where they have some, else the CSV."""
-        if not known_tones(predictions):
-            return ""
-        has_tones = metadata is not None and {"group", "ita"} & set(metadata.rows)
-        return tone_source(metadata.path if has_tones else path)
 
     def _valid_of_csv(
         self, path: str, evaluated: Predictions, metadata: Metadata | None, cfg: Config
@@ -250,6 +242,7 @@ class Inputs:
             lesion_numbers=lesion_numbers(rows),
             tone_source=predicted.table.tone_source,
             uncertain=rows["uncertain"].to_numpy(bool),
+            by_angle=predicted.table.angle_groups,
             provenance=predicted.contracts[0].provenance,
             notes=(*tta_notes(predicted.tta), *(external.notes if external else ())),
             tta=predicted.tta,
@@ -275,12 +268,6 @@ def kind_of(path: str) -> str:
     if suffix == ".csv":
         return "predictions_csv"
     return "onnx_model_path" if suffix == ".onnx" or Path(path).is_dir() else "checkpoint"
-
-
-def _apart_from(tones: list[Grouping], other: Grouping, source: str) -> Grouping:
-    """The `other` grouping; skin tones on another scale than `tones` name their `source`."""
-    is_other_scale = tones and other.name == SKIN_TONE and other.levels != tones[0].levels
-    return replace(other, name=f"{SKIN_TONE} in {visible(source, 60)}") if is_other_scale else other
 
 
 def name_of(path: str) -> str:

@@ -42,11 +42,17 @@ def pooled(predictions: Predictions, numbers: np.ndarray, decide: Callable) -> P
             f"--aggregate lesion: {len(set(numbers[is_other]))} lesions have images of different "
             f"classes (first: that of {name})"
         )
-    is_mixed = np.bincount(numbers, rows.groups[numbers] != predictions.groups) > 0
-    groups = np.where(is_mixed, -1, rows.groups)
+    groups = _shared(predictions.groups, firsts, numbers)
     probabilities = mean_of_each(numbers, predictions.probabilities)
     decisions = decide(probabilities, groups=groups)
     return replace(rows, groups=groups, probabilities=probabilities, decisions=decisions)
+
+
+def _shared(groups: np.ndarray, firsts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """int [lesions]: the tone group of all images of each lesion, -1 where they differ."""
+    of_first = groups[firsts]
+    is_mixed = np.bincount(numbers, of_first[numbers] != groups) > 0
+    return np.where(is_mixed, -1, of_first)
 
 
 def of_lesions(
@@ -85,5 +91,6 @@ def of_lesions(
         cluster="lesion_id" if model.cluster == "image" else model.cluster,
         lesion_numbers=np.arange(n_lesions),
         uncertain=None if model.uncertain is None else model.uncertain[firsts],
+        by_angle=None if model.by_angle is None else _shared(model.by_angle, firsts, numbers[""]),
         notes=(note, *model.notes),
     )

@@ -11,8 +11,8 @@ import pandas as pd
 from ..core.cells import folded, says_nothing, tidy, visible
 from ..core.errors import UserError, nearest
 from ..core.image_files import image_stem
-from ..datasets.csv_files import are_true, each_once, numbers, read_csv
-from ..datasets.fitzpatrick import tones_in
+from ..datasets.csv_files import are_true, each_once, read_csv
+from ..datasets.fitzpatrick import scale_of, tone_column, valid_angles, with_tone_groups
 from ..datasets.splits import UNIT_COLUMNS, unit_numbers
 from ..datasets.table import IMAGE_COLUMNS, groups_of
 from ..evaluation.groupings import SKIN_TONE, Grouping, crossed, grouping_of_column
@@ -60,8 +60,17 @@ class Metadata:
         return first.iloc[places].reset_index(drop=True)
 
     def tone_groups(self, names: Sequence[str]) -> Grouping:
-        """Skin tones by the column `group`, else by `ita`; unknown where neither says."""
+        """Skin tones that people gave, else by `group`, else by `ita`; unknown where none says."""
         return tone_groups_of(self.rows_of(names), names, self.path)
+
+    def angle_groups(self, names: Sequence[str]) -> np.ndarray | None:
+        """int [names]: the tone groups of angles, -1 unknown; None where the table has none."""
+        rows = self.rows_of(names)
+        is_typed = "group" in rows and scale_of(rows, "group")
+        rows = rows.filter(["ita", "valid", *([] if is_typed else ["group"])])
+        if not {"group", "ita"} & set(rows):
+            return None
+        return tone_groups_of(rows, names, self.path).codes
 
     def uncertain(self, names: Sequence[str]) -> np.ndarray | None:
         """Bool [names]: whose angles the column `uncertain` says to be so; None without one."""
@@ -95,6 +104,9 @@ class Metadata:
 
     def _grouping(self, rows: pd.DataFrame, names: Sequence[str], text: str) -> Grouping:
         text = self._spelled(text)
+        if text == "group" and text in rows:
+            tones = rows.filter(["group", "ita", "valid"])
+            return tone_groups_of(tones, names, self.path)
         if text == "group" or (text in ("skin tone", "skin_tone") and text not in rows):
             return self.tone_groups(names)
         column, edges = text, ()
@@ -155,14 +167,15 @@ def known_images(
 
 
 def tone_groups_of(rows: pd.DataFrame, names: Sequence[str], path: Path) -> Grouping:
-    """Skin tones by the column `group`, else by `ita`; unknown where neither says.
+    """Skin tones that people gave, else by `group`, else by `ita`; unknown where none says.
 
-    Tones that people gave are groups of their own. Raises `UserError` for groups that do not exist.
+    Raises `UserError` for groups that do not exist.
     """
-    group, levels = tones_in(rows.assign(group=rows.get("group", "")), "group", path)
-    ita = numbers(rows, "ita", path) if "ita" in rows else np.nan
-    named = pd.DataFrame({"image": list(names), "group": group, "ita": ita})
-    return Grouping(SKIN_TONE, groups_of(named, levels).to_numpy(np.int64), levels)
+    rows, tones = with_tone_groups(rows, tone_column(rows), path)
+    ita = valid_angles(rows, "ita", path) if "ita" in rows else np.nan
+    named = {"image": list(names), "group": rows.get("group", np.nan), "ita": ita}
+    codes = groups_of(pd.DataFrame(named), tones.names)
+    return Grouping(SKIN_TONE, codes.to_numpy(np.int64), tones.names)
 
 
 def find_image_column(rows: pd.DataFrame, path: Path, wanted: str, flag: str) -> str:

@@ -1,20 +1,19 @@
 """The evidence of a folder's predictions: overlays, and how much of it lies in the lesion."""
 
-import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..artifact.contract import Contract
-from ..core.cells import guarded
-from ..core.errors import UserError, require
-from ..core.files import csv_lines, make_folder
-from ..core.progress import in_threads
+from ..artifact.evidence import EVIDENCE
+from ..core.cells import is_text
+from ..core.errors import require
+from ..core.files import make_folder
+from ..inference.batches import Batch, Companion, Image, Prediction
 from ..inference.predictor import OnnxPredictor
-from ..preprocess.image import ImageError, file_bytes, write_png
+from ..preprocess.image import write_png
 from ..preprocess.spec import Preprocessing
 from ..preprocess.steps import Kind
 from ..skin.masks import lesion_mask
@@ -23,15 +22,14 @@ from .options import Explanations
 from .overlay import overlay
 
 COLUMN = "evidence_in_lesion"
+Decided = Callable[[Batch], Iterable[tuple[Prediction, int]]]
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """An image, the class that was decided for it, and its overlay's file if one is wanted."""
+class _Seen(NamedTuple):
+    """An image as the network sees it, RGB uint8 [H, W, 3], and the lesion in it, bool [H, W]."""
 
-    path: Path
-    decision: int
-    overlay: Path | None
+    image: np.ndarray
+    lesion: np.ndarray
 
 
 def check_explainable(predictors: Sequence[Any], flag: str) -> OnnxPredictor:
@@ -45,67 +43,64 @@ def check_explainable(predictors: Sequence[Any], flag: str) -> OnnxPredictor:
     return predictors[0]
 
 
-def explain_predictions(
-    predictor: OnnxPredictor,
-    output: Path,
-    images: dict[str, Path],
-    decision: Callable[[str], int],
-    asked: Explanations,
-) -> None:
-    """Explain the predictions in the CSV `output`, as `asked`.
+def explaining(
+    predictor: OnnxPredictor, folder: Path, decided: Decided, asked: Explanations
+) -> Companion:
+    """Explains the classes that `decided` gives to images of a folder, as `asked`.
 
-    `images` are files by their names in it, `decision` reads its `target`. An overlay is called
-    `<its image's name>.png`. The column `evidence_in_lesion` is blank where no lesion was found or
-    nothing speaks for the class.
+    An overlay is called `<its image's name in the folder>.png`. The column `evidence_in_lesion` is
+    blank where no lesion was found or nothing speaks for the class.
     """
-    with output.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    target = header.index("target")
-    named = {guarded(name): (name, path) for name, path in images.items()}
-    wanted = []
-    for row in rows:
-        name, path = named[row[0]]
-        drawn = asked.explain / f"{name}.png" if asked.explain else None
-        wanted.append(_Wanted(path, decision(row[target]), drawn))
-    for parent in {one.overlay.parent for one in wanted if one.overlay}:
-        make_folder(parent)
-    shares = list(in_threads(lambda one: _explain(predictor, one), wanted, "explaining", "image"))
-    if asked.evidence_in_lesion:
-        with csv_lines(output, [*header, COLUMN]) as line:
-            for row, share in zip(rows, shares, strict=True):
-                line([*row, "" if share is None else round(share, 6)])
+    contract = predictor.contract
+
+    def tell(
+        images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
+    ) -> list[tuple[str, ...]]:
+        cells = predictor.evidence_cells(found[0])
+        told: list[tuple[str, ...]] = []
+        rows = zip(images, batch, decided(batch), notes, cells, strict=True)
+        for path, (one,), (_, decision), seen, of_image in rows:
+            share = None
+            if decision >= 0:
+                why = explain(contract, one.logits[0], of_image, decision)
+                share, drawn = _drawn(contract, why, seen, bool(asked.explain))
+                if drawn is not None and is_text(str(path)):  # else it is no row of the CSV
+                    target = asked.explain / f"{path.relative_to(folder)}.png"
+                    make_folder(target.parent)
+                    write_png(target, drawn)
+            told.append(("" if share is None else str(round(share, 6)),))
+        return told if asked.evidence_in_lesion else [()] * len(told)
+
+    columns = (COLUMN,) if asked.evidence_in_lesion else ()
+    return Companion(columns, (EVIDENCE,), lambda image: _seen(contract.preprocessing, image), tell)
 
 
-def _explain(predictor: OnnxPredictor, wanted: _Wanted) -> float | None:
-    """The share of positive evidence inside the lesion, once the overlay is written."""
-    try:
-        image = predictor.contract.preprocessing.decode(file_bytes(wanted.path))[0]
-        share, drawn = explained(predictor, image, wanted.decision)
-    except (ImageError, UserError) as error:  # the file changed since it was predicted
-        raise UserError(f"{wanted.path}: {error}") from None
-    if wanted.overlay:
-        write_png(wanted.overlay, drawn)
-    return share
-
-
-def explained(
-    predictor: OnnxPredictor, image: np.ndarray, decision: int
-) -> tuple[float | None, np.ndarray]:
-    """(share of positive evidence inside the lesion, `overlay`) of an RGB uint8 image.
+def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.ndarray:
+    """The `overlay` of an RGB uint8 image.
 
     `decision` is the place of the class that is explained. Raises `UserError` for evidence that is
     not finite.
     """
-    contract, spec = predictor.contract, predictor.contract.preprocessing
-    logits, cells = predictor.evidence(spec(image)[None])
-    require(np.isfinite(cells).all(), "the model's evidence is not finite")
+    contract = predictor.contract
+    logits, cells = predictor.evidence(contract.preprocessing(image)[None])
     why = explain(contract, logits[0], cells[0], decision)
-    seen = _as_seen(spec)
-    mask = lesion_mask(image)
+    return _drawn(contract, why, _seen(contract.preprocessing, image), True)[1]
+
+
+def _seen(spec: Preprocessing, image: np.ndarray) -> _Seen:
+    seen, mask = _as_seen(spec), lesion_mask(image)
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
-    share = share_inside(why.cells, lesion)
-    lines = caption(contract, why, share)
-    return share, overlay(seen.prepare(image), lesion, why, lines)
+    return _Seen(seen.prepare(image), lesion)
+
+
+def _drawn(
+    contract: Contract, why: Explained, seen: _Seen, is_wanted: bool
+) -> tuple[float | None, np.ndarray | None]:
+    """(share of positive evidence inside the lesion, `overlay` if it is wanted)."""
+    share = share_inside(why.cells, seen.lesion)
+    if not is_wanted:
+        return share, None
+    return share, overlay(seen.image, seen.lesion, why, caption(contract, why, share))
 
 
 def _as_seen(spec: Preprocessing) -> Preprocessing:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ..artifact.contract import Contract
+from ..core.errors import require
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ def explain(contract: Contract, logits: np.ndarray, cells: np.ndarray, place: in
     [n_outputs, h, w] of an image of unknown tone group.
 
     Of a head with outputs for several tone groups it is the group that gives the class most of its
-    probability.
+    probability. Raises `UserError` for evidence that is not finite.
     """
+    require(np.isfinite(cells).all(), "the model's evidence is not finite")
     n_classes, n_groups = len(contract.classes), contract.num_groups
     shares = _shares(contract, logits)
     group = int(shares[:, place].argmax())

@@ -5,9 +5,9 @@ import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -28,8 +28,11 @@ class Predictor(Protocol):
 
     contract: Contract
 
-    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(logits [N, n_outputs], probabilities [N, classes]) of float32 [N, 3, height, width]."""
+    def outputs(self, images: np.ndarray, *more: str) -> tuple[np.ndarray, ...]:
+        """(logits [N, n_outputs], probabilities [N, classes]) of float32 [N, 3, height, width].
+
+        After these come the outputs of the names in `more`, [N, width], of files that have them.
+        """
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Prediction:
     """What a model says of one image, or why it says nothing.
 
     `probabilities` [classes] are those for an unknown tone group, the mean over the views; `logits`
-    [views, n_outputs] and `by_view` [views, classes] are those of each view.
+    [views, n_outputs] and `by_view` [views, classes] are those of each view. `cells` are those of
+    the `Companion`s.
     """
 
     path: Path | None  # of an image that is no file None
@@ -45,6 +49,7 @@ class Prediction:
     logits: np.ndarray | None = None
     by_view: np.ndarray | None = None
     reason: str = ""
+    cells: tuple[str, ...] = ()
 
 
 Batch = list[list[Prediction]]  # for each image, a `Prediction` of each model
@@ -52,16 +57,33 @@ Prepared = Callable[[Image, Preprocessing, np.ndarray], None]
 
 
 @dataclass(frozen=True)
+class Companion:
+    """What else is told of images that one model predicts, while they and its outputs are at hand.
+
+    `note(image)` keeps what is needed of a decoded image, RGB uint8; `outputs` are further ones of
+    the model's file, for the images as they are, not mirrored. `tell(images, batch, notes, found)`
+    gives the cells of the CSV's `columns` for each image of a batch, nothing for one without a
+    prediction. Both are called by several threads.
+    """
+
+    columns: tuple[str, ...]
+    outputs: tuple[str, ...]
+    note: Callable[[np.ndarray], Any]
+    tell: Callable[[Sequence[Image], Batch, list[Any], list[np.ndarray]], list[tuple[str, ...]]]
+
+
+@dataclass(frozen=True)
 class Work:
     """How images are predicted: in batches of `batch_size`, each by one of `n_workers` threads.
 
-    `prepared` is called with each image as a spec prepares it.
+    `prepared` is called with each image as a spec prepares it. `companions` want a single model.
     """
 
     batch_size: int = 8
     n_workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     tta: str = NONE
     prepared: Prepared | None = None
+    companions: tuple[Companion, ...] = ()
 
 
 def batch_size_of(predictors: Sequence[Predictor], wanted: int) -> int:
@@ -88,8 +110,11 @@ def predict_batches(
     def answer(batch: Sequence[Image]) -> Batch:
         inputs = free.get()
         try:
-            reasons = [_read(image, specs, inputs, n, work) for n, image in enumerate(batch)]
-            return _run(predictors, batch, reasons, inputs, views)
+            notes: list[list[Any]] = []
+            reasons = [_read(image, specs, inputs, work, notes) for image in batch]
+            more = [name for companion in work.companions for name in companion.outputs]
+            rows, found = _run(predictors, batch, reasons, inputs, views, more)
+            return _accompanied(batch, rows, notes, found, work.companions)
         finally:
             free.put(inputs)
 
@@ -126,14 +151,17 @@ def _read(
     image: Image,
     specs: dict[str, Preprocessing],
     inputs: dict[str, np.ndarray],
-    place: int,
     work: Work,
+    notes: list[list[Any]],
 ) -> str:
-    """Why the image cannot be read; empty where it is now at `place` of the inputs of all specs.
+    """Why the image cannot be read; empty where it is now in the inputs of all specs.
 
-    A file is read once, and decoded once for all specs that want it at the same size.
+    Its place there is that in `notes`, to which the companions' notes on it are added. A file is
+    read once, and decoded once for all specs that want it at the same size.
     """
     decoded: dict[int, np.ndarray] = {}
+    place = len(notes)
+    notes.append([])
     try:
         data = file_bytes(image) if isinstance(image, Path) else image
         for key, spec in specs.items():
@@ -144,6 +172,7 @@ def _read(
             if work.prepared:
                 work.prepared(image, spec, prepared)
             spec.finish(prepared, inputs[key][place])
+        notes[place] += [c.note(image) for image in decoded.values() for c in work.companions]
     except ImageError as error:
         for of_spec in inputs.values():
             of_spec[place] = 0
@@ -157,20 +186,44 @@ def _run(
     reasons: list[str],
     inputs: dict[str, np.ndarray],
     views: list[View],
-) -> Batch:
+    more: Sequence[str],
+) -> tuple[Batch, list[np.ndarray]]:
+    """(predictions, outputs `more` of the last model for the first view, which is the image)."""
     paths = [image if isinstance(image, Path) else None for image in batch]
     if all(reasons):
         found = [
             Prediction(path, reason=reason) for path, reason in zip(paths, reasons, strict=True)
         ]
-        return [[one] * len(predictors) for one in found]
-    by_model = []
+        return [[one] * len(predictors) for one in found], []
+    by_model, further = [], []
     for predictor in predictors:
         images = inputs[predictor.contract.preprocessing.digest][: len(batch)]
-        of_views = [predictor.outputs(np.ascontiguousarray(view(images))) for view in views]
+        first, *others = (np.ascontiguousarray(view(images)) for view in views)
+        found = predictor.outputs(first, *more)
+        further = list(found[2:])
+        of_views = [found[:2], *map(predictor.outputs, others)]
         logits, probabilities = (np.stack(part, axis=1) for part in zip(*of_views, strict=True))
         by_model.append(_predictions(predictor.contract, paths, reasons, logits, probabilities))
-    return [list(row) for row in zip(*by_model, strict=True)]
+    return [list(row) for row in zip(*by_model, strict=True)], further
+
+
+def _accompanied(
+    images: Sequence[Image],
+    batch: Batch,
+    notes: list[list[Any]],
+    found: list[np.ndarray],
+    companions: Sequence[Companion],
+) -> Batch:
+    """The predictions of a batch with the companions' cells."""
+    if not companions or all(row[0].reason for row in batch):
+        return batch
+    cells: list[tuple[str, ...]] = [()] * len(batch)
+    for number, companion in enumerate(companions):
+        own = [of_image[number] if of_image else None for of_image in notes]
+        outputs, found = found[: len(companion.outputs)], found[len(companion.outputs) :]
+        told = companion.tell(images, batch, own, outputs)
+        cells = [before + after for before, after in zip(cells, told, strict=True)]
+    return [[replace(row[0], cells=of_row)] for row, of_row in zip(batch, cells, strict=True)]
 
 
 def _predictions(

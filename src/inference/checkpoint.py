@@ -17,7 +17,7 @@ class CheckpointPredictor:
         self._network, self.contract = load_network(path)
 
     @torch.inference_mode()
-    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
         """(logits [N, n_outputs], probabilities [N, classes]) of float32 [N, 3, height, width]."""
         logits, probabilities = self._network(torch.from_numpy(images))
         return logits.numpy(), probabilities.numpy()

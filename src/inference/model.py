@@ -107,7 +107,7 @@ class SkinLesionPredictor:
                 yield fault, -1
             else:
                 mean, decision = next(decisions)
-                yield Prediction(row[0].path, mean), int(decision)
+                yield Prediction(row[0].path, mean, cells=row[0].cells), int(decision)
 
     def _result(self, name: str, found: Prediction, decision: int) -> Result:
         classes, has_one = self.contract.classes, decision >= 0

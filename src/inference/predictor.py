@@ -61,16 +61,18 @@ class OnnxPredictor:
         for (prediction,) in predict_together([self], paths, Work(batch_size)):
             yield prediction
 
-    def outputs(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def outputs(self, images: np.ndarray, *more: str) -> tuple[np.ndarray, ...]:
         """(logits [N, n_outputs], probabilities [N, classes]) of a batch, as the model gives them.
 
-        The logits of a foreign file are its outputs, whatever they are.
+        After these come the outputs of the names in `more`, [N, width]. The logits of a foreign
+        file, which has no others, are its outputs, whatever they are.
         """
+        further: list[np.ndarray] = []
         if self._described:
             (logits,) = self._session.run(images, [self._session.score_output])
             probabilities = self._described.probabilities(logits)
         else:
-            logits, probabilities = self._session.run(images, OUTPUT_NAMES)
+            logits, probabilities, *further = self._session.run(images, [*OUTPUT_NAMES, *more])
         shapes = [(len(images), n) for n in (self.contract.n_outputs, len(self.contract.classes))]
         if [logits.shape, probabilities.shape] != shapes:
             raise UserError(
@@ -78,7 +80,7 @@ class OnnxPredictor:
                 f"probabilities {probabilities.shape}: expected {shapes[0]} and {shapes[1]} by its "
                 "contract"
             )
-        return logits, probabilities
+        return logits, probabilities, *further
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """[N, width] of a batch: what the last layer reads, of files that fit_trust wrote."""
@@ -94,15 +96,21 @@ class OnnxPredictor:
 
         For files whose contract has `evidence`. Raises `UserError` for other shapes than it says.
         """
-        logits, cells = self._session.run(images, [OUTPUT_NAMES[0], EVIDENCE])
-        n_outputs, grid = self.contract.n_outputs, self.contract.evidence.grid
-        shape = (len(images), n_outputs, *grid)
-        if logits.shape != shape[:2] or cells.size != np.prod(shape):
+        logits, _, cells = self.outputs(images, EVIDENCE)
+        return logits, self.evidence_cells(cells)
+
+    def evidence_cells(self, found: np.ndarray) -> np.ndarray:
+        """The output `evidence` [N, width] as [N, n_outputs, h, w].
+
+        Raises `UserError` for other shapes than the contract says.
+        """
+        shape = (self.contract.n_outputs, *self.contract.evidence.grid)
+        if found.shape[1] != np.prod(shape):
             raise UserError(
-                f"{self._session.path}: its evidence is not {shape[1:]} for each image, as its "
+                f"{self._session.path}: its evidence is not {shape} for each image, as its "
                 "contract promises"
             )
-        return logits, cells.reshape(shape)
+        return found.reshape(-1, *shape)
 
 
 def predict_together(

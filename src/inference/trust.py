@@ -1,23 +1,24 @@
 """Predictions that say when not to be relied on, of a model with what `fit_trust` fitted."""
 
-import csv
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..core.cells import guarded, unguarded
+from ..artifact.contract import Contract
+from ..core.cells import guarded
 from ..core.errors import require
-from ..core.files import csv_lines
 from ..preprocess.image import ImageError, file_bytes
-from ..trust.features import dropout_mask
+from ..trust.features import FEATURES, dropout_mask
 from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
+from .batches import Batch, Companion, Image
 from .predictor import OnnxPredictor
 
-COLUMNS = ("answer", "answer_reason", "conformal_set", "entropy")
+ANSWER = "answer"
+COLUMNS = (ANSWER, "answer_reason", "conformal_set", "entropy")
 
 
 @dataclass(frozen=True)
@@ -86,27 +87,52 @@ def check_trust(predictors: Sequence[OnnxPredictor], tta: str = "none") -> None:
     contract.trust.check(contract)
 
 
-def add_answers(predictor: OnnxPredictor, path: Path, images: Mapping[str, Path]) -> Counter[str]:
-    """How often each answer was given; the CSV of predictions at `path` gets `COLUMNS` of it.
+def answering(predictor: OnnxPredictor) -> Companion:
+    """Answers to images, whose skin tones count as unknown, as the cells of `COLUMNS`.
 
-    `images` are the files by their names in the column `image_name`. Their skin tones count as
-    unknown. Raises `UserError` as `predict_with_trust`.
+    Raises `UserError` as `predict_with_trust`.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    place = header.index("image_name")
-    files = [images[unguarded(row[place])] for row in rows]
-    counts: Counter[str] = Counter()
-    with csv_lines(path, [*header, *COLUMNS]) as line:
-        for row, found in zip(rows, predict_with_trust(predictor, files), strict=True):
-            answer = found.answer
-            said = ["review", found.reason, "", ""]
-            if answer is not None:
-                names = " ".join(answer.classes)
-                said = [answer.category, answer.reason, guarded(names), f"{answer.entropy:.4f}"]
-            counts[said[0]] += 1
-            line([*row, *said])
-    return counts
+    check_trust([predictor])
+    contract = predictor.contract
+
+    def tell(
+        images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
+    ) -> list[tuple[str, ...]]:
+        good = [place for place, (one,) in enumerate(batch) if not one.reason]
+        logits = np.stack([batch[place][0].logits[0] for place in good])
+        probabilities = np.stack([batch[place][0].by_view[0] for place in good])
+        groups = np.full(len(good), -1)
+        features = found[0][good] if found else None
+        faults = [notes[place] for place in good]
+        said = _answers(contract, logits, probabilities, groups, features, faults)[2]
+        told: list[tuple[str, ...]] = [()] * len(batch)
+        for place, answer in zip(good, said, strict=True):
+            names = guarded(" ".join(answer.classes))
+            told[place] = (answer.category, answer.reason, names, f"{answer.entropy:.4f}")
+        return told
+
+    return Companion(COLUMNS, (FEATURES,) if contract.trust.features else (), _faults, tell)
+
+
+def _answers(
+    contract: Contract,
+    logits: np.ndarray,
+    probabilities: np.ndarray,
+    groups: np.ndarray,
+    features: np.ndarray | None,
+    faults: Sequence[str],
+    passes: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[Answer]]:
+    """(probabilities [N, classes], decisions int [N], answers) by what a model gives for images."""
+    probabilities = contract.by_own_head(logits, probabilities, groups).clip(0, 1)
+    decisions = contract.decide(probabilities, groups)
+    seen = Seen(probabilities, decisions, groups, features, faults, passes)
+    return probabilities, decisions, answers(contract.trust, contract, seen)
+
+
+def _faults(image: np.ndarray) -> str:
+    """What is wrong with a picture, in words; empty where nothing is."""
+    return "; ".join(REASONS[key] for key in problems(image))
 
 
 def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:
@@ -137,18 +163,17 @@ def _predict(
     found = {}
     if good:
         inputs = np.stack([contract.preprocessing(read[place]) for place in good])
-        logits, probabilities = predictor.outputs(inputs)
-        probabilities = contract.by_own_head(logits, probabilities, groups[good]).clip(0, 1)
-        decisions = contract.decide(probabilities, groups[good])
-        seen = Seen(
+        more = (FEATURES,) if contract.trust.features else ()
+        logits, probabilities, *features = predictor.outputs(inputs, *more)
+        probabilities, decisions, said = _answers(
+            contract,
+            logits,
             probabilities,
-            decisions,
             groups[good],
-            predictor.features(inputs) if contract.trust.features else None,
-            ["; ".join(REASONS[key] for key in problems(read[place])) for place in good],
+            features[0] if features else None,
+            [_faults(read[place]) for place in good],
             predictor.passes(inputs, masks) if masks else None,
         )
-        said = answers(contract.trust, contract, seen)
         rows = zip(good, probabilities, decisions, said, strict=True)
         for place, row, decision, answer in rows:
             by_class = dict(zip(contract.classes, map(float, row), strict=True))

@@ -23,22 +23,27 @@ from .pixel_changes import (
     masked_rectangle,
     perspective,
     sharpen,
+    shear,
+    transposition,
 )
 
 AUGMENTATIONS = Registry("augmentation")
+MOST_STRENGTH = 3.0
 
 
 @dataclass(frozen=True)
 class AugmentedImage:
     """A training image at the augmentation point.
 
-    `image` is RGB uint8 [H, W, 3], `group` its tone group (-1 unknown) and `lesion` [H, W] bool
-    its lesion's mask, where an augmentation needs one.
+    `image` is RGB uint8 [H, W, 3], `group` its tone group (-1 unknown), `lesion` [H, W] bool its
+    lesion's mask, where an augmentation needs one, and `positive` whether it shows the class to be
+    detected.
     """
 
     image: np.ndarray
     group: int
     lesion: np.ndarray | None = None
+    positive: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,15 @@ class Step:
 
     `groups` are the tone groups whose images it changes, None where any image will do. Of these
     groups it needs the `mask` that comes with an image, where this is set; `why_unchanged` says
-    why it can never change an image of them, or no text.
+    why it can never change an image of them, or no text. Where it changes images of the positive
+    class alone, it draws nothing for others.
     """
 
     apply: Callable[[AugmentedImage, np.random.Generator], AugmentedImage]
     groups: frozenset[int] | None = None
     mask: bool = False
     pixels: Change | Fused | None = None  # where that is all it does
+    only_positive: bool = False
     why_unchanged: Callable[[AugmentedImage], str] | None = None
 
 
@@ -67,30 +74,25 @@ class Augmentation:
 
     def __init__(self, text: str):
         parts = [part.strip() for part in text.split("|") if part.strip()]
-        self._steps: list[Step] = [AUGMENTATIONS.build(part) for part in parts]
-        for part, step in [*zip(parts, self._steps, strict=True)][1:]:
+        self.steps: list[Step] = [AUGMENTATIONS.build(part) for part in parts]
+        for part, step in [*zip(parts, self.steps, strict=True)][1:]:
             if step.groups is not None:
                 name = AUGMENTATIONS.resolve(part).name
                 raise UserError(f"--augment '{text}': {name} must come first")
-        self.groups = self._steps[0].groups if self._steps else None
-
-    @property
-    def pixel_changes(self) -> list[Change | Fused | None]:
-        """What each step does to pixels alone; None for one that needs more than these."""
-        return [step.pixels for step in self._steps]
+        self.groups = self.steps[0].groups if self.steps else None
 
     def needs_mask(self, group: int) -> bool:
         """Whether images of this tone group are augmented through the mask that comes with them."""
-        return self.groups is not None and self._steps[0].mask and group in self.groups
+        return self.groups is not None and self.steps[0].mask and group in self.groups
 
     def why_unchanged(self, image: AugmentedImage) -> str:
         """Why an image of one of the `groups` keeps its skin whatever the seed, or no text."""
-        return self._steps[0].why_unchanged(image)
+        return self.steps[0].why_unchanged(image)
 
     def __call__(self, image: AugmentedImage, seed: int) -> AugmentedImage:
         """The image augmented: a pure function of the two."""
         rng = np.random.default_rng(seed)
-        for step in self._steps:
+        for step in self.steps:
             image = step.apply(image, rng)
         return image
 
@@ -188,34 +190,84 @@ def flips(*, horizontal: float = 0.5, vertical: float = 0.5) -> Step:
 
 
 @AUGMENTATIONS.register
+def dihedral() -> Step:
+    """One of the eight flips and quarter turns of a square, each equally likely; no pixel is lost.
+
+    Of an image that is not square, one of the four that keep its shape.
+    """
+    return _on_pixels(fused([transposition(), flip()]))
+
+
+@AUGMENTATIONS.register
 def dermatoscopy(
-    *, rotation: float = 25.0, color: float = 0.2, hue: float = 0.02, cutout: float = 0.1
+    *,
+    rotation: float = 25.0,
+    color: float = 0.2,
+    hue: float = 0.02,
+    cutout: float = 0.1,
+    strength: float = 1.0,
 ) -> Step:
     """Flips, rotation with small shifts and scaling, colour jitter, blur and cutout.
 
     `rotation` is in degrees, `color` the range of brightness, contrast and saturation, `cutout`
-    the probability of a masked rectangle. Hue is kept narrow: it carries the diagnosis.
+    the probability of a masked rectangle. Hue is kept narrow: it carries the diagnosis. `strength`
+    scales every range, as the magnitude of RandAugment does (Cubuk et al. 2020): 0 is flips alone.
     """
+    by = _checked_strength("dermatoscopy", strength)
     return _on_pixels(
         fused(
-            [flip(), affine(rotation, 0.1, (0.9, 1.1))],
-            jitter(color, color, color, hue),
-            blur((0.1, 2.0), 0.1),
-            masked_rectangle(cutout, (0.02, 0.1)),
+            [flip(), affine(by * rotation, by * 0.1, (1 - by * 0.1, 1 + by * 0.1))],
+            jitter(by * color, by * color, by * color, by * hue),
+            blur((0.1, max(0.1, by * 2.0)), 0.1),
+            masked_rectangle(cutout, (by * 0.02, by * 0.1)),
         )
     )
 
 
 @AUGMENTATIONS.register
-def photographic(*, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02) -> Step:
-    """Flips, rotation and shifts, perspective, colour jitter and sharpness."""
+def lumen(
+    *, rotation: float = 15.0, color: float = 0.2, hue: float = 0.02, strength: float = 1.0
+) -> Step:
+    """The augmentations of Lumen's documentation, table 1.
+
+    Flips, rotation by up to `rotation` degrees, shifts and shear, perspective, jitter of
+    brightness, contrast and saturation by `color` and of hue, and the image sharpened or softened.
+    Only the rotation's range is told there; the others are ours. `strength` scales every range: 0
+    is flips alone.
+    """
+    by = _checked_strength("lumen", strength)
     return _on_pixels(
         fused(
-            [flip(), affine(rotation, 0.1), perspective(0.2)],
-            jitter(color, color, color, hue),
-            sharpen(2.0),
+            [flip(), affine(by * rotation, by * 0.1), shear(by * 5.0), perspective(by * 0.2)],
+            jitter(by * color, by * color, by * color, by * hue),
+            sharpen((max(0.0, 1 - by), 1 + by)),
         )
     )
+
+
+@AUGMENTATIONS.register
+def malignant_only(*, policy: str = "dermatoscopy") -> Step:
+    """The `policy`, another of these that changes pixels, on images of the positive class alone."""
+    step = AUGMENTATIONS.build(policy)
+    require(
+        step.pixels is not None,
+        f"malignant_only(policy='{policy}'): expected an augmentation of pixels, such as flips",
+    )
+    return replace(step, apply=partial(_where_positive, step.apply), only_positive=True)
+
+
+def _where_positive(
+    apply: Callable, image: AugmentedImage, rng: np.random.Generator
+) -> AugmentedImage:
+    return apply(image, rng) if image.positive else image
+
+
+def _checked_strength(name: str, strength: float) -> float:
+    require(
+        0 <= strength <= MOST_STRENGTH,
+        f"{name}(strength={strength}): expected 0 to {MOST_STRENGTH:g}",
+    )
+    return strength
 
 
 def _are_numbers(values: tuple) -> bool:

@@ -18,7 +18,7 @@ class DeviceBatches:
 
     Images are float32 [N, 3, H, W], channels-last. `num_workers` processes load them, which stay
     from one time through to the next; they hand over uint8, and the device does the last step of
-    preprocessing.
+    preprocessing. They start with the first batch, or before at `start`.
     """
 
     def __init__(
@@ -32,9 +32,10 @@ class DeviceBatches:
         self.rows, self.batch_sampler, self.device = rows, batch_sampler, device
         self._options = {"num_workers": num_workers, "pin_memory": pin_memory}
         n_workers, scaling = n_processes(num_workers), rows.preprocessing.scaling
+        self._keys = _Keys(batch_sampler)
         self._loader = DataLoader(
             rows if scaling is None else _Unscaled(rows),
-            batch_sampler=batch_sampler,
+            batch_sampler=self._keys,
             num_workers=n_workers,
             pin_memory=pin_memory and device.type == "cuda",
             persistent_workers=n_workers > 0,
@@ -45,6 +46,17 @@ class DeviceBatches:
     def of(self, batches: Iterable) -> "DeviceBatches":
         """Other batches of the same rows."""
         return DeviceBatches(self.rows, batches, **self._options, device=self.device)
+
+    def start(self) -> None:
+        """Start the loading processes, which then wait for the first time through.
+
+        Best before there is a model: of what the main process changes later, each process that it
+        started in between keeps a copy as it was, such as the weights.
+        """
+        if self._loader.num_workers:
+            self._keys.are_held_back = True
+            iter(self._loader)
+            self._keys.are_held_back = False
 
     def __len__(self) -> int:
         return len(self._loader)
@@ -61,11 +73,16 @@ class DeviceBatches:
 def scaled(images: torch.Tensor, factors: torch.Tensor, addends: torch.Tensor) -> torch.Tensor:
     """float32 [N, 3, H, W], channels-last, of uint8 [N, H, W, 3]: the bits that `normalize` gives.
 
-    Repeated to a whole line of pixels the factors are a long vector: four times as fast.
+    Repeated to a whole line of pixels the factors are a long vector: four times as fast. On a CPU
+    an image at a time stays in the cache, which spares another third.
     """
     factors, addends = (part.repeat(images.shape[2]) for part in (factors, addends))
-    lines = images.flatten(2).float().mul_(factors).add_(addends)
-    return lines.view(images.shape).permute(0, 3, 1, 2)
+    lines = images.flatten(2)
+    result = torch.empty(lines.shape, device=images.device)
+    at_once = 1 if images.device.type == "cpu" else len(images)
+    for part, target in zip(lines.split(at_once), result.split(at_once), strict=True):
+        target.copy_(part).mul_(factors).add_(addends)
+    return result.view(images.shape).permute(0, 3, 1, 2)
 
 
 class ResidentBatches:
@@ -84,6 +101,19 @@ class ResidentBatches:
     def __iter__(self) -> Iterator[Batch]:
         for keys in self.batch_sampler:
             yield self.make(*torch.tensor(list(keys)).view(len(keys), -1).T)
+
+
+class _Keys:
+    """The batches of keys of a sampler, unless they are held back: then none."""
+
+    def __init__(self, batches: Iterable):
+        self.batches, self.are_held_back = batches, False
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator:
+        return iter(() if self.are_held_back else self.batches)
 
 
 class _Unscaled(Dataset):

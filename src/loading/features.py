@@ -74,7 +74,7 @@ def feature_path(
     if data.cache != "disk" or Augmentation(augment).groups is not None:
         return None
     versions = [FORMAT, torch.__version__, timm.__version__, cv2.__version__]
-    said = [*versions, spec.digest, augment, *map(str, settings)]
+    said = [*versions, spec.digest, augment, table.positive, *map(str, settings)]
     digest = hashlib.sha256(json.dumps(said).encode())
     for name, tensor in backbone.state_dict().items():
         digest.update(name.encode())

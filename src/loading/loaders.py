@@ -42,6 +42,7 @@ class LocalISICDataset(Dataset):
         self.paths = table.rows["image"].tolist()
         self.labels = table.labels
         self.groups = table.group_indices
+        self.positives = table.labels == table.positive
         self.masks = table.rows["mask"].tolist()
         self.copies = table.rows["copy"].tolist() if "copy" in table.rows else None
         self.taught = np.stack(table.rows["taught"]) if "taught" in table.rows else None
@@ -86,7 +87,7 @@ class LocalISICDataset(Dataset):
     def _to_augment(self, row: int, image: np.ndarray, size: tuple[int, int]) -> AugmentedImage:
         group = int(self.groups[row])
         lesion = self._lesion(row, size) if self.augmentation.needs_mask(group) else None
-        return AugmentedImage(image, group, lesion)
+        return AugmentedImage(image, group, lesion, bool(self.positives[row]))
 
     def _lesion(self, row: int, size: tuple[int, int]) -> np.ndarray:
         """The row's mask, moved as *prepare* moves its image."""

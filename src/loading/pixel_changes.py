@@ -84,6 +84,16 @@ def _flip(
     return matrix
 
 
+def transposition(probability: float = 0.5) -> Geometry:
+    """Rows and columns of a square exchanged with this probability; other images stay."""
+    return partial(_transpose, probability)
+
+
+def _transpose(probability: float, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    is_exchanged = size[0] == size[1] and rng.random() < probability
+    return np.eye(3)[[1, 0, 2]] if is_exchanged else np.eye(3)
+
+
 def affine(degrees: float, shift: float, scale: tuple[float, float] = (1.0, 1.0)) -> Geometry:
     """Turned by +-`degrees`, scaled within `scale`, shifted by up to `shift` of each side."""
     return partial(_affine, degrees, shift, scale)
@@ -109,6 +119,16 @@ def affine_matrix(
     turn = cv2.getRotationMatrix2D(centre, -angle, scale)  # OpenCV turns counter-clockwise
     turn[:, 2] += shift
     return np.vstack([turn, (0, 0, 1)])
+
+
+def shear(degrees: float) -> Geometry:
+    """Rows moved along themselves, about the centre, so that columns lean by +-`degrees`."""
+    return partial(_shear, degrees)
+
+
+def _shear(degrees: float, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    lean = np.tan(np.radians(rng.uniform(-degrees, degrees)))
+    return np.array([[1, lean, -lean * (size[0] - 1) / 2], [0, 1, 0], [0, 0, 1]])
 
 
 def perspective(distortion: float, probability: float = 0.5) -> Geometry:
@@ -189,16 +209,20 @@ def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(image, (3, 3), sigma, borderType=cv2.BORDER_REFLECT_101)
 
 
-def sharpen(factor: float, probability: float = 0.5) -> Change:
-    """The difference to a softer image times `factor`; the outermost pixels stay."""
-    return Change(partial(_draw_kernel, factor, probability), sharpened)
+def sharpen(factors: tuple[float, float], probability: float = 0.5) -> Change:
+    """The difference to a softer image times a factor within `factors`; outermost pixels stay.
+
+    Above 1 the image is sharpened, below it is softened.
+    """
+    return Change(partial(_draw_kernel, factors, probability), sharpened)
 
 
 def _draw_kernel(
-    factor: float, probability: float, _: tuple[int, int], rng: np.random.Generator
+    factors: tuple[float, float], probability: float, _: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray | None:
     if rng.random() >= probability:
         return None
+    factor = rng.uniform(*factors)
     kernel = (1 - factor) * _SOFTER
     kernel[1, 1] += factor
     return kernel

@@ -17,7 +17,7 @@ from ..core.memory import free_bytes
 from ..core.progress import progress
 from ..datasets.table import Table
 from ..preprocess.spec import Preprocessing
-from .augment import Augmentation
+from .augment import Augmentation, Step
 from .batches import Batch, ResidentBatches, scaled
 from .pixel_changes import GREY, Fused, blackened, blurred, colored, sharpened
 from .prepared import PreparedImages
@@ -54,6 +54,7 @@ class ResidentImages:
         """Batches of a table's rows: `keys` are rows, or (row, seed) to be augmented."""
         of_rows = (self.prepared.places(table.rows["content"]), table.labels, table.group_indices)
         columns = torch.from_numpy(np.stack(of_rows).astype(np.int64))
+        positive = torch.from_numpy(table.labels == table.positive)
         soft = [torch.from_numpy(np.stack(table.rows["taught"]))] if "taught" in table.rows else []
         steps = check_resident_augmentation(augmentation) if augmentation else []
 
@@ -63,7 +64,8 @@ class ResidentImages:
             taught = [part[rows].to(self.device, non_blocking=True) for part in soft]
             if not steps:
                 return scaled(images, *self.scaling), labels, groups, *taught
-            planes = augmented(images.permute(0, 3, 1, 2).float(), steps, seeds.tolist())
+            planes = images.permute(0, 3, 1, 2).float()
+            planes = augmented(planes, steps, seeds.tolist(), positive[rows].tolist())
             factors, addends = (part.view(3, 1, 1) for part in self.scaling)
             return planes.mul_(factors).add_(addends), labels, groups, *taught
 
@@ -80,35 +82,52 @@ def check_resident(spec: Preprocessing, augment: str) -> None:
     check_resident_augmentation(Augmentation(augment))
 
 
-def check_resident_augmentation(augmentation: Augmentation) -> list[Fused]:
-    """The changes of pixels that an augmentation is. Raises `UserError` for any other."""
-    steps = augmentation.pixel_changes
-    for step in steps:
-        if not (isinstance(step, Fused) and all(c.apply in _BATCHED for c in step.changes)):
+def check_resident_augmentation(augmentation: Augmentation) -> list[Step]:
+    """The steps of an augmentation that changes pixels alone. Raises `UserError` for any other."""
+    for step in augmentation.steps:
+        change = step.pixels
+        if not (isinstance(change, Fused) and all(c.apply in _BATCHED for c in change.changes)):
             raise UserError(
                 "--resident: --augment has a change that is made on the CPU alone: leave out "
-                "--resident, or take none, flips, dermatoscopy or photographic"
+                "--resident, or take none, flips, dihedral, dermatoscopy, lumen or malignant_only"
             )
-    return steps
+    return augmentation.steps
 
 
-def augmented(planes: torch.Tensor, steps: list[Fused], seeds: list[int]) -> torch.Tensor:
-    """float32 [N, 3, H, W] of such images with samples in 0..255, each by its seed."""
-    rngs, size = [np.random.default_rng(seed) for seed in seeds], tuple(planes.shape[-2:])
+def augmented(
+    planes: torch.Tensor, steps: list[Step], seeds: list[int], positive: list[bool]
+) -> torch.Tensor:
+    """float32 [N, 3, H, W] of such images with samples in 0..255, each by its seed.
+
+    `positive` says which of them show the class to be detected.
+    """
+    rngs = [np.random.default_rng(seed) for seed in seeds]
     for step in steps:
-        drawn = [step.draw(size, rng) for rng in rngs]
-        matrices, changes = zip(*drawn, strict=True)
-        if step.geometry:
-            planes = warped_batch(planes, np.stack(matrices))
-        for change, values in zip(step.changes, zip(*changes, strict=True), strict=True):
-            places = [place for place, value in enumerate(values) if value is not None]
-            if len(places) == len(planes):
-                planes = _BATCHED[change.apply](planes, values)
-            elif places:
-                chosen = torch.tensor(places).to(planes.device, non_blocking=True)
-                some = _BATCHED[change.apply](planes[chosen], [values[place] for place in places])
-                planes = planes.index_copy(0, chosen, some)
+        concerned = [i for i, is_one in enumerate(positive) if is_one or not step.only_positive]
+        own = [rngs[place] for place in concerned]
+        planes = _at(planes, concerned, _changed, step.pixels, own)
     return planes.contiguous(memory_format=torch.channels_last)
+
+
+def _changed(planes: torch.Tensor, pixels: Fused, rngs: list[np.random.Generator]) -> torch.Tensor:
+    size = tuple(planes.shape[-2:])
+    matrices, changes = zip(*(pixels.draw(size, rng) for rng in rngs), strict=True)
+    if pixels.geometry:
+        planes = warped_batch(planes, np.stack(matrices))
+    for change, values in zip(pixels.changes, zip(*changes, strict=True), strict=True):
+        drawn = {place: value for place, value in enumerate(values) if value is not None}
+        planes = _at(planes, [*drawn], _BATCHED[change.apply], [*drawn.values()])
+    return planes
+
+
+def _at(planes: torch.Tensor, places: list[int], change: Callable, *given: Any) -> torch.Tensor:
+    """The images with those at some places as `change(images, *given)` gives them."""
+    if len(places) == len(planes):
+        return change(planes, *given)
+    if not places:
+        return planes
+    chosen = torch.tensor(places).to(planes.device, non_blocking=True)
+    return planes.index_copy(0, chosen, change(planes[chosen], *given))
 
 
 def warped_batch(planes: torch.Tensor, matrices: np.ndarray) -> torch.Tensor:

@@ -134,4 +134,4 @@ def _evidence(first: OnnxPredictor, image: np.ndarray, decision: int) -> dict[st
     """The first model's evidence, where its logits are an exact sum over the picture's cells."""
     if first.contract.evidence is None:
         return {}
-    return {EVIDENCE: jpeg_bytes(explained(first, image, decision)[1], QUALITY)}
+    return {EVIDENCE: jpeg_bytes(explained(first, image, decision), QUALITY)}

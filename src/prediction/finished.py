@@ -21,12 +21,16 @@ except ImportError:  # Windows
 
 @dataclass(frozen=True)
 class Row:
-    """An image: its name, and the index of its class and probabilities, or why it has none."""
+    """An image: its name, and the index of its class and probabilities, or why it has none.
+
+    `cells` are those of companions.
+    """
 
     name: str
     decision: int
     probabilities: list[float]
     reason: str
+    cells: tuple[str, ...] = ()
 
 
 class Finished:
@@ -72,7 +76,9 @@ class Finished:
     def add(self, file: BinaryIO, key: str, rows: list[Row]) -> None:
         """Keep the rows of a finished batch; a kill leaves them whole or not at all."""
         place = file.seek(0, os.SEEK_END)
-        content = [[row.name, row.decision, row.probabilities, row.reason] for row in rows]
+        content = [
+            [row.name, row.decision, row.probabilities, row.reason, *row.cells] for row in rows
+        ]
         line = json.dumps([key, content]).encode() + b"\n"
         try:
             while line:  # unbuffered: what the kernel has stays when this process is killed
@@ -128,11 +134,12 @@ def _read(line: bytes) -> tuple[str, list[Row]] | None:
     return (key, rows) if isinstance(key, str) and line.endswith(b"\n") else None
 
 
-def _row(name: Any, decision: Any, probabilities: Any, reason: Any) -> Row:
-    are_texts = isinstance(name, str) and isinstance(reason, str)
+def _row(name: Any, decision: Any, probabilities: Any, *texts: Any) -> Row:
+    are_texts = bool(texts) and all(isinstance(text, str) for text in (name, *texts))
     if not are_texts or type(decision) is not int or not isinstance(probabilities, list):
         raise ValueError
-    return Row(name, decision, [float(value) for value in probabilities], reason)
+    reason, *cells = texts
+    return Row(name, decision, [float(value) for value in probabilities], reason, tuple(cells))
 
 
 def _escaped(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -18,14 +19,15 @@ from ..core.errors import UserError
 from ..core.files import check_output, csv_lines, make_folder
 from ..core.image_files import list_images
 from ..core.progress import progress
-from ..inference.batches import Work, batch_size_of, predict_batches
+from ..inference.batches import Companion, Work, batch_size_of, predict_batches
 from ..inference.model import SkinLesionPredictor
+from ..inference.trust import ANSWER
 from ..preprocess.image import NOT_TEXT, write_png
 from ..preprocess.spec import Preprocessing
 from .finished import Finished, Row
 from .options import PredictionOptions
 
-FORMAT = 1  # of finished rows: raise it when they change
+FORMAT = 2  # of finished rows: raise it when they change
 # options that change how rows are written, or how fast, but not the rows
 _NOT_OF_ROWS = ("onnx_model_path", "output_csv", "recursive", "probabilities", "target_names")
 _NOT_OF_ROWS += ("aggregate", "metadata_csv", "num_workers", "resume", "shard", "save_processed")
@@ -42,37 +44,43 @@ class Outcome:
     n_resumed: int = 0
     n_lesions: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)  # names and reasons
+    answers: Counter[str] = field(default_factory=Counter)  # with --trust, how often each was given
+
+
+# what makes the companions of a model, or refuses it; its `repr` says all that they depend on
+Accompany = Callable[[SkinLesionPredictor], tuple[Companion, ...]]
 
 
 def predict_folder(
     options: PredictionOptions,
     model_path: Path,
     foreign: ForeignModel,
-    accept: Callable[[SkinLesionPredictor], None] = lambda model: None,
+    accompany: Accompany | None = None,
 ) -> Outcome:
     """Predict the images of `options.input_folder`, or the part of them that `shard` says.
 
     A batch is always of the same files, whatever was finished before, so that the CSV is the same
     byte for byte however often the work was stopped and by how many shards it was shared. A part
     writes no CSV: the same command with `resume` and without `shard` joins what is finished and
-    predicts what is lacking. `accept` may refuse the model before any image is predicted.
+    predicts what is lacking. `accompany` makes what else tells of the images.
     """
     paths = list_images(options.input_folder, options.recursive)
     _check_outputs(options, paths, model_path)
     lesions = _lesions(options, paths)
     model = _model(options, model_path, foreign)
-    accept(model)
+    companions = accompany(model) if accompany else ()
     size = batch_size_of(model.predictors, options.batch_size)
     batches = [paths[start : start + size] for start in range(0, len(paths), size)]
     keys = [_key(batch) for batch in batches]
     number, count = options.part
     own = range(number - 1, len(batches), count)
     outcome = Outcome(model, paths, sum(len(batches[place]) for place in own))
-    finished = Finished(options.output_csv, _job(options, model_path, foreign), options.part)
+    job = _job(options, model_path, foreign, accompany)
+    finished = Finished(options.output_csv, job, options.part)
     with closing(finished.open(options.resume, bool(options.shard))) as file:
         todo = [place for place in own if keys[place] not in finished]
         outcome.n_resumed = outcome.n_images - sum(len(batches[place]) for place in todo)
-        work = _work(options, model)
+        work = _work(options, model, companions)
         found = predict_batches(model.predictors, (batches[place] for place in todo), work)
         bar = progress(found, "predicting", len(own), "batch", initial=len(own) - len(todo))
         with closing(found):
@@ -84,7 +92,8 @@ def predict_folder(
             rows = finished.rows([keys[place] for place in own])
             outcome.n_predicted = sum(not row.reason for row in rows)
             return outcome
-        _write(options, model.contract, lambda: finished.rows(keys), outcome, lesions)
+        more = [name for companion in companions for name in companion.columns]
+        _write(options, model.contract, lambda: finished.rows(keys), outcome, lesions, more)
         finished.remove()
     return outcome
 
@@ -132,9 +141,12 @@ def _lesions(options: PredictionOptions, paths: Sequence[Path]) -> Callable | No
     return write
 
 
-def _job(options: PredictionOptions, model_path: Path, foreign: ForeignModel) -> str:
-    """A digest of all that decides a row: models, flags, the folder."""
+def _job(
+    options: PredictionOptions, model_path: Path, foreign: ForeignModel, accompany: Accompany | None
+) -> str:
+    """A digest of all that decides a row: models, flags, the folder, what accompanies it."""
     said = {k: str(v) for k, v in asdict(options).items() if k not in _NOT_OF_ROWS}
+    said["accompany"] = repr(accompany)
     said["input_folder"] = str(options.input_folder.resolve())
     files = sorted(model_path.glob("*.onnx")) if model_path.is_dir() else [model_path]
     models = []
@@ -158,12 +170,14 @@ def _key(batch: Sequence[Path]) -> str:
     return told.hexdigest()[:32]
 
 
-def _work(options: PredictionOptions, model: SkinLesionPredictor) -> Work:
+def _work(
+    options: PredictionOptions, model: SkinLesionPredictor, companions: tuple[Companion, ...]
+) -> Work:
     save = None
     if options.save_processed:
         specs = {p.contract.preprocessing.digest for p in model.predictors}
         save = _saver(options.save_processed, options.input_folder, len(specs) > 1)
-    return Work(options.batch_size, options.num_workers, model.tta, save)
+    return Work(options.batch_size, options.num_workers, model.tta, save, companions)
 
 
 def _saver(
@@ -191,7 +205,7 @@ def _row(path: Path, folder: Path, decided: tuple) -> Row:
     if name != path.relative_to(folder).as_posix():  # no CSV could hold it
         return Row(name, -1, [], NOT_TEXT)
     values = found.probabilities if decision >= 0 else ()
-    return Row(name, decision, [float(value) for value in values], found.reason)
+    return Row(name, decision, [float(v) for v in values], found.reason, found.cells)
 
 
 def _write(
@@ -200,16 +214,23 @@ def _write(
     rows: Callable[[], Iterator[Row]],
     outcome: Outcome,
     write_lesions: Callable | None,
+    more: list[str],
 ) -> None:
-    """The CSV of the predicted images, of those that were not, and of the lesions."""
+    """The CSV of the predicted images, of those that were not, and of the lesions.
+
+    `more` are the columns of companions, which lesions have not.
+    """
     header, cells = columns(options, contract)
-    with csv_lines(options.output_csv, ["image_name", *header]) as line:
+    answer = more.index(ANSWER) if options.trust else None
+    with csv_lines(options.output_csv, ["image_name", *header, *more]) as line:
         for row in rows():
             if row.reason:
                 outcome.failed.append((row.name, row.reason))
             else:
-                line([guarded(row.name), *cells(row.decision, row.probabilities)])
+                line([guarded(row.name), *cells(row.decision, row.probabilities), *row.cells])
                 outcome.n_predicted += 1
+                if answer is not None:
+                    outcome.answers[row.cells[answer]] += 1
     errors = options.beside_output("errors")
     if outcome.failed:
         with csv_lines(errors, ["image_name", "reason"]) as line:

@@ -1,6 +1,7 @@
 """The only decoder: bytes of an image file to RGB uint8, or one reason why not."""
 
 import hashlib
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -49,12 +50,13 @@ def decode_scaled(data: bytes, side: int) -> tuple[np.ndarray, tuple[int, int]]:
 def _decoded_at_scale(
     data: bytes, fits: Callable[[tuple[int, int], int], bool]
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    size = read_header(data)[:2]
+    header = read_header(data)
+    size = header[:2]
     scales = _REDUCED_RGB if is_jpeg(data) else (1,)
     scale = max(s for s in scales if s == 1 or fits(size, s))
     if size[0] != size[1] and _reduced(size, scale)[0] == _reduced(size, scale)[1]:
         scale = 1  # whether EXIF turned it could not be seen
-    image = decode_image(data, _REDUCED_RGB[scale])
+    image = _decoded(data, header, _REDUCED_RGB[scale])
     return image, size if image.shape[:2] == _reduced(size, scale) else size[::-1]
 
 
@@ -67,9 +69,10 @@ def file_bytes(path: Path) -> bytes:
     if not is_text(path.name):  # no CSV could hold it
         raise ImageError(NOT_TEXT)
     try:
-        if path.exists() and not path.is_file():  # a folder, a device, a pipe
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a folder, a device, a pipe
             raise ImageError("not a file")
-        if path.stat().st_size > MAX_FILE_BYTES:
+        if state.st_size > MAX_FILE_BYTES:
             raise ImageError(f"larger than {MAX_FILE_BYTES} bytes")
         return path.read_bytes()
     except MemoryError:
@@ -127,7 +130,10 @@ def decode_image(data: bytes, flags: int = cv2.IMREAD_COLOR_RGB) -> np.ndarray:
     pixels, before any of them is decoded, and a TIFF of a kind that OpenCV decodes in wrong
     colours. Damage between start and end that the decoder bridges goes unnoticed.
     """
-    header = read_header(data)
+    return _decoded(data, read_header(data), flags)
+
+
+def _decoded(data: bytes, header: Header, flags: int) -> np.ndarray:
     height, width = header[:2]
     if height * width == 0:
         raise ImageError("no pixels")

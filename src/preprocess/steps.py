@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.errors import UserError, require
 from ..core.registry import Registry
+from ..skin.domains import AUTO, DERMOSCOPY, DOMAINS
 from ..skin.masks import hair_mask, lesion_mask
 
 STEPS = Registry("preprocessing step")
@@ -63,6 +64,13 @@ class Limit:
         return f"{what}{each}, {self.least:g} to {self.most:g}"
 
 
+class OneOf(tuple):
+    """The names that a constant may be."""
+
+    def __str__(self) -> str:
+        return " or ".join(map(repr, self))
+
+
 @dataclass(frozen=True)
 class Traits:
     """The kind of a step, the limits of its constants, and what its short forms stand for.
@@ -71,7 +79,7 @@ class Traits:
     """
 
     kind: Kind
-    limits: Mapping[str, Limit]
+    limits: Mapping[str, Limit | OneOf]
     expand: Callable[[dict, int], dict]
 
 
@@ -95,7 +103,7 @@ def _statistics(options: dict, input_size: int) -> dict:
 
 def step(
     kind: Kind,
-    limits: Mapping[str, Limit] | None = None,
+    limits: Mapping[str, Limit | OneOf] | None = None,
     expand: Callable[[dict, int], dict] = lambda options, input_size: options,
 ) -> Callable[[Callable], Callable]:
     """Decorator that registers a function of an image and its constants as a step."""
@@ -117,6 +125,7 @@ def check(name: str, options: dict) -> None:
 SIDE = Limit(1, 8192, int)
 SIDES = {"height": SIDE, "width": SIDE}
 SAMPLE = Limit(0, 255, int)
+DOMAIN = OneOf((AUTO, *DOMAINS))  # of the image, in which a lesion is looked for
 
 
 @step(Kind.MOVES, SIDES, _size)
@@ -148,13 +157,13 @@ def center_crop(image: np.ndarray, *, height: int, width: int) -> np.ndarray:
     return _centre_on(inner, height, width, 0)
 
 
-@step(Kind.CROPS, {"margin": Limit(0, 10)})
-def lesion_crop(image: np.ndarray, *, margin: float = 0.25) -> np.ndarray:
+@step(Kind.CROPS, {"margin": Limit(0, 10), "domain": DOMAIN})
+def lesion_crop(image: np.ndarray, *, margin: float = 0.25, domain: str = DERMOSCOPY) -> np.ndarray:
     """The lesion's bounding box, widened on each side by `margin` times its longer side.
 
     It ends at the image's edges; an image in which no lesion is found stays whole.
     """
-    lesion = lesion_mask(image)
+    lesion = lesion_mask(image, domain=domain)
     if not lesion.any():
         return image
     left, top, width, height = cv2.boundingRect(lesion.astype(np.uint8))
@@ -181,13 +190,13 @@ def remove_hair(image: np.ndarray) -> np.ndarray:
     return cv2.inpaint(image, hair, 3, cv2.INPAINT_TELEA) if hair.any() else image
 
 
-@step(Kind.PAINTS, {"value": SAMPLE})
-def segment_out_skin(image: np.ndarray, *, value: int = 0) -> np.ndarray:
+@step(Kind.PAINTS, {"value": SAMPLE, "domain": DOMAIN})
+def segment_out_skin(image: np.ndarray, *, value: int = 0, domain: str = DERMOSCOPY) -> np.ndarray:
     """The lesion on a plain `value`; an image in which no lesion is found stays whole.
 
     The mask is found in the image itself, so that a model sees in use what it saw in training.
     """
-    lesion = lesion_mask(image)
+    lesion = lesion_mask(image, domain=domain)
     return np.where(lesion[..., None], image, np.uint8(value)) if lesion.any() else image
 
 

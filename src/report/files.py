@@ -40,7 +40,7 @@ def write_evaluation(
     table = paper_table(evaluation, in_table)
     write_text(folder / "table.md", to_markdown(table))
     write_text(folder / "table.tex", to_latex(table))
-    model.predictions.to_csv(folder / "predictions.csv")
+    model.predictions.to_csv(folder / "predictions.csv", model.tone_source)
     other = model.other.predictions if model.other else None
     image_of = partial(read_case, model)
     figures = write_figures(folder, model.predictions, evaluation, image_of, other, model.groupings)
@@ -54,7 +54,7 @@ def write_split(folder: Path, model: EvaluatedModel, evaluation: dict) -> None:
     `predictions_<split>.csv`, `metrics_by_group_<split>.csv` and `by_group_<split>.png`.
     """
     split = model.split
-    model.predictions.to_csv(folder / f"predictions_{split}.csv")
+    model.predictions.to_csv(folder / f"predictions_{split}.csv", model.tone_source)
     write_text(folder / f"metrics_by_group_{split}.csv", csv_text(by_group_table(evaluation)))
     plot_fairness(evaluation, model.predictions.group_names, folder / f"by_group_{split}.png")
 

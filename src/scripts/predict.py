@@ -1,14 +1,14 @@
 """Classify a folder of images with ONNX models and write a CSV (no PyTorch needed)."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..artifact.foreign import DOMAIN_DISCRIMINATIVE, ForeignModel
 from ..cluster.options import Jobs
-from ..core.cells import guarded, visible
+from ..core.cells import visible
 from ..core.classes import require_class_names
 from ..core.errors import require, run_main
 from ..core.files import check_replaceable, expect_file, expect_folder
@@ -19,6 +19,7 @@ from ..prediction.hub import HubModel
 from ..prediction.options import WEIGHTS, PredictionOptions
 
 if TYPE_CHECKING:
+    from ..inference.batches import Companion
     from ..inference.model import SkinLesionPredictor
     from ..prediction.folder import Outcome
 
@@ -40,6 +41,33 @@ class PredictionJobs(Jobs):
         is_none = self.cluster == "none"
         require(is_none or self.shards > 0, "--shards: expected the number of jobs of --cluster")
         require(not is_none or not self.shards, "--shards: expected with --cluster slurm or local")
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Makes what explains a model's predictions of a folder, and answers with `trust`.
+
+    Called with the model it raises `UserError` for one that cannot explain itself, where a flag
+    asks for it, or does not know when not to answer.
+    """
+
+    explanations: Explanations
+    trust: bool
+    folder: Path = field(repr=False)
+
+    def __call__(self, model: "SkinLesionPredictor") -> tuple["Companion", ...]:
+        found: list[Companion] = []
+        if self.explanations.given:
+            from ..explanation.folder import check_explainable, explaining
+
+            predictor = check_explainable(model.predictors, self.explanations.given)
+            found += [explaining(predictor, self.folder, model.decided, self.explanations)]
+        if self.trust:
+            from ..inference.trust import answering, check_trust
+
+            check_trust(model.predictors, model.tta)
+            found += [answering(model.predictors[0])]
+        return tuple(found)
 
 
 def parse(argv: list[str] | None) -> list[Any]:
@@ -64,21 +92,16 @@ def main(argv: list[str] | None) -> int:
     is_any = bool(list_images(folder, options.recursive))
     require(is_any, f"--input_folder {folder}: no {suffixes} images in it{found}")
     path = find_model(hub.or_given(options.onnx_model_path))
+    accompany = Companions(explanations, options.trust, folder)
     if jobs.cluster != "none":
-        if _failed_in_jobs(options, path, foreign, jobs):
+        if _failed_in_jobs(options, path, foreign, accompany, jobs):
             return 1
         options = replace(options, resume=True)
 
     from ..prediction.folder import predict_folder
 
-    explained = "" if options.shard else explanations.given  # the flag that wants it
-    check = partial(_check_model, explained, options.trust)
-    outcome = predict_folder(options, path, foreign, check)
-    if explained:
-        _explain(outcome, options, explanations)
+    outcome = predict_folder(options, path, foreign, accompany)
     _tell(outcome, options)
-    if options.trust and not options.shard:
-        _answer(outcome, options)
     if others:
         print(others, file=sys.stderr)
     _tell_failed(outcome.failed, options)
@@ -86,57 +109,21 @@ def main(argv: list[str] | None) -> int:
 
 
 def _failed_in_jobs(
-    options: PredictionOptions, path: Path, foreign: ForeignModel, jobs: PredictionJobs
+    options: PredictionOptions,
+    path: Path,
+    foreign: ForeignModel,
+    accompany: "Companions",
+    jobs: PredictionJobs,
 ) -> bool:
     """Whether one of the jobs failed that predict the images in parts; waits for all."""
     require(not options.shard, "--shard: expected without --cluster, which makes the shards")
     from ..cluster.prediction import predict_in_jobs
 
-    failures = predict_in_jobs(options, path, foreign, jobs.found(), jobs.shards)
+    failures = predict_in_jobs(options, path, foreign, accompany, jobs.found(), jobs.shards)
     sys.stderr.write("".join(f"{failure}\n" for failure in failures))
     if failures:
         print("What was finished is kept: the same command with --resume goes on.")
     return bool(failures)
-
-
-def _check_model(flag: str, trust: bool, model: "SkinLesionPredictor") -> None:
-    """Raise `UserError` for a model that cannot explain itself, where the `flag` is given.
-
-    With `trust`, also for one that does not know when not to answer.
-    """
-    if flag:
-        from ..explanation.folder import check_explainable
-
-        check_explainable(model.predictors, flag)
-    if trust:
-        from ..inference.trust import check_trust
-
-        check_trust(model.predictors, model.tta)
-
-
-def _explain(outcome: "Outcome", options: PredictionOptions, explanations: Explanations) -> None:
-    """Explain the predictions that were written."""
-    from ..explanation.folder import explain_predictions
-
-    model, named = outcome.model, _named(outcome, options)
-    places = {guarded(name): place for place, name in enumerate(model.contract.classes)}
-    decision = places.__getitem__ if options.target_names else int
-    explain_predictions(model.predictors[0], options.output_csv, named, decision, explanations)
-
-
-def _answer(outcome: "Outcome", options: PredictionOptions) -> None:
-    """Write and count the answers to what was predicted."""
-    from ..inference.trust import add_answers
-
-    predictor = outcome.model.predictors[0]
-    counts = add_answers(predictor, options.output_csv, _named(outcome, options))
-    told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in sorted(counts.items()))
-    print(f"answers (docs/TRUST.md): {told}; skin tones unknown, so that none is certified")
-
-
-def _named(outcome: "Outcome", options: PredictionOptions) -> dict[str, Path]:
-    """The images by their names in the CSV."""
-    return {path.relative_to(options.input_folder).as_posix(): path for path in outcome.paths}
 
 
 def find_model(path: Path | None) -> Path:
@@ -189,6 +176,10 @@ def _tell(outcome: "Outcome", options: PredictionOptions) -> None:
     if contract.rule.name == "thresholds_by_group":
         source = contract.provenance.get("tone_source") or "not recorded"
         print(f"tone groups of its training: {visible(source, 300)}")
+    if options.trust:
+        counts = sorted(outcome.answers.items())
+        told = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts)
+        print(f"answers (docs/TRUST.md): {told}; skin tones unknown, so that none is certified")
     print(contract.notice)
 
 

@@ -87,7 +87,8 @@ def benchmark(cfg: Config, options: BenchmarkOptions) -> str:
     runs = []
     for _ in progress(range(options.n_runs), "timing", options.n_runs, "run"):
         run = {name: seconds_per_image(*timed) for name, timed in samples.items()}
-        runs.append(run | loading_and_training(parts, options.num_batches) | step(parts, device))
+        runs.append(run | loading_and_training(parts, options.num_batches))
+        runs[-1] |= resident_steps(parts, device, options.num_batches)
     found = summary(cfg, parts, runs, device)
     if options.json:
         write_text(options.json, to_strict_json(found, indent=2))
@@ -153,18 +154,21 @@ def loading_and_training(parts: Parts, n_batches: int) -> dict[str, float]:
         found[name] = (time.perf_counter() - started) / n_images
         if name == "loading":
             workers = [own_megabytes(child.pid) for child in multiprocessing.active_children()]
-            found["process_mb"] = statistics.mean(workers) if workers else 0.0
+            found["process_mb"] = max(workers, default=0.0)
         del steps
     return found
 
 
-def step(parts: Parts, device: torch.device) -> dict[str, float]:
-    """Seconds an image of the parts of a step on one batch, which stays on the device."""
+def resident_steps(parts: Parts, device: torch.device, n_batches: int) -> dict[str, float]:
+    """Seconds an image of the parts of a step, on average over as many steps on one batch.
+
+    It stays on the device; a first step is not counted, as in training.
+    """
     trainer = parts.trainer
     images, labels, groups = next(iter(parts.loader))
-    dtype, times = trainer.settings.autocast_dtype, []
-    for _ in range(2):  # the first warms up
-        trainer.model.train()
+    dtype, sums = trainer.settings.autocast_dtype, [0.0, 0.0, 0.0]
+    trainer.model.train()
+    for number in range(1 + n_batches):
         times = [now(device)]
         with torch.autocast(device.type, dtype, enabled=dtype is not None):
             logits = trainer.model(images)
@@ -174,7 +178,10 @@ def step(parts: Parts, device: torch.device) -> dict[str, float]:
         times.append(now(device))
         trainer.update()
         times.append(now(device))
-    seconds = [(b - a) / len(images) for a, b in itertools.pairwise(times)]
+        if number:
+            spans = itertools.pairwise(times)
+            sums = [total + b - a for total, (a, b) in zip(sums, spans, strict=True)]
+    seconds = [total / n_batches / len(images) for total in sums]
     names = ("forward", "backward", "update")
     return dict(zip(names, seconds, strict=True)) | {"resident_step": sum(seconds)}
 

@@ -1,11 +1,14 @@
-"""The plain recipe: a training sample as tutorials of torchvision make it, to compare with."""
+"""Plain recipes, to compare with: samples and inputs as tutorials of torchvision make them."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torchvision import transforms
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def plain_sample(size: tuple[int, int]) -> Callable[[Path | str], torch.Tensor]:
@@ -24,7 +27,7 @@ def plain_sample(size: tuple[int, int]) -> Callable[[Path | str], torch.Tensor]:
             transforms.RandomApply([transforms.GaussianBlur(5, (0.1, 2.0))], p=0.1),
             transforms.ToTensor(),
             transforms.RandomErasing(0.1, scale=(0.02, 0.1)),
-            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+            transforms.Normalize(MEAN, STD),
         ]
     )
 
@@ -33,3 +36,16 @@ def plain_sample(size: tuple[int, int]) -> Callable[[Path | str], torch.Tensor]:
             return change(image.convert("RGB"))
 
     return sample
+
+
+def plain_input(size: tuple[int, int]) -> Callable[[Path | str], np.ndarray]:
+    """A function from an image's path to a model's input, float32 [1, 3, height, width]."""
+    change = transforms.Compose(
+        [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    )
+
+    def prepared(path: Path | str) -> np.ndarray:
+        with Image.open(path) as image:
+            return change(image.convert("RGB")).unsqueeze(0).numpy()
+
+    return prepared

@@ -186,15 +186,20 @@ def test_a_cancelled_job_is_a_failure_with_its_state(cluster):
     assert "state: CANCELLED" in failure.reason
 
 
-def test_a_folder_is_predicted_by_an_array_and_joined(cluster, tmp_path):
-    """Byte for byte as on this machine, in an array of three jobs; a failure is told."""
+@pytest.mark.simulation
+def test_a_folder_is_predicted_by_an_array_and_joined(cluster, tmp_path, at_size):
+    """Byte for byte as on this machine, in an array of three jobs; a failure is told.
+
+    With --full of 10,000 files of which 200 are bad.
+    """
     model = with_contract(tmp_path / "x.onnx", make_contract(), height=32, width=32)
     rng, images = np.random.default_rng(0), tmp_path / "images"
     images.mkdir()
-    for number in range(50):
+    for number in range(at_size(50, 9800)):
         pixels = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
         cv2.imwrite(str(images / f"{number}.png"), pixels)
-    (images / "bad.jpg").write_text("no image")
+    for number in range(at_size(1, 200)):
+        (images / f"bad_{number}.jpg").write_text("no image")
     names = {"--onnx_model_path": model, "--input_folder": images}
     shared = [*itertools.chain(*names.items()), "--probabilities", "--batch_size", 4]
     on_slurm = ["--cluster", "slurm", "--shards", 3, "--job_dir", cluster.job_dir]

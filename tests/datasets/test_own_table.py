@@ -46,15 +46,16 @@ def test_ddi_as_published(tmp_path):
         for i, (tone, truth) in enumerate([(12, "True"), (34, "False"), (56, "False")])
     ]
     lay_out(tmp_path, cells, [f"images/{i:06}.png" for i in range(3)], "ddi_metadata.csv")
-    table = build("table(csv='ddi_metadata.csv', label='malignant')", tmp_path)
-    assert (table.classes, table.positive) == (("False", "True"), 1)
-    assert names(table) == ["True", "False", "False"]
-    assert table.bad == ()
-    assert set(table.group_indices) == {-1}
-    typed = build("table(csv='ddi_metadata.csv', label='malignant', group='skin_tone')", tmp_path)
-    assert typed.groups == ("Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI")
-    assert typed.group_indices.tolist() == [0, 1, 2]
-    assert typed.tone_source.startswith("Fitzpatrick types in column skin_tone of ddi_metadata.csv")
+    plain = build("table(csv='ddi_metadata.csv', label='malignant')", tmp_path)
+    named = build("table(csv='ddi_metadata.csv', label='malignant', group='skin_tone')", tmp_path)
+    source = "Fitzpatrick types in column skin_tone of ddi_metadata.csv"
+    for table in (plain, named):
+        assert (table.classes, table.positive) == (("False", "True"), 1)
+        assert names(table) == ["True", "False", "False"]
+        assert table.bad == ()
+        assert table.groups == ("Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI")
+        assert table.group_indices.tolist() == [0, 1, 2]
+        assert table.tone_source.startswith(source)
     assert "label='malignant'" in told("table(csv='ddi_metadata.csv')", tmp_path)
 
 
@@ -166,12 +167,9 @@ def test_pad_ufes_20_as_published(tmp_path):
         table = build(f"table(csv='metadata.csv', label='diagnostic'{images})", tmp_path)
         assert sorted(names(table)) == ["BCC", "MEL", "NEV", "NEV"]
         assert (table.classes[table.positive], len(table), table.bad) == ("MEL", 4, ())
-        assert set(table.group_indices) == {-1}
-    text = "table(csv='metadata.csv', label='diagnostic', group='fitspatrick')"
-    typed = build(text, tmp_path)
-    tones = dict(zip(typed.rows["image"].str[-5], typed.group_indices, strict=True))
-    assert tones == {"0": 2, "1": -1, "2": -1, "3": 0}
-    assert typed.groups[5] == "Fitzpatrick VI"
+        tones = dict(zip(table.rows["image"].str[-5], table.group_indices, strict=True))
+        assert tones == {"0": 2, "1": -1, "2": -1, "3": 0}
+        assert table.groups[5] == "Fitzpatrick VI"
 
 
 def test_fitzpatrick17k_as_published(tmp_path):
@@ -189,9 +187,7 @@ def test_fitzpatrick17k_as_published(tmp_path):
     lay_out(tmp_path, cells, [f"images/{i:032x}.jpg" for i in range(3)])
     table = build("table(csv='t.csv', label='three_partition_label')", tmp_path)
     assert (len(table), table.classes[table.positive]) == (3, "malignant")
-    text = "table(csv='t.csv', label='three_partition_label', group='fitzpatrick_scale')"
-    assert build(text, tmp_path).group_indices.tolist() == [-1, 5, 1]
-    assert set(table.group_indices) == {-1}
+    assert table.group_indices.tolist() == [-1, 5, 1]  # fitzpatrick_centaur names none
     assert build("table(csv='t.csv')", tmp_path).classes == ("acne",)
 
 

@@ -22,11 +22,7 @@ from tests.engine.processes import finish, start
 @pytest.fixture(scope="module")
 def few(tiny_settings, tmp_path_factory):
     """Settings of two short epochs that count the statistics of the training rows."""
-    own = {
-        "preprocess": "resize || normalize(stats='train')",
-        "epochs": 2,
-        "augment": "photographic",
-    }
+    own = {"preprocess": "resize || normalize(stats='train')", "epochs": 2, "augment": "lumen"}
     own |= {
         "sampler": "undersample",
         "scheduler": "constant",

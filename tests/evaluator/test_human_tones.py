@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src.artifact.network import load_contract
+from src.artifact.export import export_onnx
+from src.artifact.network import load_contract, load_network
 from src.core.config import Config, Data
 from src.core.errors import UserError
 from src.datasets.load import load_table
@@ -17,8 +18,10 @@ from src.engine.folds import train_folds
 from src.engine.run import train
 from src.evaluator.model_writer import fitted_rules
 from src.inference.model import joint_contract
+from src.inference.predictor import OnnxPredictor
 from src.scripts import melanoma_eval
 from src.skin.tone import GROUP_NAMES
+from tests.datasets.small_isic import SPLITS
 from tests.evaluation.drawn_predictions import write_lesion
 
 PAIRS = ["Fitzpatrick I–II", "Fitzpatrick III–IV", "Fitzpatrick V–VI"]
@@ -133,6 +136,75 @@ def test_skin_former_wants_groups_of_angles(typed):
     table = load_table(Data(data_path=str(typed), dataset=DATASET, valid_size=0.3))
     with pytest.raises(UserError, match="skin_former darkens the groups Very light"):
         check_skin_former(table, "skin_former(masks='estimated')")
+
+
+@pytest.fixture(scope="module")
+def labelled(tiny_settings, tmp_path_factory):
+    """(a run of isic2020 whose `--skin_color_csv` has types and angles, that CSV)."""
+    folder = tmp_path_factory.mktemp("labelled")
+    rows = [
+        {"image_name": f"i{place:02}", "target": place % 2, "patient_id": place}
+        | {"split": SPLITS[place // 24], "ita": (60, 50, 30, 0)[place // 2 % 4]}
+        | {
+            "uncertain": place % 3 == 0,
+            "fitzpatrick_skin_type": ("II", "IV", "", "5")[place // 6 % 4],
+        }
+        for place in range(72)
+    ]
+    for row in rows:
+        place = folder / "data" / row["split"] / ("benign", "malignant")[row["target"]]
+        place.mkdir(parents=True, exist_ok=True)
+        write_lesion(place / f"{row['image_name']}.png", row["image_name"])
+    csv = folder / "people.csv"
+    pd.DataFrame(rows).to_csv(csv, index=False)
+    settings = tiny_settings | {"data_path": str(folder / "data"), "epochs": 1, "batch_size": 8}
+    settings |= {"dataset": "isic2020", "skin_color_csv": str(csv), "augment": "none"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("src.report.files.plot_fairness", lambda *_: None)
+        cfg = Config().with_settings(**settings, output_dir=str(folder), run_name="run")
+        return train(cfg), csv
+
+
+def test_a_tone_csvs_types_go_through_training_contract_and_evaluation(labelled, judge, tmp_path):
+    """With figures by angle beside them, from every source, each of which names where both are."""
+    run, csv = labelled
+    told = "Fitzpatrick types in column fitzpatrick_skin_type of people.csv (SHA-256 "
+    types = [f"Fitzpatrick {name}" for name in ("I", "II", "III", "IV", "V", "VI")]
+    contract = load_contract(run / "best_checkpoint.pth")
+    assert list(contract.groups) == types
+    assert contract.provenance["tone_source"].startswith(told)
+    predictions = pd.read_csv(run / "predictions_test.csv")
+    assert predictions["tone_source"].str.startswith(told).all()
+    assert predictions["tone_source"].str.endswith("; beside them angles in its column ita").all()
+    by_group = pd.read_csv(run / "metrics_by_group_test.csv")
+    beside = "skin tone by angle"
+    names = ["skin tone", beside, f"{beside}, certain only"]
+    assert [*dict.fromkeys(by_group["attribute"])] == ["all", *names]
+    export_onnx(*load_network(run / "best_checkpoint.pth"), tmp_path / "model.onnx")
+    saved = OnnxPredictor(tmp_path / "model.onnx").contract
+    assert (list(saved.groups), saved.provenance["tone_source"]) == (
+        types,
+        predictions["tone_source"][0],
+    )
+    predictions.drop(columns="group").to_csv(tmp_path / "unnamed.csv", index=False)
+    metadata = ["--metadata_csv", csv]
+    for source, says in (
+        (["--checkpoint", run / "best_checkpoint.pth"], told),
+        (["--onnx_model_path", tmp_path / "model.onnx"], told),
+        (["--predictions_csv", run / "predictions_test.csv", *metadata], "in column group of"),
+        (["--predictions_csv", tmp_path / "unnamed.csv", *metadata], told),
+    ):
+        folder, found = judge(*source)
+        assert list(found["groups"]) == names, source
+        sizes = {name: part["n"] for name, part in found["groups"]["skin tone"].items()}
+        assert sizes == {types[1]: 6, types[3]: 6, types[4]: 6, "unknown": 6}
+        assert [part["n"] for part in found["groups"][beside].values()] == [6, 6, 6, 6]
+        assert found["groups"][names[2]]["unknown"]["n"] == 8
+        assert says in found["source"]["tone_source"], source
+        assert told in found["source"]["tone_source"], source
+        page = (folder / "report.html").read_text("utf-8")
+        assert "Skin tones are from Fitzpatrick types in column" in page
+        assert beside in page
 
 
 def test_figures_by_angle_are_given_without_the_uncertain_ones_too(

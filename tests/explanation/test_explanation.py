@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -54,10 +55,12 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-def run(model, images, *more):
+def run(model, images, *more, expected=0):
     output = images.parent / "out.csv"
     flags = ["--onnx_model_path", model, "--input_folder", images, "--output_csv", output]
-    assert predict.main([*map(str, [*flags, "--recursive", *more])]) == 0
+    assert predict.main([*map(str, [*flags, "--recursive", *more])]) == expected
+    if "--shard" in more:
+        return []
     with output.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -122,6 +125,42 @@ def test_predict_writes_overlays_and_the_column(images, tmp_path):
     assert (shown[skin] - plain[skin])[..., 2].mean() < -50  # turquoise on bright skin
     assert abs(shown[disc] - plain[disc]).mean() < abs(shown[skin] - plain[skin]).mean()
     assert "evidence_in_lesion" not in run(model, images, "--explain", tmp_path / "why")[0]
+
+
+def test_explaining_reads_and_runs_an_image_once_and_is_shared_by_parts(
+    images, tmp_path, monkeypatch
+):
+    model, runs, read = explaining(tmp_path / "x.onnx"), [], []
+    outputs, content = OnnxPredictor.outputs, Path.read_bytes
+    (images / "bad.png").write_bytes(b"no image")
+    why = tmp_path / "why"
+    asked = ["--explain", why, "--evidence_in_lesion", "--batch_size", "2"]
+
+    def counted(self, batch, *more):
+        runs.append(len(batch))
+        return outputs(self, batch, *more)
+
+    def counted_read(self):
+        read.append(self.name)
+        return content(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OnnxPredictor, "outputs", counted)
+        patched.setattr(Path, "read_bytes", counted_read)
+        rows = run(model, images, *asked, expected=1)
+    assert sum(runs) == 3
+    assert sorted(name for name in read if name.endswith("png")) == ["=b.png", "a.png", "bad.png"]
+    drawn = {path: path.read_bytes() for path in why.rglob("*.png")}
+    whole = (tmp_path / "out.csv").read_bytes()
+    assert len(drawn) == len(rows) == 2 and rows[0]["evidence_in_lesion"]
+    (tmp_path / "out.csv").unlink()
+    for path in drawn:
+        path.unlink()
+    for number in (1, 2):
+        run(model, images, *asked, "--shard", f"{number}/2")
+    assert {path: path.read_bytes() for path in why.rglob("*.png")} == drawn
+    run(model, images, *asked, "--resume", expected=1)
+    assert (tmp_path / "out.csv").read_bytes() == whole
 
 
 def test_what_cannot_be_explained_is_told_before_anything_is_predicted(images, tmp_path):

@@ -29,7 +29,7 @@ def skin(color, seed=0):
 
 
 SKIN = skin(LIGHT)
-SAMPLE = AugmentedImage(SKIN, 0, LESION)
+SAMPLE = AugmentedImage(SKIN, 0, LESION, positive=True)
 CHANGING = [name for name in AUGMENTATIONS.names() if name != "none"]
 
 
@@ -41,7 +41,7 @@ def pixels(text, image, seed):
 def test_rgb_uint8_in_and_out_with_the_input_unchanged(name):
     for image in (IMAGE, SKIN):
         chain, lesion = Augmentation(name), np.zeros(image.shape[:2], bool)
-        sample = AugmentedImage(image.copy(), 0, lesion)
+        sample = AugmentedImage(image.copy(), 0, lesion, positive=True)
         for seed in range(12):
             found = chain(sample, seed).image
             assert (found.dtype, found.shape) == (np.uint8, image.shape)
@@ -99,9 +99,7 @@ def test_flips_mirror_pixels(text, expected):
     np.testing.assert_array_equal(pixels(text, IMAGE, 0), expected)
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), [("flips", "dermatoscopy"), ("photographic", "flips")]
-)
+@pytest.mark.parametrize(("first", "second"), [("flips", "dermatoscopy"), ("lumen", "flips")])
 def test_a_chain_applies_one_after_the_other(first, second):
     one, two = (AUGMENTATIONS.build(name).apply for name in (first, second))
     for seed in range(6):
@@ -129,6 +127,53 @@ def test_no_global_random_state_is_touched(name, monkeypatch):
     Augmentation(name)(SAMPLE, 7)
     assert torch.equal(torch.random.get_rng_state(), before)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+
+
+def test_dihedral_is_the_group_of_the_square_each_element_equally_often():
+    """Bit by bit, also of a side that no warp's grid of a thirty-second divides."""
+    for side in (3, 40, 225):
+        image = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+        group = [np.rot90(i, k).tobytes() for i in (image, image[:, ::-1]) for k in range(4)]
+        n = 1600 if side == 3 else 64
+        found = [pixels("dihedral", image, seed).tobytes() for seed in range(n)]
+        assert set(found) == set(group) and len(set(group)) == 8
+        if side == 3:  # counts of a fair draw are within four standard deviations
+            assert max(abs(found.count(one) - n / 8) for one in group) < 4 * (n * 7 / 64) ** 0.5
+    keeping = [np.rot90(i, k).tobytes() for i in (IMAGE, IMAGE[:, ::-1]) for k in (0, 2)]
+    assert {pixels("dihedral", IMAGE, seed).tobytes() for seed in range(64)} == set(keeping)
+
+
+def test_malignant_only_is_its_policy_on_positive_images_and_nothing_on_others():
+    for policy in ("dermatoscopy", "flips(vertical=1.0)", "lumen(strength=2.0)"):
+        text = f"malignant_only(policy={policy!r})"
+        for seed in range(12):
+            found = Augmentation(text)(SAMPLE, seed).image
+            np.testing.assert_array_equal(found, pixels(policy, SKIN, seed))
+            negative = AugmentedImage(SKIN, 0, LESION)
+            assert Augmentation(text)(negative, seed) is negative
+            # which draws nothing for them, so that what follows is as it would be alone
+            after = Augmentation(f"{text} | lumen")(negative, seed).image
+            np.testing.assert_array_equal(after, pixels("lumen", SKIN, seed))
+    for policy, named in (("skin_former", "policy='skin_former'"), ("flip", "flips")):
+        with pytest.raises(UserError, match=named):
+            Augmentation(f"malignant_only(policy={policy!r})")
+
+
+@pytest.mark.parametrize("name", ["dermatoscopy", "lumen"])
+def test_strength_scales_all_but_flips(name):
+    """0 is flips alone; the more, the farther from them, on average over seeds."""
+    seeds = range(40)
+    flipped = [pixels("flips", SKIN, seed).astype(int) for seed in seeds]
+    changes = []
+    for strength in (0.0, 0.3, 1.0, 2.0):
+        found = [pixels(f"{name}(strength={strength})", SKIN, seed) for seed in seeds]
+        changes.append(np.mean([np.abs(a - b) for a, b in zip(found, flipped, strict=True)]))
+    assert changes[0] == 0 and (np.diff(changes) > 2).all()
+    as_written = [pixels(f"{name}(strength=1.0)", SKIN, seed).tobytes() for seed in seeds]
+    assert as_written == [pixels(name, SKIN, seed).tobytes() for seed in seeds]
+    for wrong in (-0.1, 3.1):
+        with pytest.raises(UserError, match=f"{name}\\(strength={wrong}"):
+            Augmentation(f"{name}(strength={wrong})")
 
 
 def test_colour_options_of_zero_leave_only_geometry():

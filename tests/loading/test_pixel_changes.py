@@ -17,6 +17,7 @@ from src.loading.pixel_changes import (
     masked_rectangle,
     perspective,
     sharpen,
+    shear,
     warped,
 )
 
@@ -48,6 +49,20 @@ def test_a_warp_is_that_of_torchvision():
         inside = warped(np.full_like(SKIN, 255), affine_matrix(SKIN.shape[:2], angle, shift, scale))
         assert largest(found[inside == 255], expected[inside == 255]) <= 3
         assert (found[inside == 0] == 0).all() and (expected[inside == 0] <= 30).all()
+
+
+def test_shear_is_that_of_torchvision():
+    """Of its angle about the centre, either way equally often."""
+    leans = []
+    for seed in range(200):
+        draw = shear(5.0)((60, 80), np.random.default_rng(seed))
+        leans.append(np.degrees(np.arctan(draw[0, 1])))
+        np.testing.assert_allclose(draw @ (39.5, 29.5, 1), (39.5, 29.5, 1))
+        assert np.linalg.det(draw) == pytest.approx(1)
+    assert -5 <= min(leans) < -4.5 and 4.5 < max(leans) <= 5 and abs(np.mean(leans)) < 0.7
+    expected = by_torch(functional.affine, SKIN, 0, [0, 0], 1, [-leans[-1], 0], SMOOTH)
+    found = warped(SKIN, draw)
+    assert largest(found[8:-8, 8:-8], expected[8:-8, 8:-8]) <= 3
 
 
 def test_a_perspective_is_that_of_torchvision():
@@ -99,8 +114,9 @@ def test_hue_turns_other_colours_the_same_way():
 
 def test_sharpness_and_blur_are_those_of_torchvision():
     rng = np.random.default_rng(0)
-    expected = by_torch(functional.adjust_sharpness, SKIN, 2.0)
-    assert largest(sharpen(2.0, 1.0)(SKIN, rng), expected) <= 2
+    for factor in (0.0, 0.4, 2.0):
+        expected = by_torch(functional.adjust_sharpness, SKIN, factor)
+        assert largest(sharpen((factor, factor), 1.0)(SKIN, rng), expected) <= 2
     expected = by_torch(functional.gaussian_blur, SKIN, [3, 3], [1.3, 1.3])
     assert largest(blur((1.3, 1.3), 1.0)(SKIN, rng), expected) <= 1
 
@@ -119,6 +135,11 @@ def test_a_masked_rectangle_has_the_area_and_sides_of_torchvision():
     assert (white == 255).all()
 
 
+class SharpenedOrSoftened(torch.nn.Module):
+    def forward(self, image):
+        return functional.adjust_sharpness(image, 2 * torch.rand(1).item())
+
+
 POLICIES = {
     "flips": v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]),
     "dermatoscopy": v2.Compose(
@@ -131,14 +152,14 @@ POLICIES = {
             v2.RandomErasing(0.1, scale=(0.02, 0.1)),
         ]
     ),
-    "photographic": v2.Compose(
+    "lumen": v2.Compose(
         [
             v2.RandomHorizontalFlip(),
             v2.RandomVerticalFlip(),
-            v2.RandomAffine(15, translate=(0.1, 0.1), interpolation=SMOOTH),
+            v2.RandomAffine(15, translate=(0.1, 0.1), shear=(-5, 5), interpolation=SMOOTH),
+            v2.RandomPerspective(0.2),  # the black around it dims the grey that contrast is about
             v2.ColorJitter(0.2, 0.2, 0.2, 0.02),
-            v2.RandomAdjustSharpness(2.0),
-            v2.RandomPerspective(0.2),
+            v2.RandomApply([SharpenedOrSoftened()]),
         ]
     ),
 }
@@ -164,7 +185,7 @@ def statistics(image):
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", POLICIES)
 def test_draws_have_the_distribution_of_torchvisions(name, at_size):
-    """Means within 3 of 255 (or a quarter of a standard deviation), deviations within a quarter.
+    """Means within 3 of 255 (or 0.3 of a standard deviation), deviations within a quarter.
 
     torchvision rounds down after each change of colour. Warped once, an image keeps what a first
     warp would have cut off and a second one brought back: there is less black, never more.
@@ -175,7 +196,7 @@ def test_draws_have_the_distribution_of_torchvisions(name, at_size):
     found = np.array([statistics(chain(AugmentedImage(SKIN, -1), seed).image) for seed in range(n)])
     spread, black = expected.std(0), 4
     difference = np.abs(found.mean(0) - expected.mean(0))
-    bounds = np.maximum(0.25 * spread, [3, 3, 3, 3, 0, 0.5, 0.5, 0.2])
+    bounds = np.maximum(0.3 * spread, [3, 3, 3, 3, 0, 0.5, 0.5, 0.2])
     assert (difference <= bounds)[np.arange(8) != black].all(), (difference, bounds)
     assert (np.abs(found.std(0) - spread) <= 0.25 * spread + 0.05).all()
     assert found[:, black].mean() <= expected[:, black].mean() + 0.01

@@ -22,7 +22,17 @@ LESION = np.exp(-((Y - 30) ** 2 + (X - 38) ** 2) / 300)[..., None]
 SKIN = (
     LESION * (110, 60, 45) + (1 - LESION) * (222, 182, 158) + 6 * np.sin(X / 9)[..., None]
 ).astype(np.uint8)
-ON_DEVICE = ("none", "flips", "dermatoscopy", "photographic", "flips | dermatoscopy")
+ON_DEVICE = (
+    "none",
+    "flips",
+    "dihedral",
+    "dermatoscopy",
+    "lumen",
+    "malignant_only",
+    "flips | dermatoscopy",
+    "malignant_only(policy='lumen(strength=1.5)') | flips",
+)
+POSITIVE = [seed % 3 == 0 for seed in range(64)]
 
 
 def inside(images):
@@ -35,9 +45,10 @@ def inside(images):
 def test_the_same_seeds_change_images_as_on_the_cpu(text):
     """Within 3 of 255, 0.5 on average."""
     chain, seeds = Augmentation(text), list(range(64))
-    expected = np.stack([chain(AugmentedImage(SKIN, -1), seed).image for seed in seeds])
+    samples = [AugmentedImage(SKIN, -1, positive=is_one) for is_one in POSITIVE]
+    expected = np.stack([chain(*pair).image for pair in zip(samples, seeds, strict=True)])
     planes = torch.from_numpy(SKIN).permute(2, 0, 1).float().expand(64, 3, 60, 80).clone()
-    found = augmented(planes, chain.pixel_changes, seeds).permute(0, 2, 3, 1).numpy()
+    found = augmented(planes, chain.steps, seeds, POSITIVE).permute(0, 2, 3, 1).numpy()
     assert found.min() >= 0 and found.max() <= 255.001
     difference, place = np.abs(found - expected), inside(expected)
     assert place.mean() > 0.6
@@ -51,10 +62,10 @@ def test_every_kind_of_change_is_told_apart():
     """Of noise, in which every pixel counts, a change that was left out would be far off."""
     noise = np.random.default_rng(0).integers(0, 256, (4, 24, 32, 3), np.uint8)
     noise = np.stack([cv2.GaussianBlur(image, (5, 5), 1.5) for image in noise])
-    for text in ("dermatoscopy(cutout=1)", "photographic"):
+    for text in ("dermatoscopy(cutout=1)", "lumen"):
         chain, seeds = Augmentation(text), [3, 5, 8, 13]
-        for fused in chain.pixel_changes:
-            for change in fused.changes:
+        for step in chain.steps:
+            for change in step.pixels.changes:
                 images = [
                     change(i, np.random.default_rng(s)) for i, s in zip(noise, seeds, strict=True)
                 ]
@@ -100,6 +111,17 @@ def test_a_row_is_changed_by_its_seed_alone(rows):
     torch.testing.assert_close(both[0], one((3, 7))[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(both[1], one((4, 2), (5, 1))[1], atol=1e-5, rtol=0)
     assert not torch.allclose(both[0], one((3, 8))[0], atol=0.1)
+
+
+def test_malignant_only_leaves_other_rows_bit_identical(rows):
+    table, prepared = rows
+    images, chain = ResidentImages(prepared, SPEC, CPU), Augmentation("malignant_only")
+    keys = [[(row, row + 1) for row in range(24)]]
+    (plain, labels, _), (found, *_) = (
+        next(iter(images.batches(table, keys, some))) for some in (Augmentation("none"), chain)
+    )
+    changed = (plain != found).flatten(1).any(1)
+    assert torch.equal(changed, labels == table.positive) and 0 < changed.sum() < 24
 
 
 def test_what_a_device_cannot_do_is_refused(rows, monkeypatch):

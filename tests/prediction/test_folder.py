@@ -155,11 +155,19 @@ def test_what_is_resumed_is_of_the_same_job(model, images, capsys):
     assert "finished before" not in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_killed_five_times_and_resumed_it_is_the_same_csv(model, images):
-    for number in range(1500):
+@pytest.mark.simulation
+def test_killed_five_times_and_resumed_it_is_the_same_csv(model, images, at_size):
+    """So it is where three parts share it; with --full of 10,000 files of which 200 are bad."""
+    bad = [path for path in images.glob("*.*") if path.suffix]
+    n_good, n_bad = at_size(1560, 9800), 10 * at_size(1, 20)
+    for number in range(60, n_good):
         (images / f"more_{number:04}.png").symlink_to(images / "one" / f"{number % 30}.png")
-    output, killed = images.parent / "out.csv", images.parent / "killed.csv"
+    for number in range(10, n_bad):
+        of = bad[number % 10]
+        (images / f"bad_{number:03}{of.suffix}").symlink_to(of)
+    names = ("out", "killed", "parts")
+    output, killed, parts = (images.parent / f"{name}.csv" for name in names)
+    step = at_size(2000, 100_000)  # bytes of finished rows between two kills
     predict.main(arguments(model, images, output, "--batch_size", 2))
     command = arguments(model, images, killed, "--batch_size", 2, "--resume", "--num_workers", 2)
     sizes = [0]
@@ -173,7 +181,7 @@ def test_killed_five_times_and_resumed_it_is_the_same_csv(model, images):
         end = time.monotonic() + 60
         while time.monotonic() < end:
             files = list(images.parent.glob(".killed.csv.*.partial"))
-            if files and files[0].stat().st_size > sizes[-1] + 2000:
+            if files and files[0].stat().st_size > sizes[-1] + step:
                 break
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
@@ -181,8 +189,15 @@ def test_killed_five_times_and_resumed_it_is_the_same_csv(model, images):
         sizes.append(files[0].stat().st_size)
     assert sizes == sorted(set(sizes)) and not killed.exists()
     assert predict.main(command) == 1
-    assert killed.read_bytes() == output.read_bytes()
-    assert len(read(killed)) == 1560
+    for number in (2, 3, 1):
+        more = ("--batch_size", 2, "--shard", f"{number}/3")
+        predict.main(arguments(model, images, parts, *more))
+    assert predict.main(arguments(model, images, parts, "--batch_size", 2, "--resume")) == 1
+    assert len(read(output)) == n_good
+    assert len(read(images.parent / "out_errors.csv")) == n_bad
+    for ending in (".csv", "_errors.csv"):
+        contents = {(images.parent / f"{name}{ending}").read_bytes() for name in names}
+        assert len(contents) == 1
 
 
 def test_a_part_is_one_of_some_and_is_written_by_one_process(model, images):

@@ -49,7 +49,10 @@ def difference(one, other):
 
 @pytest.mark.slow
 def test_hair_of_the_demo_goes_and_the_rest_stays(monkeypatch):
-    """Its error falls by 60 % in each image and 85 % over all; what is no hair moves by < 1/255."""
+    """Its error falls by 60 % in each image and 85 % over all; what is no hair moves by < 1/255.
+
+    Of images without hair at most one in twenty is touched at all, and those by < 1/255.
+    """
     before, after, outside, hairless = [], [], [], []
     for image, twin, hair in photographs(monkeypatch):
         shaved = remove_hair(image)
@@ -64,7 +67,8 @@ def test_hair_of_the_demo_goes_and_the_rest_stays(monkeypatch):
     assert (np.array(after) < 0.4 * np.array(before)).all()
     assert np.mean(after) < 0.15 * np.mean(before)
     assert np.mean(outside) < 0.5 and max(outside) < 1
-    assert max(hairless) < 1 and np.mean(hairless) < 0.15
+    assert len(hairless) >= 25 and max(hairless) < 1
+    assert np.count_nonzero(hairless) <= 0.05 * len(hairless)
 
 
 def test_a_pigment_network_is_no_hair():
@@ -74,6 +78,43 @@ def test_a_pigment_network_is_no_hair():
     image = np.full((300, 400, 3), (210, 170, 150), np.uint8)
     image[mesh] = (120, 80, 60)
     np.testing.assert_array_equal(remove_hair(image), image)
+
+
+def with_line(color, start, end, image=None):
+    """Skin with a round brown lesion, in whose middle (200, 150) is, and a line over it."""
+    if image is None:
+        image = np.full((300, 400, 3), (215, 165, 145), np.uint8)
+        cv2.circle(image, (200, 150), 70, (150, 100, 75), -1)
+        image = cv2.GaussianBlur(image, (0, 0), 6)
+    return image, cv2.line(image.copy(), start, end, color, 3, cv2.LINE_AA)
+
+
+def test_hair_is_black_and_reaches_beyond_the_lesion_vessels_and_furrows_do_not():
+    black, red = (50, 35, 30), (185, 60, 60)
+    ends = {
+        "beside the lesion": ((20, 40), (60, 200)),
+        "across it": ((60, 60), (330, 230)),
+        "within it": ((170, 130), (225, 175)),
+    }
+    for place, (start, end) in ends.items():
+        for color in (black, red):
+            image, drawn = with_line(color, start, end)
+            is_hair = color is black and place != "within it"
+            assert (remove_hair(drawn) != drawn).any() == is_hair, (place, color)
+            if is_hair:
+                on_line = difference(image, drawn) > 10
+                left = difference(remove_hair(drawn), image)[on_line].mean()
+                assert left < 0.2 * difference(drawn, image)[on_line].mean(), place
+
+
+def test_a_dark_surround_that_touches_the_edge_is_no_hair():
+    """The black around a round view may be a sliver there, as thin as a hair."""
+    y, x = np.mgrid[:300, :400]
+    for radius in range(185, 215, 3):
+        view = np.hypot(x - 200, y - 150) < radius
+        image = np.where(view[..., None], (215, 165, 145), (8, 6, 8)).astype(np.uint8)
+        image = cv2.GaussianBlur(image, (0, 0), 2)
+        np.testing.assert_array_equal(remove_hair(image), image)
 
 
 def lightness(image):

@@ -16,7 +16,7 @@ from src.core.errors import UserError
 from src.evaluation.evaluate import EvaluatedModel
 from src.evaluation.predictions import from_columns
 from src.inference.predictor import OnnxPredictor
-from src.inference.trust import COLUMNS, add_answers, predict_with_trust
+from src.inference.trust import COLUMNS, predict_with_trust
 from src.safety.fit import rows_of
 from src.scripts import fit_trust, predict
 from src.trust.triage import CATEGORIES
@@ -77,21 +77,6 @@ def read(table):
         return [*csv.DictReader(file)]
 
 
-def test_answers_become_columns_of_the_predictions(trusted, demo, tmp_path):
-    folder = demo / "isic2020" / "test" / "benign"
-    images = {path.name: path for path in sorted(folder.glob("*.jpg"))[:5]}
-    table = tmp_path / "p.csv"
-    table.write_text("image_name,target\n" + "".join(f"{name},0\n" for name in images))
-    counts = add_answers(OnnxPredictor(trusted), table, images)
-    rows = read(table)
-    assert [*rows[0]] == ["image_name", "target", *COLUMNS]
-    assert [row["image_name"] for row in rows] == [*images] and counts.total() == 5
-    for row, path in zip(rows, images.values(), strict=True):
-        (found,) = predict_with_trust(OnnxPredictor(trusted), [path])
-        assert row["answer"] == found.answer.category
-        assert row["conformal_set"].split() == [*found.answer.classes]
-
-
 def test_predict_py_writes_answers_of_a_model_that_has_them(
     trusted, tiny_onnx, demo, tmp_path, capsys
 ):
@@ -103,6 +88,13 @@ def test_predict_py_writes_answers_of_a_model_that_has_them(
     (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("answers ")]
     told = line.partition(": ")[2].partition(";")[0].split(", ")
     assert sum(int(one.rpartition(" ")[2]) for one in told) == len(rows)
+    paths = [folder / row["image_name"] for row in rows]
+    alone = predict_with_trust(OnnxPredictor(trusted), paths, batch_size=3)
+    for row, found in zip(rows, alone, strict=True):
+        assert row["answer"] == found.answer.category
+        assert row["answer_reason"] == found.answer.reason
+        assert row["conformal_set"].split() == [*found.answer.classes]
+        assert float(row["entropy"]) == pytest.approx(found.answer.entropy, abs=1e-4)
     ensemble = tmp_path / "two"
     ensemble.mkdir()
     for number in (1, 2):

@@ -1,0 +1,239 @@
+"""What several sites returned, as one evaluation: exact counts or bounds, AUROC, heterogeneity."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import UserError, require
+from ..core.files import expect_folder
+from .disclosure import EDGES
+from .meta_analysis import LEAST_SITES, pool
+from .options import MergeOptions
+from .ranking import auroc_of_histograms
+from .signature import read_key, read_signed
+from .study import ALL, CLASSES, FORMAT
+
+SAME = ("model", "positive", "rule", "threshold")  # of results that may be merged
+MOST_GROUPS, MOST_COUNT = 1000, 10**9
+POSITIVE, NEGATIVE = CLASSES
+
+
+@dataclass(frozen=True)
+class Count:
+    """A number of images, exact where `low` is `high`, else within these."""
+
+    low: int
+    high: int
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.low + other.low, self.high + other.high)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group over all sites that told its numbers: images and flagged ones of each class."""
+
+    grouping: str
+    group: str
+    n_sites: int
+    n_positive: int
+    n_negative: int
+    detected: Count  # flagged positives
+    false_alarms: Count  # flagged negatives
+
+
+def read_sites(options: MergeOptions) -> list[dict[str, Any]]:
+    """The sites' results, in order. Raises `UserError` for a file that is none, was changed, is of
+    another model than the first, or of a site that another file is of."""
+    if options.keys:
+        expect_folder(options.keys, "--keys")
+    sites = []
+    for path in options.files:
+        key = None
+        if options.keys:
+            key = read_key(options.keys / f"{path.stem}.key", "--keys")
+        site = read_signed(path, key)
+        _check(site, path)
+        for name in SAME:
+            is_same = not sites or site[name] == sites[0][name]
+            require(is_same, f"{path}: its {name} is not that of {options.files[0]}")
+        names = [other["site"] for other in sites]
+        require(site["site"] not in names, f"{path}: site {site['site']} is there twice")
+        sites.append(site)
+    return sites
+
+
+def merged(sites: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """`rows` (see `Row`), `auroc` of all images, and the `Pooled` `sensitivity`, `specificity` and
+    `auroc` over the sites, None where fewer than `LEAST_SITES` told enough."""
+    return {
+        "n_sites": len(sites),
+        "rows": [asdict(row) for row in _rows(sites)],
+        "auroc": _auroc(sites),
+        "by_site": [_of_site(site) for site in sites],
+        "meta_analysis": {
+            name: _pooled([_effect(site, name) for site in sites])
+            for name in ("auroc", "sensitivity", "specificity")
+        },
+    }
+
+
+def _rows(sites: Sequence[dict]) -> list[Row]:
+    found: dict[tuple[str, str], Row] = {}
+    for site in sites:
+        for grouping, table in site["tables"].items():
+            for group, told in table.items():
+                if any("n" not in told[kind] for kind in CLASSES):
+                    continue
+                counts = [told[kind]["n"] for kind in CLASSES]
+                flagged = [_flagged(site, grouping, group, kind) for kind in CLASSES]
+                key = grouping, group
+                old = found.get(key, Row(*key, 0, 0, 0, Count(0, 0), Count(0, 0)))
+                found[key] = Row(
+                    *key,
+                    old.n_sites + 1,
+                    old.n_positive + counts[0],
+                    old.n_negative + counts[1],
+                    old.detected + flagged[0],
+                    old.false_alarms + flagged[1],
+                )
+    return sorted(found.values(), key=lambda row: (row.grouping != ALL, row.grouping, row.group))
+
+
+def _flagged(site: dict, grouping: str, group: str, kind: str) -> Count:
+    """How many of a group's images of a class were flagged: as told, else within bounds."""
+    told = site["tables"][grouping][group][kind]
+    if "flagged" in told:
+        return Count(told["flagged"], told["flagged"])
+    histograms = site["histograms"]
+    threshold, of_kind = site["threshold"], histograms[kind]
+    if threshold is None or grouping not in (ALL, histograms["grouping"]):
+        return Count(0, told["n"])
+    parts = of_kind.values() if grouping == ALL else [of_kind[group]]
+    at, total = _logit_of(threshold), Count(0, 0)
+    for part in parts:
+        edges, counts = np.array(part["edges"]), np.array(part["counts"])
+        above = edges[1:] > at
+        above[-1] = at <= edges[-1]  # the last bin has its upper edge
+        total += Count(int(counts[edges[:-1] >= at].sum()), int(counts[above].sum()))
+    return total
+
+
+def _logit_of(threshold: float) -> float:
+    if not 0 < threshold < 1:
+        return math.inf if threshold >= 1 else -math.inf
+    return float(np.clip(math.log(threshold / (1 - threshold)), EDGES[0], EDGES[-1]))
+
+
+def _auroc(sites: Sequence[dict]) -> float | None:
+    """Of the images of all sites that told histograms of both classes."""
+    told = [s["histograms"] for s in sites if all(s["histograms"][kind] for kind in CLASSES)]
+    if not told:
+        return None
+    return auroc_of_histograms(*([h for t in told for h in t[kind].values()] for kind in CLASSES))
+
+
+def _of_site(site: dict) -> dict[str, Any]:
+    everyone = site["tables"][ALL][ALL]
+    return {
+        "site": site["site"],
+        "n_positive": everyone[POSITIVE].get("n"),
+        "n_negative": everyone[NEGATIVE].get("n"),
+        "patients_known": site["patients_known"],
+        "unread": site["unread"],
+        **{name: _share(site, name) for name in ("auroc", "sensitivity", "specificity")},
+    }
+
+
+def _share(site: dict, name: str) -> float | None:
+    """A site's share, None where it is not told."""
+    if name == "auroc":
+        return _auroc([site])
+    told = site["tables"][ALL][ALL][POSITIVE if name == "sensitivity" else NEGATIVE]
+    if "flagged" not in told:
+        return None
+    flagged = told["flagged"] / told["n"]
+    return flagged if name == "sensitivity" else 1 - flagged
+
+
+def _effect(site: dict, name: str) -> tuple[float, float] | None:
+    """(logit of a site's share, its variance), None where they are not told."""
+    share = _share(site, name)
+    if share is None or not 0 < share < 1:
+        return None
+    spread = share * (1 - share)
+    if name == "auroc":
+        error = site["auroc_standard_error"]
+        variance = None if not error else (error / spread) ** 2
+    else:
+        n = site["tables"][ALL][ALL][POSITIVE if name == "sensitivity" else NEGATIVE]["n"]
+        variance = 1 / (n * spread)
+    return None if variance is None else (math.log(share / (1 - share)), variance)
+
+
+def _pooled(effects: Sequence[tuple[float, float] | None]) -> dict[str, float] | None:
+    told = [effect for effect in effects if effect]
+    if len(told) < LEAST_SITES:
+        return None
+    return asdict(pool(*np.array(told).T))
+
+
+def _check(site: Any, path: Path) -> None:
+    """Raise `UserError` for content that no site's evaluation writes."""
+    try:
+        fits = (
+            site["format"] == FORMAT
+            and isinstance(site["site"], str)
+            and site["site"].isprintable()
+        )
+        fits = fits and _tables_fit(site["tables"]) and _histograms_fit(site)
+        error, threshold = site["auroc_standard_error"], site["threshold"]
+        fits = fits and (error is None or 0 <= float(error) < 1)
+        fits = fits and (threshold is None or 0 <= float(threshold) <= 2)
+        fits = fits and all(name in site for name in (*SAME, "patients_known", "unread"))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        fits = False
+    if not fits:
+        raise UserError(f"{path}: is not what a site's evaluation wrote ({FORMAT})")
+
+
+def _tables_fit(tables: dict) -> bool:
+    groups = [told for table in tables.values() for told in table.values()]
+    of_kinds = [told[kind] for told in groups for kind in CLASSES]
+    return (
+        set(tables[ALL]) == {ALL}
+        and len(groups) <= MOST_GROUPS
+        and all(_is_count(n) for told in of_kinds for n in told.values())
+        and all(told.get("flagged", 0) <= told.get("n", 0) for told in of_kinds)
+    )
+
+
+def _histograms_fit(site: dict) -> bool:
+    grouping = site["histograms"]["grouping"]
+    table = site["tables"][grouping]
+    for kind in CLASSES:
+        of_kind = site["histograms"][kind]
+        told = {name for name, counts in table.items() if "n" in counts[kind]}
+        if not told <= of_kind.keys():
+            return False
+        for part in of_kind.values():
+            edges = np.array(part["edges"], np.float64)
+            is_whole = all(map(_is_count, part["counts"])) and sum(part["counts"]) > 0
+            rises = len(edges) == len(part["counts"]) + 1 and (np.diff(edges) > 0).all()
+            if not (is_whole and rises and np.isfinite(edges).all()):
+                return False
+            means = np.array(part["means"], np.float64)
+            if (
+                len(means) != len(edges) - 1
+                or not ((edges[:-1] <= means) & (means <= edges[1:])).all()
+            ):
+                return False
+    return True
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MOST_COUNT
