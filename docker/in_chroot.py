@@ -44,7 +44,8 @@ class Chroot:
                 subprocess.run(["mount", "--bind", path, place], check=True)
                 mounted.append(place)
             inside = f"cd {shlex.quote(self.place)} && exec {shlex.join(words)}"
-            command = ["chroot", f"--userspec={self.user}", self.folder, "/bin/sh", "-c", inside]
+            program = shutil.which("chroot")
+            command = [program, f"--userspec={self.user}", self.folder, "/bin/sh", "-c", inside]
             subprocess.run(command, check=True, env=self.variables | handed | {"HOME": "/tmp"})
         finally:
             for place in reversed(mounted):
@@ -116,6 +117,8 @@ def main() -> None:
     made: dict[str, Chroot] = {}
     for stage in stages[: names.index(target) + 1]:
         chroot = Chroot(options.folder / stage.name, options.bind)
+        if chroot.folder.exists():
+            parser.error(f"{chroot.folder}: is there already; remove it first")
         if stage.base in made:
             origin = made[stage.base]
             subprocess.run(["cp", "-a", origin.folder, chroot.folder], check=True)

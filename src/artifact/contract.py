@@ -42,7 +42,10 @@ FIELDS = {
     "evidence": (dict,),
     "trust": (dict,),
 }
-NOT_IN_ALL = {"evidence": {}, "trust": {}}  # fields that older files of this version lack
+NOT_IN_ALL: dict[str, dict] = {
+    "evidence": {},
+    "trust": {},
+}  # fields that older files of this version lack
 AS_WRITTEN = (
     *("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature"),
     *("provenance", "metrics"),

@@ -19,6 +19,11 @@ class Jobs(Section):
 
     nodes, ngpus = 1, 0
 
+    @property
+    def cluster(self) -> str | None:
+        """Where jobs run: each program has a flag of its own for it."""
+        raise NotImplementedError
+
     timeout: int = flag(
         1440, "time limit of a job in minutes; it is then requeued and resumed", least=1
     )

@@ -23,7 +23,7 @@ from ..evaluator.inputs import Inputs
 from ..evaluator.models import own_tables
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import file_bytes
-from ..trust.certificate import Certificate, Promise, certify
+from ..trust.certificate import Certificate, GroupCertificate, Promise, certify
 from ..trust.conformal import fit_conformal
 from ..trust.features import FeatureGate, fit_gate
 from ..trust.fitted import Trust, new_trust
@@ -121,7 +121,8 @@ def _certificate(
 ) -> Certificate:
     """That of each group with test rows; at `threshold` or a lower one where one is chosen."""
     promise = Promise(options.max_miss, options.confidence, options.missed, options.multiplicity)
-    chosen, found = options.certify == "threshold", ()
+    chosen = options.certify == "threshold"
+    found: tuple[GroupCertificate, ...] = ()
     if not rows.refused:
         tested, positive = rows.certifying, contract.positive
         of_positive = tested.labels == positive
