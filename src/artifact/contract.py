@@ -43,7 +43,7 @@ FIELDS = {
     "trust": (dict,),
     "reference": (dict,),
 }
-NOT_IN_ALL = {
+NOT_IN_ALL: dict[str, dict] = {
     "evidence": {},
     "trust": {},
     "reference": {},

@@ -22,6 +22,7 @@ from src.selection.kept import KEPT, read_kept
 FILES = (
     "config.yaml",
     "config.json",
+    "command.txt",
     "environment.json",
     "training.log",
     "log.txt",
