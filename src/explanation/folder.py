@@ -76,7 +76,7 @@ def explaining(
 
 
 def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.ndarray:
-    """The `overlay` of an RGB uint8 image.
+    """The `overlay` of an RGB uint8 image, without text.
 
     `decision` is the place of the class that is explained. Raises `UserError` for evidence that is
     not finite.
@@ -84,7 +84,7 @@ def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.
     contract = predictor.contract
     logits, cells = predictor.evidence(contract.preprocessing(image)[None])
     why = explain(contract, logits[0], cells[0], decision)
-    return _drawn(contract, why, _seen(contract.preprocessing, image), True)[1]
+    return overlay(*_seen(contract.preprocessing, image), [why.cells], [])
 
 
 def _seen(spec: Preprocessing, image: np.ndarray) -> _Seen:
