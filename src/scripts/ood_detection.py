@@ -48,7 +48,8 @@ def main(argv: list[str] | None) -> None:
     from ..inference.strangeness import measure_strangeness
 
     predictor = OnnxPredictor(options.onnx_model_path)
-    for line in measure_strangeness(predictor, *files.values(), options.side, options.quality):
+    known, strange = files.values()
+    for line in measure_strangeness(predictor, known, strange, options.side, options.quality):
         print(line)
 
 
