@@ -94,7 +94,8 @@ def _streak(degrees: float) -> np.ndarray:
 
 def _light(rng: np.random.Generator) -> np.ndarray:
     height, width = SHAPE
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    # a column and a row, which together make a whole image in two sums of it
+    y, x = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     slope_x, slope_y = rng.normal(0.0, 0.025, 2)
     falloff = rng.uniform(0.0, 0.07)
     gain = 1.0 + slope_x * x + slope_y * y - falloff * (x**2 + y**2)
@@ -167,14 +168,14 @@ def _bubbles(rng: np.random.Generator) -> np.ndarray:
 
 def _glare(rng: np.random.Generator) -> np.ndarray:
     near = rng.uniform((0, 0), (SHAPE[1], SHAPE[0]))
-    y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
+    y, x = np.ogrid[0 : SHAPE[0], 0 : SHAPE[1]]
     region = np.exp(-((x - near[0]) ** 2 + (y - near[1]) ** 2) / (2 * rng.uniform(20, 70) ** 2))
     sparks = soft_step(fractal_noise(rng, SHAPE, 9, 2) * 2.0 - 3.2)
     return (region * sparks * rng.uniform(0.4, 0.9)).astype(np.float32)
 
 
 def _corners(rng: np.random.Generator) -> np.ndarray:
-    y, x = np.mgrid[0 : SHAPE[0], 0 : SHAPE[1]]
+    y, x = np.ogrid[0 : SHAPE[0], 0 : SHAPE[1]]
     center = np.array([SHAPE[1], SHAPE[0]]) / 2 + rng.normal(0.0, 6.0, 2)
-    distance = np.hypot(x - center[0], y - center[1])
+    distance = np.sqrt((x - center[0]) ** 2 + (y - center[1]) ** 2)
     return soft_step((distance - rng.uniform(200, 240)) / rng.uniform(4, 18))

@@ -117,7 +117,8 @@ def _patch(traits: Traits, off_center: float, size: float, rng: np.random.Genera
     x, y = centered_grid(CANVAS)
     angle = rng.uniform(0, 2 * np.pi)
     reach = off_center * traits.radius
-    distance = np.hypot(x - reach * np.cos(angle), y - reach * np.sin(angle))
+    across, down = x[:1] - reach * np.cos(angle), y[:, :1] - reach * np.sin(angle)
+    distance = np.sqrt(across**2 + down**2)  # faster than np.hypot
     cloud = fractal_noise(rng, x.shape, 60, 4) * 0.28 * traits.radius
     return soft_step((size * traits.radius - distance + cloud) / (0.22 * traits.radius))
 

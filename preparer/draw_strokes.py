@@ -1,5 +1,7 @@
 """Draws what skin and lesions are made of: noise, dots, network lines and vessels, as weights."""
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -16,29 +18,36 @@ def fractal_noise(
     for octave in range(octaves):
         size = max(cell / 2**octave, 1.0)
         grid_shape = (int(height / size) + 2, int(width / size) + 2)
-        grid = rng.standard_normal(grid_shape, dtype=np.float32)
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC) / 2**octave
-    return (total - total.mean()) / total.std()
+        grid = rng.standard_normal(grid_shape, dtype=np.float32) / 2**octave
+        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+    total -= total.mean()
+    total /= np.sqrt(np.mean(total * total))
+    return total
 
 
 def soft_step(values: np.ndarray) -> np.ndarray:
     """Weights in 0..1 that rise from 0 at -1 to 1 at +1: float32 of the same shape."""
-    ramp = np.clip(values * 0.5 + 0.5, 0.0, 1.0)
-    return (ramp * ramp * (3.0 - 2.0 * ramp)).astype(np.float32)
+    ramp = values * 0.5
+    ramp += 0.5
+    np.clip(ramp, 0.0, 1.0, out=ramp)
+    slope = 3.0 - 2.0 * ramp
+    ramp *= ramp
+    ramp *= slope
+    return ramp.astype(np.float32, copy=False)
 
 
 def blended(image: np.ndarray, color: tuple | np.ndarray, weight: np.ndarray) -> np.ndarray:
     """The image [..., 3] with a colour over it, of this weight [...].
 
-    Channel by channel, which is several times as fast as all at once.
+    Channel by channel, each in one piece, which is several times as fast as all at once.
     """
-    result = np.empty_like(image)
-    for channel, value in enumerate(np.float32(color)):
-        below = image[..., channel]
-        np.add(below, (value - below) * weight, out=result[..., channel])
-    return result
+    channels = cv2.split(image)
+    for below, value in zip(channels, np.float32(color), strict=True):
+        np.add(below, (value - below) * weight, out=below)
+    return cv2.merge(channels)
 
 
+@cache
 def centered_grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """x and y in drawing pixels from the centre of a square: two [side, side] float32."""
     axis = np.arange(side, dtype=np.float32) - (side - 1) / 2

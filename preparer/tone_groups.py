@@ -18,6 +18,7 @@ from src.datasets.csv_files import (
     refuse_cells,
     shown,
 )
+from src.datasets.fitzpatrick import tone_column
 from src.datasets.table import COLUMNS, IMAGE_COLUMNS
 from src.datasets.tone_estimates import COLORS, read_estimates
 from src.skin.tone import (
@@ -132,6 +133,12 @@ def own_tones(rows: pd.DataFrame, csv: Path) -> tuple[np.ndarray, np.ndarray]:
     ita = np.full(len(rows), np.nan)
     if "ita" in rows:
         ita = numbers(rows, "ita", csv).to_numpy(float)
+    by_people = tone_column(rows)
+    if by_people == "fitzpatrick":
+        told = f"{csv}: column 'fitzpatrick' holds types that people gave"
+        raise UserError(
+            f"{told}, and would be replaced by pairs of angles: rename it fitzpatrick_type"
+        )
     if "group" not in rows:
         return ita, tone_group(ita)
     given = numbers(rows, "group", csv).fillna(UNKNOWN_GROUP)

@@ -20,6 +20,8 @@ _NO_MEMORY = (
     "bad_alloc",
     "insufficient memory",  # OpenCV
 )
+# the extra of a package that is not in [train]
+_EXTRAS = {"statsmodels": "statistics", "pytorch_grad_cam": "gradcam"}
 READER_GONE = 141  # 128 + SIGPIPE, as of other commands before `head`
 
 
@@ -109,7 +111,7 @@ def _exit_code(main: Callable[[list[str] | None], int | None]) -> int | str | No
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
-        extra = "statistics" if error.name == "statsmodels" else "train"
+        extra = _EXTRAS.get(error.name, "train")
         how = f"pip install 'melanoma-classification[{extra}]'"
         return _told(f"the package {error.name} is not installed: {how}")
     except (MemoryError, RuntimeError) as error:

@@ -75,6 +75,11 @@ def read_rows(data: Data) -> Table:
     require(path.is_dir(), f"{path}: no such folder; give the data set's folder with --data_path")
     table = DATASETS.build(data.dataset, data_path=path, skin_color_csv=data.skin_color_csv)
     require_few(table.bad, data.max_bad_images)
+    if data.skin_color_csv and "skin_color_csv" not in DATASETS.context_names(data.dataset):
+        log.warning(
+            "--skin_color_csv is not read for --dataset %s: its own table has the tones",
+            data.dataset,
+        )
     table = replace(table, tone_source=tone_source_of(table, data))
     return with_known_groups(table) if data.known_groups_only else table
 

@@ -195,7 +195,8 @@ def check_skin_former(rows: Table, augment: str) -> None:
     if rows.groups != GROUP_NAMES:
         raise UserError(
             f"--augment '{augment}': skin_former darkens the groups {', '.join(GROUP_NAMES)}, the "
-            f"data's are {', '.join(rows.groups)}: leave out group=..., or skin_former"
+            f"data's are {', '.join(rows.groups)}: give a table without tones by people, or leave "
+            "out skin_former"
         )
     if not augmentation.groups & set(rows.group_indices.tolist()):
         raise UserError(

@@ -112,14 +112,14 @@ class Evaluator:
 
     def _loader(self, rows: Table) -> DeviceBatches:
         """This process's batches of rows, loaded anew each time."""
+        data = self.cfg.data
         return eval_loader(
             rows,
             self.contract.preprocessing,
             self.cfg.run.eval_batch_size,
-            self.cfg.data.num_workers,
-            self.cfg.data.pin_mem,
-            self.processes.rank,
-            self.processes.count,
+            data.num_workers,
+            data.pin_mem,
+            *(self.processes.rank, self.processes.count),
             self.prepared,
             self.device,
         )
@@ -249,7 +249,7 @@ def require_groups_of(contract: Contract, table: Table, source: str) -> None:
     if contract.decides_by_group and is_known and table.groups != contract.groups:
         raise UserError(
             f"{source} decides by the tone groups {', '.join(contract.groups)}, the data's are "
-            f"{', '.join(table.groups)}: leave out group=..., to evaluate with unknown groups"
+            f"{', '.join(table.groups)}: evaluate it on a table with its own groups, or with none"
         )
 
 

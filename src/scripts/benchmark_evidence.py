@@ -26,7 +26,7 @@ def main(argv: list[str] | None) -> None:
     options = parse_options(argv, __doc__, Options)[0]
     expect_folder(options.images, "--images")
 
-    from ..artifact.evidence_benchmark import measure
+    from ..artifact.benchmark import measure
 
     print(
         "network, distance of the sum from the logit, added time, least correlation with Grad-CAM"

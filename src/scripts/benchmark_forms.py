@@ -43,7 +43,7 @@ def main(argv: list[str] | None) -> None:
     options = parse_options(argv, __doc__, Options)[0]
     expect_folder(options.images, "--images")
 
-    from ..artifact.forms_benchmark import FORMS, deviations
+    from ..artifact.benchmark import FORMS, deviations
 
     model, head, objective = options.models[0], options.heads[0], options.objectives[0]
     wanted = [(model, head, one) for one in options.objectives]

@@ -15,7 +15,7 @@ from .out_of_distribution import msp
 from .triage import CATEGORIES, Triage
 from .uncertainty import entropy, mutual_information
 
-_VERSION = 1
+_VERSION = 2  # features of length 1
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..loading.copies import with_copies
 from ..loading.loaders import LocalISICDataset
 from ..preprocess.image import ImageError, decode_image, file_bytes
 from ..preprocess.spec import Preprocessing, parse_preprocessing
+from ..preprocess.steps import pad_resize
 from ..report.style import SMALL, SOFT_INK, WRONG, saved_figure, short
 from ..skin.domains import AUTO
 from ..skin.masks import hair_mask, lesion_mask
@@ -154,12 +155,14 @@ def plot(rows: list[SeenRow], about: str, path: Path) -> None:
                 *row.augmented,
             ]
             for axes, (picture, caption) in zip(line, pictures, strict=True):
-                axes.imshow(picture, interpolation="nearest")
+                side = max(picture.shape)
+                square = pad_resize(picture, height=side, width=side, value=255)
+                axes.imshow(square, interpolation="nearest")
                 axes.set(xticks=[], yticks=[])
                 axes.spines[:].set_visible(False)
                 axes.set_xlabel(caption, fontsize=SMALL - 1.5, labelpad=1.5)
             color = WRONG if row.is_positive else "black"
-            ita = "" if np.isnan(row.ita) else f"\nITA {row.ita:.0f}°"
+            ita = "" if np.isnan(row.ita) else f"\nITA {row.ita:.0f}°".replace("-", "−")
             line[0].set_ylabel(
                 f"{short(row.label, 18)}\n{short(row.group, 18)}{ita}\n{short(row.name, 16)}",
                 rotation=0,

@@ -16,6 +16,7 @@ from src.core.flags import load_config
 from src.engine.distributed import SINGLE_PROCESS, joined_processes
 from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.run import train
+from src.scripts.melanoma_train import main
 from tests.engine.processes import finish, free_port, start
 
 # without batch statistics, which are of each process's own rows
@@ -29,9 +30,21 @@ def read(path):
 
 
 def trained_by(count, settings, batch_size):
-    """The history of a training in `count` processes with a batch of `batch_size` for all."""
-    found = finish(start({**settings, "batch_size": batch_size // count}, count))
-    assert [code for code, _, _ in found] == [0] * count, found
+    """The history of a training in `count` processes with a batch of `batch_size` for all.
+
+    A single one is this process, with one thread as each of several has.
+    """
+    settings = {**settings, "batch_size": batch_size // count}
+    if count == 1:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            main([f"--{name}={value}" for name, value in settings.items()])
+        finally:
+            torch.set_num_threads(n_threads)
+    else:
+        found = finish(start(settings, count))
+        assert [code for code, _, _ in found] == [0] * count, found
     return read(Path(settings["output_dir"], settings["run_name"], "training_history.json"))
 
 

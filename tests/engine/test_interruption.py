@@ -14,11 +14,16 @@ import torch
 from src.artifact.network import load_checkpoint
 from src.core.config import Config
 from src.core.errors import UserError
+from src.datasets.load import load_table
+from src.engine.checkpoint import load_first, state_files
+from src.engine.checks import check_settings
 from src.engine.epochs import stop_requests
+from src.engine.log import log_to_console
+from src.engine.parts import make_parts
 from src.engine.run import train
 from tests.engine.processes import ROOT, finish, start
 
-N_KILLS = 3
+N_KILLS = 2
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +87,7 @@ def test_a_run_killed_at_random_moments_ends_the_same(settings, whole, tmp_path)
     assert_same_run(tmp_path / "r", whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(("number", "count"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)])
 def test_a_signal_saves_first_and_has_an_exit_code_of_its_own(
     settings, whole, tmp_path, number, count
 ):
@@ -120,29 +124,30 @@ def test_a_run_stopped_within_an_epoch_goes_on_at_that_step(settings, whole, tmp
     assert_same_run(folder, whole)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "other", "empty", "of another model"])
-def test_a_damaged_state_is_named_and_the_one_before_it_used(
-    settings, whole, tmp_path, damage, capsys
-):
+def test_damaged_states_are_named_and_the_one_before_them_used(settings, whole, tmp_path, capsys):
     folder = tmp_path / "r"
     shutil.copytree(whole, folder)
-    latest = folder / "checkpoint_latest.pth"
-    content = latest.read_bytes()
-    if damage == "foreign":
-        torch.save({"weights": torch.ones(2)}, latest)
-    elif damage == "of another model":
-        state = load_checkpoint(latest)
-        torch.save(state | {"training_state_dict": {"weight": torch.ones(2)}}, latest)
-    elif damage == "other":
-        latest.write_bytes(b"no checkpoint at all")
-    else:
-        latest.write_bytes(content[: len(content) // 2] if damage == "truncated" else b"")
     (folder / "checkpoint_epoch_3.pth").unlink()
-    train(Config().with_settings(**{**settings, "output_dir": str(tmp_path)}))
-    said = capsys.readouterr().out
-    assert "checkpoint_latest.pth" in said
-    assert "trying the one before it" in said
-    assert "continuing after 3 of 4 epochs" in said
+    latest = folder / "checkpoint_latest.pth"
+    content, state = latest.read_bytes(), load_checkpoint(latest)
+    cfg = Config().with_settings(**{**settings, "output_dir": str(tmp_path)})
+    parts = make_parts(cfg, check_settings(cfg), load_table(cfg.data), torch.device("cpu"))
+    log_to_console(True)
+    damages = {
+        "foreign": {"weights": torch.ones(2)},
+        "of another model": state | {"training_state_dict": {"weight": torch.ones(2)}},
+        "other": b"no checkpoint at all",
+        "empty": b"",
+        "truncated": content[: len(content) // 2],
+    }
+    for damage, found in damages.items():
+        latest.write_bytes(found) if isinstance(found, bytes) else torch.save(found, latest)
+        assert load_first(state_files(cfg, folder), parts).position.epoch == 3, damage
+        said = capsys.readouterr().out
+        assert "checkpoint_latest.pth" in said, damage
+        assert "trying the one before it" in said, damage
+    train(cfg)  # on the last damage
+    assert "continuing after 3 of 4 epochs" in capsys.readouterr().out
     assert_same_run(folder, whole)
 
 

@@ -1,6 +1,7 @@
 """Mixed precision, kernels and compilation: what a flag promises is what is computed."""
 
 import math
+import multiprocessing
 
 import pytest
 import torch
@@ -28,6 +29,17 @@ def make(tiny_settings):
         return make_parts(cfg, check_settings(cfg), load_table(cfg.data), CPU)
 
     return make
+
+
+def test_loading_processes_start_before_there_is_a_model_to_copy(make, monkeypatch):
+    n_before = len(multiprocessing.active_children())
+
+    def stop(*_):
+        raise InterruptedError(str(len(multiprocessing.active_children()) - n_before))
+
+    monkeypatch.setattr("src.engine.parts.make_classifier", stop)
+    with pytest.raises(InterruptedError, match="2"):  # one for training, one for validation
+        make(num_workers=1)
 
 
 def types_computed_in(parts) -> set:

@@ -145,10 +145,8 @@ def labelled(tiny_settings, tmp_path_factory):
     rows = [
         {"image_name": f"i{place:02}", "target": place % 2, "patient_id": place}
         | {"split": SPLITS[place // 24], "ita": (60, 50, 30, 0)[place // 2 % 4]}
-        | {
-            "uncertain": place % 3 == 0,
-            "fitzpatrick_skin_type": ("II", "IV", "", "5")[place // 6 % 4],
-        }
+        | {"uncertain": place % 3 == 0}
+        | {"fitzpatrick_skin_type": ("II", "IV", "", "5")[place // 6 % 4]}
         for place in range(72)
     ]
     for row in rows:

@@ -1,11 +1,14 @@
 """What a device makes of uint8 batches is what preprocessing makes of each image."""
 
+import multiprocessing
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from src.datasets.table import make_table
+from src.loading.batches import DeviceBatches
 from src.loading.loaders import LocalISICDataset, eval_loader
 from src.preprocess.spec import parse_preprocessing
 from tests.datasets.small_isic import write_image
@@ -39,3 +42,16 @@ def test_batches_are_the_finished_images_bit_by_bit(table):
             assert batch.is_contiguous(memory_format=torch.channels_last), text
             assert labels.dtype == groups.dtype == torch.int64
         assert next(iter(loader._loader))[0].dtype == handed_over, text
+
+
+@pytest.mark.slow
+def test_processes_that_start_early_take_the_keys_of_the_time_through(table):
+    before, keys = multiprocessing.active_children(), [[0, 1], [2, 3]]
+    rows = LocalISICDataset(table, parse_preprocessing("resize ||", 32))
+    loader = DeviceBatches(rows, keys, 1, pin_memory=False, device=torch.device("cpu"))
+    loader.start()
+    assert len(multiprocessing.active_children()) == len(before) + 1
+    keys[0] = [4, 0]  # as an order of rows that is known only when an epoch begins
+    for _ in range(2):
+        assert [labels.tolist() for _, labels, _ in loader] == [[1, 0], [0, 1]]
+    assert len(multiprocessing.active_children()) == len(before) + 1

@@ -118,6 +118,16 @@ def test_decimal_sign_is_the_tables_own(assign, estimates, separator, own, writt
     assert assign([row], "--ita_csv", ita, separator=separator)[0]["ita"] == written
 
 
+def test_types_that_people_gave_are_not_replaced(assign, tmp_path):
+    rows = [{"image_name": "a", "fitzpatrick": "IV"}]
+    rows[0] |= {"color_r": "200", "color_g": "160", "color_b": "140"}
+    with pytest.raises(UserError, match="'fitzpatrick' holds types that people gave"):
+        assign(rows)
+    kept = assign([{"fitzpatrick_type": row.pop("fitzpatrick")} | row for row in rows])[0]
+    assert kept["fitzpatrick_type"] == "IV"
+    assert kept["group_str"] == "Light"
+
+
 def test_invalid_and_missing_estimates_give_no_group(assign, estimates, capsys):
     ita = estimates(
         ("x/a.jpg", "50"),

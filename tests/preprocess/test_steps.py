@@ -15,6 +15,7 @@ from src.preprocess.steps import (
     Kind,
     center_crop,
     check,
+    lesion_crop,
     normalize,
     pad_resize,
     remove_hair,
@@ -23,7 +24,9 @@ from src.preprocess.steps import (
     shades_of_grey,
     to_lab,
 )
+from src.skin.domains import DERMOSCOPY, DOMAINS, find_domain
 from src.skin.masks import hair_mask, lesion_mask
+from tests.skin.test_photographs import SKINS, photograph
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (48, 64, 3), np.uint8)
@@ -261,6 +264,25 @@ def test_segmenting_out_skin_leaves_the_lesion_on_a_plain_value(value):
     np.testing.assert_array_equal(alone[found], image[found])
     assert (alone[~found] == value).all()
     assert (found & ~lesion).sum() < 0.3 * lesion.sum()
+
+
+def test_lesions_are_found_as_in_the_images_domain():
+    """A drawn photograph: its mole is small, and beside it are a ruler, cloth and ink."""
+    image, _ = photograph(SKINS["light"])
+    found = {name: lesion_mask(image, domain=name) for name in DOMAINS}
+    assert (found["clinical"] != found["dermoscopy"]).any()
+    for name, lesion in found.items():
+        alone = segment_out_skin(image, domain=name)
+        np.testing.assert_array_equal((alone != 0).any(axis=2), lesion & (image != 0).any(axis=2))
+        box = cv2.boundingRect(lesion.astype(np.uint8))[:1:-1]
+        assert lesion_crop(image, margin=0.0, domain=name).shape[:2] == box
+    of_its_kind = segment_out_skin(image, domain=find_domain(image))
+    np.testing.assert_array_equal(segment_out_skin(image, domain="auto"), of_its_kind)
+    np.testing.assert_array_equal(
+        segment_out_skin(image), segment_out_skin(image, domain=DERMOSCOPY)
+    )
+    with pytest.raises(UserError, match=r"domain is 'xray'.*'auto' or 'dermoscopy' or 'clinical'"):
+        check("segment_out_skin", {"value": 0, "domain": "xray"})
 
 
 def test_without_a_lesion_nothing_is_segmented_out():

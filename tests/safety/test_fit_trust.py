@@ -15,10 +15,11 @@ from src.artifact.export import write_contract
 from src.core.errors import UserError
 from src.evaluation.evaluate import EvaluatedModel
 from src.evaluation.predictions import from_columns
+from src.inference.model import SkinLesionPredictor
 from src.inference.predictor import OnnxPredictor
-from src.inference.trust import COLUMNS, predict_with_trust
+from src.inference.trust import COLUMNS, check_trust, predict_with_trust
 from src.safety.fit import rows_of
-from src.scripts import fit_trust, predict
+from src.scripts import fit_trust, ood_detection, predict
 from src.trust.triage import CATEGORIES
 from tests.documented import commands
 
@@ -107,6 +108,56 @@ def test_predict_py_writes_answers_of_a_model_that_has_them(
     ):
         with pytest.raises(UserError, match=named):
             predict.main([*argv, *extra])
+
+
+def test_trust_of_views_answers_with_them(tiny_onnx, demo, tmp_path):
+    path = tmp_path / "views.onnx"
+    argv = ["--onnx_model_path", str(tiny_onnx), "--write_model", str(path), *PROMISE]
+    assert fit_trust.main([*argv, "--tta", "flips", "--feature_gate", "false"]) == 0
+    predictor = OnnxPredictor(path)
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:4]
+    model = SkinLesionPredictor(path)
+    assert model.tta == "flips"
+    plain = OnnxPredictor(tiny_onnx)
+    for found, lesion in zip(predict_with_trust(predictor, lesions), lesions, strict=True):
+        expected = model.predict(lesion)["probabilities"]
+        assert found.probabilities == pytest.approx(expected, abs=1e-6)
+        (alone,) = plain.predict([lesion])
+        assert [*expected.values()] != pytest.approx(alone.probabilities, abs=1e-6)
+    check_trust([predictor], "flips")
+    with pytest.raises(UserError, match="--tta flips"):
+        check_trust([predictor], "none")
+
+
+def test_ood_detection_fits_first_where_it_is_asked_to(trusted, tmp_path, monkeypatch, capsys):
+    target, fitted = tmp_path / "t.onnx", []
+
+    def fit(given, options):
+        options.write_model.write_bytes(trusted.read_bytes())
+        fitted.append((given, options))
+        return "as fit_trust says"
+
+    monkeypatch.setattr("src.safety.fit.fit_trust", fit)
+    usual = ["--onnx_model_path", str(trusted)]
+    to_write = ["--write_model", str(target)]
+    ood_detection.main([*usual, "--fit", *to_write, "--data_path", "here"])
+    ((given, options),) = fitted
+    assert given["data_path"] == "here" and options.onnx_model_path == trusted
+    assert capsys.readouterr().out == f"as fit_trust says\nwritten to {target}\n"
+    folders = ["--input_folder", str(tmp_path), "--strange_folder", str(tmp_path)]
+    for flags, named in (
+        (["--fit"], "--write_model"),
+        ([], "--input_folder"),
+        (["--input_folder", str(tmp_path)], "--input_folder"),
+        ([*folders, *to_write], "--input_folder"),
+    ):
+        with pytest.raises(UserError, match=named):
+            ood_detection.main([*usual, *flags])
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    for flags, named in ((to_write, "--write_model"), (["--data_path", "x"], "--data_path")):
+        with pytest.raises(UserError, match=named):
+            ood_detection.main([*usual, *folders, *flags])
 
 
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(

@@ -1,6 +1,8 @@
-"""What the evidence output costs, and how far it is from its sum and from Grad-CAM."""
+"""How far exported forms are from the checkpoint, and what the evidence output is and costs."""
 
+import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,15 +14,20 @@ from timm.layers import LayerNorm2d
 from torch import nn
 
 from ..models.melanoma_classifier import MelanomaClassifier
+from ..objectives.catalog import OBJECTIVES, Objective
 from ..preprocess.spec import parse_preprocessing
 from .contract import Contract
 from .decisions import usual_rule
 from .evidence import EVIDENCE
 from .export import PROBABILITIES, batches, evidence_error, export_onnx, open_session
-from .network import Network, make_network
+from .forms import Exporter
+from .huggingface import CONFIG
+from .network import Network, make_network, save_checkpoint
 from .samples import read_sample
 
-CLASSES = ("benign", "malignant")
+CLASSES, GROUPS = ("benign", "malignant"), ("light", "medium", "dark")
+FORMS = ("onnx", "torchscript", "exported_program", "huggingface")
+Function = Callable[[torch.Tensor], torch.Tensor]  # of images to probabilities
 _ROUNDS, _FEW = 15, 16  # of timing, and images for Grad-CAM
 
 
@@ -119,3 +126,96 @@ def _constant_scale(
     centred = inputs[0] - inputs[0].mean(1, keepdim=True)
     scale = (centred.square().mean(1, keepdim=True) + module.eps).sqrt().detach()
     return centred / scale * module.weight[:, None, None] + module.bias[:, None, None]
+
+
+def deviations(
+    model: str,
+    head: str,
+    objective: str,
+    input_size: int,
+    images: Path,
+    n_images: int,
+    folder: Path,
+) -> dict[str, float | None]:
+    """The largest difference in a probability from the checkpoint's, by form; None where the form
+    cannot hold the network.
+
+    The network is untrained, with a drawn head and a temperature; all files go into `folder`.
+    """
+    checkpoint = folder / "drawn.pth"
+    _save_drawn(model, head, objective, input_size, checkpoint)
+    exporter = Exporter(checkpoint, folder, images, n_images)
+    exporter.onnx()
+    exporter.torch_file("torchscript", ".torchscript")
+    exporter.torch_file("exported_program", ".pt2")
+    exporter.huggingface()
+    expected = _found(lambda part: exporter.network(part)[1], exporter.sample.images)
+    functions = _opened(exporter)
+    return {
+        form: float(np.abs(_found(functions[form], exporter.sample.images) - expected).max())
+        if form in functions
+        else None
+        for form in FORMS
+    }
+
+
+def _save_drawn(model: str, head: str, objective: str, input_size: int, path: Path) -> None:
+    counts = torch.tensor([[60, 9], [40, 7], [20, 5]])
+    made: Objective = OBJECTIVES.build(
+        objective,
+        num_classes=len(CLASSES),
+        num_groups=len(GROUPS),
+        label_counts=counts.sum(dim=0),
+        weight=None,
+    )
+    n_groups = made.n_outputs // len(CLASSES)
+    priors = (counts / counts.sum()).tolist() if n_groups > 1 else [[0.8, 0.2]]
+    contract = Contract(
+        model,
+        made.n_outputs,
+        CLASSES,
+        1,
+        GROUPS,
+        made.reduction,
+        parse_preprocessing("scaled_jpeg | resize || normalize(stats='imagenet')", input_size),
+        usual_rule(len(CLASSES)),
+        head=head,
+        own_head=made.own_head,
+        priors=tuple(map(tuple, priors)),
+        temperature=1.5,
+    )
+    torch.manual_seed(0)
+    classifier = MelanomaClassifier(model, made.n_outputs, input_size, head)
+    *_, last = (layer for layer in classifier.head.modules() if isinstance(layer, torch.nn.Linear))
+    torch.nn.init.normal_(last.weight)
+    network = make_network(contract, classifier)
+    content = {"contract": contract.to_json(), "model_state_dict": network.classifier.state_dict()}
+    save_checkpoint(path, content)
+
+
+def _opened(exporter: Exporter) -> dict[str, Function]:
+    """What each file computes, read from it as its users read it."""
+    session = open_session(exporter.path.read_bytes())
+    script = torch.jit.load(exporter.path.with_suffix(".torchscript"), map_location="cpu")
+    program = torch.export.load(exporter.path.with_suffix(".pt2")).module()
+    functions: dict[str, Function] = {
+        "onnx": lambda part: torch.from_numpy(
+            session.run([PROBABILITIES], {"input": part.numpy()})[0]
+        ),
+        "torchscript": lambda part: script(part)[1],
+        "exported_program": lambda part: program(part)[1],
+    }
+    folder = exporter.folder / "huggingface"
+    if (folder / CONFIG).is_file():
+        from transformers import AutoModelForImageClassification
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        loaded = AutoModelForImageClassification.from_pretrained(folder).eval()
+        functions["huggingface"] = lambda part: loaded(pixel_values=part).logits.softmax(dim=1)
+    return functions
+
+
+@torch.no_grad()
+def _found(function: Function, images: np.ndarray) -> np.ndarray:
+    parts = [function(torch.from_numpy(part)).numpy() for part in batches(images)]
+    return np.concatenate(parts)
