@@ -112,13 +112,11 @@ class Evaluator:
 
     def _loader(self, rows: Table) -> DeviceBatches:
         """This process's batches of rows, loaded anew each time."""
-        data = self.cfg.data
         return eval_loader(
             rows,
             self.contract.preprocessing,
             self.cfg.run.eval_batch_size,
-            data.num_workers,
-            data.pin_mem,
+            *(self.cfg.data.num_workers, self.cfg.data.pin_mem),
             *(self.processes.rank, self.processes.count),
             self.prepared,
             self.device,
