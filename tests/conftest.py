@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,23 @@ def quiet_logger():
         logger.removeHandler(handler)
         handler.close()
     logger.propagate = True
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium of this machine, or a skip (a failure with BROWSER_TESTS=require)."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = path or shutil.which("google-chrome")
+    if not path:
+        say = pytest.fail if os.environ.get("BROWSER_TESTS") == "require" else pytest.skip
+        say("no chromium, chromium-browser or google-chrome on the path")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+        running = playwright.chromium.launch(executable_path=path, args=options)
+        yield running
+        running.close()
 
 
 @pytest.fixture

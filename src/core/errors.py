@@ -20,6 +20,8 @@ _NO_MEMORY = (
     "bad_alloc",
     "insufficient memory",  # OpenCV
 )
+# the extra of a package that is not in [train]
+_EXTRAS = {"statsmodels": "statistics", "pytorch_grad_cam": "gradcam"}
 READER_GONE = 141  # 128 + SIGPIPE, as of other commands before `head`
 
 
@@ -27,7 +29,7 @@ class UserError(Exception):
     """A wrong path, column, flag or file: what was expected, what was found, what to do."""
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raise `UserError` with this message unless the condition holds."""
     if not condition:
         raise UserError(message)
@@ -50,7 +52,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{match[0]}'?" if match else ""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """The first line of what a library's error says, at most 150 characters, else its kind."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
 
@@ -109,7 +111,7 @@ def _exit_code(main: Callable[[list[str] | None], int | None]) -> int | str | No
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
-        extra = "statistics" if error.name == "statsmodels" else "train"
+        extra = _EXTRAS.get(error.name, "train")
         how = f"pip install 'melanoma-classification[{extra}]'"
         return _told(f"the package {error.name} is not installed: {how}")
     except (MemoryError, RuntimeError) as error:

@@ -61,10 +61,10 @@ class Data(Section):
         _MODEL,
     )
     input_size: int = flag(224, "side of the network's input in pixels", _MODEL, least=16)
-    augment: str = flag("dermatoscopy", f"augmentations of training images joined by | ({_LISTED})")
-    sampler: str = flag(
-        "random", f"sampling of training rows, as NAME or NAME(option=value) ({_LISTED})"
+    augment: str = flag(
+        "dermatoscopy", f"augmentations joined by |, such as lumen(strength=0.5) ({_LISTED})"
     )
+    sampler: str = flag("random", f"sampling of training rows, as NAME(option=value) ({_LISTED})")
     malignant_copies: str = flag(
         "",
         "transformations used to add copies of each positive training image, joined by |: "

@@ -69,8 +69,8 @@ def table(
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
-    found["label"], classes, index = numbered(found["class"], positive, classes)
-    return replace(make_table(found, classes, index, bad, tones), unlabelled=unlabelled)
+    found["label"], names, index = numbered(found["class"], positive, classes)
+    return replace(make_table(found, names, index, bad, tones), unlabelled=unlabelled)
 
 
 def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):

@@ -88,7 +88,7 @@ def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.
 
 
 def _seen(spec: Preprocessing, image: np.ndarray) -> _Seen:
-    seen, mask = _as_seen(spec), lesion_mask(image)
+    seen, mask = as_seen(spec), lesion_mask(image)
     lesion = seen.prepare_mask(np.repeat(mask[..., None] * np.uint8(255), 3, axis=2))
     return _Seen(seen.prepare(image), lesion)
 
@@ -100,10 +100,10 @@ def _drawn(
     share = share_inside(why.cells, seen.lesion)
     if not is_wanted:
         return share, None
-    return share, overlay(seen.image, seen.lesion, why, caption(contract, why, share))
+    return share, overlay(seen.image, seen.lesion, [why.cells], caption(contract, why, share))
 
 
-def _as_seen(spec: Preprocessing) -> Preprocessing:
+def as_seen(spec: Preprocessing) -> Preprocessing:
     """The steps that move pixels, and before the augmentation point all: RGB as the cells lie."""
     steps = tuple(
         step

@@ -25,23 +25,31 @@ class Explained:
 
 def explain(contract: Contract, logits: np.ndarray, cells: np.ndarray, place: int) -> Explained:
     """Why the class at `place` was decided, by raw logits [n_outputs] and evidence
-    [n_outputs, h, w] of an image of unknown tone group.
-
-    Of a head with outputs for several tone groups it is the group that gives the class most of its
-    probability. Raises `UserError` for evidence that is not finite.
+    [n_outputs, h, w] of an image of unknown tone group. Raises `UserError` for evidence that is
+    not finite.
     """
     require(np.isfinite(cells).all(), "the model's evidence is not finite")
+    head, weights = log_odds(contract, logits, place)
+    return Explained(contract.classes[place], head, np.tensordot(weights, cells, 1))
+
+
+def log_odds(contract: Contract, logits: np.ndarray, place: int) -> tuple[str, np.ndarray]:
+    """(`head`, `weights` float64 [n_outputs]): the log-odds of the class at `place` is the sum of
+    the weighted logits [n_outputs].
+
+    Of a head with outputs for several tone groups it is the group that gives the class most of its
+    probability.
+    """
     n_classes, n_groups = len(contract.classes), contract.num_groups
-    shares = _shares(contract, logits)
-    group = int(shares[:, place].argmax())
-    output = group * n_classes + place
+    group = int(_shares(contract, logits)[:, place].argmax())
     # logits are compared within the head's own softmax, or over the joint one
     is_own = n_groups > 1 and "mean_over_groups" in contract.reduction
     first, last = (group * n_classes, (group + 1) * n_classes) if is_own else (0, len(logits))
-    others = np.arange(first, last) != output
-    found = cells[output] - cells[first:last][others].mean(axis=0, dtype=np.float64)
+    weights = np.zeros(len(logits))
+    weights[first:last] = -1 / (last - first - 1)
+    weights[group * n_classes + place] = 1
     named = contract.groups[group] if group < len(contract.groups) else f"group {group}"
-    return Explained(contract.classes[place], named if n_groups > 1 else "", found)
+    return named if n_groups > 1 else "", weights
 
 
 def _shares(contract: Contract, logits: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -129,6 +130,30 @@ def predict_batches(
                 yield pending.pop(0).result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def decoded_batches(
+    spec: Preprocessing, images: Iterable[Image], size: int
+) -> Iterator[tuple[list[np.ndarray | str], np.ndarray]]:
+    """For each batch of `size` images, in order: (RGB uint8 [H, W, 3] of each, or why it cannot be
+    read; float32 [n, 3, height, width] of those that can).
+
+    For what is asked of an image beside a prediction; memory is that of one batch.
+    """
+    left = iter(images)
+    while batch := list(islice(left, size)):
+        read = [_decoded(spec, image) for image in batch]
+        good = [spec(one) for one in read if not isinstance(one, str)]
+        yield read, np.stack(good) if good else np.empty((0, 3, *spec.output_size), np.float32)
+
+
+def _decoded(spec: Preprocessing, image: Image) -> np.ndarray | str:
+    if isinstance(image, np.ndarray):
+        return image
+    try:
+        return spec.decode(file_bytes(image) if isinstance(image, Path) else image)[0]
+    except ImageError as error:
+        return str(error)
 
 
 @contextmanager

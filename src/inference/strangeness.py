@@ -11,6 +11,7 @@ from ..preprocess.image import decode_image, file_bytes, jpeg_bytes
 from ..skin.shapes import at_longer_side
 from ..trust.out_of_distribution import auroc, energy, false_positive_rate, msp
 from ..trust.quality import problems
+from .batches import decoded_batches
 from .predictor import OnnxPredictor
 
 _BATCH = 32
@@ -56,14 +57,10 @@ def _scores(
     predictor: OnnxPredictor, paths: Sequence[Path], side: int, quality: int
 ) -> dict[str, np.ndarray]:
     """Arrays [N] by the names of the scores, and `fault` 1 where the quality gate finds one."""
-    contract, parts = predictor.contract, []
-    starts = range(0, len(paths), _BATCH)
-    for start in progress(starts, "scoring", len(starts), "batch"):
-        images = [
-            alike(contract.preprocessing.decode(file_bytes(path))[0], side, quality)
-            for path in paths[start : start + _BATCH]
-        ]
-        inputs = np.stack([contract.preprocessing(image) for image in images])
+    contract, spec, parts = predictor.contract, predictor.contract.preprocessing, []
+    alike_ones = (alike(spec.decode(file_bytes(path))[0], side, quality) for path in paths)
+    batches = decoded_batches(spec, alike_ones, _BATCH)
+    for images, inputs in progress(batches, "scoring", -(-len(paths) // _BATCH), "batch"):
         logits, probabilities = predictor.outputs(inputs)
         parts.append(
             {

@@ -10,12 +10,12 @@ import numpy as np
 from ..artifact.contract import Contract
 from ..core.cells import guarded
 from ..core.errors import require
-from ..preprocess.image import ImageError, file_bytes
 from ..trust.features import FEATURES, dropout_mask
 from ..trust.fitted import Answer, Seen, answers
 from ..trust.quality import REASONS, problems
-from .batches import Batch, Companion, Image
+from .batches import Batch, Companion, Image, decoded_batches
 from .predictor import OnnxPredictor
+from .views import AUTO, NONE, VIEWS, fitted_views, mean_over_views
 
 ANSWER = "answer"
 COLUMNS = (ANSWER, "answer_reason", "conformal_set", "entropy")
@@ -70,21 +70,27 @@ def predict_with_trust(
     check_trust([predictor])
     masks = _masks(predictor, n_passes)
     groups = np.full(len(images), -1) if groups is None else np.asarray(groups)
-    for start in range(0, len(images), batch_size):
-        part = slice(start, start + batch_size)
-        yield from _predict(predictor, images[part], groups[part], masks, start)
+    names = [i.name if isinstance(i, Path) else f"image {n}" for n, i in enumerate(images)]
+    start = 0
+    for read, inputs in decoded_batches(predictor.contract.preprocessing, images, batch_size):
+        part = slice(start, start := start + len(read))
+        yield from _predict(predictor, names[part], read, inputs, groups[part], masks)
 
 
-def check_trust(predictors: Sequence[OnnxPredictor], tta: str = "none") -> None:
-    """Raise `UserError` for models that are not one, alone and as it was when trust was fitted."""
+def check_trust(predictors: Sequence[OnnxPredictor], tta: str = AUTO) -> None:
+    """Raise `UserError` for models that are not one, alone and as it was when trust was fitted.
+
+    `tta` is what they are to predict with; auto: what trust was fitted with.
+    """
     require(len(predictors) == 1, "--trust: expected one model; it is not fitted for an ensemble")
-    require(tta == "none", f"--trust: not fitted for the views of --tta {tta}")
     contract = predictors[0].contract
     require(
         contract.trust is not None,
         "the model does not know when not to answer: run python -m src.scripts.fit_trust on it",
     )
     contract.trust.check(contract)
+    fitted = fitted_views(contract) or NONE
+    require(tta in (AUTO, fitted), f"--trust: fitted with --tta {fitted}, not {tta}")
 
 
 def answering(predictor: OnnxPredictor) -> Companion:
@@ -99,12 +105,12 @@ def answering(predictor: OnnxPredictor) -> Companion:
         images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
     ) -> list[tuple[str, ...]]:
         good = [place for place, (one,) in enumerate(batch) if not one.reason]
-        logits = np.stack([batch[place][0].logits[0] for place in good])
-        probabilities = np.stack([batch[place][0].by_view[0] for place in good])
+        logits = np.stack([batch[place][0].logits for place in good])
+        by_view = np.stack([batch[place][0].by_view for place in good])
         groups = np.full(len(good), -1)
         features = found[0][good] if found else None
         faults = [notes[place] for place in good]
-        said = _answers(contract, logits, probabilities, groups, features, faults)[2]
+        said = _answers(contract, logits, by_view, groups, features, faults)[2]
         told: list[tuple[str, ...]] = [()] * len(batch)
         for place, answer in zip(good, said, strict=True):
             names = guarded(" ".join(answer.classes))
@@ -117,14 +123,19 @@ def answering(predictor: OnnxPredictor) -> Companion:
 def _answers(
     contract: Contract,
     logits: np.ndarray,
-    probabilities: np.ndarray,
+    by_view: np.ndarray,
     groups: np.ndarray,
     features: np.ndarray | None,
     faults: Sequence[str],
     passes: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, list[Answer]]:
-    """(probabilities [N, classes], decisions int [N], answers) by what a model gives for images."""
-    probabilities = contract.by_own_head(logits, probabilities, groups).clip(0, 1)
+    """(probabilities [N, classes], decisions int [N], answers) by what a model gives for images.
+
+    That is `logits` [N, views, n_outputs] and `by_view` [N, views, classes].
+    """
+    views = zip(logits.swapaxes(0, 1), by_view.swapaxes(0, 1), strict=True)
+    own = [contract.by_own_head(*view, groups).clip(0, 1) for view in views]
+    probabilities = mean_over_views(np.stack(own, axis=1), contract.temperature)
     decisions = contract.decide(probabilities, groups)
     seen = Seen(probabilities, decisions, groups, features, faults, passes)
     return probabilities, decisions, answers(contract.trust, contract, seen)
@@ -151,26 +162,28 @@ def _masks(predictor: OnnxPredictor, n_passes: int) -> list[np.ndarray]:
 
 def _predict(
     predictor: OnnxPredictor,
-    images: Sequence[Path | np.ndarray],
+    names: Sequence[str],
+    read: Sequence[np.ndarray | str],
+    inputs: np.ndarray,
     groups: np.ndarray,
     masks: list[np.ndarray],
-    start: int,
 ) -> Iterator[TrustedPrediction]:
+    """That of each image of a batch, of which `inputs` are those that could be `read`."""
     contract = predictor.contract
-    names = [i.name if isinstance(i, Path) else f"image {start + n}" for n, i in enumerate(images)]
-    read = [_read(predictor, image) for image in images]
     good = [place for place, one in enumerate(read) if not isinstance(one, str)]
     found = {}
     if good:
-        inputs = np.stack([contract.preprocessing(read[place]) for place in good])
         more = (FEATURES,) if contract.trust.features else ()
-        logits, probabilities, *features = predictor.outputs(inputs, *more)
+        first, *others = VIEWS[fitted_views(contract) or NONE]
+        seen = [predictor.outputs(first(inputs), *more)]
+        seen += [predictor.outputs(np.ascontiguousarray(view(inputs))) for view in others]
+        logits, by_view = (np.stack([one[part] for one in seen], axis=1) for part in (0, 1))
         probabilities, decisions, said = _answers(
             contract,
             logits,
-            probabilities,
+            by_view,
             groups[good],
-            features[0] if features else None,
+            seen[0][2] if more else None,
             [_faults(read[place]) for place in good],
             predictor.passes(inputs, masks) if masks else None,
         )
@@ -182,13 +195,3 @@ def _predict(
             )
     for place, one in enumerate(read):
         yield found.get(place) or TrustedPrediction(names[place], reason=one)
-
-
-def _read(predictor: OnnxPredictor, image: Path | np.ndarray) -> np.ndarray | str:
-    """RGB uint8 [H, W, 3], or why the file cannot be read."""
-    if not isinstance(image, Path):
-        return image
-    try:
-        return predictor.contract.preprocessing.decode(file_bytes(image))[0]
-    except ImageError as error:
-        return str(error)

@@ -13,7 +13,7 @@ def feature_map(backbone: nn.Module, images: torch.Tensor) -> torch.Tensor:
     and register tokens first. Raises `UserError` for a backbone without either.
     """
     found = _unpooled(backbone, images)
-    axis = _channel_axis(backbone, found)
+    axis = channel_axis(backbone, found)
     if axis is None:
         shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
         raise UserError(
@@ -40,17 +40,7 @@ def prepare_for_map(backbone: nn.Module, input_size: int | tuple[int, int]) -> i
     return found.shape[1]
 
 
-def _unpooled(backbone: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    if hasattr(backbone, "forward_features"):  # timm's
-        return backbone.forward_features(images)
-    if hasattr(backbone, "features"):  # most of torchvision's
-        return backbone.features(images)
-    for layer in backbone.children():  # ShuffleNet's, which pools between two of them by itself
-        images = layer(images)
-    return images
-
-
-def _channel_axis(backbone: nn.Module, found: torch.Tensor) -> int | None:
+def channel_axis(backbone: nn.Module, found: torch.Tensor) -> int | None:
     """The axis as long as the backbone's width: the usual one of the layout, else any other."""
     if not isinstance(found, torch.Tensor) or found.ndim not in (3, 4):
         return None
@@ -59,3 +49,13 @@ def _channel_axis(backbone: nn.Module, found: torch.Tensor) -> int | None:
     usual = last if is_last else 1
     width = getattr(backbone, "num_features", found.shape[usual])
     return next((axis for axis in (usual, 1, last) if found.shape[axis] == width), None)
+
+
+def _unpooled(backbone: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    if hasattr(backbone, "forward_features"):  # timm's
+        return backbone.forward_features(images)
+    if hasattr(backbone, "features"):  # most of torchvision's
+        return backbone.features(images)
+    for layer in backbone.children():  # ShuffleNet's, which pools between two of them by itself
+        images = layer(images)
+    return images

@@ -3,6 +3,7 @@
 import sys
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..core.classes import NOTICE
 from ..core.errors import UserError
@@ -18,8 +19,12 @@ from .upload import MAX_MEGABYTES, TYPES
 
 MAX_ANSWERS = 20  # that a visit keeps; older ones are forgotten
 STYLE = """<style>
-.block-container {max-width: 60rem; padding-top: 3rem}
-[data-testid="stMetricValue"] {font-size: 1.4rem}
+.block-container {max-width: 60rem; padding: 2.5rem 1rem 4rem}
+h1 {font-size: clamp(1.7rem, 5vw, 2.3rem) !important; padding-top: 0 !important}
+h2 {font-size: 1.25rem !important; padding-top: 0 !important; overflow-wrap: anywhere}
+[data-testid="stProgress"] p {font-size: .875rem}
+/* the page stays legible while it is at work */
+[data-stale="true"] {opacity: 1 !important}
 </style>"""
 
 _model = st.cache_resource(show_spinner="Loading the model")(load_model)
@@ -64,9 +69,17 @@ def _ask(model: Model, pictures: dict, answers: list[Answer]) -> None:
     with st.spinner("Looking at the picture" if len(given) == 1 else "Looking at the pictures"):
         for name, read in given:
             answers.insert(0, examine(model, name, read()))
+    _forget(files)
     del answers[MAX_ANSWERS:]
     st.session_state["turn"] = turn + 1
     st.rerun()
+
+
+def _forget(files: list) -> None:
+    """Take uploads out of Streamlit's store, which keeps them as long as the page is open."""
+    running = get_script_run_ctx()
+    for file in files:
+        running.uploaded_file_mgr.remove_file(running.session_id, file.file_id)
 
 
 def _show(answer: Answer, model: Model) -> None:

@@ -14,6 +14,7 @@ from ..artifact.export import write_contract
 from ..artifact.features_output import add_features
 from ..core.errors import UserError, require
 from ..core.files import check_output, replacing
+from ..core.progress import progress
 from ..core.registry import parse_call
 from ..datasets.overlap import copy_training_rows
 from ..evaluation.evaluate import EvaluatedModel
@@ -21,9 +22,10 @@ from ..evaluation.predictions import Predictions
 from ..evaluator.flags import USUAL_COLUMNS, EvaluationOptions
 from ..evaluator.inputs import Inputs
 from ..evaluator.models import own_tables
+from ..inference.batches import decoded_batches
 from ..inference.predictor import OnnxPredictor
-from ..preprocess.image import file_bytes
-from ..trust.certificate import Certificate, Promise, certify
+from ..inference.views import fitted_views
+from ..trust.certificate import Certificate, GroupCertificate, Promise, certify
 from ..trust.conformal import fit_conformal
 from ..trust.features import FeatureGate, fit_gate
 from ..trust.fitted import Trust, new_trust
@@ -44,6 +46,7 @@ class Rows(NamedTuple):
     units: np.ndarray
     unit: str
     refused: str  # why nothing is certified
+    tta: str  # the views that all were predicted with
 
 
 def fit_trust(given: dict[str, Any], options: TrustOptions) -> str:
@@ -53,7 +56,9 @@ def fit_trust(given: dict[str, Any], options: TrustOptions) -> str:
     """
     path, target = options.onnx_model_path, options.write_model
     check_output(target, path)
-    wanted = EvaluationOptions(threshold=f"sensitivity(least={options.refer_sensitivity})")
+    wanted = EvaluationOptions(
+        threshold=f"sensitivity(least={options.refer_sensitivity})", tta=options.tta
+    )
     inputs = Inputs(given, wanted, USUAL_COLUMNS)
     opened = inputs.open("onnx_model_path", str(path))
     rows = rows_of(opened.model)
@@ -74,9 +79,10 @@ def rows_of(model: EvaluatedModel) -> Rows:
     """The validation rows fit; the test rows, which chose nothing, certify."""
     if model.valid is None:
         refused = f"the only rows, of the {model.split} split, chose the model"
-        return Rows(model.predictions, None, model.clusters, model.cluster, refused)
+        return Rows(model.predictions, None, model.clusters, model.cluster, refused, model.tta)
     unknown = "neither patients nor lesions are known" if model.cluster == "image" else ""
-    return Rows(model.valid, model.predictions, model.clusters, model.cluster, unknown)
+    units = (model.clusters, model.cluster)
+    return Rows(model.valid, model.predictions, *units, unknown, model.tta)
 
 
 def fitted_contract(
@@ -84,6 +90,14 @@ def fitted_contract(
 ) -> Contract:
     """The contract with a decision rule for the promise, where one is chosen, and with trust."""
     fitted, positive = rows.fitted, contract.positive
+    before = fitted_views(contract)
+    require(
+        before in (None, rows.tta),
+        f"--tta {rows.tta}: the temperature or threshold of the model was fitted with {before}",
+    )
+    known = contract.provenance.get("fitted")
+    with_views = (known if isinstance(known, dict) else {}) | {"tta": rows.tta}
+    contract = replace(contract, provenance=contract.provenance | {"fitted": with_views})
     scores = fitted.probabilities[fitted.labels == positive, positive]
     threshold = threshold_for(options.refer_sensitivity, scores)
     certificate = _certificate(rows, contract, options, threshold)
@@ -121,7 +135,8 @@ def _certificate(
 ) -> Certificate:
     """That of each group with test rows; at `threshold` or a lower one where one is chosen."""
     promise = Promise(options.max_miss, options.confidence, options.missed, options.multiplicity)
-    chosen, found = options.certify == "threshold", ()
+    chosen = options.certify == "threshold"
+    found: tuple[GroupCertificate, ...] = ()
     if not rows.refused:
         tested, positive = rows.certifying, contract.positive
         of_positive = tested.labels == positive
@@ -178,8 +193,9 @@ def _gate(
     (table,), _ = own_tables([contract], source, config)
     valid, features = table.split("valid"), []
     paths = [Path(path) for path in valid.rows["image"]]
-    for start in range(0, len(paths), _BATCH):
-        prepare = contract.preprocessing
-        part = [prepare(prepare.decode(file_bytes(p))[0]) for p in paths[start : start + _BATCH]]
-        features.append(predictor.features(np.stack(part)))
+    batches = decoded_batches(contract.preprocessing, paths, _BATCH)
+    for read, inputs in progress(batches, "features", -(-len(paths) // _BATCH), "batch"):
+        faults = [one for one in read if isinstance(one, str)]
+        require(not faults, f"an image of the validation rows cannot be read: {faults[:1]}")
+        features.append(predictor.features(inputs))
     return fit_gate(np.concatenate(features), valid.labels)

@@ -14,6 +14,11 @@ class TrustOptions(Section):
     onnx_model_path: Path | None = flag(None, "exported model, evaluated on the data it is from")
     write_model: Path | None = flag(None, "ONNX file to write: the model with what was fitted")
     self_test: bool = flag(False, "check the mathematics on drawn data; needs no model")
+    tta: Literal["auto", "none", "flips", "dihedral"] = flag(
+        "auto",
+        "test-time augmentation that the model answers with, by the mean over views; auto: as its "
+        "temperature was fitted, else none",
+    )
     conformal: Literal["lac", "aps", "raps"] = flag("lac", "score of the conformal sets")
     alpha: float = flag(
         0.1, "share of true classes that the conformal sets may miss", above=0, below=1

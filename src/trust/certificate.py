@@ -89,6 +89,12 @@ def upper_bound(misses: int, n: int, confidence: float) -> float:
     return high
 
 
+def exact_interval(hits: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """(low, high) of a share of which `hits` of `n` were seen, two-sided (Clopper & Pearson)."""
+    one_sided = (1 + confidence) / 2
+    return (1 - upper_bound(n - hits, n, one_sided) if n else 0.0), upper_bound(hits, n, one_sided)
+
+
 def most_misses(n: int, max_miss: float, confidence: float) -> int:
     """How many of `n` units may be missed for the promise; -1 where `n` is too small for any."""
     misses = -1

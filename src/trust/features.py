@@ -9,12 +9,16 @@ from .out_of_distribution import Mahalanobis, fit_mahalanobis, threshold_that_ke
 
 # of an ONNX file that fit_trust wrote: an output, and an input that may be left out
 FEATURES, MASK = "features", "dropout_mask"
-_N_STORED, _DIGITS = 32, 6
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
 class FeatureGate:
-    """`Mahalanobis` in numbers for a file, and the distance that an image may have."""
+    """`Mahalanobis` in numbers for a file, and the distance that an image may have.
+
+    Features are brought to length 1 before (Müller & Hein 2025, Mahalanobis++): their length tells
+    of contrast more than of what is in view.
+    """
 
     center: tuple[float, ...]
     components: tuple[tuple[float, ...], ...]
@@ -28,7 +32,7 @@ class FeatureGate:
         width = len(self.center)
         fits = features.ndim == 2 and features.shape[1] == width
         require(fits, f"features of shape {features.shape}: expected [N, {width}]")
-        return self._distance()(features)
+        return self._distance()(_unit(features))
 
     def check(self) -> None:
         """Raise `UserError` where the numbers do not fit each other."""
@@ -38,10 +42,13 @@ class FeatureGate:
         require(fits and self.residual >= 0, "trust: features: numbers that fit each other")
 
     def _distance(self) -> Mahalanobis:
-        arrays = (
-            np.array(part) for part in (self.center, self.components, self.scales, self.means)
+        return Mahalanobis(
+            np.array(self.center),
+            np.array(self.components),
+            np.array(self.scales),
+            np.array(self.means),
+            self.residual,
         )
-        return Mahalanobis(*arrays, self.residual)
 
 
 def fit_gate(features: np.ndarray, labels: np.ndarray, kept: float = 0.99) -> FeatureGate:
@@ -49,10 +56,22 @@ def fit_gate(features: np.ndarray, labels: np.ndarray, kept: float = 0.99) -> Fe
 
     Every second row fits the distance, the others, which it has not seen, its threshold.
     """
-    distance = fit_mahalanobis(features[::2], labels[::2], _N_STORED)
+    features = _unit(features)
+    distance = fit_mahalanobis(features[::2], labels[::2])
     threshold = threshold_that_keeps(kept, distance(features[1::2]))
-    parts = (distance.center, distance.components, distance.scales, distance.means)
-    return FeatureGate(*map(_rounded, parts), float(distance.residual), threshold)
+    return FeatureGate(
+        _rounded(distance.center),
+        _rounded(distance.components),
+        _rounded(distance.scales),
+        _rounded(distance.means),
+        float(distance.residual),
+        threshold,
+    )
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    return features / np.where(lengths > 0, lengths, 1)
 
 
 def _rounded(values: np.ndarray) -> tuple:

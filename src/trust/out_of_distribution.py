@@ -1,7 +1,7 @@
 """Scores of how unlike its training images an image is; higher is stranger.
 
 A confidence score (`msp`, `energy`) tells that an answer may be wrong, a score of features
-(Mahalanobis or nearest neighbours) that an image is nothing of its kind.
+(Mahalanobis) that an image is nothing of its kind.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ import numpy as np
 from ..core.errors import require
 
 N_COMPONENTS = 64
-N_STORED = 1000  # rows kept for the nearest neighbours
 
 
 def msp(probabilities: np.ndarray) -> np.ndarray:
@@ -76,35 +75,6 @@ def fit_mahalanobis(
     scales = 1 / np.sqrt(variances[:k])
     scaled_means = (means - center) @ components.T * scales
     return Mahalanobis(center, components, scales, scaled_means, float(left))
-
-
-@dataclass(frozen=True)
-class NearestNeighbours:
-    """The distance to the `k`-th nearest of stored features, all of length 1 (Sun et al. 2022).
-
-    `stored` is [rows, width].
-    """
-
-    stored: np.ndarray
-    k: int
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """[N]: the distance, 0 to 2, of features [N, width]."""
-        cosines = _unit(features) @ self.stored.T
-        kth = np.partition(-cosines, self.k - 1, axis=1)[:, self.k - 1]
-        return np.sqrt((2 + 2 * kth).clip(0))
-
-
-def fit_neighbours(features: np.ndarray, k: int = 5, seed: int = 0) -> NearestNeighbours:
-    """The distance from features [N, width], of which at most `N_STORED` are kept by chance."""
-    require(len(features) >= k, f"features: expected {k} rows or more, found {len(features)}")
-    kept = np.random.default_rng(seed).permutation(len(features))[:N_STORED]
-    return NearestNeighbours(_unit(features[np.sort(kept)]), k)
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    return features / np.where(lengths > 0, lengths, 1)
 
 
 def threshold_that_keeps(share: float, scores: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.errors import require
-from .certificate import MISSED, unit_scores, upper_bound
+from .certificate import MISSED, exact_interval, unit_scores
 from .out_of_distribution import threshold_that_keeps
 
 CATEGORIES = {
@@ -70,6 +70,5 @@ def sensitivity_by_group(
     ]:
         caught = unit_scores(flagged[rows].astype(float), units[rows], missed) > 0.5
         n, hits = len(caught), int(caught.sum())
-        low, high = 1 - upper_bound(n - hits, n, 0.975), upper_bound(hits, n, 0.975)
-        found.append(Found(name, n, hits, low if n else 0.0, high))
+        found.append(Found(name, n, hits, *exact_interval(hits, n)))
     return found

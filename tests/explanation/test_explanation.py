@@ -31,10 +31,10 @@ BY_GROUP = {
 }
 
 
-def explaining(path, contract=None, weights=WEIGHTS[2], **changes):
+def explaining(path, contract=None, weights=WEIGHTS[2], side=SIDE, **changes):
     """A model of the colours' means whose cells are its pixels; `changes` are of its evidence."""
     contract = contract or make_contract()
-    with_contract(path, contract, weights, SIDE, SIDE)
+    with_contract(path, contract, weights, side, side)
     model = onnx.load(path)
     evidence = replace(add_evidence(model), **changes)
     content = json.dumps(replace(contract, evidence=evidence).to_json())

@@ -1,4 +1,4 @@
-"""Uploads are judged by their headers, before anything is decoded."""
+"""Uploads are assessed by their headers, before anything is decoded."""
 
 import struct
 import zlib

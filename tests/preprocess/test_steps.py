@@ -281,7 +281,7 @@ def test_lesions_are_found_as_in_the_images_domain():
     np.testing.assert_array_equal(
         segment_out_skin(image), segment_out_skin(image, domain=DERMOSCOPY)
     )
-    with pytest.raises(UserError, match="domain is 'xray'.*'auto' or 'dermoscopy' or 'clinical'"):
+    with pytest.raises(UserError, match=r"domain is 'xray'.*'auto' or 'dermoscopy' or 'clinical'"):
         check("segment_out_skin", {"value": 0, "domain": "xray"})
 
 

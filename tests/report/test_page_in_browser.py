@@ -1,11 +1,7 @@
 """The report in a real browser without a network: all there, nothing wider than the screen."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from src.report.files import write_figures
 from src.report.page import CAPTIONS, report_page
@@ -42,21 +38,6 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium of this machine, or a skip (a failure with BROWSER_TESTS=require)."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    path = path or shutil.which("google-chrome")
-    if not path:
-        say = pytest.fail if os.environ.get("BROWSER_TESTS") == "require" else pytest.skip
-        say("no chromium, chromium-browser or google-chrome on the path")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        running = playwright.chromium.launch(executable_path=path, args=options)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,7 @@
 import csv
 import importlib
 import json
-import re
-import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,14 +15,15 @@ from src.artifact.export import write_contract
 from src.core.errors import UserError
 from src.evaluation.evaluate import EvaluatedModel
 from src.evaluation.predictions import from_columns
+from src.inference.model import SkinLesionPredictor
 from src.inference.predictor import OnnxPredictor
-from src.inference.trust import COLUMNS, predict_with_trust
+from src.inference.trust import COLUMNS, check_trust, predict_with_trust
 from src.safety.fit import rows_of
-from src.scripts import fit_trust, predict
+from src.scripts import fit_trust, ood_detection, predict
 from src.trust.triage import CATEGORIES
+from tests.documented import commands
 
 PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "TRUST.md"
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +110,56 @@ def test_predict_py_writes_answers_of_a_model_that_has_them(
             predict.main([*argv, *extra])
 
 
+def test_trust_of_views_answers_with_them(tiny_onnx, demo, tmp_path):
+    path = tmp_path / "views.onnx"
+    argv = ["--onnx_model_path", str(tiny_onnx), "--write_model", str(path), *PROMISE]
+    assert fit_trust.main([*argv, "--tta", "flips", "--feature_gate", "false"]) == 0
+    predictor = OnnxPredictor(path)
+    lesions = sorted((demo / "isic2020").glob("test/*/*.jpg"))[:4]
+    model = SkinLesionPredictor(path)
+    assert model.tta == "flips"
+    plain = OnnxPredictor(tiny_onnx)
+    for found, lesion in zip(predict_with_trust(predictor, lesions), lesions, strict=True):
+        expected = model.predict(lesion)["probabilities"]
+        assert found.probabilities == pytest.approx(expected, abs=1e-6)
+        (alone,) = plain.predict([lesion])
+        assert [*expected.values()] != pytest.approx(alone.probabilities, abs=1e-6)
+    check_trust([predictor], "flips")
+    with pytest.raises(UserError, match="--tta flips"):
+        check_trust([predictor], "none")
+
+
+def test_ood_detection_fits_first_where_it_is_asked_to(trusted, tmp_path, monkeypatch, capsys):
+    target, fitted = tmp_path / "t.onnx", []
+
+    def fit(given, options):
+        options.write_model.write_bytes(trusted.read_bytes())
+        fitted.append((given, options))
+        return "as fit_trust says"
+
+    monkeypatch.setattr("src.safety.fit.fit_trust", fit)
+    usual = ["--onnx_model_path", str(trusted)]
+    to_write = ["--write_model", str(target)]
+    ood_detection.main([*usual, "--fit", *to_write, "--data_path", "here"])
+    ((given, options),) = fitted
+    assert given["data_path"] == "here" and options.onnx_model_path == trusted
+    assert capsys.readouterr().out == f"as fit_trust says\nwritten to {target}\n"
+    folders = ["--input_folder", str(tmp_path), "--strange_folder", str(tmp_path)]
+    for flags, named in (
+        (["--fit"], "--write_model"),
+        ([], "--input_folder"),
+        (["--input_folder", str(tmp_path)], "--input_folder"),
+        ([*folders, *to_write], "--input_folder"),
+    ):
+        with pytest.raises(UserError, match=named):
+            ood_detection.main([*usual, *flags])
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    for flags, named in ((to_write, "--write_model"), (["--data_path", "x"], "--data_path")):
+        with pytest.raises(UserError, match=named):
+            ood_detection.main([*usual, *folders, *flags])
+
+
 def test_a_model_that_was_changed_since_or_never_fitted_gives_no_answers(
     trusted, tiny_onnx, tmp_path
 ):
@@ -196,12 +244,13 @@ def test_rows_that_chose_the_model_and_rows_of_unknown_patients_certify_nothing(
 
 
 def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
-    fit, measure = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    documented = commands("docs/TRUST.md")
+    fit, measure = documented[:3], documented[3:]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best_checkpoint.onnx").write_bytes(tiny_onnx.read_bytes())
     image = next((demo / "isic2020").glob("test/malignant/*.jpg"))
     (tmp_path / "lesion.jpg").write_bytes(image.read_bytes())
-    run_block(fit)
+    run(fit)
     said = capsys.readouterr().out
     assert "FAILED" not in said and "cannot be certified" in said
     assert "lesion.jpg: " in said and "not a diagnosis" in said
@@ -215,7 +264,7 @@ def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
         cv2.imwrite(str(others / f"{number}.png"), noise)
     evaluations = []  # the report of melanoma_eval.py has tests of its own
     monkeypatch.setattr("src.evaluator.run.run_evaluation", lambda *args: evaluations.append(args))
-    run_block(measure)
+    run(measure)
     ((_, source, options, _),) = evaluations
     assert (source.path, options.calibration) == ("best_checkpoint.onnx", "temperature")
     assert options.write_model == "calibrated.onnx"
@@ -225,10 +274,9 @@ def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
     assert "passes the feature gate: " in said
 
 
-def run_block(block):
-    for line in block.splitlines():
-        words = shlex.split(line)
-        assert not importlib.import_module(words[2]).main(words[3:]), line
+def run(documented):
+    for command in documented:
+        assert not importlib.import_module(command.program).main(command.argv), command.text
 
 
 def test_wrong_flags_are_named(tmp_path):

@@ -14,7 +14,6 @@ from src.trust.out_of_distribution import (
     energy,
     false_positive_rate,
     fit_mahalanobis,
-    fit_neighbours,
     msp,
     threshold_that_keeps,
 )
@@ -67,16 +66,6 @@ def test_mahalanobis_on_gaussians_is_chi_squared_and_tells_what_is_known_to_be_s
     thin = fit_mahalanobis(wide, labels[:2000], n_components=10)
     aside = wide + np.eye(15)[12] * 0.5
     assert auroc(thin(wide), thin(aside)) > 0.99
-
-
-def test_neighbours_are_those_of_a_plain_search_and_copies_have_distance_0():
-    rng = np.random.default_rng(1)
-    features, new = rng.normal(size=(50, 8)), rng.normal(size=(7, 8))
-    near = fit_neighbours(features, k=3)
-    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (features, new)]
-    plain = np.sort(np.linalg.norm(unit[1][:, None] - unit[0], axis=2), axis=1)[:, 2]
-    assert near(new) == pytest.approx(plain)
-    assert fit_neighbours(features, k=1)(3 * features) == pytest.approx(0, abs=1e-7)
 
 
 def test_ranking_figures_are_those_of_scikit_learn():
