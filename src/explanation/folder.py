@@ -11,7 +11,7 @@ from ..artifact.evidence import EVIDENCE
 from ..core.cells import is_text
 from ..core.errors import require
 from ..core.files import make_folder
-from ..inference.batches import Batch, Companion, Image, Prediction
+from ..inference.batches import Batch, Companion, Prediction
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import write_png
 from ..preprocess.spec import Preprocessing
@@ -54,7 +54,7 @@ def explaining(
     contract = predictor.contract
 
     def tell(
-        images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
+        images: Sequence[Any], batch: Batch, notes: list[Any], found: list[np.ndarray]
     ) -> list[tuple[str, ...]]:
         cells = predictor.evidence_cells(found[0])
         told: list[tuple[str, ...]] = []
