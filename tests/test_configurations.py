@@ -26,7 +26,8 @@ def data(tmp_path_factory):
     for number, row in enumerate(rows):
         row["split"] = "train" if number < 2 * BATCH else ("valid", "test")[number % 4 // 2]
         label = ("benign", "malignant")[row["target"]]
-        write_image(folder / row["split"] / label / row["image_name"], number)
+        for place in (f"{row['split']}/{label}", "images"):  # of ISIC 2020, of HAM10000
+            write_image(folder / place / row["image_name"], number)
     write_csv(folder / "ISIC_2020_full.csv", rows)
     names = (*HAM10000_CLASSES, "acne")
     for name, n_classes in (("HAM10000_metadata.csv", 7), ("eight_split.csv", 8)):

@@ -22,8 +22,10 @@ RUN_ELSEWHERE = {  # a page, or its sections: the test that runs their commands
     ("docs/DATA.md",): "tests/test_data_page.py",
     ("docs/EVALUATION.md", "External validation"): "tests/evaluator/test_evaluation_page.py",
     ("docs/EVALUATION.md", "Ensembles"): "tests/evaluator/test_evaluation_page.py",
+    ("docs/EVIDENCE.md",): "tests/test_evidence_page.py",
     ("docs/EXPORT.md",): "tests/scripts/test_export_page.py",
     ("docs/INFERENCE.md",): "tests/prediction/test_inference_page.py",
+    ("docs/PREPROCESSING.md",): "tests/test_preprocessing_page.py",
     ("docs/RUNS.md", "Going on with a run"): "tests/engine/test_resume.py",
     ("docs/RUNS.md", "Fine-tuning"): "tests/engine/test_resume.py",
     ("docs/TRUST.md",): "tests/safety/test_fit_trust.py",
@@ -47,6 +49,9 @@ NOT_RUN = {  # the beginning of a command, or words in it: the reason
     "--teacher": "needs the five folds: tests/engine/test_distillation.py",
     "src.scripts.sweep": "twenty trainings: tests/sweeps/test_sweep.py",
     "other.onnx": "a model of other origin: tests/inference/test_foreign.py",
+    "predictions.csv --metadata_csv HAM10000": "seven classes: tests/evaluator/test_lesions.py",
+    "--metadata_csv tones.csv --label": "seven classes: tests/evaluator/test_human_tones.py",
+    "types_and_tones.csv": "needs tones that people gave: tests/evaluator/test_human_tones.py",
     "--metadata_csv HAM10000/": "needs a model of HAM10000: tests/evaluator/test_metadata.py",
     "compare_objectives": "42 trainings: tests/sweeps/test_objectives.py",
     "benchmark": "measures for minutes: tests/timing, tests/scripts",
@@ -150,7 +155,7 @@ def draw_tables(demo):
     shutil.copy(demo / "ham10000" / "HAM10000_metadata.csv", "HAM10000_metadata.csv")
     names = ("image_name", "patient_id", "target")
     isic = [of_isic[f"{row['image_id']}.jpg"] for row in rows]
-    write_csv(Path("ISIC_2020_full.csv"), isic)
+    shutil.copy(demo / "isic2020" / "ISIC_2020_full.csv", "ISIC_2020_full.csv")
     published = [{name: row[name].removesuffix(".jpg") for name in names} for row in isic]
     Path("isic2020_download").mkdir()
     Path("isic2020_download/train").symlink_to(Path("HAM10000/images").absolute())
@@ -177,14 +182,8 @@ def write_predictions(rows):
             {"image": row["image_id"], "label": true.index(1.0)}
             | dict(zip(names, scores, strict=True))
         )
-    for name in ("decisions.csv", "mine.csv", "theirs.csv"):
+    for name in ("predictions.csv", "decisions.csv", "mine.csv", "theirs.csv"):
         write_csv(Path(name), two, ",")
-    predicted = [
-        {"image_name": row["image"], "target": row["label"]}
-        | {f"probability_{name.lower()}": row[name] for name in names}
-        for row in seven
-    ]
-    write_csv(Path("predictions.csv"), predicted, ",")
     truth = [row | {name: int(row[name] > 0.3) for name in names} for row in seven]
     write_csv(Path("softmax.csv"), seven, ",")
     write_csv(Path("GroundTruth.csv"), truth, ",")

@@ -2,9 +2,6 @@
 
 import importlib
 import json
-import re
-import shlex
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,18 +10,9 @@ import pytest
 from src.selection.kept import KEPT, keep_epoch
 from src.watch import compare, reference
 from tests.checklist.written import write_run
+from tests.documented import commands
 from tests.passport.drawn import draw, fit, pixels, write_darkness, write_onnx
 from tests.selection.drawn import CLUSTERS, drawn
-
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "EVIDENCE.md"
-SECTIONS = {
-    section.partition("\n")[0]: [
-        shlex.split(line)[2:]
-        for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    for section in PAGE.read_text(encoding="utf-8").split("\n## ")
-}
 
 
 @pytest.fixture
@@ -58,10 +46,9 @@ def at_hand(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_every_command_of_the_page_runs(at_hand):
-    for commands in SECTIONS.values():
-        for module, *argv in commands:
-            assert importlib.import_module(module).main(argv) in (0, None), (module, argv)
+    for command in commands("docs/EVIDENCE.md"):
+        found = importlib.import_module(command.program).main(command.argv)
+        assert found in (0, None), command.text
     for name in ("passport/passport.html", "watch.json", "paper/checklist_claim.docx"):
         assert (at_hand / name).is_file()
     assert (at_hand / "tables" / "selection_bias.json").is_file()
-    assert sum(map(len, SECTIONS.values())) == 10

@@ -1,12 +1,22 @@
 """What `pip install .` brings: one package of its own name, its programs, and nothing else."""
 
 import os
+import resource
 import subprocess
 import sys
+import tomllib
+import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
+
+from tests.artifact.test_contract import make_contract
+from tests.inference.onnx_files import with_contract
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +39,32 @@ def installed(wheel, tmp_path_factory):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return os.environ | {"PYTHONPATH": str(folder), "PYTHONSAFEPATH": "1"}
+
+
+def needed(names):
+    """The installed distributions of these requirements and of what they require, by name."""
+    found, open_names = {}, [*names]
+    while open_names:
+        requirement = Requirement(open_names.pop())
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if applies and requirement.name.lower() not in found:
+            distribution = metadata.distribution(requirement.name)
+            found[requirement.name.lower()] = distribution
+            open_names += distribution.requires or []
+    return found
+
+
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory):
+    """The Python of an environment that holds the package's own requirements, without extras."""
+    folder = tmp_path_factory.mktemp("bare")
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for distribution in needed(project["dependencies"]).values():
+        for top in {file.parts[0] for file in distribution.files} - {"..", "__pycache__"}:
+            (site / top).symlink_to(distribution.locate_file(top))
+    return folder / "bin" / "python"
 
 
 def run(environment, folder, *words):
@@ -68,6 +104,29 @@ def test_the_installed_package_predicts_as_the_clone_does(installed, tiny_onnx, 
         assert done.returncode == 0, done.stderr
         outputs.append(output.read_bytes())
     assert outputs[0] == outputs[1]
+
+
+def test_predict_py_needs_the_packages_own_requirements_alone(without_torch, tmp_path):
+    """Where torch cannot be imported it predicts, and --help takes less than a second."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def python(*words):
+        command = [without_torch, *map(str, words)]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    assert "No module named 'torch'" in python("-c", "import torch").stderr
+    images, output = tmp_path / "images", tmp_path / "out.csv"
+    images.mkdir()
+    cv2.imwrite(str(images / "a.jpg"), np.zeros((40, 50, 3), np.uint8))
+    model = with_contract(tmp_path / "x.onnx", make_contract(), height=32, width=32)
+    flags = ["--onnx_model_path", model, "--input_folder", images, "--output_csv", output]
+    done = python("predict.py", *flags, "--save_processed", tmp_path / "processed")
+    assert done.returncode == 0, done.stderr
+    assert output.read_text().splitlines()[1].startswith("a.jpg,")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "--input_folder" in python("predict.py", "--help").stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
 
 
 def test_the_installed_trainer_runs_from_another_folder(installed, demo, tmp_path):

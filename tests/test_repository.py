@@ -24,8 +24,7 @@ CONFIGS = sorted(set(ROOT.glob("configs/**/*.yaml")) - set(SPACES))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_configuration_is_valid_and_says_its_command_and_result(path):
-    command, result, following, _ = path.read_text().split("
-", 3)
+    command, result, following, _ = path.read_text().split("\n", 3)
     starts = ("# python melanoma_train.py --config configs/", "# ./train.sh --config configs/")
     assert command.startswith(starts)
     assert path.name in command

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from ..preprocess.spec import parse_preprocessing
 from .contract import Contract
 from .decisions import usual_rule
 from .evidence import EVIDENCE
-from .export import PROBABILITIES, batches, evidence_error, export_onnx, open_session
+from .export import PROBABILITIES, batches, drawn_images, evidence_error, export_onnx, open_session
 from .forms import Exporter
 from .huggingface import CONFIG
 from .network import Network, make_network, save_checkpoint
@@ -188,7 +189,10 @@ def _save_drawn(model: str, head: str, objective: str, input_size: int, path: Pa
     classifier = MelanomaClassifier(model, made.n_outputs, input_size, head)
     *_, last = (layer for layer in classifier.head.modules() if isinstance(layer, torch.nn.Linear))
     torch.nn.init.normal_(last.weight)
-    network = make_network(contract, classifier)
+    network = make_network(contract, classifier).eval()
+    with torch.no_grad():  # so that no probability is 0 or 1, whatever the width
+        logits, _ = network(torch.from_numpy(drawn_images(contract)))
+        last.weight /= logits.abs().max()
     content = {"contract": contract.to_json(), "model_state_dict": network.classifier.state_dict()}
     save_checkpoint(path, content)
 
@@ -196,7 +200,9 @@ def _save_drawn(model: str, head: str, objective: str, input_size: int, path: Pa
 def _opened(exporter: Exporter) -> dict[str, Function]:
     """What each file computes, read from it as its users read it."""
     session = open_session(exporter.path.read_bytes())
-    script = torch.jit.load(exporter.path.with_suffix(".torchscript"), map_location="cpu")
+    with warnings.catch_warnings():  # a note of deprecation
+        warnings.simplefilter("ignore")
+        script = torch.jit.load(exporter.path.with_suffix(".torchscript"), map_location="cpu")
     program = torch.export.load(exporter.path.with_suffix(".pt2")).module()
     functions: dict[str, Function] = {
         "onnx": lambda part: torch.from_numpy(

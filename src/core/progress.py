@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -25,7 +25,7 @@ def progress(
     unit: str = "it",
     initial: int = 0,
     quiet: bool = False,
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """The items, while stderr tells how many of `total` are done and how long the rest will take.
 
     `initial` were done before. Nothing is shown where `quiet`, nor of what takes a moment.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,10 @@ _ORDINARY = {
     signal.SIGINT: (signal.default_int_handler,),
 }
 # who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
-_REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
+_REPEATED: dict[int, Any] = {
+    signal.SIGTERM: signal.SIG_IGN,
+    signal.SIGINT: signal.default_int_handler,
+}
 
 
 def train_epochs(
@@ -62,7 +66,8 @@ def train_epochs(
             entry["speed"] = speed(parts.trainer, trained_s, n_rows)
             entry["seconds"] = round(time.perf_counter() - started, 2)
             # what decides is one process's word: others may differ in a last digit
-            progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
+            decided = processes.from_main(lambda entry=entry: entry)  # type: ignore[misc]
+            progress.add(decided, cfg.run.monitor)
             if processes.is_main:
                 run_log.lease.check()
                 if valid:

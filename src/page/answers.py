@@ -25,7 +25,7 @@ FOUND = "The lesion that was found (white line) and the skin around it (tinted g
 EVIDENCE = "The model's evidence for its answer (turquoise) and against it (violet)"
 SIDE = 512  # pixels of the longer side of what is drawn
 _LESION, _SKIN = (255, 255, 255), (40, 160, 120)  # RGB
-_TINT = 0.3
+_TINT = 0.12
 QUALITY = 90  # of the JPEGs: a visit keeps them, in a tenth of the memory of their pixels
 
 

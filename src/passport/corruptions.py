@@ -6,6 +6,7 @@ simulating realistic image corruptions"; the severities are those of its package
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..preprocess.image import decode_image, jpeg_bytes
 
 SIDE = 224
-Rng = np.random.Generator
+Rng: TypeAlias = np.random.Generator
 
 
 def _pixelate(image: np.ndarray, factor: float, rng: Rng) -> np.ndarray:

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,8 @@ def examine(
     Lesions are those of `masks` by the stem of the image, else found. Memory is that of the edits
     of a few dozen pictures.
     """
-    answers, parts = Answers(), []
+    answers = Answers()
+    parts: list[tuple[dict, Any]] = []
     variants = ["", *EDITS, *_corruption_names()]
     for start in range(0, len(paths), _AT_A_TIME):
         chunk = paths[start : start + _AT_A_TIME]

@@ -52,7 +52,8 @@ def find_results(root: Path) -> tuple[list[Result], list[str]]:
 
     Follows no link to a file or a folder and goes `MAX_DEPTH` folders deep.
     """
-    results, problems = [], []
+    results: list[Result] = []
+    problems: list[str] = []
     for folder in folders_below(root, problems):
         kind = next((kind for kind in READERS if is_there(folder / kind)), None)
         if kind:

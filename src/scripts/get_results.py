@@ -8,7 +8,14 @@ from ..core.errors import require, run_main
 from ..core.files import expect_folder, make_folder
 from ..core.options import REQUIRED, flag, parse_options
 
-METRICS = ("auroc", "auprc", "sensitivity", "specificity", "f1", "balanced_accuracy")
+METRICS: tuple[str, ...] = (
+    "auroc",
+    "auprc",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "balanced_accuracy",
+)
 METRICS += ("demographic_parity_difference", "equal_opportunity_difference")
 
 

@@ -97,7 +97,9 @@ def _compare(options: Options, predictor) -> int:
 
     contract = predictor.contract
     reference = reference_from_json(contract.reference, str(options.onnx_model_path))
-    state, lines, failed = read_state(options.state, reference), [], []
+    state = read_state(options.state, reference)
+    lines: list[str] = []
+    failed: list[str] = []
     if options.outcomes:
         outcomes = read_outcomes(options.outcomes, contract)
         state, lines = count_outcomes(reference, state, outcomes, options.least_sensitivity)

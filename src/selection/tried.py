@@ -68,12 +68,13 @@ def assess(runs: dict[str, KeptEpochs], metric: str) -> Tried:
     resamples = resample_weights(held_out.shape[1], N_RESAMPLES, rng)
     winner = candidates[order[0]]
     of_winner = _measured(metric, resamples, winner)[1:]
+    inside, outside = np.split(np.array(others), 2)
     found = Tried(
         metric=metric,
         n_runs=len(runs),
         n_rows=len(target),
         n_positive=int(target.sum()),
-        optimism=optimism_of(values, *np.split(np.array(others), 2), of_winner, higher),
+        optimism=optimism_of(values, inside, outside, of_winner, higher),
         winner=(winner.run, winner.epoch),
     )
     second = next((place for place in order if candidates[place].run != winner.run), None)

@@ -93,7 +93,8 @@ def measure(predictor: OnnxPredictor, paths: Sequence[Path]) -> Measured:
     contract = predictor.contract
     found = list(in_threads(_signs_or_fault, list(paths), "signs", "image"))
     answers = list(predict_together([predictor], list(paths), Work(16)))
-    good, failed = [], []
+    good: list[tuple[Path, Any, Any]] = []
+    failed: list[str] = []
     for path, one, (answer,) in zip(paths, found, answers, strict=True):
         reason = one if isinstance(one, str) else answer.reason
         if reason:

@@ -2,11 +2,13 @@
 
 import json
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
+import src.artifact.benchmark as benchmark
 import src.artifact.export as export_module
 from src.artifact.contract import CONTRACT_KEY
 from src.artifact.export import export_onnx
@@ -47,3 +49,24 @@ def test_a_deviating_export_is_refused_and_nothing_written(tiny_run, tmp_path, m
     with pytest.raises(UserError, match=r"deviates by 0\.01"):
         export_onnx(network, contract, tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_forms_are_compared_with_the_checkpoint_on_images(tmp_path, monkeypatch):
+    """A form that is off is seen; transformers has no counterpart of heads by tone group."""
+    for name in "ab":
+        pixels = np.random.default_rng(ord(name)).integers(0, 255, (40, 50, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), pixels)
+    opened = benchmark._opened
+
+    def with_one_off(exporter):
+        functions = opened(exporter)
+        onnx = functions["onnx"]
+        return functions | {"onnx": lambda part: onnx(part) + 0.25}
+
+    monkeypatch.setattr(benchmark, "_opened", with_one_off)
+    found = benchmark.deviations(
+        "test_resnet", "linear", "domain_independent", 32, tmp_path, 2, tmp_path
+    )
+    assert found["onnx"] == pytest.approx(0.25, abs=1e-3) and found["huggingface"] is None
+    assert max(found["torchscript"], found["exported_program"]) < 1e-4
