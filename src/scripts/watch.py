@@ -61,6 +61,11 @@ def main(argv: list[str] | None) -> int:
     expect_folder(options.reference, "--reference")
     expect_folder(options.input_folder, "--input_folder")
 
+    for path in (options.write_model, options.state):
+        if path:
+            inputs = [path for path in (options.onnx_model_path, options.outcomes) if path]
+            check_output(path, *inputs)
+
     from ..inference.predictor import OnnxPredictor
 
     predictor = OnnxPredictor(options.onnx_model_path)
@@ -76,7 +81,6 @@ def _describe(options: Options, predictor) -> int:
     from ..watch.reference import measure, reference_of
     from ..watch.write import write_reference
 
-    check_output(options.write_model, options.onnx_model_path)
     outcomes = [read_outcomes(options.outcomes, predictor.contract)] if options.outcomes else []
     found = measure(predictor, images_below(options.reference))
     _tell(found.failed)
@@ -93,7 +97,6 @@ def _compare(options: Options, predictor) -> int:
 
     contract = predictor.contract
     reference = reference_from_json(contract.reference, str(options.onnx_model_path))
-    check_output(options.state, options.onnx_model_path)
     state = read_state(options.state, reference)
     lines: list[str] = []
     failed: list[str] = []

@@ -91,6 +91,10 @@ def test_the_command_writes_what_opens_as_markdown_html_and_word(run, tmp_path, 
         assert len(rows) == len(items) + 1
     with pytest.raises(UserError, match=r"config\.json"):
         checklist.main([str(tmp_path)])
+    (run / "checklist_claim.html").unlink()
+    (run / "checklist_claim.html").symlink_to(run / "config.json")
+    with pytest.raises(UserError, match="cannot be written, it is a link"):
+        checklist.main([str(run), "--standard", "claim"])
     (run / "metrics.json").write_text("[]")
     with pytest.raises(UserError, match=r"metrics\.json"):
         checklist.main([str(run)])

@@ -134,5 +134,9 @@ def test_the_command_writes_a_passport_that_names_the_ruler(tmp_path, capsys):
     assert passport.main([*command, "--n_images", "5", "--corrupted_images", "0"]) == 1
     assert "i00.png" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "passport.json").read_text())["n"] == 4
+    (tmp_path / "out" / "passport.json").unlink()
+    (tmp_path / "out" / "passport.json").symlink_to(tmp_path / "m.onnx")
+    with pytest.raises(UserError, match="cannot be written, it is a link"):
+        passport.main([*command, "--n_images", "2", "--corrupted_images", "0"])
     with pytest.raises(UserError, match="--masks"):
         passport.main([*command, "--masks", str(tmp_path / "nowhere")])

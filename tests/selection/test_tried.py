@@ -107,6 +107,10 @@ def test_the_command_and_the_tables_tell_it(runs, capsys):
     (runs / "a" / "config.json").write_text(json.dumps({"monitor": "auroc"}))
     assert get_results.main([str(runs)]) == 0
     assert "Selection bias by AUROC:" in capsys.readouterr().out
+    (runs / "selection_bias.json").unlink()
+    (runs / "selection_bias.json").symlink_to(runs / "b" / KEPT)
+    with pytest.raises(UserError, match="cannot be written, it is a link"):
+        selection_bias.main([str(runs)])
     empty = runs / "empty"
     empty.mkdir()
     with pytest.raises(UserError, match="no validation predictions"):
