@@ -92,6 +92,14 @@ def perform(stage: Stage, chroot: Chroot, made: dict[str, Chroot]) -> list[str]:
     return command
 
 
+def needed(stages: list[Stage], target: str) -> set[str]:
+    """The names of a stage and of all those that it is made of."""
+    (stage,) = (stage for stage in stages if stage.name == target)
+    names = {other.name for other in stages}
+    parts = {stage.base, *(origin for origin, _, _ in stage.copies())} & names
+    return {target}.union(*(needed(stages, part) for part in parts))
+
+
 def new_system(base: str, folder: Path, mirror: str) -> None:
     """Debian with Python in a folder, in place of an image `python:<version>-slim-<suite>`."""
     suite = base.rpartition("-")[2]
@@ -115,7 +123,10 @@ def main() -> None:
     names = [stage.name for stage in stages]
     target = options.target or names[-1]
     made: dict[str, Chroot] = {}
-    for stage in stages[: names.index(target) + 1]:
+    wanted_stages = needed(stages, target)
+    for stage in stages:
+        if stage.name not in wanted_stages:
+            continue
         chroot = Chroot(options.folder / stage.name, options.bind)
         if chroot.folder.exists():
             parser.error(f"{chroot.folder}: is there already; remove it first")
