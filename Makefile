@@ -42,9 +42,10 @@ test: $(INSTALLED)  ## run all tests; about 16 minutes on 2 cores
 test-full: $(INSTALLED)  ## repeat the simulations at full size
 	$(BIN)/python -m pytest --full -m simulation
 
-lint: $(INSTALLED)  ## check style and formatting
+lint: $(INSTALLED)  ## check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 $(INSTALLED): $(REQUIREMENTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,7 +1,5 @@
 """The commands of docs/DATA.md, on small data in the layouts that the page names."""
 
-import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -15,14 +13,9 @@ from src.datasets.isic import HAM10000_CLASSES, ISIC2019_CLASSES
 from src.datasets.load import load_table
 from src.engine.run import train
 from tests.datasets.small_isic import write_csv, write_image
+from tests.documented import commands
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "DATA.md"
-COMMANDS = [
-    shlex.split(line)[1:]
-    for block in re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    for line in block.splitlines()
-    if line.startswith("python ")
-]
+COMMANDS = [command.words[1:] for command in commands("docs/DATA.md")]
 N_ROWS, N_ACNE = 42, 6
 PREPARERS = {
     f"preparer/{module.__name__.rpartition('.')[2]}.py": module.main

@@ -48,6 +48,8 @@ def pictures(notebook):
 
 def test_there_are_notebooks():
     assert [path.name for path in NOTEBOOKS] == [
+        "fairness_analysis.ipynb",
+        "quick_start.ipynb",
         "skin_tone_analysis.ipynb",
         "skin_tone_estimation.ipynb",
     ]
@@ -97,6 +99,26 @@ def test_analysis_runs_and_says_what_is_so(execute):
     assert "more than half of the images change their group" in text_of(notebook)
     assert said["moved_by_opencv8"] > 0.5
     assert pictures(notebook) == ["figures", "strips", "overlays", "scatter", "pairs"]
+
+
+def test_quick_start_runs_and_says_what_is_so(execute):
+    notebook = execute("quick_start.ipynb")
+    said = findings(notebook)
+    assert "sees two epochs" in text_of(notebook) and said["epochs"] == 2
+    assert said["n_test"] > 30 and said["n_groups"] >= 4
+    assert said["sums_to"] == 1 and said["difference"] < 1e-5
+    assert pictures(notebook) == ["figure"]
+
+
+def test_fairness_analysis_finds_the_difference_that_is_there(execute):
+    said = findings(notebook := execute("fairness_analysis.ipynb"))
+    assert said["anova_p"] < 0.001 and said["kruskal_p"] < 0.01
+    assert said["lightest_to_darkest_p"] < 0.01
+    assert 0.2 < said["eta_squared"] < 0.9 and said["n_patients"] > 15
+    assert "those of melanomas fall by 1.2 a group" in text_of(notebook)
+    assert -1.8 < (said["means"][-1] - said["means"][0]) / 3 < -0.6
+    assert 0.2 < said["sensitivity"] < 0.95
+    assert pictures(notebook) == ["picture"]
 
 
 def test_a_notebook_without_data_says_how_to_draw_it(execute, monkeypatch, tmp_path):

@@ -1,7 +1,6 @@
 """The commands of docs/PREPROCESSING.md, on a small data set; its tables list every name."""
 
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -16,14 +15,11 @@ from src.loading.augment import AUGMENTATIONS, Augmentation
 from src.preprocess.image import read_image
 from src.preprocess.steps import STEPS
 from src.scripts import visualize_images
+from tests.documented import commands
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "PREPROCESSING.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = [list(command.words) for command in commands("docs/PREPROCESSING.md")]
 TINY = "--model test_resnet --pretrained false --model_ema false --epochs 2 --device cpu"
 
 

@@ -41,11 +41,16 @@ FIELDS = {
     "metrics": (dict,),
     "evidence": (dict,),
     "trust": (dict,),
+    "reference": (dict,),
 }
-NOT_IN_ALL = {"evidence": {}, "trust": {}}  # fields that older files of this version lack
+NOT_IN_ALL: dict[str, dict] = {
+    "evidence": {},
+    "trust": {},
+    "reference": {},
+}  # fields that older files of this version lack
 AS_WRITTEN = (
     *("model", "head", "n_outputs", "positive", "reduction", "own_head", "temperature"),
-    *("provenance", "metrics"),
+    *("provenance", "metrics", "reference"),
 )
 
 
@@ -59,7 +64,8 @@ class Contract:
     ones). Class probabilities p are calibrated to softmax(log p / `temperature`). `rule` decides;
     `other_rules` were fitted beside it. `provenance` holds configuration, data and versions.
     `evidence` says what the output of that name is, where an ONNX file has one;
-    `trust` holds what was fitted for knowing when not to answer.
+    `trust` holds what was fitted for knowing when not to answer; `reference` the images that those
+    of later days are compared with (`src/watch`).
     """
 
     model: str
@@ -79,6 +85,7 @@ class Contract:
     metrics: dict[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     trust: Trust | None = None
+    reference: dict[str, Any] = field(default_factory=dict)
 
     @property
     def num_groups(self) -> int:

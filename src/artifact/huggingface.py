@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -77,7 +78,7 @@ def _as_timm(network: Network, contract: Contract) -> nn.Module:
     if not isinstance(head, nn.Linear):
         raise NotLoadableError(f"its head {contract.head} is not one linear layer")
     name = TIMM_NAMES.get(contract.model, contract.model)
-    options = {"num_classes": contract.n_outputs}
+    options: dict[str, Any] = {"num_classes": contract.n_outputs}
     if "dinov2" in name:
         options["img_size"] = contract.preprocessing.output_size
     try:

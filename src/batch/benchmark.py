@@ -7,6 +7,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 from timeit import timeit
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,10 +30,14 @@ def time_skin_tone(paths: list[Path]) -> list[str]:
         folder = Path(name)
         own_tone = partial(
             tone_row,
-            **{"method": "cielab", "color": "median", "color_constancy": "none", "masks": {}},
-            **{"domain": "auto", "white_reference": "brightness"},
+            method="cielab",
+            color="median",
+            color_constancy="none",
+            masks={},
+            domain="auto",
+            white_reference="brightness",
         )
-        lesion = {"kind": "lesion", "domain": "auto", "method": "by_domain"}
+        lesion: dict[str, Any] = {"kind": "lesion", "domain": "auto", "method": "by_domain"}
         own_mask = partial(mask_row, **lesion, output_dir=folder)
         for title, size, plain, own in (
             ("skin tone", SMALL, plain_tone, own_tone),

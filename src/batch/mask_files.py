@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ ONE_BIT = (cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_F
 
 
 def write_masks(
-    folder: Path, paths: list[Path], output_dir: Path, n_workers: int, **choices: str
+    folder: Path, paths: list[Path], output_dir: Path, n_workers: int, **choices: Any
 ) -> pd.DataFrame:
     """The table `image, *COLUMNS, status` that `output_dir/masks.csv` then lists the masks in.
 

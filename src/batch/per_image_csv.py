@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -143,11 +143,13 @@ def _compute_missing(
     is_kept: Callable[[list], bool],
 ) -> None:
     """Adds to `file` the rows that it lacks, and those of images that have changed."""
-    found = _kept_rows(file, len(columns))
-    kept = {name: signature for name, signature, cells in found if is_kept(cells)}
+    before = _kept_rows(file, len(columns))
+    kept = {name: signature for name, signature, cells in before if is_kept(cells)}
     todo = [p for p, name in names.items() if name not in kept or kept[name] != _signature(p)]
     n_kept, n_workers = len(names) - len(todo), min(n_workers, os.cpu_count() or 1, len(todo))
-    rows_of = partial(_rows_in_processes, n_workers) if n_workers > 1 else _rows_here
+    rows_of: Callable[..., Generator[_Row, None, None]] = _rows_here
+    if n_workers > 1:
+        rows_of = partial(_rows_in_processes, n_workers)
     found = rows_of(partial(_row, work, columns), todo)
     bar = progress(found, title, len(names), "image", initial=n_kept)
     with closing(found), closing(bar):
@@ -185,7 +187,7 @@ def _plain(value: object) -> object:
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
+def _rows_here(row: Callable, paths: list[Path]) -> Generator[_Row, None, None]:
     """The row of each path. OpenCV has one thread meanwhile, as in the worker processes."""
     n_threads = cv2.getNumThreads()
     cv2.setNumThreads(0)
@@ -196,7 +198,9 @@ def _rows_here(row: Callable, paths: list[Path]) -> Iterator[_Row]:
         cv2.setNumThreads(n_threads)
 
 
-def _rows_in_processes(n_workers: int, row: Callable, paths: list[Path]) -> Iterator[_Row]:
+def _rows_in_processes(
+    n_workers: int, row: Callable, paths: list[Path]
+) -> Generator[_Row, None, None]:
     signatures = {}
 
     def taken() -> Iterator[Path]:

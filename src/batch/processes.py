@@ -25,7 +25,8 @@ def answers(
     that names the path where a process died.
     """
     with _processes(work, n_workers) as processes:
-        todo, tasks, idle = iter(paths), {}, list(processes)
+        todo, idle = iter(paths), list(processes)
+        tasks: dict[Any, Path] = {}
         while True:
             for connection, path in zip(idle, todo, strict=False):
                 tasks[connection] = path
@@ -33,7 +34,7 @@ def answers(
                     connection.send(path)
             if not tasks:
                 return
-            idle = wait(list(tasks))
+            idle = list(wait(list(tasks)))  # type: ignore[arg-type]  # all are connections
             for connection in idle:
                 path = tasks.pop(connection)
                 yield path, _answer(connection, processes[connection], path)
@@ -65,7 +66,7 @@ def _processes(work: Callable, count: int) -> Iterator[dict[Connection, multipro
     """
     context = multiprocessing.get_context("spawn")
     resource_tracker.ensure_running()  # started below it would let interrupts through
-    started = {}
+    started: dict[Connection, Any] = {}
     try:
         # Ctrl-C reaches every process of a terminal: only this one is to act on it
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -93,7 +94,7 @@ def _serve(connection: Connection, work: Callable) -> None:
         while True:
             path = connection.recv()
             try:
-                answer = work(path), None
+                answer: tuple[Any, Exception | None] = work(path), None
             except Exception as error:
                 answer = None, _sendable(error)
             connection.send(answer)

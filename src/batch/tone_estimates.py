@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -31,7 +32,7 @@ def estimate_tones(
     output_csv: Path,
     masks: dict[str, Path],
     n_workers: int,
-    **choices: str,
+    **choices: Any,
 ) -> pd.DataFrame:
     """The table that `output_csv` then holds: `image, *COLUMNS, status`.
 
@@ -72,9 +73,9 @@ def tone_row(
     seen = skin_in_view(image, domain, lesion, white_reference)
     tone = estimate_tone(seen.image, seen.skin, method, color, seen.domain)
     red, green, blue = tone.color or (None, None, None)
-    cells = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
-    cells += (tone.uncertain, seen.domain, seen.white_gain, picture, source)
-    return dict(zip(COLUMNS, cells, strict=True))
+    estimate = (tone.ita, tone.ita_spread, tone.valid, tone.reason, red, green, blue, tone.group)
+    picked = (tone.uncertain, seen.domain, seen.white_gain, picture, source)
+    return dict(zip(COLUMNS, (*estimate, *picked), strict=True))
 
 
 def summary(rows: pd.DataFrame) -> str:

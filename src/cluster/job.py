@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from types import FrameType
+from typing import Any
 
 import submitit
 
@@ -76,7 +77,9 @@ def _signals_of_the_end() -> list[int]:
             handlers[number](number, frame)
 
     announcement = signal.Signals[f"SIG{submitit.JobEnvironment.USR_SIG}"]
-    handlers = {number: signal.getsignal(number) for number in (announcement, signal.SIGTERM)}
+    handlers: dict[int, Any] = {
+        number: signal.getsignal(number) for number in (announcement, signal.SIGTERM)
+    }
     for number in handlers:
         signal.signal(number, take_note)
     return told

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import subprocess
 from dataclasses import dataclass, fields, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from ..core.errors import UserError
 from ..core.options import Section, flag
@@ -18,6 +18,11 @@ class Jobs(Section):
     """
 
     nodes, ngpus = 1, 0
+
+    @property
+    def cluster(self) -> str | None:
+        """Where jobs run: each program has a flag of its own for it."""
+        raise NotImplementedError
 
     timeout: int = flag(
         1440, "time limit of a job in minutes; it is then requeued and resumed", least=1
@@ -41,13 +46,14 @@ class Jobs(Section):
 
     def found(self) -> Self:
         """The same with `auto` decided. Raises `UserError` for SLURM where there is none."""
-        if self.cluster in ("local", "debug"):
+        jobs: Any = self  # of a class with `cluster`
+        if jobs.cluster in ("local", "debug"):
             return self
         if has_slurm():
-            return replace(self, cluster="slurm")
-        if self.cluster == "slurm":
+            return replace(jobs, cluster="slurm")
+        if jobs.cluster == "slurm":
             raise UserError("--cluster slurm: sinfo and sbatch do not respond here; use local")
-        return replace(self, cluster="local")
+        return replace(jobs, cluster="local")
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ def submit(calls: Sequence[Callable[[], Any]], cluster: Jobs, name: str) -> list
         for call in calls:
             call()
         return []
-    executor, jobs = make_executor(cluster, name), []
+    executor = make_executor(cluster, name)
+    jobs: list[submitit.Job] = []
     for batch in [calls] if cluster.cluster == "slurm" else [[call] for call in calls]:
         for job in jobs[-1:]:
             job.wait()

@@ -32,7 +32,7 @@ def submit_trainings(cfgs: list[Config], cluster: Cluster) -> list[submitit.Job]
         if run in runs[:i]:
             raise UserError(f"{run}: two jobs have the same run; give each a different --run_name")
     if cluster.cluster == "debug":
-        calls = [partial(train, cfg) for cfg in cfgs]
+        calls: list = [partial(train, cfg) for cfg in cfgs]
     else:
         calls = [TrainingJob(cfg) for cfg in cfgs]
     jobs = submit(calls, cluster, runs[0].name)

@@ -87,7 +87,8 @@ def one_spelling(texts: Iterable[str]) -> tuple[dict[str, str], list[list[str]]]
     spellings: dict[str, Counter[str]] = {}
     for text, count in Counter(texts).items():
         spellings.setdefault(folded(text), Counter())[text] += count
-    used, merged = {}, []
+    used: dict[str, str] = {}
+    merged: list[list[str]] = []
     for counts in spellings.values():
         written = sorted(counts, key=lambda text: (-counts[text], text))
         used |= dict.fromkeys(written, tidy(written[0]))

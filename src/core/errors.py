@@ -29,7 +29,7 @@ class UserError(Exception):
     """A wrong path, column, flag or file: what was expected, what was found, what to do."""
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raise `UserError` with this message unless the condition holds."""
     if not condition:
         raise UserError(message)
@@ -52,7 +52,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{match[0]}'?" if match else ""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """The first line of what a library's error says, at most 150 characters, else its kind."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
 

@@ -26,7 +26,8 @@ DEFAULTS = Config().flat()
 
 def load_config(argv: list[str] | None, base: dict[str, Any] | None = None) -> Config:
     """The configuration of the trainer's command line, as `resolve` makes it."""
-    return resolve(*parse_settings(argv, "The trainer's settings."), base)
+    (given,) = parse_settings(argv, "The trainer's settings.")
+    return resolve(given, base)
 
 
 def resolve(

@@ -10,6 +10,7 @@ from .registry import Call, parse_call
 class Legacy:
     """A flag of an earlier system; `text` is the pattern of its help."""
 
+    annotation: Any
     text = ""
 
     @property

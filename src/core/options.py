@@ -9,7 +9,7 @@ import sys
 import types
 import typing
 from collections.abc import Collection, Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,7 @@ def flag(
     return field(default=default, metadata=metadata | {"positional": positional})
 
 
+@dataclass(frozen=True)
 class Section:
     """The base of dataclasses of flags. Raises `UserError` for a value outside of its limits."""
 
@@ -119,7 +120,7 @@ def add_section(
 
     With `offered`, only for the fields of these names.
     """
-    group = parser.add_argument_group(section.__doc__.partition("\n")[0])
+    group = parser.add_argument_group((section.__doc__ or "").partition("\n")[0])
     for f in fields(section):
         if offered is None or f.name in offered:
             add_flag(group, f.name, f.type, _help_of(f), f.metadata)
@@ -212,7 +213,7 @@ def _scalar(where: str, kind: Any, text: Any) -> Any:
             raise UserError(wrong + nearest(text, typing.get_args(kind)))
         return text
     try:
-        value = _BOOLEANS[text.lower()] if kind is bool else kind(text)
+        value: Any = _BOOLEANS[text.lower()] if kind is bool else kind(text)
         if kind is Path:
             value.resolve()
     except (ValueError, KeyError, RuntimeError, OSError):  # of these two are links in a circle

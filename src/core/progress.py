@@ -4,14 +4,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 FIRST_S, EVERY_S = 5, 60  # seconds to the first line, and between two lines of the program
 _HANDED_OUT = 2048  # items that threads are given at a time: a hundred thousand take memory
 _last_line = -float("inf")  # when this program wrote one, whatever it was about
@@ -24,12 +25,13 @@ def progress(
     unit: str = "it",
     initial: int = 0,
     quiet: bool = False,
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """The items, while stderr tells how many of `total` are done and how long the rest will take.
 
     `initial` were done before. Nothing is shown where `quiet`, nor of what takes a moment.
     """
-    total = len(items) + initial if total is None and hasattr(items, "__len__") else total
+    if total is None and isinstance(items, Sized):
+        total = len(items) + initial
     if quiet or not sys.stderr.isatty():
         yield from items if quiet else _with_lines(items, title, total, unit, initial)
         return
@@ -95,7 +97,7 @@ def _with_lines(
 def _line(title: str, n_done: int, total: int | None, unit: str, left: float | None) -> str:
     plural = "es" if unit.endswith("ch") else "s"
     units = "" if unit == "it" else f" {unit}{plural * (total != 1)}"
-    if not total:
+    if not total or left is None:
         return f"{title}: {n_done:,}{units}"
     share = f"{n_done / total:.0%}"
     return f"{title}: {n_done:,} of {total:,}{units} ({share}), about {duration(left)} left"

@@ -47,12 +47,13 @@ def parse_call(text: str) -> Call:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)) or node.args:
         raise wrong
     try:
-        options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+        given = [(keyword.arg, ast.literal_eval(keyword.value)) for keyword in node.keywords]
     except (ValueError, TypeError):
         raise wrong from None
-    if None in options or not _is_plain(list(options.values())):  # None: name(**mapping)
+    options = {name: value for name, value in given if name is not None}
+    if None in dict(given) or not _is_plain(list(options.values())):  # None: name(**mapping)
         raise wrong
-    require(len(options) >= len(node.keywords), f"'{text}' gives an option twice")
+    require(len(options) >= len(given), f"'{text}' gives an option twice")
     return Call(node.func.id, options)
 
 

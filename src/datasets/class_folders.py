@@ -22,9 +22,9 @@ def folders(
     """
     rows = labelled_images(data_path, required=())
     rows["class"] = merged(rows["class"], f"{data_path}: class folders")
-    rows["label"], classes, index = numbered(rows["class"], positive, classes)
+    rows["label"], names, index = numbered(rows["class"], positive, classes)
     rows["mask"] = masks_of(rows["image"], data_path)
-    return make_table(rows, classes, index)
+    return make_table(rows, names, index)
 
 
 def labelled_images(root: Path, required: tuple[str, ...]) -> pd.DataFrame:

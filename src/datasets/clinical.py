@@ -25,8 +25,14 @@ def ddi(data_path: Path) -> Table:
 
     Classes are benign and malignant, groups the Fitzpatrick pairs I–II, III–IV and V–VI.
     """
-    columns = {"image": "DDI_file", "label": "malignant", "group": "skin_tone"}
-    made = table(data_path, csv="ddi_metadata.csv", **columns, classes=["False", "True"])
+    made = table(
+        data_path,
+        csv="ddi_metadata.csv",
+        image="DDI_file",
+        label="malignant",
+        group="skin_tone",
+        classes=["False", "True"],
+    )
     return replace(made, classes=BINARY_CLASSES)
 
 

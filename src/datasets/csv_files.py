@@ -108,8 +108,10 @@ def csv_encoding(path: Path) -> str:
         start = file.read(2)
     if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16"
-    zeros = [byte == 0 for byte in start]
-    return {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(tuple(zeros), "utf-8-sig")
+    zeros = tuple(byte == 0 for byte in start)
+    if zeros == (False, True):
+        return "utf-16-le"
+    return "utf-16-be" if zeros == (True, False) else "utf-8-sig"
 
 
 def line_of(path: Path, row: int) -> int:

@@ -250,5 +250,7 @@ def _is_numbered(scale: str, cell: str) -> bool:
 
 
 # whether a tidy cell is a tone of the scale
-_READ = {scale: partial(_is_numbered, scale) for scale in NUMBERED}
+_READ: dict[str, Callable[[str], bool]] = {
+    scale: partial(_is_numbered, scale) for scale in NUMBERED
+}
 _READ[FITZPATRICK] = lambda cell: not np.isnan(_type(cell))

@@ -48,7 +48,8 @@ def isic2020(data_path: Path, skin_color_csv: str) -> Table:
     rows["label"] = rows["class"].map(classes.index)
     rows["mask"] = masks_of(rows["image"], data_path)
     csv = Path(skin_color_csv) if skin_color_csv else data_path / "ISIC_2020_full.csv"
-    bad, tones = [], ANGLES
+    bad: list[tuple[str, str]] = []
+    tones = ANGLES
     if skin_color_csv or csv.is_file():
         more, tones = _labelled_rows(csv)
         rows, bad = _joined_to_csv(rows, more, csv)

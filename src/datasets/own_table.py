@@ -20,7 +20,7 @@ from .labels import (
     suggested,
 )
 from .locate import find_images, folders_around, joined, masks_of
-from .table import COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, make_table
+from .table import COLUMNS, IMAGE_COLUMNS, LABEL_COLUMNS, USUAL_COLUMNS, Table, Tones, make_table
 
 
 def table(
@@ -59,18 +59,29 @@ def table(
     named |= {"group": group, "ita": ita, "fold": fold, "uncertain": ""}
     given = _schema(rows, named, source)
     refuse_cells(source, rows, image, rows[image].isna(), "the name of an image")
-    others = rows.drop(columns=[name for name in labels if name in rows])
-    others = others.assign(**given.filter(["ita"]))
-    group = group or tone_column(others)
-    tone_csv = source if group in own_columns else data_path / metadata
-    others, tones = with_tone_groups(others, group, tone_csv)
-    given = given.assign(**others.filter(["group"]))
+    csvs = {source: own_columns, data_path / metadata: {*rows}}
+    others = rows.drop(columns=labels, errors="ignore")
+    given, tones = _with_tone_groups(given, others, group, csvs)
     given["class"] = _classes_of(rows, label, source, image, skip_unlabelled)
     unlabelled = tuple(rows[image][given["class"] == ""])
     given = _with_known_class(given.assign(name=rows[image]))
     found, bad = _with_images(given, data_path, source, images)
-    found["label"], classes, index = numbered(found["class"], positive, classes)
-    return replace(make_table(found, classes, index, bad, tones), unlabelled=unlabelled)
+    found["label"], names, index = numbered(found["class"], positive, classes)
+    return replace(make_table(found, names, index, bad, tones), unlabelled=unlabelled)
+
+
+def _with_tone_groups(
+    given: pd.DataFrame, rows: pd.DataFrame, group: str, csvs: dict[Path, set[str]]
+) -> tuple[pd.DataFrame, Tones]:
+    """(`given` with the numbers of its tone groups, what these are), by the column `group`, if any.
+
+    `csvs` are the tables that the columns of `rows` are from, with their columns.
+    """
+    rows = rows.assign(**given.filter(["ita"]))
+    group = group or tone_column(rows)
+    csv = next((csv for csv, columns in csvs.items() if group in columns), Path())
+    rows, tones = with_tone_groups(rows, group, csv)
+    return given.assign(**rows.filter(["group"])), tones
 
 
 def _with_images(rows: pd.DataFrame, data_path: Path, source: Path, images: str | list | None):

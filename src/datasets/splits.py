@@ -202,7 +202,7 @@ def _homes(rows: pd.DataFrame, shares: list[float], seed: int, what: str) -> np.
     strata = ordered["label"].astype(str) + "/" + ordered["group"].astype(str)
     by_stratum = pd.crosstab(units, strata.to_numpy()).to_numpy(float)
     by_class = pd.crosstab(units, labels).to_numpy(float)
-    found = []
+    found: list[np.ndarray] = []
     # many small strata may all be rounded to one side, and the class with them
     for counts in (by_stratum, np.hstack([by_stratum, by_class]), by_class):
         homes = _place(counts, np.array(shares), np.random.default_rng(seed))[units]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,8 @@ class Found(NamedTuple):
 def find_duplicates(options: SearchOptions, cfg: Config) -> Found:
     """Search the images and write `duplicates.csv` and `duplicates.png` into `--output_dir`."""
     if options.images:
-        rows, unread = rows_of_folder(options.images), []
+        rows = rows_of_folder(options.images)
+        unread: list = []
     else:
         rows, unread = rows_of_data(cfg.data)
     n_threads = max(1, n_processes(cfg.data.num_workers))
@@ -151,7 +152,7 @@ def write_figure(pairs: pd.DataFrame, rows: pd.DataFrame, path: Path) -> None:
     plot_image_pairs(shown, f"{len(first):,} of {len(pairs):,} near-duplicate pairs", path)
 
 
-def image_pair(pair: tuple, paths: dict[str, str]) -> ImagePair:
+def image_pair(pair: Any, paths: dict[str, str]) -> ImagePair:
     """Both images of a line of the table, the second moved to look like the first."""
     images = [read_reduced(paths[name], SHOWN_SIDE)[0] for name in (pair.image_a, pair.image_b)]
     second = oriented(images[1][None], ORIENTATIONS.index(pair.orientation))[0]

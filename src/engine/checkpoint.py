@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -181,7 +182,7 @@ def load_first(paths: list[Path], parts: Parts) -> Progress:
     processes, errors = parts.trainer.processes, []
     for path in paths:
         try:
-            content, error = processes.from_main(lambda path=path: content_or_error(path))
+            content, error = processes.from_main(partial(content_or_error, path))
             if error:
                 raise UserError(error)
             return load_state(content, str(path), parts)

@@ -3,6 +3,7 @@
 import logging
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def check_settings(cfg: Config) -> Preprocessing:
         check_resident(spec, cfg.data.augment)
         for name in ("feature_views", "malignant_copies"):
             require(not cfg.flat()[name], f"--resident and --{name}: give one of them")
-    changing = {"mixup": cfg.learning.mixup, "cutmix": cfg.learning.cutmix}
+    changing: dict[str, Any] = {"mixup": cfg.learning.mixup, "cutmix": cfg.learning.cutmix}
     changing |= {"cutmix_minmax": cfg.learning.cutmix_minmax, "drop_path": cfg.model.drop_path}
     for name, value in changing.items() if cfg.model.feature_views else ():
         require(not value, f"--feature_views and --{name}: it changes features; give one of them")

@@ -56,7 +56,8 @@ class Processes:
         """
         if self.count == 1:
             return make()
-        outcome, error = [None, False], None
+        outcome: list = [None, False]
+        error = None
         if self.is_main:
             try:
                 outcome = [make(), False]

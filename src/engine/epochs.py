@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
 from ..core.config import Config
 from ..core.errors import terminate
+from ..datasets.splits import unit_numbers
+from ..evaluation.predictions import Predictions
+from ..selection.kept import KEPT, keep_epoch
 from .checkpoint import Progress, load_first, remove_old, save_state, state_files
 from .distributed import Processes
 from .log import RunLog
@@ -32,7 +36,10 @@ _ORDINARY = {
     signal.SIGINT: (signal.default_int_handler,),
 }
 # who presses Ctrl-C twice does not want to wait; launchers send SIGTERM twice and do
-_REPEATED = {signal.SIGTERM: signal.SIG_IGN, signal.SIGINT: signal.default_int_handler}
+_REPEATED: dict[int, Any] = {
+    signal.SIGTERM: signal.SIG_IGN,
+    signal.SIGINT: signal.default_int_handler,
+}
 
 
 def train_epochs(
@@ -55,13 +62,16 @@ def train_epochs(
                 save_within_epoch(cfg, parts, progress, run_log, asked)
                 stop_if_asked(processes, asked, folder)
             trained_s, n_rows = time.perf_counter() - started, progress.position.n_rows - n_before
-            entry = evaluated_epoch(cfg, parts, progress)
+            entry, valid = evaluated_epoch(cfg, parts, progress)
             entry["speed"] = speed(parts.trainer, trained_s, n_rows)
             entry["seconds"] = round(time.perf_counter() - started, 2)
             # what decides is one process's word: others may differ in a last digit
-            progress.add(processes.from_main(lambda entry=entry: entry), cfg.run.monitor)
+            decided = processes.from_main(lambda entry=entry: entry)  # type: ignore[misc]
+            progress.add(decided, cfg.run.monitor)
             if processes.is_main:
                 run_log.lease.check()
+                if valid:
+                    keep_epoch(folder / KEPT, entry["epoch"], valid, validation_clusters(parts))
                 save_state(folder, parts, progress, checkpoint_names(cfg, entry))
                 remove_old(folder, cfg.run.keep_checkpoints)
                 run_log.epoch(progress.history, cfg.learning.early_stopping > 0)
@@ -94,12 +104,14 @@ def is_finished(cfg: Config, progress: Progress) -> bool:
     return progress.position.epoch >= cfg.learning.epochs
 
 
-def evaluated_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
-    """The history's line on the epoch whose steps are done."""
+def evaluated_epoch(
+    cfg: Config, parts: Parts, progress: Progress
+) -> tuple[dict, Predictions | None]:
+    """(the history's line on the epoch whose steps are done, the validation rows, if any)"""
     trainer, place = parts.trainer, progress.position
     has_valid = len(parts.evaluator.table.split("valid")) > 0
     network = parts.evaluated_network()
-    valid = parts.evaluator(network, "valid")[1] if has_valid else {}
+    predictions, valid = parts.evaluator(network, "valid") if has_valid else (None, {})
     return {
         "epoch": place.epoch,
         "train_loss": place.loss_sum / place.n_rows,
@@ -107,7 +119,12 @@ def evaluated_epoch(cfg: Config, parts: Parts, progress: Progress) -> dict:
         "weight_decay": max(group["weight_decay"] for group in trainer.optimizer.param_groups),
         "valid": valid,
         "accuracy_by_class": accuracy_by_class(valid, parts.contract.classes),
-    }
+    }, predictions
+
+
+def validation_clusters(parts: Parts) -> np.ndarray:
+    """Int [N]: the patient or lesion of each validation row, by a number."""
+    return unit_numbers(parts.evaluator.table.split("valid").rows)[0]
 
 
 def accuracy_by_class(metrics: dict, classes: Sequence[str]) -> dict[str, float]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from ..evaluation.results import Settings, point_estimates, row_digests
 from ..loading.batches import Batch, DeviceBatches
 from ..loading.features import feature_batches, feature_path, kept_features
 from ..loading.loaders import eval_loader, rows_in_order
-from ..loading.prepared import PreparedImages, prepare_images
+from ..loading.prepared import prepare_images
 from ..loading.resident import ResidentImages
 from ..objectives.catalog import Objective
 from ..report.files import write_split
@@ -51,12 +52,12 @@ class Evaluator:
         objective: Objective,
         device: torch.device,
         processes: Processes = SINGLE_PROCESS,
-        prepared: PreparedImages | ResidentImages | None = None,
+        prepared: Any = None,
     ):
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
         self.processes, self.prepared = processes, prepared
-        self._batches: dict[str, Iterable[Batch]] = {}  # of each split that was evaluated
+        self._batches: dict[str, Any] = {}  # of each split that was evaluated
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them.
@@ -115,10 +116,8 @@ class Evaluator:
             rows,
             self.contract.preprocessing,
             self.cfg.run.eval_batch_size,
-            self.cfg.data.num_workers,
-            self.cfg.data.pin_mem,
-            self.processes.rank,
-            self.processes.count,
+            *(self.cfg.data.num_workers, self.cfg.data.pin_mem),
+            *(self.processes.rank, self.processes.count),
             self.prepared,
             self.device,
         )

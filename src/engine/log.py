@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import platform
+import shlex
 import sys
 from contextlib import suppress
 from datetime import datetime
@@ -66,6 +67,8 @@ class RunLog:
         write_text(folder / "config.yaml", to_yaml(cfg))
         write_text(folder / "config.json", json.dumps(cfg.flat(), indent=2, ensure_ascii=False))
         write_text(folder / "environment.json", json.dumps(environment(), indent=2))
+        with (folder / "command.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{shlex.join(sys.orig_argv)}\n")  # a run that goes on has several
 
     def epoch(self, history: list[dict], may_stop_early: bool = False) -> None:
         """Record the last epoch of `history`, and how long those that are left will take."""

@@ -3,6 +3,7 @@
 import logging
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ def make_parts(
     rows = training_rows(cfg, table, taught)
     counts = count_rows(rows, count_groups(table, cfg.model.num_groups))
     objective = make_objective(cfg, counts)
-    prepared = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
+    prepared: Any = processes.from_main(lambda: prepare_images(table, spec, cfg.data))
     spec = with_statistics(spec, rows, prepared)
     contract = make_contract(cfg, table, objective, spec, counts)
     batches = make_batches(cfg, rows, processes)

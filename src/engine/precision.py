@@ -35,9 +35,9 @@ def pick_device(name: str, processes: Processes = SINGLE_PROCESS) -> torch.devic
     if device.type == "mps" and not (has_mps and alone):
         why = "no Apple GPU found" if alone else "several processes cannot share an Apple GPU"
         raise UserError(f"--device {name}: {why}; use --device cpu or --device auto")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if device.type == "cuda" and (device.index or 0) >= found:
-        raise UserError(f"--device {name}: {found} GPUs found; use --device cpu or --device auto")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= n_gpus:
+        raise UserError(f"--device {name}: {n_gpus} GPUs found; use --device cpu or --device auto")
     return device
 
 

@@ -148,8 +148,8 @@ def _with_warmup(
 def _require_warmup(name: str, warmup_epochs: float, epochs: int) -> None:
     _require(warmup_epochs >= 0, f"{name}(warmup_epochs={warmup_epochs})", "0 or more")
     if warmup_epochs >= epochs:
-        lasts = [f"{n:g} epoch{'s' * (n != 1)}" for n in (warmup_epochs, epochs)]
-        raise _too_long(*lasts, "warmup_epochs")
+        warmup, training = (f"{n:g} epoch{'s' * (n != 1)}" for n in (warmup_epochs, epochs))
+        raise _too_long(warmup, training, "warmup_epochs")
 
 
 def _too_long(warmup: str, training: str, what: str) -> UserError:

@@ -26,6 +26,16 @@ def percentile_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[f
     return float(low), float(high)
 
 
+def wilson_interval(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """The interval of a rate of `hits` in `n` (Wilson 1927); NaN of nothing."""
+    if not n:
+        return float("nan"), float("nan")
+    share, square = hits / n, z * z / n
+    middle = (share + square / 2) / (1 + square)
+    reach = z / (1 + square) * math.sqrt(share * (1 - share) / n + square / (4 * n))
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
 def pair_changes(values: np.ndarray, resamples: np.ndarray, least: np.ndarray) -> np.ndarray:
     """[n_resamples]: how far the pair of groups moves that moves farthest in each resample.
 

@@ -102,7 +102,8 @@ def fitted(model: EvaluatedModel, fits: Fits, settings: Settings) -> tuple[Evalu
 
     Raises `UserError` where there are no such rows and some are needed.
     """
-    predictions, found = model.predictions, {"temperature": None, "threshold": None}
+    predictions = model.predictions
+    found: dict[str, dict | None] = {"temperature": None, "threshold": None}
     no_rows = predictions.at(np.zeros(0, int))
     valid = model.valid if fits.flag and model.valid else no_rows
     if fits.flag and not len(valid.labels):

@@ -195,8 +195,9 @@ def _calibration_error(name: str, bins: str, label: str) -> None:
         found = [reliability_of(rows.predictions, bins, rows.n_bins, each) for each in of_rows]
         return np.array([one.ece for one in found])
 
-    options = {"higher_is_better": False, "needs": "probabilities", "has_interval": False}
-    METRICS[name] = Metric(measure, label, **options)
+    METRICS[name] = Metric(
+        measure, label, higher_is_better=False, needs="probabilities", has_interval=False
+    )
 
 
 _calibration_error("ece", "equal_width", "calibration error")
@@ -215,6 +216,10 @@ def _by_class_size(w: Weighted, wholes: np.ndarray) -> np.ndarray:
     return ratios((np.nan_to_num(ratios(w.hits, wholes)) * w.labelled).sum(axis=1), w.n)
 
 
+def _averaged(mean: Callable, wholes: Callable) -> Callable[[Weighted], np.ndarray]:
+    return lambda w: mean(w, wholes(w))
+
+
 def _averages(suffix: str, mean: Callable, label: str) -> None:
     """Register precision, recall and F1 of each class against the rest, averaged by `mean`."""
     wholes_of = {
@@ -224,7 +229,7 @@ def _averages(suffix: str, mean: Callable, label: str) -> None:
     }
     for name, wholes in wholes_of.items():
         METRICS[f"{name.lower()}_{suffix}"] = Metric(
-            lambda w, wholes=wholes: mean(w, wholes(w)),
+            _averaged(mean, wholes),
             f"{name}, {label}",
             unit="" if name == "F1" else "%",
             of_classes=True,

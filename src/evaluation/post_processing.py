@@ -51,7 +51,8 @@ def calibrate(
         metrics = compute_metrics(table, n_bins)
         found[name] = {key: metrics[key] for key in ("ece", "log_loss")}
     found["before"] |= calibration_bins(predictions, n_bins)
-    return *scaled_tables, found
+    first, second = scaled_tables
+    return first, second, found
 
 
 def decide_by_rule(

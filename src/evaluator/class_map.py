@@ -26,7 +26,7 @@ class ClassMap:
             self.positive = positive_index(classes, self.names[folded(positive)])
             others = [name for place, name in enumerate(classes) if place != self.positive]
             self.names.setdefault(REST, others[0])
-        self.given = {}
+        self.given: dict[str, str] = {}
         for pair in filter(str.strip, written.split(",")):
             name, equals, wanted = pair.rpartition("=")
             if not equals or folded(name) in self.given:

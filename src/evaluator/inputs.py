@@ -108,7 +108,9 @@ class Inputs:
 
     def settings(self) -> Settings:
         """How the evaluation is made; the seed is `--seed`, not that of a model's training."""
-        given = {name: self.flags[name] for name in ("config", "seed") if name in self.flags}
+        given: dict[str, Any] = {
+            name: self.flags[name] for name in ("config", "seed") if name in self.flags
+        }
         return Settings(
             n_resamples=self.options.n_resamples,
             seed=resolve(given).run.seed,

@@ -109,7 +109,7 @@ class Metadata:
             return tone_groups_of(tones, names, self.path)
         if text == "group" or (text in ("skin tone", "skin_tone") and text not in rows):
             return self.tone_groups(names)
-        column, edges = text, ()
+        column, edges = text, tuple[float, ...]()
         if text not in rows and ":" in text:
             column, _, written = text.rpartition(":")
             column, edges = self._spelled(column.strip()), _edges(text, written)
@@ -149,8 +149,8 @@ def known_images(
     """
     if len(set(names)) < len(names):
         return metadata
-    own = [read_metadata(path, image_column, key=str.strip) for path in paths]
-    rows = pd.concat([table.rows for table in own]).fillna("")
+    tables = [read_metadata(path, image_column, key=str.strip) for path in paths]
+    rows = pd.concat([table.rows for table in tables]).fillna("")
     own = Metadata(paths[0], rows, key=str.strip)
     if metadata is None:
         return own

@@ -47,7 +47,7 @@ def read_labelled(
     scores = list(columns.probability_columns) or probability_columns(rows)
     require_columns(rows, scores, path, "--probability_columns")
     classes = _class_names(scores, columns)
-    skipped = []
+    skipped: list = []
     if options.skip_unlabelled:
         csv, skipped = csv.labelled(classes)
     predictions, doubt = _predictions(csv, scores, classes)
@@ -56,6 +56,7 @@ def read_labelled(
 
 def _class_names(scores: list[str], columns: CsvColumns) -> tuple[str, ...]:
     """The names given, else those of the columns of probabilities, else of the labels, else ()."""
+    usual: tuple[str, ...]
     if len(scores) == 1:
         usual = BINARY_CLASSES
     elif scores:

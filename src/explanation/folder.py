@@ -11,7 +11,7 @@ from ..artifact.evidence import EVIDENCE
 from ..core.cells import is_text
 from ..core.errors import require
 from ..core.files import make_folder
-from ..inference.batches import Batch, Companion, Image, Prediction
+from ..inference.batches import Batch, Companion, Prediction
 from ..inference.predictor import OnnxPredictor
 from ..preprocess.image import write_png
 from ..preprocess.spec import Preprocessing
@@ -54,7 +54,7 @@ def explaining(
     contract = predictor.contract
 
     def tell(
-        images: Sequence[Image], batch: Batch, notes: list[Any], found: list[np.ndarray]
+        images: Sequence[Any], batch: Batch, notes: list[Any], found: list[np.ndarray]
     ) -> list[tuple[str, ...]]:
         cells = predictor.evidence_cells(found[0])
         told: list[tuple[str, ...]] = []
@@ -76,7 +76,7 @@ def explaining(
 
 
 def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.ndarray:
-    """The `overlay` of an RGB uint8 image.
+    """The `overlay` of an RGB uint8 image, without text.
 
     `decision` is the place of the class that is explained. Raises `UserError` for evidence that is
     not finite.
@@ -84,7 +84,7 @@ def explained(predictor: OnnxPredictor, image: np.ndarray, decision: int) -> np.
     contract = predictor.contract
     logits, cells = predictor.evidence(contract.preprocessing(image)[None])
     why = explain(contract, logits[0], cells[0], decision)
-    return _drawn(contract, why, _seen(contract.preprocessing, image), True)[1]
+    return overlay(*_seen(contract.preprocessing, image), [why.cells], [])
 
 
 def _seen(spec: Preprocessing, image: np.ndarray) -> _Seen:

@@ -74,7 +74,8 @@ def write_overlays(
     images and, with masks, `pointing_game.csv` are written.
     """
     shown = {*np.linspace(0, len(paths) - 1, N_SHOWN).astype(int).tolist()}
-    found, sheet = [], []
+    found: list = []
+    sheet: list = []
     starts = range(0, len(paths), _BATCH)
     for start in progress(starts, "explaining", len(starts), "batch"):
         for seen in _batch(model, paths[start : start + _BATCH], masks):

@@ -29,7 +29,7 @@ def overlay(
     for panel in panels[1:]:
         cv2.drawContours(panel, edges, -1, (255, 255, 255), 1)
     drawn = np.concatenate(panels, axis=1)
-    return np.concatenate([drawn, _text(lines, drawn.shape[1])])
+    return np.concatenate([drawn, _text(lines, drawn.shape[1])]) if lines else drawn
 
 
 def contact_sheet(overlays: Sequence[np.ndarray], n_columns: int) -> np.ndarray:

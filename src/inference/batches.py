@@ -2,13 +2,13 @@
 
 import os
 import queue
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from ..preprocess.image import ImageError, file_bytes
 from ..preprocess.spec import Preprocessing
 from .views import NONE, VIEWS, View, mean_over_views
 
-Image = Path | bytes | np.ndarray  # a file, what is in one, or RGB uint8 [H, W, 3]
+Image: TypeAlias = Path | bytes | np.ndarray  # a file, what is in one, or RGB uint8 [H, W, 3]
 # of a batch, whatever its size is set to: with 3 channels in float32 100 MB
 MAX_BATCH_PIXELS = 2**23
 
@@ -28,6 +28,10 @@ class Predictor(Protocol):
     """A model that predicts batches as its contract says."""
 
     contract: Contract
+
+    @property
+    def words(self) -> str:
+        """How a file of other origin was understood; empty for others."""
 
     def outputs(self, images: np.ndarray, *more: str) -> tuple[np.ndarray, ...]:
         """(logits [N, n_outputs], probabilities [N, classes]) of float32 [N, 3, height, width].
@@ -95,7 +99,7 @@ def batch_size_of(predictors: Sequence[Predictor], wanted: int) -> int:
 
 def predict_batches(
     predictors: Sequence[Predictor], batches: Iterable[Sequence[Image]], work: Work
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """The predictions of each batch, in order; batches are no larger than `batch_size_of` says.
 
     A thread reads, decodes and runs a whole batch, so that the numbers do not depend on how many
@@ -216,10 +220,10 @@ def _run(
     """(predictions, outputs `more` of the last model for the first view, which is the image)."""
     paths = [image if isinstance(image, Path) else None for image in batch]
     if all(reasons):
-        found = [
+        none = [
             Prediction(path, reason=reason) for path, reason in zip(paths, reasons, strict=True)
         ]
-        return [[one] * len(predictors) for one in found], []
+        return [[one] * len(predictors) for one in none], []
     by_model, further = [], []
     for predictor in predictors:
         images = inputs[predictor.contract.preprocessing.digest][: len(batch)]

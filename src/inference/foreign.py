@@ -152,7 +152,8 @@ def _finishing(given: ForeignModel, normalize: str) -> tuple[str, str]:
 
 def _size(session: Session, given: ForeignModel) -> tuple[int, int]:
     wanted = (given.image_height or 0, given.image_width or 0)
-    found = tuple(stated or flag for stated, flag in zip(session.size, wanted, strict=True))
+    height, width = session.size
+    found = (height or wanted[0], width or wanted[1])
     if not all(found):
         raise UserError(
             f"{session.path} has no contract and leaves its image size open: give --image_height "

@@ -53,7 +53,7 @@ class SkinLesionPredictor:
     ):
         path, said = Path(path), ForeignModel(**foreign)
         names = tuple(classes) if classes else None
-        self.predictors = _predictors(path, said, names, tuple(providers))
+        self.predictors: list[Any] = _predictors(path, said, names, tuple(providers))
         contracts = [predictor.contract for predictor in self.predictors]
         self.tta = chosen_views(contracts, tta)
         require(voting in VOTES, f"voting {voting}: expected one of {', '.join(VOTES)}")
@@ -93,7 +93,7 @@ class SkinLesionPredictor:
     def decided(self, rows: Batch) -> Iterator[tuple[Prediction, int]]:
         """(the models' prediction together, the index of its class, -1 without one) of each row."""
         good = [row for row in rows if not _fault(row)]
-        decisions = iter(())
+        decisions: Iterator[tuple] = iter(())
         if good and len(self.predictors) == 1:
             means = np.stack([row[0].probabilities for row in good])
             decisions = zip(means, self.contract.decide(means), strict=True)

@@ -44,7 +44,8 @@ def last_operation(data: bytes, output: str) -> str:
     Casts and changes of shape after it do not count, nor do the scale and bias of a linear step.
     """
     try:
-        (graph,) = (value for field, value in _fields(data, Span(0, len(data))) if field == _GRAPH)
+        fields = _fields(data, Span(0, len(data)))
+        (graph,) = (place for field, place in fields if field == _GRAPH and place is not None)
         producers = dict(_producers(data, graph))
     except ValueError:
         return ""

@@ -122,16 +122,16 @@ class Session:
             ) from None
 
     def _rows(self, found: object, n_images: int) -> np.ndarray:
-        is_numbers = isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.size
-        if is_numbers and self.batch == 1 and found.ndim < 2:
-            return found.reshape(1, -1)
-        if not is_numbers or found.ndim == 0 or found.shape[0] != n_images:
-            shape = getattr(found, "shape", type(found).__name__)
-            raise UserError(
-                f"{self.path}: the ONNX model gives {shape} for {n_images} images: expected a row "
-                "of numbers for each"
-            )
-        return found.reshape(n_images, -1)
+        if isinstance(found, np.ndarray) and found.dtype.kind == "f" and found.size:
+            if self.batch == 1 and found.ndim < 2:
+                return found.reshape(1, -1)
+            if found.ndim and found.shape[0] == n_images:
+                return found.reshape(n_images, -1)
+        shape = getattr(found, "shape", type(found).__name__)
+        raise UserError(
+            f"{self.path}: the ONNX model gives {shape} for {n_images} images: expected a row "
+            "of numbers for each"
+        )
 
 
 def _read(path: Path) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import cv2
 import torch
@@ -24,13 +25,13 @@ class DeviceBatches:
     def __init__(
         self,
         rows: Dataset,
-        batch_sampler: Iterable,
+        batch_sampler: Any,
         num_workers: int,
         pin_memory: bool,
         device: torch.device,
     ):
         self.rows, self.batch_sampler, self.device = rows, batch_sampler, device
-        self._options = {"num_workers": num_workers, "pin_memory": pin_memory}
+        self.num_workers, self.pin_memory = num_workers, pin_memory
         n_workers, scaling = n_processes(num_workers), rows.preprocessing.scaling
         self._keys = _Keys(batch_sampler)
         self._loader = DataLoader(
@@ -45,7 +46,7 @@ class DeviceBatches:
 
     def of(self, batches: Iterable) -> "DeviceBatches":
         """Other batches of the same rows."""
-        return DeviceBatches(self.rows, batches, **self._options, device=self.device)
+        return DeviceBatches(self.rows, batches, self.num_workers, self.pin_memory, self.device)
 
     def start(self) -> None:
         """Start the loading processes, which then wait for the first time through.
@@ -92,7 +93,7 @@ class ResidentBatches:
     `make(rows)` one of rows alone. The keys of each batch come from `batch_sampler`.
     """
 
-    def __init__(self, batch_sampler: Iterable, make: Callable[..., Batch]):
+    def __init__(self, batch_sampler: Any, make: Callable[..., Batch]):
         self.batch_sampler, self.make = batch_sampler, make
 
     def __len__(self) -> int:
@@ -106,7 +107,7 @@ class ResidentBatches:
 class _Keys:
     """The batches of keys of a sampler, unless they are held back: then none."""
 
-    def __init__(self, batches: Iterable):
+    def __init__(self, batches: Any):
         self.batches, self.are_held_back = batches, False
 
     def __len__(self) -> int:

@@ -65,7 +65,7 @@ def fit_mixed_model(rows: pd.DataFrame, baseline: str) -> MixedModel:
         except (np.linalg.LinAlgError, ValueError) as error:
             raise UserError(f"the mixed model has no estimate ({first_line(error)})") from None
     kinds = (ConvergenceWarning, HessianInversionWarning)
-    notes = [first_line(w.message) for w in caught if issubclass(w.category, kinds)]
+    notes = [first_line(str(w.message)) for w in caught if issubclass(w.category, kinds)]
     converged = bool(result.converged) and bool(np.isfinite([*errors, between]).all())
     reach = norm.ppf((1 + CONFIDENCE) / 2)
     effects = tuple(

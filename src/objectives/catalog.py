@@ -36,7 +36,7 @@ class Objective(nn.Module):
     def forward(self, logits, targets, groups, *taught) -> torch.Tensor:
         kept = targets >= 0
         logits, targets, groups = logits.float()[kept], targets[kept], groups[kept]
-        taught = [rows[kept] for rows in taught]
+        taught = tuple(rows[kept] for rows in taught)
         if not len(targets):
             return logits.sum()  # 0, with a gradient of 0
         weights = self.weight

@@ -25,7 +25,7 @@ FOUND = "The lesion that was found (white line) and the skin around it (tinted g
 EVIDENCE = "The model's evidence for its answer (turquoise) and against it (violet)"
 SIDE = 512  # pixels of the longer side of what is drawn
 _LESION, _SKIN = (255, 255, 255), (40, 160, 120)  # RGB
-_TINT = 0.3
+_TINT = 0.12
 QUALITY = 90  # of the JPEGs: a visit keeps them, in a tenth of the memory of their pixels
 
 
@@ -90,13 +90,13 @@ def examine(model: Model, name: str, data: bytes) -> Answer:
         pictures |= _evidence(predictors[0], image, decision)
     except (ImageError, UserError) as error:
         return Answer(name, f"The picture cannot be classified ({error}).")
-    values = trusted.probabilities if trusted else map(float, found.probabilities)
+    values = dict(zip(contract.classes, map(float, found.probabilities), strict=True))
     members_say = [float(one.probabilities[contract.positive]) for one in members]
     return Answer(
         name,
         predicted=contract.classes[decision],
         is_positive=decision == contract.positive,
-        probabilities=values if trusted else dict(zip(contract.classes, values, strict=True)),
+        probabilities=trusted.probabilities if trusted else values,
         votes=dict(zip(model.names, members_say, strict=True)) if len(model.names) > 1 else {},
         tone=tone,
         record=model.records.get(tone.group),

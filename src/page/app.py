@@ -7,6 +7,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ..core.classes import NOTICE
 from ..core.errors import UserError
+from ..core.memory import give_back
 from ..core.options import parse_options
 from ..preprocess.image import file_bytes
 from . import sentences
@@ -48,6 +49,7 @@ def main() -> None:
     for answer in answers:
         _show(answer, model)
     _end(model, answers)
+    give_back()  # what the pictures of the run before took
 
 
 def _ask(model: Model, pictures: dict, answers: list[Answer]) -> None:
@@ -88,6 +90,8 @@ def _show(answer: Answer, model: Model) -> None:
         if answer.refusal:
             st.error(answer.refusal)
             return
+        raised = answer.is_positive or (answer.trust is not None and answer.trust.abstains)
+        (st.warning if raised else st.success)(f"**{sentences.headline(answer)}**")
         seen, said = st.columns(2, gap="medium")
         for caption, picture in answer.pictures.items():
             seen.image(picture, caption=caption, width="stretch", alt=f"{answer.name}: {caption}")
@@ -98,8 +102,6 @@ def _show(answer: Answer, model: Model) -> None:
 def _say(answer: Answer, model: Model) -> None:
     contract = model.predictor.contract
     positive = sentences.in_words(contract.classes[contract.positive])
-    raised = answer.is_positive or (answer.trust is not None and answer.trust.abstains)
-    (st.warning if raised else st.success)(f"**{sentences.headline(answer)}**")
     if words := sentences.advice(answer):
         st.markdown(words)
     for fault in answer.faults:
@@ -110,13 +112,16 @@ def _say(answer: Answer, model: Model) -> None:
         st.markdown(f"Certificate: {answer.trust.certificate}.")
     ranked = sorted(answer.probabilities.items(), key=lambda pair: -pair[1])
     for name, probability in ranked:
-        st.progress(
-            min(1.0, probability), f"{sentences.in_words(name)}: {sentences.percent(probability)}"
-        )
+        _bar(sentences.in_words(name), probability)
     if answer.votes:
         st.caption(f"Probability of {positive} by each model")
         for name, probability in answer.votes.items():
-            st.progress(min(1.0, probability), f"{name}: {sentences.percent(probability)}")
+            _bar(name, probability)
+
+
+def _bar(name: str, probability: float) -> None:
+    share = sentences.percent(probability).replace(" ", "\N{NO-BREAK SPACE}")
+    st.progress(min(1.0, probability), f"{name}: {share}")
 
 
 def _end(model: Model, answers: list[Answer]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,13 @@ from .options import PredictionOptions
 
 FORMAT = 2  # of finished rows: raise it when they change
 # options that change how rows are written, or how fast, but not the rows
-_NOT_OF_ROWS = ("onnx_model_path", "output_csv", "recursive", "probabilities", "target_names")
+_NOT_OF_ROWS: tuple[str, ...] = (
+    "onnx_model_path",
+    "output_csv",
+    "recursive",
+    "probabilities",
+    "target_names",
+)
 _NOT_OF_ROWS += ("aggregate", "metadata_csv", "num_workers", "resume", "shard", "save_processed")
 
 
@@ -84,13 +91,13 @@ def predict_folder(
         found = predict_batches(model.predictors, (batches[place] for place in todo), work)
         bar = progress(found, "predicting", len(own), "batch", initial=len(own) - len(todo))
         with closing(found):
-            for place, rows in zip(todo, bar, strict=True):
-                pairs = zip(batches[place], model.decided(rows), strict=True)
+            for place, batch in zip(todo, bar, strict=True):
+                pairs = zip(batches[place], model.decided(batch), strict=True)
                 rows = [_row(path, options.input_folder, decided) for path, decided in pairs]
                 finished.add(file, keys[place], rows)
         if options.shard:
-            rows = finished.rows([keys[place] for place in own])
-            outcome.n_predicted = sum(not row.reason for row in rows)
+            done = finished.rows([keys[place] for place in own])
+            outcome.n_predicted = sum(not row.reason for row in done)
             return outcome
         more = [name for companion in companions for name in companion.columns]
         _write(options, model.contract, lambda: finished.rows(keys), outcome, lesions, more)
@@ -173,7 +180,7 @@ def _key(batch: Sequence[Path]) -> str:
 def _work(
     options: PredictionOptions, model: SkinLesionPredictor, companions: tuple[Companion, ...]
 ) -> Work:
-    save = None
+    save: Any = None
     if options.save_processed:
         specs = {p.contract.preprocessing.digest for p in model.predictors}
         save = _saver(options.save_processed, options.input_folder, len(specs) > 1)

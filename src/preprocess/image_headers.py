@@ -142,7 +142,7 @@ def _tiff_header(data: bytes, order: str) -> Header:
     """Of the first page."""
     (start,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, start)
-    tags = {}
+    tags: dict[int, tuple[int, str | None, int]] = {}
     for position in range(start + 2, start + 2 + 12 * count, 12):
         tag, kind, n_values = struct.unpack_from(order + "HHI", data, position)
         tags.setdefault(tag, (position + 8, _TIFF_TYPES.get(kind), n_values))
@@ -167,7 +167,7 @@ def _tiff_header(data: bytes, order: str) -> Header:
     _require_readable(int(bits[0]), samples, values)
     for parts, sizes in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
         ends = values(parts, 0), values(sizes, 0)
-        if len(ends[0]) == len(ends[1]) and sum(ends).max() > len(data):
+        if len(ends[0]) == len(ends[1]) and (ends[0] + ends[1]).max() > len(data):
             raise ImageError("truncated")
     strip = int(values(_STRIP_ROWS, 0)[0]) % (2**32 - 1) * width  # 2^32 - 1: all rows
     tile = int(values(_TILE_HEIGHT, 0)[0]) * int(values(_TILE_WIDTH, 0)[0])

@@ -251,8 +251,8 @@ def normalize(image: np.ndarray, *, mean: tuple, std: tuple) -> np.ndarray:
 
 def scaling(mean: tuple, std: tuple, white: float = 255.0) -> tuple[np.ndarray, np.ndarray]:
     """(factors, addends) float32 [3] that normalize samples of which the largest is `white`."""
-    mean, std = np.asarray(mean, np.float64) * white, np.asarray(std, np.float64) * white
-    return (1.0 / std).astype(np.float32), (-mean / std).astype(np.float32)
+    centre, spread = np.asarray(mean, np.float64) * white, np.asarray(std, np.float64) * white
+    return (1.0 / spread).astype(np.float32), (-centre / spread).astype(np.float32)
 
 
 def _lighter(lab: np.ndarray, change: np.ndarray) -> np.ndarray:

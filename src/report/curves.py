@@ -177,7 +177,7 @@ def mark_decisions(axes, x: float, y: float, curve: Curve) -> None:
 def _write_table(table: Axes, curves: list[Curve], area: str) -> None:
     own = {"fontsize": SMALL, "va": "center"}
     headings = ("images", "positives", f"{METRICS[area].label} (95 % CI)")
-    cells = [("", *headings, {**own, "color": SOFT_INK})]
+    cells: list[tuple] = [("", *headings, {**own, "color": SOFT_INK})]
     for curve in curves:
         counts = (f"{count:,}" for count in (len(curve.target), curve.target.sum()))
         cells.append((short(curve.name, 19), *counts, interval_text(curve.areas[area]), own))
@@ -189,9 +189,9 @@ def _write_table(table: Axes, curves: list[Curve], area: str) -> None:
     for y, curve in enumerate(curves, start=2):
         if can_be_ranked(curve):
             draw_curve(table, np.array([0, 0.06]), np.array([y, y]), curve)
-    y = len(curves) + 2.4
-    table.plot(0.03, y, "o", mfc=SOFT_INK, mec="white", markersize=7)
-    table.text(0.09, y, "decisions", **own)
+    below = len(curves) + 2.4
+    table.plot(0.03, below, "o", mfc=SOFT_INK, mec="white", markersize=7)
+    table.text(0.09, below, "decisions", **own)
     if area == "auprc":
-        table.plot([0, 0.06], [y + 1, y + 1], color=SOFT_INK, linestyle=_DOTTED)
-        table.text(0.09, y + 1, "chance: prevalence", **own)
+        table.plot([0, 0.06], [below + 1, below + 1], color=SOFT_INK, linestyle=_DOTTED)
+        table.text(0.09, below + 1, "chance: prevalence", **own)

@@ -214,7 +214,7 @@ def calibration_sentences(evaluation: dict) -> list[str]:
     found, least = evaluation["calibration"], evaluation["settings"]["min_group"]
     positive = evaluation["source"]["positive"]
     bins = [b for b in found["positive"]["bins"] if b["n"] >= max(least, 1)]
-    chosen = {}
+    chosen: dict = {}
     for predicted in _PREDICTED:
         for b in bins:
             if b["lower"] < predicted <= b["upper"]:

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -117,14 +118,14 @@ def spread_over_angles(rows: pd.DataFrame, n_most: int) -> pd.DataFrame:
         return left
     # the outermost angles are those of the strangest images
     lightest, darkest = np.quantile(left["ita"], (0.98, 0.02))
-    chosen = []
+    chosen: list = []
     for angle in np.linspace(lightest, darkest, n_most):
         nearest = (left["ita"].drop(chosen) - angle).abs().idxmin()
         chosen.append(nearest)
     return rows.loc[chosen].sort_values("ita", ascending=False, kind="stable")
 
 
-def look_at(row: tuple, path: Path, masks: dict[str, Path]) -> MaskPanel:
+def look_at(row: Any, path: Path, masks: dict[str, Path]) -> MaskPanel:
     """The image of a row with its masks, at the size at which tones are estimated."""
     try:
         image, size = read_reduced(path, HAIR_SIDE)

@@ -6,7 +6,15 @@ from .numbers import NOT_DEFINED, is_known
 from .style import interval_text
 
 IN_LINES = ("auroc", "sensitivity", "specificity")
-OVERALL = ("accuracy", "balanced_accuracy", "precision", "f1", "auprc", "f1_macro", "auroc_macro")
+OVERALL: tuple[str, ...] = (
+    "accuracy",
+    "balanced_accuracy",
+    "precision",
+    "f1",
+    "auprc",
+    "f1_macro",
+    "auroc_macro",
+)
 OVERALL += ("brier", "ece")
 _LONGEST = 60  # characters of a name
 GAPS = {

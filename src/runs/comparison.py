@@ -1,6 +1,7 @@
 """Several ways of training side by side, each with several runs: figures with intervals."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import chain, cycle
 from pathlib import Path
 
@@ -121,7 +122,7 @@ def _figures(
         for run in runs
     ]
     sensitivity, specificity = rates(lambda run: run.of_kind("all"))
-    by_group = np.array([rates(lambda run, g=g: _of_group(run, g))[0] for g in range(n_groups)])
+    by_group = np.array([rates(partial(_of_group, group=group))[0] for group in range(n_groups)])
     lowest = by_group[compared].min(axis=0)
     return {
         "auroc": np.take_along_axis(np.stack(auroc, axis=1), picks, 1).mean(1),
@@ -134,7 +135,7 @@ def _figures(
 
 def _summary(figures: dict[str, np.ndarray]) -> dict[str, float]:
     """Of each figure the value (resample 0) and the interval of the other resamples."""
-    line = {}
+    line: dict[str, float] = {}
     for name, values in figures.items():
         low, high = percentile_interval(values[1:])
         line |= {name: values[0], f"{name}_low": low, f"{name}_high": high}

@@ -42,7 +42,7 @@ class Verdict:
 def diagnose_fit(history: History) -> Verdict:
     """The verdict on a run's curves by those rules; epochs count from 1."""
     curves = _curves(history)
-    counts = {"n_epochs": history.n_epochs}
+    counts: dict[str, float] = {"n_epochs": history.n_epochs}
     for name, loss in curves.items():
         wrong = np.flatnonzero(~np.isfinite(loss))
         if len(wrong):

@@ -52,9 +52,10 @@ def find_results(root: Path) -> tuple[list[Result], list[str]]:
 
     Follows no link to a file or a folder and goes `MAX_DEPTH` folders deep.
     """
-    results, problems = [], []
-    for folder in _folders(root, problems):
-        kind = next((kind for kind in READERS if _is_there(folder / kind)), None)
+    results: list[Result] = []
+    problems: list[str] = []
+    for folder in folders_below(root, problems):
+        kind = next((kind for kind in READERS if is_there(folder / kind)), None)
         if kind:
             try:
                 results.append(_result(folder, root, kind))
@@ -63,7 +64,9 @@ def find_results(root: Path) -> tuple[list[Result], list[str]]:
     return results, problems
 
 
-def _folders(root: Path, problems: list[str]) -> Iterable[Path]:
+def folders_below(root: Path, problems: list[str]) -> Iterable[Path]:
+    """A folder and those in it, as `find_results` says; `problems` gets a line on others."""
+
     def unreadable(error: OSError) -> None:
         problems.append(f"{error.filename}: {error.strerror}")
 
@@ -79,8 +82,8 @@ def _folders(root: Path, problems: list[str]) -> Iterable[Path]:
 def _result(folder: Path, root: Path, kind: str) -> Result:
     """The run in a folder that has a file of this kind. Raises `UserError` for damaged files."""
     content = read_json(folder / kind)
-    settings = _settings(folder / "fold_0" if kind == FOLDS else folder)
-    history = read_history(folder / HISTORY) if _is_there(folder / HISTORY) else None
+    settings = settings_of(folder / "fold_0" if kind == FOLDS else folder)
+    history = read_history(folder / HISTORY) if is_there(folder / HISTORY) else None
     try:
         if not isinstance(content, dict):
             raise TypeError
@@ -90,7 +93,7 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise UserError(f"{folder / kind}: not the metrics of a run, or damaged") from None
     return Result(
-        name=root.resolve().name if folder == root else folder.relative_to(root).as_posix(),
+        name=name_below(folder, root),
         settings=settings,
         model=str(settings.get("model", model)),
         n_epochs=history.n_epochs if history else None,
@@ -102,15 +105,22 @@ def _result(folder: Path, root: Path, kind: str) -> Result:
     )
 
 
-def _settings(folder: Path) -> dict:
+def name_below(folder: Path, root: Path) -> str:
+    """What a run is called: its folder below the one that was searched."""
+    return root.resolve().name if folder == root else folder.relative_to(root).as_posix()
+
+
+def settings_of(folder: Path) -> dict:
+    """The settings of a run, empty where unknown. Raises `UserError` where they are damaged."""
     path = folder / "config.json"
-    settings = read_json(path) if _is_there(path) else {}
+    settings = read_json(path) if is_there(path) else {}
     if not isinstance(settings, dict):
         raise UserError(f"{path}: not the settings of a run")
     return settings
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether a path is a regular file, and no link to one."""
     return path.is_file() and not path.is_symlink()
 
 

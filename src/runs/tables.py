@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,20 +15,25 @@ from ..evaluation.metrics import METRICS, MONITORED, title_of
 from ..report.text_tables import UNDEFINED, Cell, Table, markdown_text, to_latex, to_markdown
 from .results import COUNTS, DIGESTS, Result, over_seeds
 
-_TEXTS = ("run", "model", "objective", "seed", "split", "rows")
+_TEXTS: tuple[str, ...] = ("run", "model", "objective", "seed", "split", "rows")
 _TEXTS += ("epochs", "best_epoch", "n", "n_positive")
 _SHOWN_DIGITS = 8  # of a digest
 
 
-def results_frame(results: list[Result], metrics: list[str]) -> pd.DataFrame:
+def results_frame(results: list[Result], metrics: Sequence[str]) -> pd.DataFrame:
     """A line for each run; what is undefined or unknown is NaN or None."""
     groups = groups_of(results)
     return pd.DataFrame([_line(result, metrics, groups) for result in results], dtype=object)
 
 
-def _line(result: Result, metrics: list[str], groups: list[str]) -> dict:
+def _line(result: Result, metrics: Sequence[str], groups: list[str]) -> dict:
     settings = {key: result.setting(key) or None for key in ("objective", "seed")}
-    line = {"run": result.name, "model": result.model, **settings, "split": result.split}
+    line: dict[str, Any] = {
+        "run": result.name,
+        "model": result.model,
+        **settings,
+        "split": result.split,
+    }
     line |= {name: getattr(result, name) or None for name in DIGESTS}
     line |= {"epochs": result.n_epochs, "best_epoch": result.best_epoch}
     line |= {name: result.metrics.get(name) for name in ("n", "n_positive", *metrics)}
@@ -43,7 +49,7 @@ def groups_of(results: list[Result]) -> list[str]:
     return sorted(names, key="unknown".__eq__)
 
 
-def results_table(results: list[Result], metrics: list[str]) -> Table:
+def results_table(results: list[Result], metrics: Sequence[str]) -> Table:
     """A row for each run; the best of those evaluated on the same rows is marked.
 
     What is told of tone groups is compared between runs with the same groups only.
@@ -78,7 +84,7 @@ def _best(frame: pd.DataFrame, name: str, is_better_higher: bool | None, key: st
     return ((values == best) & (best > worst)).tolist()
 
 
-def spread_frame(groups: list[list[Result]], metrics: list[str]) -> pd.DataFrame:
+def spread_frame(groups: list[list[Result]], metrics: Sequence[str]) -> pd.DataFrame:
     """A line for each group of runs: mean, sd (n − 1) and n of each metric, defined ones."""
     lines = [
         _alike(runs)
@@ -92,7 +98,7 @@ def spread_frame(groups: list[list[Result]], metrics: list[str]) -> pd.DataFrame
     return pd.DataFrame(lines, dtype=object)
 
 
-def spread_table(groups: list[list[Result]], metrics: list[str]) -> Table:
+def spread_table(groups: list[list[Result]], metrics: Sequence[str]) -> Table:
     """A row for each group of runs that differ in their seeds alone: mean ± standard deviation."""
     lines = [
         {title_of(name): _text(value) for name, value in _alike(runs).items()}
@@ -115,7 +121,7 @@ def _alike(runs: list[Result]) -> dict:
     return line | {"n_runs": len(runs), "seeds": seeds}
 
 
-def _spread(runs: list[Result], metrics: list[str]) -> dict[str, dict]:
+def _spread(runs: list[Result], metrics: Sequence[str]) -> dict[str, dict]:
     values = [
         {name: run.metrics.get(name) for name in metrics}
         | {f"sensitivity {name}": run.groups.get(name, (None, 0))[0] for name in groups_of(runs)}

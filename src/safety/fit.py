@@ -25,7 +25,7 @@ from ..evaluator.models import own_tables
 from ..inference.batches import decoded_batches
 from ..inference.predictor import OnnxPredictor
 from ..inference.views import fitted_views
-from ..trust.certificate import Certificate, Promise, certify
+from ..trust.certificate import Certificate, GroupCertificate, Promise, certify
 from ..trust.conformal import fit_conformal
 from ..trust.features import FeatureGate, fit_gate
 from ..trust.fitted import Trust, new_trust
@@ -135,7 +135,8 @@ def _certificate(
 ) -> Certificate:
     """That of each group with test rows; at `threshold` or a lower one where one is chosen."""
     promise = Promise(options.max_miss, options.confidence, options.missed, options.multiplicity)
-    chosen, found = options.certify == "threshold", ()
+    chosen = options.certify == "threshold"
+    found: tuple[GroupCertificate, ...] = ()
     if not rows.refused:
         tested, positive = rows.certifying, contract.positive
         of_positive = tested.labels == positive

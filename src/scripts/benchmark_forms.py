@@ -9,11 +9,17 @@ from ..core.files import expect_folder
 from ..core.options import REQUIRED, Section, flag, parse_options
 
 # the smallest of each family, after one that is soon exported
-FAMILIES = ("test_resnet", "mobilenetv3_small", "mobilenet_v2", "shufflenetv2", "squeezenet1_1")
+FAMILIES: tuple[str, ...] = (
+    "test_resnet",
+    "mobilenetv3_small",
+    "mobilenet_v2",
+    "shufflenetv2",
+    "squeezenet1_1",
+)
 FAMILIES += ("efficientnet_lite0", "efficientnetv2_b0", "efficientnet_v2_s")
 FAMILIES += ("convnext_tiny", "convnextv2_atto", "dinov2_vit_small")
 # one of each reduction: the others give the same networks
-OBJECTIVES = ("cross_entropy", "domain_discriminative", "domain_independent")
+OBJECTIVES: tuple[str, ...] = ("cross_entropy", "domain_discriminative", "domain_independent")
 OBJECTIVES += tuple(f"{name}(decide='prior_shift')" for name in OBJECTIVES[1:])
 OBJECTIVES += tuple(f"{name}(decide='own')" for name in OBJECTIVES[1:3])
 

@@ -7,7 +7,7 @@ the agreement with 95 % intervals, beside that of the median over the whole pict
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..core.cells import csv_text
 from ..core.errors import require, run_main
@@ -87,7 +87,7 @@ def estimate(folder: Path, paths: list[Path], csv: Path, n_workers: int) -> None
     from .estimate_ita import Options as Usual
 
     names = ("method", "color", "color_constancy", "domain", "white_reference")
-    usual = {field.name: field.default for field in dataclasses.fields(Usual)}
+    usual: dict[str, Any] = {field.name: field.default for field in dataclasses.fields(Usual)}
     estimate_tones(folder, paths, csv, {}, n_workers, **{name: usual[name] for name in names})
 
 

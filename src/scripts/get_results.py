@@ -8,7 +8,14 @@ from ..core.errors import require, run_main
 from ..core.files import expect_folder, make_folder
 from ..core.options import REQUIRED, flag, parse_options
 
-METRICS = ("auroc", "auprc", "sensitivity", "specificity", "f1", "balanced_accuracy")
+METRICS: tuple[str, ...] = (
+    "auroc",
+    "auprc",
+    "sensitivity",
+    "specificity",
+    "f1",
+    "balanced_accuracy",
+)
 METRICS += ("demographic_parity_difference", "equal_opportunity_difference")
 
 
@@ -37,6 +44,7 @@ def main(argv: list[str] | None) -> int:
     expect_folder(options.root, "ROOT")
 
     from ..runs.results import MAX_DEPTH, find_results
+    from ..runs.selection import selection_text
     from ..runs.tables import check_metrics, write_tables
 
     results, problems = find_results(options.root)
@@ -45,7 +53,10 @@ def main(argv: list[str] | None) -> int:
     require(results, f"{options.root}: no run found in it, {MAX_DEPTH} folders deep")
     check_metrics(options.metrics, results)
     folder = make_folder(options.output_dir or options.root)
-    print(f"{write_tables(results, options.metrics or METRICS, folder)}\nwritten to {folder}")
+    print(write_tables(results, options.metrics or METRICS, folder))
+    if optimism := selection_text([options.root]):
+        print(f"{optimism}\n")
+    print(f"written to {folder}")
     return 1 if problems else 0
 
 

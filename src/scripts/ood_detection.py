@@ -73,7 +73,8 @@ def main(argv: list[str] | None) -> None:
         from ..inference.strangeness import measure_strangeness
 
         predictor = OnnxPredictor(model)
-        for line in measure_strangeness(predictor, *files, options.side, options.quality):
+        known, strange = files
+        for line in measure_strangeness(predictor, known, strange, options.side, options.quality):
             print(line)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..artifact.foreign import ForeignModel
 from ..core.cells import visible
@@ -42,7 +42,7 @@ def main(argv: list[str] | None) -> int:
 
     classes = options.classes.split(",") if options.classes else None
     predictor = SkinLesionPredictor(options.model, classes, tta=options.tta, **vars(foreign))
-    results = predictor.predict(list(options.image))
+    results: Any = predictor.predict(list(options.image))
     for path, found in zip(options.image, results, strict=True):
         if found["reason"]:
             print(f"{visible(path)}: not predicted: {visible(found['reason'], 200)}")

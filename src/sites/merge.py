@@ -51,7 +51,7 @@ def read_sites(options: MergeOptions) -> list[dict[str, Any]]:
     another model than the first, or of a site that another file is of."""
     if options.keys:
         expect_folder(options.keys, "--keys")
-    sites = []
+    sites: list = []
     for path in options.files:
         key = None
         if options.keys:

@@ -46,7 +46,9 @@ def pool(logits: np.ndarray, variances: np.ndarray) -> Pooled:
     ends = [mean, mean - width, mean + width, mean - further, mean + further]
     shares = [float(1 / (1 + np.exp(-end))) for end in ends]
     q = _q(logits, variances, 0.0)
-    return Pooled(n, *shares, tau2, low, high, max(0.0, 1 - (n - 1) / q) if q else 0.0)
+    i2 = max(0.0, 1 - (n - 1) / q) if q else 0.0
+    mean, low_mean, high_mean, low_new, high_new = shares
+    return Pooled(n, mean, low_mean, high_mean, low_new, high_new, tau2, low, high, i2)
 
 
 def _q(logits: np.ndarray, variances: np.ndarray, tau2: float) -> float:

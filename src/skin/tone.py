@@ -1,5 +1,6 @@
 """Skin tone from CIELAB: the individual typology angle (ITA), its categories, an image's tone."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -155,7 +156,7 @@ def dominant_color(lab):
     return fit.cluster_centers_[np.bincount(fit.labels_).argmax()]
 
 
-SKIN_COLORS = {"median": partial(np.median, axis=0), "kmeans": dominant_color}
+SKIN_COLORS: dict[str, Callable] = {"median": partial(np.median, axis=0), "kmeans": dominant_color}
 
 
 def estimate_tone(image, skin, method="cielab", color="median", domain=DERMOSCOPY):

@@ -24,7 +24,7 @@ class SweepOptions(Section):
 class TrialJobs(Cluster):
     """Cluster, with --cluster: trials as jobs"""
 
-    cluster: Literal["auto", "slurm", "local", "debug"] | None = flag(
+    cluster: Literal["auto", "slurm", "local", "debug"] | None = flag(  # type: ignore[assignment]
         None, "where to run trials as jobs: auto, slurm, local or debug (default: no jobs)"
     )
     parallel: int = flag(4, "number of trials to run at a time as jobs", least=1)

@@ -16,6 +16,7 @@ from ..core.flags import to_yaml
 from ..evaluation.metrics import MONITORED
 from ..report.style import MAIN, SMALL, WRONG, saved_figure, short
 from ..runs.history import HISTORY, read_json, to_float
+from ..runs.selection import selection_text
 from .search_space import Space
 
 N_SHOWN = 10
@@ -87,9 +88,11 @@ def write_figures(study: optuna.Study, space: Space, cfg: Config, folder: Path) 
     complete = frame[frame["state"] == "complete"].drop(columns=["state", "error"])
     counts = ", ".join(f"{n} {state}" for state, n in frame["state"].value_counts().items())
     table = complete.sort_values("value", ascending=not is_better_higher).head(N_SHOWN)
+    optimism = selection_text([folder])
     return (
         f"{len(frame)} trials ({counts}), best first:\n{table.to_string(index=False)}\n"
-        f"written to {folder}; the best settings: --config {folder / 'best.yaml'}"
+        + (f"{optimism}\n" if optimism else "")
+        + f"written to {folder}; the best settings: --config {folder / 'best.yaml'}"
     )
 
 

@@ -98,4 +98,4 @@ def _read_study(path: Path, direction: str) -> tuple[optuna.Study, dict]:
 def _reason(error: Exception) -> str:
     """What SQLite says, inside the errors of the libraries around it."""
     inner = error.__cause__ or error
-    return first_line(getattr(inner, "orig", None) or inner)
+    return first_line(str(getattr(inner, "orig", None) or inner) or type(inner).__name__)

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import torch
@@ -138,7 +139,8 @@ def loading_and_training(parts: Parts, n_batches: int) -> dict[str, float]:
 
     Each starts where the loading processes run and the first batch is there.
     """
-    batches = parts.loader.batch_sampler.batch_size
+    sampler: Any = parts.loader.batch_sampler
+    batches = sampler.batch_size
     position = Position()
     kinds = {
         "loading": iter(parts.loader),

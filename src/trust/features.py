@@ -42,10 +42,13 @@ class FeatureGate:
         require(fits and self.residual >= 0, "trust: features: numbers that fit each other")
 
     def _distance(self) -> Mahalanobis:
-        arrays = (
-            np.array(part) for part in (self.center, self.components, self.scales, self.means)
+        return Mahalanobis(
+            np.array(self.center),
+            np.array(self.components),
+            np.array(self.scales),
+            np.array(self.means),
+            self.residual,
         )
-        return Mahalanobis(*arrays, self.residual)
 
 
 def fit_gate(features: np.ndarray, labels: np.ndarray, kept: float = 0.99) -> FeatureGate:
@@ -56,8 +59,14 @@ def fit_gate(features: np.ndarray, labels: np.ndarray, kept: float = 0.99) -> Fe
     features = _unit(features)
     distance = fit_mahalanobis(features[::2], labels[::2])
     threshold = threshold_that_keeps(kept, distance(features[1::2]))
-    parts = (distance.center, distance.components, distance.scales, distance.means)
-    return FeatureGate(*map(_rounded, parts), float(distance.residual), threshold)
+    return FeatureGate(
+        _rounded(distance.center),
+        _rounded(distance.components),
+        _rounded(distance.scales),
+        _rounded(distance.means),
+        float(distance.residual),
+        threshold,
+    )
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -30,10 +30,14 @@ class Conditions:
 class Described(Protocol):
     """What a model's contract says that an answer needs."""
 
-    conditions: Conditions
-    classes: tuple[str, ...]
-    positive: int
-    groups: tuple[str, ...]
+    @property
+    def conditions(self) -> Conditions: ...
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def positive(self) -> int: ...
+    @property
+    def groups(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -156,11 +160,16 @@ def answers(trust: Trust, contract: Described, seen: Seen) -> list[Answer]:
     for row, values in enumerate(numbers):
         group = int(seen.groups[row])
         name = contract.groups[group] if 0 <= group < len(contract.groups) else ""
+        category, reason = _category(trust, contract, seen, row, distances[row])
+        entropy, information, distance = map(float, values)
         said.append(
             Answer(
-                *_category(trust, contract, seen, row, distances[row]),
+                category,
+                reason,
                 tuple(n for n, is_in in zip(contract.classes, sets[row], strict=True) if is_in),
-                *map(float, values),
+                entropy,
+                information,
+                distance,
                 trust.certificate.of(name, positive) if trust.certificate else "not certified",
             )
         )

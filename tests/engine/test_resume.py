@@ -2,8 +2,6 @@
 
 import copy
 import json
-import re
-import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from src.engine.parts import fetch_weights, make_classifier, make_parts
 from src.engine.resume import settings_to_resume, training_config
 from src.engine.schedules import SCHEDULERS
 from src.scripts.melanoma_train import main
-from tests.engine.processes import ROOT
+from tests.documented import commands
 
 
 def read(path):
@@ -174,9 +172,8 @@ def test_finetuning_keeps_the_head_where_the_classes_match(tiny_run, parts, tmp_
 
 def documented():
     """The commands of docs/RUNS.md that train, as lists of flags."""
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "RUNS.md").read_text(), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
-    return [shlex.split(line)[2:] for line in lines if line.startswith("python melanoma_train.py")]
+    found = commands("docs/RUNS.md")
+    return [command.argv for command in found if command.program == "melanoma_train"]
 
 
 def test_the_documented_commands_go_on_and_finetune(

@@ -17,14 +17,17 @@ from src.engine.evaluate import test as evaluate_checkpoint
 from src.engine.run import train
 from src.evaluation.results import point_estimates
 from src.evaluator.predictions_csv import read_predictions
+from src.selection.kept import KEPT, read_kept
 
 FILES = (
     "config.yaml",
     "config.json",
+    "command.txt",
     "environment.json",
     "training.log",
     "log.txt",
     "training_history.json",
+    "validation_epochs.npz",
     "checkpoint_epoch_0.pth",
     "checkpoint_epoch_2.pth",
     "checkpoint_latest.pth",
@@ -61,6 +64,15 @@ def without_seconds(history):
         {key: value for key, value in entry.items() if key not in ("seconds", "speed")}
         for entry in history
     ]
+
+
+def test_the_validation_rows_of_every_epoch_are_kept(tiny_run):
+    kept, history = read_kept(tiny_run / KEPT), read(tiny_run / "training_history.json")
+    assert kept.epochs.tolist() == [entry["epoch"] for entry in history]
+    for place, entry in enumerate(history):
+        found = strict(point_estimates(kept.predictions(place)))
+        assert all(found[name] == entry["valid"][name] for name in ("auroc", "f1", "brier"))
+    assert kept.rows_digest == read(tiny_run / "metrics.json")["valid"]["rows_digest"]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -1,9 +1,5 @@
 """The commands of docs/EVALUATION.md on data of other origin and ensembles, on small data."""
 
-import re
-import shlex
-from pathlib import Path
-
 import pytest
 
 from src.artifact.export import export_onnx
@@ -12,17 +8,8 @@ from src.core.config import Config
 from src.engine.run import train
 from src.scripts import melanoma_eval
 from tests.datasets.small_isic import write_csv, write_image
+from tests.documented import commands
 from tests.evaluator.readings import strict_json
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "EVALUATION.md"
-SECTIONS = {
-    section.partition("\n")[0]: [
-        shlex.split(line)[2:]
-        for block in re.findall(r"```bash\n(.*?)```", section, re.DOTALL)
-        for line in block.splitlines()
-    ]
-    for section in PAGE.read_text(encoding="utf-8").split("\n## ")
-}
 
 
 @pytest.fixture
@@ -58,9 +45,9 @@ def at_hand(tmp_path, monkeypatch, demo, tiny_run, tiny_settings, cross_validate
 def test_every_command_on_external_data_and_ensembles_runs(at_hand):
     found = {}
     for title in ("External validation", "Ensembles"):
-        for place, argv in enumerate(SECTIONS[title]):
+        for place, command in enumerate(commands("docs/EVALUATION.md", title)):
             name, flags = f"{title} {place}", ["--n_resamples", "100", "--output_dir", "found"]
-            melanoma_eval.main([*argv, *flags, "--run_name", name])
+            melanoma_eval.main([*command.argv, *flags, "--run_name", name])
             found[name] = strict_json(at_hand / "found" / name / "evaluation_metrics.json")
     counts = {name: of["overall"]["n"] for name, of in found.items()}
     assert counts == {

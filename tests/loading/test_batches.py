@@ -46,11 +46,19 @@ def test_batches_are_the_finished_images_bit_by_bit(table):
 
 @pytest.mark.slow
 def test_processes_that_start_early_take_the_keys_of_the_time_through(table):
-    before, keys = multiprocessing.active_children(), [[0, 1], [2, 3]]
+    asked = []
+
+    class Keys(list):
+        def __iter__(self):
+            asked.append(1)
+            return super().__iter__()
+
+    before, keys = multiprocessing.active_children(), Keys([[0, 1], [2, 3]])
     rows = LocalISICDataset(table, parse_preprocessing("resize ||", 32))
     loader = DeviceBatches(rows, keys, 1, pin_memory=False, device=torch.device("cpu"))
     loader.start()
     assert len(multiprocessing.active_children()) == len(before) + 1
+    assert not asked, "nothing is loaded for nobody"
     keys[0] = [4, 0]  # as an order of rows that is known only when an epoch begins
     for _ in range(2):
         assert [labels.tolist() for _, labels, _ in loader] == [[1, 0], [0, 1]]

@@ -1,5 +1,6 @@
 """Data sets and loaders: rows as tensors, augmented by seed, alike in one process and in two."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -311,3 +312,15 @@ def test_unreadable_mask_is_named_with_its_reason(table, tmp_path, content, reas
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(UserError, match=f"mask.png: {reason}"):
         LocalISICDataset(spoilt, SPEC, Spy())[0, 1]
+
+
+def test_malignant_only_changes_rows_of_the_positive_class_and_leaves_others_bit_by_bit(table):
+    """Whichever class that is, and for every seed."""
+    for positive in (0, 1):
+        rows = LocalISICDataset(
+            replace(table, positive=positive), SPEC, Augmentation("malignant_only(policy='lumen')")
+        )
+        for row in range(len(rows)):
+            plain = rows[row]
+            changed = [not torch.equal(rows[row, seed][0], plain[0]) for seed in (1, 2, 3)]
+            assert changed == [plain[1] == positive] * 3

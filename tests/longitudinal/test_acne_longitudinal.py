@@ -1,7 +1,6 @@
 """Acne over time: the simulator, the mixed model against closed forms, the command."""
 
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from src.core.errors import UserError
 from src.longitudinal.mixed_model import fit_mixed_model
 from src.longitudinal.severity import EFFECTS, read_severities, simulate
 from src.scripts import acne_longitudinal
+from tests.documented import commands, read
 
 WHOLE = "patient,day,treatment,severity\n" + "".join(
     f"p{patient},{day},{('Baseline', 'Cream')[day > 2]},{(patient + day * day) % 3}\n"
@@ -125,10 +125,9 @@ def test_a_model_that_did_not_converge_is_reported_and_fails(tmp_path, capsys, m
 
 
 def test_the_documented_command_runs(tmp_path, monkeypatch):
-    page = Path(__file__).resolve().parents[2] / "docs" / "ACNE.md"
-    (line,) = re.findall(r"```bash\n(.*?)\n```", page.read_text(encoding="utf-8"))
+    (command,) = commands("docs/ACNE.md")
     monkeypatch.chdir(tmp_path)
-    assert acne_longitudinal.main(shlex.split(line)[3:]) == 0
+    assert acne_longitudinal.main(command.argv) == 0
     assert {f"`{path.name}`" for path in Path("acne_output").iterdir()} == set(
-        re.findall(r"^\| (`\S+`)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        re.findall(r"^\| (`\S+`)", read("docs/ACNE.md"), re.MULTILINE)
     )

@@ -1,7 +1,6 @@
 """The commands and the example of docs/INFERENCE.md, on small models and images."""
 
 import re
-import shlex
 from pathlib import Path
 
 import cv2
@@ -10,14 +9,11 @@ import pytest
 
 from src.scripts import predict, predict_image
 from tests.artifact.test_contract import make_contract
+from tests.documented import blocks, commands, read
 from tests.inference.onnx_files import with_contract
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "INFERENCE.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(line)[1:]
-    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
+PAGE = read("docs/INFERENCE.md")
+COMMANDS = [command.words[1:] for command in commands("docs/INFERENCE.md")]
 ON_SLURM = [words for words in COMMANDS if "--cluster" in words]
 
 
@@ -51,7 +47,7 @@ def test_every_command_runs(at_hand):
 
 
 def test_the_example_runs(at_hand, capsys):
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = blocks("docs/INFERENCE.md", language="python")
     exec(block, {})
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == 4 and printed[0].startswith("Predicted: ") and "%" in printed[0]

@@ -3,10 +3,7 @@
 import csv
 import importlib
 import json
-import re
-import shlex
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,9 +21,9 @@ from src.inference.trust import COLUMNS, check_trust, predict_with_trust
 from src.safety.fit import rows_of
 from src.scripts import fit_trust, ood_detection, predict
 from src.trust.triage import CATEGORIES
+from tests.documented import commands
 
 PROMISE = ["--max_miss", "0.7", "--confidence", "0.5", "--alpha", "0.2"]
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "TRUST.md"
 
 
 @pytest.fixture(scope="module")
@@ -247,12 +244,13 @@ def test_rows_that_chose_the_model_and_rows_of_unknown_patients_certify_nothing(
 
 
 def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
-    fit, measure = re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    documented = commands("docs/TRUST.md")
+    fit, measure = documented[:3], documented[3:]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best_checkpoint.onnx").write_bytes(tiny_onnx.read_bytes())
     image = next((demo / "isic2020").glob("test/malignant/*.jpg"))
     (tmp_path / "lesion.jpg").write_bytes(image.read_bytes())
-    run_block(fit)
+    run(fit)
     said = capsys.readouterr().out
     assert "FAILED" not in said and "cannot be certified" in said
     assert "lesion.jpg: " in said and "not a diagnosis" in said
@@ -266,7 +264,7 @@ def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
         cv2.imwrite(str(others / f"{number}.png"), noise)
     evaluations = []  # the report of melanoma_eval.py has tests of its own
     monkeypatch.setattr("src.evaluator.run.run_evaluation", lambda *args: evaluations.append(args))
-    run_block(measure)
+    run(measure)
     ((_, source, options, _),) = evaluations
     assert (source.path, options.calibration) == ("best_checkpoint.onnx", "temperature")
     assert options.write_model == "calibrated.onnx"
@@ -276,10 +274,9 @@ def test_the_pages_commands_run(tiny_onnx, demo, tmp_path, monkeypatch, capsys):
     assert "passes the feature gate: " in said
 
 
-def run_block(block):
-    for line in block.splitlines():
-        words = shlex.split(line)
-        assert not importlib.import_module(words[2]).main(words[3:]), line
+def run(documented):
+    for command in documented:
+        assert not importlib.import_module(command.program).main(command.argv), command.text
 
 
 def test_wrong_flags_are_named(tmp_path):

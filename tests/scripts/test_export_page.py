@@ -2,7 +2,6 @@
 
 import csv
 import re
-import shlex
 import warnings
 from pathlib import Path
 
@@ -22,13 +21,8 @@ from src.models.melanoma_classifier import MelanomaClassifier
 from src.preprocess.spec import parse_preprocessing
 from src.scripts import export_model, predict
 from tests.artifact.test_contract import make_contract
+from tests.documented import commands
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "EXPORT.md"
-COMMANDS = [
-    shlex.split(line)
-    for block in re.findall(r"```bash\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    for line in block.splitlines()
-]
 BY_GROUP = """attribute,group,n,n_positive,sensitivity,sensitivity_low,sensitivity_high,auroc
 all,all,16,8,0.5,0.25,0.75,0.8125
 tone_group,Tan,4,2,,,,0.5
@@ -75,10 +69,9 @@ def rows(path):
 
 @pytest.mark.slow
 def test_every_command_of_the_page_runs(at_hand, capsys):
-    for command in COMMANDS:
-        is_export = "src.scripts.export_model" in command
-        argv = command[3:] if is_export else command[2:]
-        assert not (export_model if is_export else predict).main(argv)
+    for command in commands("docs/EXPORT.md"):
+        is_export = command.program == "src.scripts.export_model"
+        assert not (export_model if is_export else predict).main(command.argv)
     told = capsys.readouterr().out
     assert "on 12 real images; evidence and bias sum to the logits within" in told
     assert re.search(r"static_int8.onnx: same class for [\d.]+% of 12 real images", told)
