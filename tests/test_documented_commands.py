@@ -51,6 +51,7 @@ NOT_RUN = {  # the beginning of a command, or words in it: the reason
     "other.onnx": "a model of other origin: tests/inference/test_foreign.py",
     "predictions.csv --metadata_csv HAM10000": "seven classes: tests/evaluator/test_lesions.py",
     "--metadata_csv tones.csv --label": "seven classes: tests/evaluator/test_human_tones.py",
+    "--strange_folder OTHERS": "needs a fitted model: tests/safety/test_fit_trust.py",
     "types_and_tones.csv": "needs tones that people gave: tests/evaluator/test_human_tones.py",
     "--metadata_csv HAM10000/": "needs a model of HAM10000: tests/evaluator/test_metadata.py",
     "compare_objectives": "42 trainings: tests/sweeps/test_objectives.py",
