@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
 
     with given_or_packaged(options.onnx_model_path) as model:
         content = evaluate_site(options, model)
-    told = content["tables"]["all"]["all"]
+    told = content["all"]
     counts = (f"{told[kind].get('n', 'fewer than 10')} {kind}" for kind in ("positive", "negative"))
     print(f"{', '.join(counts)}, written to {options.output_json}")
     if content["unread"]:

@@ -14,11 +14,13 @@ from .disclosure import EDGES
 from .meta_analysis import LEAST_SITES, pool
 from .options import MergeOptions
 from .ranking import auroc_of_histograms
+from .rows import MOST_GROUPS
 from .signature import read_key, read_signed
-from .study import ALL, CLASSES, FORMAT
+from .study import CLASSES, FORMAT, REST
 
 SAME = ("model", "positive", "rule", "threshold")  # of results that may be merged
-MOST_GROUPS, MOST_COUNT = 1000, 10**9
+ALL = "all"  # as a row names all images of the sites
+MOST_COUNT = 10**9
 POSITIVE, NEGATIVE = CLASSES
 
 
@@ -68,8 +70,11 @@ def read_sites(options: MergeOptions) -> list[dict[str, Any]]:
 
 
 def merged(sites: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """`rows` (see `Row`), `auroc` of all images, and the `Pooled` `sensitivity`, `specificity` and
-    `auroc` over the sites, None where fewer than `LEAST_SITES` told enough."""
+    """`rows` (see `Row`), `auroc` of all images, what is told `by_site`, and the `meta_analysis`.
+
+    That holds the `Pooled` `auroc`, `sensitivity` and `specificity` over the sites, None where a
+    site does not tell it: to pool the others would choose sites by their results.
+    """
     return {
         "n_sites": len(sites),
         "rows": [asdict(row) for row in _rows(sites)],
@@ -85,36 +90,33 @@ def merged(sites: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def _rows(sites: Sequence[dict]) -> list[Row]:
     found: dict[tuple[str, str], Row] = {}
     for site in sites:
-        for grouping, table in site["tables"].items():
-            for group, told in table.items():
-                if any("n" not in told[kind] for kind in CLASSES):
-                    continue
-                counts = [told[kind]["n"] for kind in CLASSES]
-                flagged = [_flagged(site, grouping, group, kind) for kind in CLASSES]
-                key = grouping, group
-                old = found.get(key, Row(*key, 0, 0, 0, Count(0, 0), Count(0, 0)))
-                found[key] = Row(
-                    *key,
-                    old.n_sites + 1,
-                    old.n_positive + counts[0],
-                    old.n_negative + counts[1],
-                    old.detected + flagged[0],
-                    old.false_alarms + flagged[1],
-                )
+        groups = {(site["grouping"], name): told for name, told in site["by_group"].items()}
+        for key, told in {(ALL, ALL): site["all"], **groups}.items():
+            if any("n" not in told[kind] for kind in CLASSES):
+                continue
+            counts = [told[kind]["n"] for kind in CLASSES]
+            flagged = [_flagged(site, told, key, kind) for kind in CLASSES]
+            old = found.get(key, Row(*key, 0, 0, 0, Count(0, 0), Count(0, 0)))
+            found[key] = Row(
+                *key,
+                old.n_sites + 1,
+                old.n_positive + counts[0],
+                old.n_negative + counts[1],
+                old.detected + flagged[0],
+                old.false_alarms + flagged[1],
+            )
     return sorted(found.values(), key=lambda row: (row.grouping != ALL, row.grouping, row.group))
 
 
-def _flagged(site: dict, grouping: str, group: str, kind: str) -> Count:
+def _flagged(site: dict, told: dict, key: tuple[str, str], kind: str) -> Count:
     """How many of a group's images of a class were flagged: as told, else within bounds."""
-    told = site["tables"][grouping][group][kind]
-    if "flagged" in told:
-        return Count(told["flagged"], told["flagged"])
-    histograms = site["histograms"]
-    threshold, of_kind = site["threshold"], histograms[kind]
-    if threshold is None or grouping not in (ALL, histograms["grouping"]):
-        return Count(0, told["n"])
-    parts = of_kind.values() if grouping == ALL else [of_kind[group]]
-    at, total = _logit_of(threshold), Count(0, 0)
+    if "flagged" in told[kind]:
+        return Count(told[kind]["flagged"], told[kind]["flagged"])
+    if site["threshold"] is None:
+        return Count(0, told[kind]["n"])
+    histograms = site["histograms"][kind]
+    parts = histograms.values() if key == (ALL, ALL) else [histograms[key[1]]]
+    at, total = _logit_of(site["threshold"]), Count(0, 0)
     for part in parts:
         edges, counts = np.array(part["edges"]), np.array(part["counts"])
         above = edges[1:] > at
@@ -138,7 +140,7 @@ def _auroc(sites: Sequence[dict]) -> float | None:
 
 
 def _of_site(site: dict) -> dict[str, Any]:
-    everyone = site["tables"][ALL][ALL]
+    everyone = site["all"]
     return {
         "site": site["site"],
         "n_positive": everyone[POSITIVE].get("n"),
@@ -153,7 +155,7 @@ def _share(site: dict, name: str) -> float | None:
     """A site's share, None where it is not told."""
     if name == "auroc":
         return _auroc([site])
-    told = site["tables"][ALL][ALL][POSITIVE if name == "sensitivity" else NEGATIVE]
+    told = site["all"][POSITIVE if name == "sensitivity" else NEGATIVE]
     if "flagged" not in told:
         return None
     flagged = told["flagged"] / told["n"]
@@ -170,14 +172,14 @@ def _effect(site: dict, name: str) -> tuple[float, float] | None:
         error = site["auroc_standard_error"]
         variance = None if not error else (error / spread) ** 2
     else:
-        n = site["tables"][ALL][ALL][POSITIVE if name == "sensitivity" else NEGATIVE]["n"]
+        n = site["all"][POSITIVE if name == "sensitivity" else NEGATIVE]["n"]
         variance = 1 / (n * spread)
     return None if variance is None else (math.log(share / (1 - share)), variance)
 
 
 def _pooled(effects: Sequence[tuple[float, float] | None]) -> dict[str, float] | None:
     told = [effect for effect in effects if effect]
-    if len(told) < LEAST_SITES:
+    if len(told) < max(LEAST_SITES, len(effects)):
         return None
     return asdict(pool(*np.array(told).T))
 
@@ -185,54 +187,58 @@ def _pooled(effects: Sequence[tuple[float, float] | None]) -> dict[str, float] |
 def _check(site: Any, path: Path) -> None:
     """Raise `UserError` for content that no site's evaluation writes."""
     try:
-        fits = (
-            site["format"] == FORMAT
-            and isinstance(site["site"], str)
-            and site["site"].isprintable()
-        )
-        fits = fits and _tables_fit(site["tables"]) and _histograms_fit(site)
-        error, threshold = site["auroc_standard_error"], site["threshold"]
-        fits = fits and (error is None or 0 <= float(error) < 1)
-        fits = fits and (threshold is None or 0 <= float(threshold) <= 2)
-        fits = fits and all(name in site for name in (*SAME, "patients_known", "unread"))
-    except (KeyError, TypeError, ValueError, AttributeError):
+        fits = _head_fits(site) and _counts_fit(site) and _histograms_fit(site)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         fits = False
     if not fits:
         raise UserError(f"{path}: is not what a site's evaluation wrote ({FORMAT})")
 
 
-def _tables_fit(tables: dict) -> bool:
-    groups = [told for table in tables.values() for told in table.values()]
+def _head_fits(site: Any) -> bool:
+    error, threshold = site["auroc_standard_error"], site["threshold"]
+    return (
+        site["format"] == FORMAT
+        and all(isinstance(site[name], str) for name in ("site", "grouping", "model", "rule"))
+        and site["site"].isprintable()
+        and site["grouping"] != ALL
+        and (error is None or (type(error) is float and 0 < error < 1))
+        and (threshold is None or (type(threshold) in (int, float) and 0 <= threshold <= 2))
+        and {*SAME, "patients_known", "unread"} <= site.keys()
+    )
+
+
+def _counts_fit(site: dict) -> bool:
+    groups = [site["all"], *site["by_group"].values()]
     of_kinds = [told[kind] for told in groups for kind in CLASSES]
     return (
-        set(tables[ALL]) == {ALL}
-        and len(groups) <= MOST_GROUPS
+        len(groups) <= MOST_GROUPS + 1
+        and all(map(str.isprintable, site["by_group"]))
         and all(_is_count(n) for told in of_kinds for n in told.values())
         and all(told.get("flagged", 0) <= told.get("n", 0) for told in of_kinds)
     )
 
 
 def _histograms_fit(site: dict) -> bool:
-    grouping = site["histograms"]["grouping"]
-    table = site["tables"][grouping]
     for kind in CLASSES:
-        of_kind = site["histograms"][kind]
-        told = {name for name, counts in table.items() if "n" in counts[kind]}
-        if not told <= of_kind.keys():
+        told = {name: n[kind]["n"] for name, n in site["by_group"].items() if n[kind]}
+        found = {name: sum(h["counts"]) for name, h in site["histograms"][kind].items()}
+        rest = {REST: found[REST]} if REST in found else {}
+        if found != told | rest or not all(map(_is_histogram, site["histograms"][kind].values())):
             return False
-        for part in of_kind.values():
-            edges = np.array(part["edges"], np.float64)
-            is_whole = all(map(_is_count, part["counts"])) and sum(part["counts"]) > 0
-            rises = len(edges) == len(part["counts"]) + 1 and (np.diff(edges) > 0).all()
-            if not (is_whole and rises and np.isfinite(edges).all()):
-                return False
-            means = np.array(part["means"], np.float64)
-            if (
-                len(means) != len(edges) - 1
-                or not ((edges[:-1] <= means) & (means <= edges[1:])).all()
-            ):
-                return False
     return True
+
+
+def _is_histogram(told: dict) -> bool:
+    edges, means = (np.array(told[name]) for name in ("edges", "means"))
+    counts = told["counts"]
+    return (
+        edges.dtype == means.dtype == np.float64
+        and all(map(_is_count, counts))
+        and sum(counts) > 0
+        and len(edges) - 1 == len(counts) == len(means) < len(EDGES)
+        and bool(np.isin(edges, EDGES).all() and (np.diff(edges) > 0).all())
+        and bool(((edges[:-1] <= means) & (means <= edges[1:])).all())
+    )
 
 
 def _is_count(value: Any) -> bool:

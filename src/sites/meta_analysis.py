@@ -38,8 +38,9 @@ def pool(logits: np.ndarray, variances: np.ndarray) -> Pooled:
 
     n = len(logits)
     found = combine_effects(logits, variances, method_re="iterated", use_t=True)
-    mean, error = float(found.mean_effect_re), float(found.sd_eff_w_re_hksj)
-    tau2 = max(0.0, float(found.tau2))
+    mean, tau2 = float(found.mean_effect_re), max(0.0, float(found.tau2))
+    # no more certain than the sites themselves (Rover, Knapp & Friede 2015)
+    error = max(float(found.sd_eff_w_re_hksj), float((1 / (variances + tau2)).sum() ** -0.5))
     width = stats.t.ppf(0.975, n - 1) * error
     further = stats.t.ppf(0.975, max(1, n - 2)) * np.sqrt(tau2 + error**2)
     low, high = _q_profile(logits, variances)

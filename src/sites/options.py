@@ -28,8 +28,8 @@ class SiteOptions(Section):
     patient_column: str = flag(
         "", "column of patients; without it each image counts as a patient of its own"
     )
-    group_by: tuple[str, ...] = flag(
-        (), "columns whose values are groups (default: skin tones, estimated from the images)"
+    group_by: str = flag(
+        "", "column whose values are groups (default: skin tones, estimated from the images)"
     )
     batch_size: int = flag(8, "images in a batch", least=1)
 

@@ -12,18 +12,25 @@ def auroc_by_patient(
 ) -> tuple[float, float]:
     """(AUROC, its standard error) of the scores of both classes, whose images come from `patients`.
 
-    The standard error is Obuchowski's for clustered images (Biometrics 53, 1997), NaN for fewer
-    than two patients.
+    The standard error is Obuchowski's for clustered images (Biometrics 53, 1997), NaN where a class
+    has images of fewer than two patients.
     """
-    of_positive = _shares_below(np.sort(negative), positive)  # placements
-    of_negative = 1 - _shares_below(np.sort(positive), negative)
-    area = float(of_positive.mean())
+    placements = (
+        _shares_below(np.sort(negative), positive),
+        1 - _shares_below(np.sort(positive), negative),
+    )
+    area = float(placements[0].mean())
     units, codes = np.unique(np.concatenate(patients), return_inverse=True)
-    parts = (of_positive - area) / len(positive), (of_negative - area) / len(negative)
-    by_unit = np.bincount(codes, np.concatenate(parts), len(units))
-    if len(units) < 2:
-        return area, float("nan")
-    return area, float(np.sqrt(len(units) / (len(units) - 1) * (by_unit**2).sum()))
+    sums, variance = [], 0.0
+    for values, own in zip(placements, np.split(codes, [len(positive)]), strict=True):
+        by_unit = np.bincount(own, values - area, len(units)) / len(values)
+        n_units = len(np.unique(own))
+        if n_units < 2:
+            return area, float("nan")
+        sums.append(by_unit)
+        variance += n_units / (n_units - 1) * float((by_unit**2).sum())
+    covariance = len(units) / (len(units) - 1) * float((sums[0] * sums[1]).sum())
+    return area, float(np.sqrt(max(0.0, variance + 2 * covariance)))
 
 
 def _shares_below(sorted_scores: np.ndarray, scores: np.ndarray) -> np.ndarray:

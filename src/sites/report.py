@@ -90,7 +90,7 @@ def _page(found: dict[str, Any], is_checked: bool, forest: Path) -> str:
     parts = [
         f"<p>{found['n_sites']} sites. {signatures} Counts that a site may not tell, because fewer "
         f"than {LEAST} images stand behind them or because they would give such a count away, are "
-        "given as bounds.</p>",
+        "given as bounds, or not at all: each line of the counts is of the sites that told it.</p>",
         f'<img alt="Shares of each site and of all sites" src="data:image/png;base64,{picture}">',
         "<h2>All sites</h2>",
         _table(
@@ -114,7 +114,11 @@ def _pooled(found: dict[str, Any]) -> list[list[str]]:
     for name, title in SHARES.items():
         one = found["meta_analysis"][name]
         if one is None:
-            lines.append([title, "not pooled: fewer than two sites told it", "", "", ""])
+            withheld = sum(site[name] is None for site in found["by_site"])
+            why = f"not pooled: {withheld} of {found['n_sites']} sites do not tell it"
+            lines.append(
+                [title, why if withheld else "not pooled: one site, or all right", "", "", ""]
+            )
             continue
         lines.append(
             [

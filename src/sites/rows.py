@@ -16,16 +16,17 @@ from .options import SiteOptions
 MAX_BYTES = 500_000_000
 SEPARATORS = ",;\t"
 UNKNOWN = "unknown"
+MOST_GROUPS = 50
 
 
 @dataclass(frozen=True)
 class Rows:
-    """`paths` [N] of images, whether each is `positive`, its patient and its groups by column."""
+    """`paths` [N] of images, whether each is `positive`, its patient and its group, if any."""
 
     paths: list[Path]
     positive: np.ndarray  # bool [N]
     patients: np.ndarray  # str [N]
-    groups: dict[str, np.ndarray]  # column: str [N]
+    groups: np.ndarray | None  # str [N]
     without_row: int  # images of the folder that no line names
 
 
@@ -51,7 +52,8 @@ def read_rows(
     require(not absent, f"{where} (first: {first})")
     labels = [line[options.label_column] for line in lines]
     patients = _patients(options, lines)
-    groups = {name: _groups([line[name] for line in lines]) for name in options.group_by}
+    column = options.group_by
+    groups = _groups([line[column] for line in lines], column) if column else None
     return Rows(
         [paths[place[key]] for key in wanted],
         _positive(labels, classes, positive, f"--csv {options.csv}"),
@@ -84,7 +86,7 @@ def _lines(options: SiteOptions) -> list[dict[str, str]]:
 def _require_columns(options: SiteOptions, names: Sequence[str]) -> None:
     wanted = [("--image_column", options.image_column), ("--label_column", options.label_column)]
     wanted += [("--patient_column", options.patient_column)] * bool(options.patient_column)
-    wanted += [("--group_by", name) for name in options.group_by]
+    wanted += [("--group_by", options.group_by)] * bool(options.group_by)
     found = visible(", ".join(names[:12]))
     for given, name in wanted:
         count = names.count(name)
@@ -114,7 +116,10 @@ def _patients(options: SiteOptions, lines: list[dict[str, str]]) -> np.ndarray:
     return np.array([f"id {one}" if one else f"line {n}" for n, one in enumerate(ids)])
 
 
-def _groups(texts: Sequence[str]) -> np.ndarray:
+def _groups(texts: Sequence[str], column: str) -> np.ndarray:
     tidied = [UNKNOWN if says_nothing(text) else tidy(text) for text in texts]
     used, _ = one_spelling(tidied)
+    n_groups = len(set(used.values()))
+    few = f"expected at most {MOST_GROUPS}: a column of dates or ids names patients"
+    require(n_groups <= MOST_GROUPS, f"--group_by {column}: {n_groups} values, {few}")
     return np.array([used[text] for text in tidied])

@@ -27,7 +27,7 @@ from .signature import read_key, signed
 
 FORMAT = "melanoma site 1"
 SKIN_TONE = "skin tone, estimated"
-ALL, REST = "all", "others"
+REST = ""  # the groups of which nothing is told, together
 CLASSES = ("positive", "negative")
 
 
@@ -45,11 +45,13 @@ def evaluate_site(options: SiteOptions, model_path: Path) -> dict[str, Any]:
     read = np.flatnonzero(decisions >= 0)
     least = f"expected {LEAST} or more, so that something may be told"
     require(len(read) >= LEAST, f"{len(read)} images with a prediction: {least}")
-    groups = rows.groups or {SKIN_TONE: _tones(rows.paths)}
-    groups = {name: texts[read] for name, texts in groups.items()}
+    name = options.group_by or SKIN_TONE
+    groups = _tones(rows.paths) if rows.groups is None else rows.groups
     flagged = decisions[read] == contract.positive
     content = _head(options, model_path, contract, rows, len(rows.paths) - len(read))
-    content |= aggregates(scores[read], flagged, rows.positive[read], rows.patients[read], groups)
+    content |= aggregates(
+        scores[read], flagged, rows.positive[read], rows.patients[read], name, groups[read]
+    )
     write_text(options.output_json, signed(content, key))
     return content
 
@@ -59,31 +61,36 @@ def aggregates(
     flagged: np.ndarray,
     positive: np.ndarray,
     patients: np.ndarray,
-    groups: dict[str, np.ndarray],
+    name: str,
+    groups: np.ndarray,
 ) -> dict[str, Any]:
-    """What may be told of N images: `tables` of counts by grouping, `histograms` of scores by the
-    first grouping, and the `auroc_standard_error` over patients.
+    """What may be told of N images: counts of `all`, `by_group` of the grouping called `name`,
+    `histograms` of the scores by class and group, and the `auroc_standard_error` over patients.
 
-    `scores` [N] are the positive class's probabilities, `flagged` [N] the decisions.
+    `scores` [N] are the positive class's probabilities, `flagged` [N] the decisions. There is one
+    grouping: counts by several could be subtracted from each other.
     """
-    everyone = {ALL: np.full(len(scores), ALL)}
-    tables = {name: _table(flagged, positive, texts) for name, texts in (everyone | groups).items()}
-    first = next(iter(groups), ALL)
-    texts = (everyone | groups)[first]
-    histograms = {
-        kind: _histograms(scores[is_kind], flagged[is_kind], texts[is_kind], tables[first], kind)
-        for kind, is_kind in zip(CLASSES, (positive, ~positive), strict=True)
-    }
-    counts = int(positive.sum()), int((~positive).sum())
-    error = None
-    if min(counts) >= LEAST:
-        parts = (scores[positive], scores[~positive]), (patients[positive], patients[~positive])
-        error = auroc_by_patient(*parts[0], parts[1])[1]
+    by_group = _table(flagged, positive, groups)
+    kinds = dict(zip(CLASSES, (positive, ~positive), strict=True))
     return {
-        "tables": tables,
-        "histograms": {"grouping": first, **histograms},
-        "auroc_standard_error": error,
+        "all": _table(flagged, positive, np.full(len(scores), ""))[""],
+        "grouping": name,
+        "by_group": {group: told for group, told in by_group.items() if any(told.values())},
+        "histograms": {
+            kind: _histograms(scores[part], flagged[part], groups[part], by_group, kind)
+            for kind, part in kinds.items()
+        },
+        "auroc_standard_error": _standard_error(scores, positive, patients),
     }
+
+
+def _standard_error(scores: np.ndarray, positive: np.ndarray, patients: np.ndarray) -> float | None:
+    """In two digits; None where a class is too small, or ranked so well that it would tell."""
+    if min(positive.sum(), (~positive).sum()) < LEAST:
+        return None
+    by_class = (patients[positive], patients[~positive])
+    error = auroc_by_patient(scores[positive], scores[~positive], by_class)[1]
+    return float(f"{error:.1e}") if error > 0 else None
 
 
 def _table(flagged: np.ndarray, positive: np.ndarray, texts: np.ndarray) -> dict[str, dict]:
@@ -167,6 +174,10 @@ def _head(
         "threshold": rule.options["value"] if rule.name == "threshold" else None,
         "least_cell": LEAST,
         "patients_known": bool(options.patient_column),
-        "unread": n_unread if n_unread == 0 or n_unread >= LEAST else f"fewer than {LEAST}",
-        "images_without_a_line": rows.without_row,
+        "unread": _about(n_unread),
+        "images_without_a_line": _about(rows.without_row),
     }
+
+
+def _about(count: int) -> int | str:
+    return count if count == 0 or count >= LEAST else f"fewer than {LEAST}"

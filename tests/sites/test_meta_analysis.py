@@ -20,6 +20,12 @@ def test_sites_of_equal_size_have_the_variance_of_their_means():
     assert found.low < found.mean < found.high and found.new_low < found.low
 
 
+def test_sites_that_agree_are_no_more_certain_than_all_their_images():
+    """Two sites of 30 in 40: not a CI of no width."""
+    found = pool(np.full(2, np.log(3)), np.full(2, 1 / (40 * 0.1875)))
+    assert found.high - found.low > 0.2
+
+
 @pytest.mark.simulation
 def test_intervals_cover_the_mean_and_the_heterogeneity(at_size):
     rng, n_studies = np.random.default_rng(0), at_size(200, 2000)

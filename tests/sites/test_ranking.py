@@ -40,7 +40,13 @@ def test_standard_error_of_single_images_is_delongs():
     _, error = auroc_by_patient(positive, negative, (np.arange(60), 60 + np.arange(200)))
     wins = (positive[:, None] > negative[None]).astype(float)
     delong = wins.mean(axis=1).var(ddof=1) / 60 + wins.mean(axis=0).var(ddof=1) / 200
-    assert np.isclose(error**2, delong, rtol=0.02)
+    assert np.isclose(error**2, delong, rtol=1e-9)
+
+
+def test_a_class_of_one_patient_has_no_standard_error():
+    positive, negative = drawn(np.random.default_rng(4), 12, 100)
+    of_one = auroc_by_patient(positive, negative, (np.zeros(12, int), 1 + np.arange(100)))
+    assert np.isnan(of_one[1])
 
 
 def test_standard_error_grows_with_images_of_one_patient():

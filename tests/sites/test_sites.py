@@ -100,7 +100,7 @@ def test_counts_of_merged_sites_are_those_of_all_rows_or_bound_them():
         scores = 1 / (1 + np.exp(-rng.normal(np.where(positive, 1.5, -1.5), 1.5)))
         tones = rng.choice(["dark", "light", "middle"], 900, p=[0.03, 0.6, 0.37])
         parts.append((scores, positive, tones))
-        told = aggregates(scores, scores >= 0.5, positive, np.arange(900), {"tone": tones})
+        told = aggregates(scores, scores >= 0.5, positive, np.arange(900), "tone", tones)
         sites.append(site_of(number, told))
     found = merged(sites)
     scores, positive, tones = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -121,8 +121,8 @@ def test_bounds_hold_where_few_were_missed():
     scores = np.concatenate([np.linspace(0.3, 0.49, 3), np.linspace(0.5, 0.99, 97)])
     scores = np.concatenate([scores, np.linspace(0.01, 0.6, 200)])
     positive = np.arange(300) < 100
-    told = aggregates(scores, scores >= 0.5, positive, np.arange(300), {})
-    assert "flagged" not in told["tables"]["all"]["all"]["positive"]
+    told = aggregates(scores, scores >= 0.5, positive, np.arange(300), "tone", np.full(300, "a"))
+    assert "flagged" not in told["all"]["positive"]
     row = merged([site_of(0, told)])["rows"][0]
     assert row["detected"]["low"] <= 97 <= row["detected"]["high"] == 100
     assert row["detected"]["low"] >= 80
@@ -158,22 +158,54 @@ def test_mistakes_of_a_site_are_named(model, tmp_path):
         assert not output.exists()
 
 
+def few(n=60):
+    given = np.linspace(0.01, 0.99, n), np.arange(n) > 30, np.arange(n) > 25, np.arange(n)
+    return aggregates(*given, "tone", np.full(n, "light"))
+
+
 def test_files_that_no_site_wrote_are_refused(tmp_path):
-    told = aggregates(
-        np.linspace(0.01, 0.99, 60), np.arange(60) > 30, np.arange(60) > 25, np.arange(60), {}
-    )
-    good, key = site_of(0, told), b"k" * 20
+    good, key = site_of(0, few()), b"k" * 20
+    bins = good["histograms"]["positive"]["light"]
     path = tmp_path / "s0.json"
+
+    def with_bins(**changes):
+        kinds = good["histograms"] | {"positive": {"light": bins | changes}}
+        return good | {"histograms": kinds}
+
     changed = [
         good | {"format": "other"},
-        good | {"auroc_standard_error": "wide"},
-        good | {"tables": {}},
+        good | {"auroc_standard_error": "0.05"},
+        good | {"threshold": "0.5"},
+        good | {"by_group": {}},
         {k: v for k, v in good.items() if k != "histograms"},
+        with_bins(counts=[10**9] * len(bins["counts"])),
+        with_bins(edges=[str(edge) for edge in bins["edges"]]),
+        with_bins(edges=[*bins["edges"][:-1], 10**400]),
     ]
-    for content in changed:
-        path.write_text(signed(content, key))
+    texts = [signed(content, key) for content in changed]
+    texts += [
+        "[" * 100_000,
+        '{"signature": "\\ud800"}',
+        signed(good, key).replace('"m"', '"\\ud800"'),
+    ]
+    for text in texts:
+        path.write_text(text)
         with pytest.raises(UserError, match=r"s0.json: is not what a site's evaluation wrote"):
             merge_sites.main([str(path), "--unsigned", "--output_dir", str(tmp_path / "o")])
-    path.write_text("[" * 100_000)
-    with pytest.raises(UserError, match=r"s0.json: is not what"):
-        merge_sites.main([str(path), "--unsigned", "--output_dir", str(tmp_path / "o")])
+
+
+def test_a_group_of_which_nothing_is_told_has_no_name_and_counts_with_the_rest():
+    groups = np.repeat(["Anna", "light", "dark"], [3, 57, 40])
+    scores, positive = np.linspace(0.01, 0.99, 100), np.arange(100) % 2 == 0
+    told = aggregates(scores, scores > 0.5, positive, np.arange(100), "name", groups)
+    assert "Anna" not in json.dumps(told) and "light" in told["by_group"]
+    for kind in ("positive", "negative"):
+        assert sum(sum(h["counts"]) for h in told["histograms"][kind].values()) == 50
+
+
+def test_what_a_site_hides_is_not_pooled_for_the_others():
+    """Sites that miss few hide it: the others' mean would be below that of all."""
+    sites = [site_of(number, few(60 + 20 * number)) for number in range(3)]
+    assert merged(sites)["meta_analysis"]["specificity"] is None
+    assert all(site["specificity"] is None for site in merged(sites)["by_site"][:1])
+    assert merged(sites)["meta_analysis"]["auroc"] is None  # all are ranked without a mistake
