@@ -55,6 +55,7 @@ NOT_RUN = {  # the beginning of a command, or words in it: the reason
     "types_and_tones.csv": "needs tones that people gave: tests/evaluator/test_human_tones.py",
     "--metadata_csv HAM10000/": "needs a model of HAM10000: tests/evaluator/test_metadata.py",
     "compare_objectives": "42 trainings: tests/sweeps/test_objectives.py",
+    "src.scripts.gradcam": "needs maps of several positions: tests/explanation/test_grad_cam.py",
     "benchmark": "measures for minutes: tests/timing, tests/scripts",
     "source ": "changes the shell",
 }

@@ -36,6 +36,17 @@ FILES = {
         ("model.onnx",),
     ),
     "src.scripts.calibration": ("--onnx_model_path model.onnx --write_model {}", ("model.onnx",)),
+    "src.scripts.ood_detection": (
+        "--onnx_model_path model.onnx --fit --write_model {}",
+        ("model.onnx",),
+    ),
+    "src.scripts.package_site": ("--onnx_model_path model.onnx --output_path {}", ("model.onnx",)),
+    "src.scripts.evaluate_site": (
+        "--input_folder images --csv table.csv --site a --key_file table.csv "
+        "--onnx_model_path model.onnx --output_json {}",
+        ("table.csv", "model.onnx", "images/a.png"),
+    ),
+    "src.scripts.flag_reference": ("--output {}", ()),
     "preparer.prepare_dermnet": ("--dermnet images --output_csv {}", ()),
     "preparer.prepare_ham10000": ("--data_path images --output_csv {}", ()),
     "preparer.prepare_split": ("--csv table.csv --output_csv {}", ("table.csv",)),
@@ -55,6 +66,11 @@ FOLDERS = {
         "--source_path images --num_workers 0 --output_dir {}",
         "a_mask.png",
     ),
+    "src.scripts.gradcam": (
+        "images --checkpoint_path best.pth --output_dir {}",
+        "contact_sheet.png",
+    ),
+    "src.scripts.merge_sites": ("table.csv --unsigned --output_dir {}", "report.html"),
     "preparer.preprocess_images": (
         "--source_path images --num_workers 0 --preprocess resize --output_dir {}",
         "preprocessed.csv",
@@ -67,6 +83,7 @@ SUFFIX = {
     "visualize_images": ".png",
     "melanoma_eval": ".onnx",
     "calibration": ".onnx",
+    "ood_detection": ".onnx",
     "watch": ".onnx",
 }
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 from ..core.cells import visible
 from ..core.errors import require, run_main
-from ..core.files import expect_file, expect_folder, expect_output_folder, make_folder
+from ..core.files import (
+    check_replaceable,
+    expect_file,
+    expect_folder,
+    expect_output_folder,
+    make_folder,
+)
 from ..core.image_files import ImageFolder, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
@@ -44,6 +50,8 @@ def main(argv: list[str] | None) -> int:
     expect_output_folder(options.output_dir, "--output_dir")
     is_input = options.output_dir.resolve() == options.folder.resolve()
     require(not is_input, "--output_dir: is the folder of images; expected another one")
+    for name in ("contact_sheet.png", "pointing_game.csv"):
+        check_replaceable(options.output_dir / name)
 
     from ..artifact.network import load_network
     from ..explanation.grad_cam_folder import Model, games, write_overlays

@@ -6,7 +6,7 @@ Writes `report.html`, `forest.png`, `sites.csv` and `sites.json` into --output_d
 from typing import Any
 
 from ..core.errors import run_main
-from ..core.files import expect_output_folder
+from ..core.files import check_output, expect_output_folder
 from ..core.options import parse_options
 from ..sites.options import MergeOptions
 
@@ -20,7 +20,10 @@ def main(argv: list[str] | None) -> int:
     expect_output_folder(options.output_dir, "--output_dir")
 
     from ..sites.merge import merged, read_sites
-    from ..sites.report import write_report
+    from ..sites.report import FILES, write_report
+
+    for name in FILES:
+        check_output(options.output_dir / name, *options.files)
 
     found = merged(read_sites(options))
     write_report(found, bool(options.keys), options.output_dir)

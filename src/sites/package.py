@@ -22,8 +22,8 @@ _DATE = (2000, 1, 1, 0, 0, 0)  # so that the same model gives the same file
 def package_site(options: PackageOptions) -> int:
     """Write the file; its size in bytes. Raises `UserError` for a model that sites cannot use."""
     expect_file(options.onnx_model_path, "--onnx_model_path")
-    SkinLesionPredictor(options.onnx_model_path)  # refuses what is no model
     check_output(options.output_path, options.onnx_model_path)
+    SkinLesionPredictor(options.onnx_model_path)  # refuses what is no model
     sources = sorted(_ROOT.rglob("*.py"))
     with replacing(options.output_path) as temporary:
         with temporary.open("wb") as file:

@@ -13,7 +13,8 @@ from ..report.style import INK, MAIN, RULE, SMALL, SOFT_INK, saved_figure
 from .disclosure import LEAST
 
 SHARES = {"auroc": "AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
-FOREST = "forest.png"
+REPORT, FOREST, COUNTS, ALL_FOUND = "report.html", "forest.png", "sites.csv", "sites.json"
+FILES = (REPORT, FOREST, COUNTS, ALL_FOUND)
 _STYLE = Path(__file__).resolve().parents[1] / "report" / "templates" / "page.css"
 _ROW_HEIGHT, _COLUMN_WIDTH, _NAME_WIDTH = 0.3, 2.4, 2.6  # inches
 
@@ -22,11 +23,11 @@ def write_report(found: dict[str, Any], is_checked: bool, folder: Path) -> None:
     """Write `report.html`, `forest.png`, `sites.csv` (counts by group) and `sites.json`."""
     make_folder(folder)
     _plot_forest(found, folder / FOREST)
-    write_text(folder / "report.html", _page(found, is_checked, folder / FOREST))
-    with csv_lines(folder / "sites.csv", list(_HEADER)) as line:
+    write_text(folder / REPORT, _page(found, is_checked, folder / FOREST))
+    with csv_lines(folder / COUNTS, list(_HEADER)) as line:
         for row in found["rows"]:
             line([guarded(str(cell)) for cell in _cells(row)])
-    with replacing(folder / "sites.json") as temporary:
+    with replacing(folder / ALL_FOUND) as temporary:
         temporary.write_text(to_strict_json(found, indent=1), encoding="utf-8")
 
 

@@ -74,7 +74,7 @@ def test_class_folder_of_another_name_is_refused(isic):
         (lambda rows: rows[1].update(target="2"), "line 3: target '2': expected 0 or 1"),
         (lambda rows: rows[1].update(target=""), "line 3 has no target"),
         (lambda rows: rows[1].update(image_name=""), "line 3 has no image_name"),
-        (lambda rows: rows[1].update(group="light"), "column 'group' holds 'light'"),
+        (lambda rows: rows[1].update(group="pale"), "column 'group' holds 'pale'"),
         (lambda rows: rows[1].update(group="7"), "ISIC_1.jpg: group 7: expected 0 to 3"),
         (lambda rows: rows[1].update(ita="43°"), "column 'ita' holds '43°'"),
         (lambda rows: rows[1].update(split="dev"), "split 'dev': expected train, valid, test"),

@@ -149,7 +149,7 @@ def test_the_example_of_the_readme_runs(tmp_path, images, capsys):
     with_contract(tmp_path / "x.onnx", contract())
     for written, here in (
         ("melanoma_classification.", "src."),
-        ("RUN/best_checkpoint.onnx", str(tmp_path / "x.onnx")),
+        ("melanoma_output/ham10000/best_checkpoint.onnx", str(tmp_path / "x.onnx")),
         ("IMAGE.jpg", str(images / "a.png")),
     ):
         assert block.count(written) == 1
