@@ -426,7 +426,7 @@ def test_predictions_that_are_none(refuse, tmp_path, text, expected):
     assert expected in refuse("eval", "--predictions_csv", path, "--output_dir", tmp_path)
 
 
-def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, demo, tmp_path):
+def test_a_model_is_evaluated_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, demo, tmp_path):
     flags = ["--dataset", "ham10000", "--data_path", demo / "ham10000", "--output_dir", tmp_path]
     for source in (
         ["--checkpoint", tiny_run / "best_checkpoint.pth"],
@@ -446,7 +446,7 @@ def test_a_model_is_judged_on_its_own_classes_only(refuse, tiny_run, tiny_onnx, 
     ids=str,
 )
 @pytest.mark.parametrize("program", ["train", "eval", "eval onnx"])
-def test_judging_refuses_flags_that_contradict_the_model(
+def test_evaluating_refuses_flags_that_contradict_the_model(
     refuse, tiny_run, tiny_onnx, program, flags
 ):
     checkpoint = ["--checkpoint", tiny_run / "best_checkpoint.pth"]
@@ -492,7 +492,7 @@ def test_test_prints_the_configuration_it_would_use(tiny_run, capsys):
     assert "model: test_resnet" in capsys.readouterr().out
 
 
-def test_binary_targets_do_not_judge_seven_classes(refuse, demo, tmp_path):
+def test_binary_targets_do_not_evaluate_seven_classes(refuse, demo, tmp_path):
     names = [f"probability_{name}" for name in ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")]
     image = next((demo / "isic2020").glob("test/*/*.jpg")).name
     pd.DataFrame([[image, 4, *[1 / 7] * 7]], columns=["image_name", "target", *names]).to_csv(

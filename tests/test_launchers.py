@@ -55,7 +55,7 @@ def test_processes_are_those_of_the_gpus_or_of_nproc(launch, gpus, nproc, proces
 
 
 @pytest.mark.parametrize(("gpus", "started"), [(1, []), (2, torchrun(2))])
-def test_judging_is_started_in_the_same_way(launch, gpus, started):
+def test_evaluating_is_started_in_the_same_way(launch, gpus, started):
     assert words(launch("test.sh", gpus=gpus)) == [*started, PROGRAM, "--test", *FLAGS]
 
 

@@ -10,7 +10,7 @@ NAN, INF = float("nan"), float("inf")
 GOOD, GOOD_LOGITS = [0.25, 0.75], [0.0, 1.0]
 
 
-def test_rows_are_judged_one_by_one():
+def test_rows_are_evaluated_one_by_one():
     cases = [
         (GOOD_LOGITS, GOOD, ""),
         (GOOD_LOGITS, [0.0, 1.0], ""),

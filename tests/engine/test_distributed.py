@@ -74,17 +74,17 @@ def test_logged_is_saved_with_batch_statistics_on_two_processes(two, tmp_path):
     assert json.loads(to_strict_json(alone["test"])) == metrics["test"]
 
 
-def test_two_processes_judge_as_one_does(two, tmp_path):
+def test_two_processes_evaluate_as_one_does(two, tmp_path):
     folder, _ = two
     checkpoint = str(folder / "best_checkpoint.pth")
     settings = {"test": True, "checkpoint": checkpoint, "output_dir": str(tmp_path)}
-    found = finish(start({**settings, "run_name": "judged"}, 2))
+    found = finish(start({**settings, "run_name": "evaluated"}, 2))
     assert [code for code, _, _ in found] == [0, 0], found
-    judged, trained = (read(path / "metrics.json") for path in (tmp_path / "judged", folder))
-    assert judged["test"] == trained["test"]
+    evaluated, trained = (read(path / "metrics.json") for path in (tmp_path / "evaluated", folder))
+    assert evaluated["test"] == trained["test"]
 
 
-def test_every_row_is_judged_once_and_in_order(two):
+def test_every_row_is_evaluated_once_and_in_order(two):
     folder, _ = two
     for split in ("valid", "test"):
         rows = pd.read_csv(folder / f"{split}_split.csv")["image"]

@@ -55,7 +55,7 @@ def test_the_average_is_the_exponential_one(tiny_settings, force_cpu):
     assert not torch.allclose(network.classifier.head.weight, head, atol=1e-6)
 
 
-def test_the_average_is_judged_saved_and_exported(run, tmp_path):
+def test_the_average_is_evaluated_saved_and_exported(run, tmp_path):
     folder = run(model_ema=True, model_ema_decay=0.5)
     content = load_checkpoint(folder / "best_checkpoint.pth")
     trained, average = content["training_state_dict"], content["model_state_dict"]

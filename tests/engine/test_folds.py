@@ -166,7 +166,7 @@ def test_trainer_runs_all_folds_or_the_one_that_is_named(monkeypatch, tmp_path):
     assert called == ["train", "train_folds", "train"]
 
 
-def test_a_model_of_a_fold_is_judged_as_it_was(folds, tmp_path):
+def test_a_model_of_a_fold_is_evaluated_as_it_was(folds, tmp_path):
     checkpoint = str(folds / "fold_1" / "best_checkpoint.pth")
     argv = ["--test", "--checkpoint", checkpoint, "--output_dir", str(tmp_path)]
     melanoma_train.main(argv)

@@ -1,4 +1,4 @@
-"""Every objective trains, is judged the same from each of its files, and goes on after a stop."""
+"""Every objective trains, is evaluated alike from each of its files, and goes on after a stop."""
 
 import json
 from pathlib import Path
@@ -89,7 +89,7 @@ def own_model(settings):
     return train_and_export(settings(objective=OWN[1]))
 
 
-def judge(tmp_path, *flags):
+def evaluate(tmp_path, *flags):
     """(predictions, metrics by group) that melanoma_eval.py writes."""
     name = str(len(list(tmp_path.iterdir())))
     few = ["--n_resamples", "100", "--output_dir", str(tmp_path), "--run_name", name]
@@ -112,18 +112,18 @@ def probabilities(frame):
 
 
 @pytest.mark.parametrize("call", [*every_objective(), *OWN, *SHIFTED])
-def test_it_trains_and_is_judged_the_same_from_checkpoint_and_onnx(settings, tmp_path, call):
+def test_it_trains_and_is_evaluated_the_same_from_checkpoint_and_onnx(settings, tmp_path, call):
     checkpoint, onnx = train_and_export(settings(objective=call))
     logged = read(checkpoint.parent / "metrics.json")
     (entry,) = read(checkpoint.parent / "training_history.json")
     assert entry["valid"].items() <= logged["valid"].items()
     assert np.isfinite([entry["train_loss"], logged["valid"]["loss"], logged["test"]["loss"]]).all()
-    found, metrics = judge(tmp_path, "--checkpoint", checkpoint)
+    found, metrics = evaluate(tmp_path, "--checkpoint", checkpoint)
     trained = {"all": logged["test"], **logged["test"]["groups"]}
     assert [*metrics] == [*trained]
     for group, figures in metrics.items():
         assert figures == {name: trained[group][name] for name in figures}
-    of_onnx, metrics_of_onnx = judge(tmp_path, "--onnx_model_path", onnx)
+    of_onnx, metrics_of_onnx = evaluate(tmp_path, "--onnx_model_path", onnx)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
     assert metrics_of_onnx["all"] == pytest.approx(metrics["all"], abs=1e-3)
     assert {-1, 0, 1, 2, 3} == {*found["group"]}
@@ -141,7 +141,7 @@ def test_priors_are_counted_from_the_training_rows(settings, call):
     np.testing.assert_allclose(contract.priors, wanted / len(rows), rtol=1e-12)
 
 
-def test_known_groups_are_judged_by_their_head_and_others_by_the_mean(own_model, tmp_path, demo):
+def test_known_groups_are_evaluated_by_their_head_and_others_by_the_mean(own_model, tmp_path, demo):
     checkpoint, onnx = own_model
     network, contract = load_network(checkpoint)
     table = load_table(Config().with_settings(**contract.provenance["config"]).data)
@@ -151,7 +151,7 @@ def test_known_groups_are_judged_by_their_head_and_others_by_the_mean(own_model,
         heads = network(torch.stack(images))[0].double().reshape(-1, 4, 2).softmax(2)
     means = heads.mean(1).numpy()
     wanted = [head[g] if g >= 0 else head.mean(0) for head, g in zip(heads, groups, strict=True)]
-    found, _ = judge(tmp_path, "--onnx_model_path", onnx)
+    found, _ = evaluate(tmp_path, "--onnx_model_path", onnx)
     np.testing.assert_allclose(probabilities(found), torch.stack(wanted), atol=1e-4)
     assert np.abs(probabilities(found) - means).max() > 0.01
 
@@ -179,30 +179,30 @@ def test_known_groups_are_judged_by_their_head_and_others_by_the_mean(own_model,
 def test_a_rule_that_is_not_the_models_is_refused(own_model, tmp_path, source, flags):
     path = own_model[source == "--onnx_model_path"]
     with pytest.raises(UserError, match=r"^--objective .* was trained with another one"):
-        judge(tmp_path, source, path, *flags)
+        evaluate(tmp_path, source, path, *flags)
 
 
 @pytest.mark.parametrize("source", ["--checkpoint", "--onnx_model_path"])
 def test_the_models_own_rule_may_be_said_again(own_model, tmp_path, source):
     path = own_model[source == "--onnx_model_path"]
-    report = judge(tmp_path, source, path, "--conditional_accuracy")
-    pd.testing.assert_frame_equal(report[0], judge(tmp_path, source, path)[0])
+    report = evaluate(tmp_path, source, path, "--conditional_accuracy")
+    pd.testing.assert_frame_equal(report[0], evaluate(tmp_path, source, path)[0])
 
 
 @pytest.mark.parametrize("source", ["--checkpoint", "--onnx_model_path"])
-def test_a_table_of_training_rows_alone_judges_nothing(own_model, settings, tmp_path, source):
+def test_a_table_of_training_rows_alone_evaluates_nothing(own_model, settings, tmp_path, source):
     cfg = settings(lambda rows: rows.__setitem__("split", "train"))
     path = own_model[source == "--onnx_model_path"]
     with pytest.raises(UserError, match="expected test or validation rows"):
-        judge(tmp_path, source, path, "--skin_color_csv", cfg.data.skin_color_csv)
+        evaluate(tmp_path, source, path, "--skin_color_csv", cfg.data.skin_color_csv)
 
 
 def test_groups_beyond_the_head_count_as_unknown(settings, tmp_path):
     cfg = settings(without_the_darkest, num_groups=3, objective=OWN[1])
     checkpoint, onnx = train_and_export(cfg)
     flags = ["--skin_color_csv", settings().data.skin_color_csv]
-    found, _ = judge(tmp_path, "--checkpoint", checkpoint, *flags)
-    of_onnx, _ = judge(tmp_path, "--onnx_model_path", onnx, *flags)
+    found, _ = evaluate(tmp_path, "--checkpoint", checkpoint, *flags)
+    of_onnx, _ = evaluate(tmp_path, "--onnx_model_path", onnx, *flags)
     pd.testing.assert_frame_equal(found, of_onnx, atol=1e-4, rtol=0)
     flags += ["--test", "--checkpoint", str(checkpoint), "--output_dir", str(tmp_path)]
     cfg = load_config(flags, cfg.flat())
@@ -239,7 +239,7 @@ def test_a_stopped_run_goes_on_with_what_the_objective_remembers(settings, call)
 
 
 @pytest.mark.parametrize("call", WITH_STATE)
-def test_judging_a_run_changes_nothing_that_the_objective_remembers(settings, call):
+def test_evaluating_a_run_changes_nothing_that_the_objective_remembers(settings, call):
     cfg = settings(objective=call)
     table = load_table(cfg.data)
     check_table(table, cfg)

@@ -61,7 +61,7 @@ def test_steps_compute_in_the_type_that_is_asked_for(make, use_amp, dtype):
     assert {tensor.dtype for tensor in trained if tensor.is_floating_point()} == {torch.float32}
 
 
-def test_judging_is_in_full_precision(make):
+def test_evaluating_is_in_full_precision(make):
     parts = make(use_amp=True)
     seen = set()
     parts.network.classifier.head.register_forward_hook(

@@ -183,7 +183,7 @@ def test_predict_of_raw_files_says_what_the_checkpoint_says(run, demo, tmp_path,
     assert found["target"].tolist() == expected["target"].tolist()
 
 
-def test_judged_rows_keep_their_groups(run, table):
+def test_evaluated_rows_keep_their_groups(run, table):
     for split in ("valid", "test"):
         rows = table.split(split)
         groups = pd.read_csv(run[1] / f"predictions_{split}.csv")["group"]

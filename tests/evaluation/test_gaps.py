@@ -147,7 +147,7 @@ def test_every_rate_is_that_of_fairlearn(random_table):
             assert found[name][end] == predictions.group_names[group], name
 
 
-def test_estimates_judge_the_positive_class_whichever_it_is(table):
+def test_estimates_evaluate_the_positive_class_whichever_it_is(table):
     flip = 1 - np.array([LABELS, DECISIONS])
     wanted = gap_estimates(table(LABELS, GROUPS, decisions=DECISIONS), 1)
     assert gap_estimates(table(flip[0], GROUPS, decisions=flip[1], positive=0), 1) == wanted

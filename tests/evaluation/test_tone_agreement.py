@@ -103,7 +103,7 @@ def test_the_report_has_every_subset_beside_the_whole_picture():
     assert subset["difference_from_whole_picture"] == {}
 
 
-def test_scales_without_a_convention_are_judged_by_a_fitted_map():
+def test_scales_without_a_convention_are_evaluated_by_a_fitted_map():
     rng = np.random.default_rng(3)
     tones = tuple(map(str, range(1, 11)))
     types = rng.integers(10, size=300)

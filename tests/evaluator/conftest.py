@@ -1,4 +1,4 @@
-"""Files to judge, and the evaluations of them, each made once."""
+"""Files to evaluate, and the evaluations of them, each made once."""
 
 import itertools
 import shutil
@@ -20,11 +20,11 @@ from tests.evaluator.readings import strict_json
 
 
 @pytest.fixture(scope="session")
-def judge(tmp_path_factory):
-    """Judge with these flags; (the folder, the evaluation). Figures only where they are wanted."""
-    output, found, numbers = tmp_path_factory.mktemp("judged"), {}, itertools.count()
+def evaluate(tmp_path_factory):
+    """Evaluate with these flags; (the folder, the evaluation). Figures only where wanted."""
+    output, found, numbers = tmp_path_factory.mktemp("evaluated"), {}, itertools.count()
 
-    def judge(*flags, figures=False, again=False):
+    def evaluate(*flags, figures=False, again=False):
         key = (*map(str, flags), figures, again)
         if key not in found:
             folder = output / str(next(numbers))
@@ -37,7 +37,7 @@ def judge(tmp_path_factory):
             found[key] = folder, strict_json(folder / "evaluation_metrics.json")
         return found[key]
 
-    return judge
+    return evaluate
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +85,7 @@ def scored(names, labels, score):
 
 @pytest.fixture(scope="session")
 def base(drawn):
-    """The flags that judge test.csv."""
+    """The flags that evaluate test.csv."""
     return ["--predictions_csv", drawn / "test.csv", "--metadata_csv", drawn / "table.csv"]
 
 
@@ -96,7 +96,7 @@ def fit(base, drawn):
 
 @pytest.fixture(scope="session")
 def table(drawn):
-    """The metadata of the judged images, in their order."""
+    """The metadata of the evaluated images, in their order."""
     rows = pd.read_csv(drawn / "table.csv", sep=";", decimal=",")[150:]
     return rows.reset_index(drop=True)
 
@@ -123,12 +123,12 @@ def every_section(fit):
 
 
 @pytest.fixture(scope="session")
-def full(judge, every_section, tmp_path_factory):
+def full(evaluate, every_section, tmp_path_factory):
     """(folder, evaluation) with every file, from images at hand."""
     images = tmp_path_factory.mktemp("images")
     for row in range(150, 300):
         write_lesion(images / f"IMG_{row:04}.png", f"{row}", (32, 24))
-    return judge(*every_section, "--image_folder", images, figures=True)
+    return evaluate(*every_section, "--image_folder", images, figures=True)
 
 
 @pytest.fixture(scope="session")

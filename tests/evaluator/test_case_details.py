@@ -37,14 +37,14 @@ def test_a_lesion_is_one_of_its_patient_and_unknown_ones_are_apart():
     assert lesion_numbers(rows[["lesion_id"]]).tolist() == wanted
 
 
-def test_an_evaluation_shows_the_diagnosis_and_each_lesion_once(judge, drawn, tmp_path):
+def test_an_evaluation_shows_the_diagnosis_and_each_lesion_once(evaluate, drawn, tmp_path):
     """Also where patients are known, so that the bootstrap does not resample lesions."""
     table = pd.read_csv(drawn / "table.csv", sep=";")
     table = table.assign(dx="nevus", lesion_id="L1").drop(columns="group")
     table.loc[table.index % 3 == 0, "dx"] = "unknown"
     table.to_csv(tmp_path / "table.csv", index=False)
     flags = ["--predictions_csv", drawn / "test.csv", "--metadata_csv", tmp_path / "table.csv"]
-    folder, evaluation = judge(*flags, "--resample_by", "patient_id")
+    folder, evaluation = evaluate(*flags, "--resample_by", "patient_id")
     found = evaluation["hard_cases"]
     patients = table.set_index("image_id")["patient_id"]
     assert len({patients[case["name"]] for case in found}) == len(found) > 5
@@ -52,11 +52,11 @@ def test_an_evaluation_shows_the_diagnosis_and_each_lesion_once(judge, drawn, tm
     assert '<td class="text">nevus</td>' in (folder / "report.html").read_text("utf-8")
 
 
-def test_an_evaluation_says_which_table_its_tones_are_of(judge, drawn, base, tmp_path):
-    folder, evaluation = judge(*base)
+def test_an_evaluation_says_which_table_its_tones_are_of(evaluate, drawn, base, tmp_path):
+    folder, evaluation = evaluate(*base)
     told = evaluation["source"]["tone_source"]
     assert told.startswith("table.csv (SHA-256 ") and told in (folder / "report.html").read_text()
     table = pd.read_csv(drawn / "table.csv", sep=";").drop(columns="group")
     table.to_csv(tmp_path / "bare.csv", index=False)
     flags = ["--predictions_csv", drawn / "test.csv", "--metadata_csv", tmp_path / "bare.csv"]
-    assert judge(*flags)[1]["source"]["tone_source"] == ""
+    assert evaluate(*flags)[1]["source"]["tone_source"] == ""

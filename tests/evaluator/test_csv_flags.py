@@ -1,4 +1,4 @@
-"""The flags that name a CSV's columns, and files judged with them."""
+"""The flags that name a CSV's columns, and files evaluated with them."""
 
 from dataclasses import fields
 
@@ -38,7 +38,7 @@ def test_every_help_text_says_what_is_usual():
     assert all(text.count("(default: ") == 1 for text in texts)
 
 
-def test_a_softmax_file_is_judged_from_the_command_line(softmax, write, tmp_path, capsys):
+def test_a_softmax_file_is_evaluated_from_the_command_line(softmax, write, tmp_path, capsys):
     names, labels, probabilities, rows = softmax
     classes = tuple(rows)[-probabilities.shape[1] :]
     rows["picture"] = [f"test/{name}.jpg" for name in rows.pop("image")]

@@ -50,7 +50,7 @@ def test_the_table_by_group_says_what_the_json_says(full):
                 assert same(figure[key], line[name + column]), (place, name, key)
 
 
-def test_the_predictions_written_are_those_judged(full):
+def test_the_predictions_written_are_those_evaluated(full):
     folder, evaluation = full
     metrics = compute_metrics(read_predictions(folder / "predictions.csv", None))
     for name, value in values(evaluation["overall"]).items():
@@ -76,8 +76,8 @@ def test_the_events_hold_each_metric_and_figure(full):
         assert events[name].image.encoded_image_string.startswith(b"\x89PNG")
 
 
-def test_bands_around_one_edge_have_tags_of_their_own(judge, base):
-    folder, evaluation = judge(*base, "--group_by", "age_approx:30")
+def test_bands_around_one_edge_have_tags_of_their_own(evaluate, base):
+    folder, evaluation = evaluate(*base, "--group_by", "age_approx:30")
     events = read_events(folder / "logs")
     for word, level in (("below", "<30"), ("from", "≥30")):
         found = evaluation["groups"]["age_approx"][level]["metrics"]["accuracy"]["value"]
@@ -107,8 +107,8 @@ def test_a_metric_of_the_table_is_known_or_the_nearest_is_named(base, tmp_path):
         melanoma_eval.main(flags)
 
 
-def test_the_table_for_a_paper_has_the_metrics_that_are_chosen(judge, base):
-    folder, evaluation = judge(*base, "--table_metrics", "cohen_kappa", "f1")
+def test_the_table_for_a_paper_has_the_metrics_that_are_chosen(evaluate, base):
+    folder, evaluation = evaluate(*base, "--table_metrics", "cohen_kappa", "f1")
     figure = evaluation["overall"]["metrics"]["f1"]
     told = "{value:.3f} ({low:.3f}–{high:.3f})".format(**figure)
     markdown = (folder / "table.md").read_text("utf-8")
@@ -116,8 +116,8 @@ def test_the_table_for_a_paper_has_the_metrics_that_are_chosen(judge, base):
     assert told.replace("–", "--") in (folder / "table.tex").read_text("utf-8")
 
 
-def test_an_evaluation_is_what_fairness_measures(judge, base):
-    folder, evaluation = judge(*base, "--min_group", "1")
+def test_an_evaluation_is_what_fairness_measures(evaluate, base):
+    folder, evaluation = evaluate(*base, "--min_group", "1")
     wanted = point_estimates(read_predictions(folder / "predictions.csv", None))
     assert evaluation["overall"]["n"] == wanted["n"] == 150
     parts = {"all": (evaluation["overall"], wanted)}
@@ -131,5 +131,5 @@ def test_an_evaluation_is_what_fairness_measures(judge, base):
     gaps = evaluation["gaps"]["skin tone"]["malignant"]
     for name in ("demographic_parity_difference", "equal_opportunity_difference"):
         assert gaps[name]["value"] == pytest.approx(wanted[name]) and gaps[name]["value"] > 0
-    judged = gaps["rates"]["sensitivity"]["groups"]
-    assert judged == wanted["equal_opportunity_groups"]
+    evaluated = gaps["rates"]["sensitivity"]["groups"]
+    assert evaluated == wanted["equal_opportunity_groups"]

@@ -11,7 +11,7 @@ from src.scripts import melanoma_eval
 
 @pytest.fixture
 def refuse(capsys, tmp_path):
-    """Judge with flags that must be refused, with nothing written; the one line that is said."""
+    """Evaluate with flags that must be refused, with nothing written; the one line that is said."""
 
     def refuse(*flags):
         argv = [*map(str, flags), "--output_dir", str(tmp_path / "out")]
@@ -90,10 +90,10 @@ def test_mistakes_end_in_one_line_with_nothing_written(refuse, drawn, tmp_path, 
 
 
 @pytest.mark.parametrize("home", ["metadata", "csv"])
-def test_validation_rows_of_patients_that_are_judged_are_refused(
-    judge, refuse, drawn, tmp_path, home
+def test_validation_rows_of_patients_that_are_evaluated_are_refused(
+    evaluate, refuse, drawn, tmp_path, home
 ):
-    """Of 40 patients to fit on, 10 are judged; rows of unknown patients are nobody's."""
+    """Of 40 patients to fit on, 10 are evaluated; rows of unknown patients are nobody's."""
     rows = {name: pd.read_csv(drawn / f"{name}.csv") for name in ("valid", "test")}
     for name, first in (("valid", 0), ("test", 30)):
         patients = [f"P{first + row % 40}" for row in range(140)] + ["unknown", "NA"] * 5
@@ -108,12 +108,12 @@ def test_validation_rows_of_patients_that_are_judged_are_refused(
     flags += ["--metadata_csv", tmp_path / "table.csv"] if home == "metadata" else []
     line = refuse(*flags)
     assert "--valid_predictions_csv: 10 of its 50 clusters (patient_id) are evaluated too" in line
-    _, found = judge(*flags, "--allow_leakage")
+    _, found = evaluate(*flags, "--allow_leakage")
     assert found["source"]["cluster"] == "patient_id"
     assert found["overall"]["n_clusters"] == 50
 
 
-def test_one_source_is_judged(refuse, drawn, checkpoint, tiny_onnx):
+def test_one_source_is_evaluated(refuse, drawn, checkpoint, tiny_onnx):
     assert "expected one of --checkpoint, --onnx_model_path, --predictions_csv; found 0" in refuse()
     sources = ["--checkpoint", checkpoint, "--onnx_model_path", tiny_onnx]
     assert "found 2 of them" in refuse(*sources)

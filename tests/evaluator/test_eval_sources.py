@@ -1,4 +1,4 @@
-"""A checkpoint, an ONNX model, an ensemble and a CSV are judged alike, by any processes."""
+"""A checkpoint, an ONNX model, an ensemble and a CSV are evaluated alike, by any processes."""
 
 import shutil
 from dataclasses import replace
@@ -15,10 +15,10 @@ from tests.evaluator.readings import leaves, measured, strict_json, values
 pytestmark = pytest.mark.slow
 
 
-def test_a_checkpoint_and_the_csv_of_its_run_are_judged_alike(judge, checkpoint, isic_csv):
-    _, one = judge("--checkpoint", checkpoint)
+def test_a_checkpoint_and_the_csv_of_its_run_are_evaluated_alike(evaluate, checkpoint, isic_csv):
+    _, one = evaluate("--checkpoint", checkpoint)
     csv = checkpoint.parent / "predictions_test.csv"
-    _, two = judge("--predictions_csv", csv, "--metadata_csv", isic_csv)
+    _, two = evaluate("--predictions_csv", csv, "--metadata_csv", isic_csv)
     assert one["source"]["cluster"] == two["source"]["cluster"] == "patient_id"
     assert one["source"]["split"] == "test"
     assert leaves(measured(one)) == pytest.approx(leaves(measured(two)), abs=1e-6)
@@ -28,9 +28,9 @@ def test_a_checkpoint_and_the_csv_of_its_run_are_judged_alike(judge, checkpoint,
         assert values(part) == {name: logged["groups"][level][name] for name in part["metrics"]}
 
 
-def test_an_onnx_model_is_judged_as_its_checkpoint(judge, checkpoint, tiny_onnx):
-    _, one = judge("--checkpoint", checkpoint)
-    folder, two = judge("--onnx_model_path", tiny_onnx)
+def test_an_onnx_model_is_evaluated_as_its_checkpoint(evaluate, checkpoint, tiny_onnx):
+    _, one = evaluate("--checkpoint", checkpoint)
+    folder, two = evaluate("--onnx_model_path", tiny_onnx)
     assert two["source"]["kind"] == "ONNX model" and two["source"]["name"] == "model.onnx"
     assert two["source"]["model"] == one["source"]["model"] == "test_resnet"
     assert two["provenance"] == one["provenance"] != {}
@@ -42,15 +42,15 @@ def test_an_onnx_model_is_judged_as_its_checkpoint(judge, checkpoint, tiny_onnx)
 
 
 @pytest.mark.parametrize("voting", ["soft", "majority"])
-def test_an_ensemble_of_one_model_twice_is_the_model(judge, tiny_onnx, twice, voting):
-    _, one = judge("--onnx_model_path", tiny_onnx)
-    _, two = judge("--onnx_model_path", twice, "--voting", voting)
+def test_an_ensemble_of_one_model_twice_is_the_model(evaluate, tiny_onnx, twice, voting):
+    _, one = evaluate("--onnx_model_path", tiny_onnx)
+    _, two = evaluate("--onnx_model_path", twice, "--voting", voting)
     assert two["source"]["kind"] == "ensemble"
     assert two["source"]["model"] == "test_resnet"
     assert measured(one) == measured(two)
 
 
-def test_an_ensembles_voting_decides(judge, checkpoint, tmp_path):
+def test_an_ensembles_voting_decides(evaluate, checkpoint, tmp_path):
     """Two models that always find something against one that never does."""
     rows = pd.read_csv(checkpoint.parent / "predictions_test.csv")
     middle = rows["probability_malignant"].median()
@@ -60,7 +60,7 @@ def test_an_ensembles_voting_decides(judge, checkpoint, tmp_path):
         export_onnx(network, replace(contract, rule=rule), tmp_path / f"{name}.onnx")
     shutil.copy(tmp_path / "a.onnx", tmp_path / "b.onnx")
     found = {
-        voting: judge("--onnx_model_path", tmp_path, "--voting", voting)
+        voting: evaluate("--onnx_model_path", tmp_path, "--voting", voting)
         for voting in ("soft", "majority")
     }
     soft, majority = (pd.read_csv(folder / "predictions.csv") for folder, _ in found.values())
@@ -71,8 +71,8 @@ def test_an_ensembles_voting_decides(judge, checkpoint, tmp_path):
     pd.testing.assert_series_equal(soft[score], majority[score])
 
 
-def test_two_processes_judge_as_one(judge, checkpoint, tmp_path):
-    folder, _ = judge("--checkpoint", checkpoint)
+def test_two_processes_evaluate_as_one(evaluate, checkpoint, tmp_path):
+    folder, _ = evaluate("--checkpoint", checkpoint)
     settings = {"checkpoint": checkpoint, "output_dir": tmp_path, "run_name": "two"}
     found = finish(start({**settings, "n_resamples": 100}, 2, program="melanoma_eval.py"))
     assert [code for code, _, _ in found] == [0, 0], found

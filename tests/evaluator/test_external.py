@@ -48,8 +48,8 @@ def refused(*flags):
     return str(error.value)
 
 
-def test_a_model_is_judged_on_data_of_other_origin(
-    judge, checkpoint, tiny_onnx, other, tmp_path, capsys
+def test_a_model_is_evaluated_on_data_of_other_origin(
+    evaluate, checkpoint, tiny_onnx, other, tmp_path, capsys
 ):
     source = ["--checkpoint", checkpoint, *flags_of(other)]
     line = refused(*source)
@@ -58,7 +58,7 @@ def test_a_model_is_judged_on_data_of_other_origin(
     line = refused(*source)
     assert "5 of 35 images were used to train the model (3 by patient, 2 by image file" in line
     assert "--skip_overlap" in line and "--allow_leakage" in line
-    folder, found = judge(*source, "--skip_overlap")
+    folder, found = evaluate(*source, "--skip_overlap")
     assert (found["overall"]["n"], found["source"]["split"]) == (30, "external")
     assert "5 of 35 images were used to train" in found["notes"][0]
     assert "left out (overlap.csv)" in found["notes"][0]
@@ -66,21 +66,23 @@ def test_a_model_is_judged_on_data_of_other_origin(
     listed = pd.read_csv(folder / "overlap.csv")
     assert [len(listed), listed["patient"].sum(), listed["content"].sum()] == [5, 3, 2]
     assert not listed["evaluated"].any()
-    folder, kept = judge(*source, "--allow_leakage")
+    folder, kept = evaluate(*source, "--allow_leakage")
     assert kept["overall"]["n"] == 35 and "results are optimistic" in kept["notes"][0]
     assert pd.read_csv(folder / "overlap.csv")["evaluated"].all()
     # the hashes are not beside the exported model, until they are
     source[:2] = ["--onnx_model_path", shutil.copy(tiny_onnx, tmp_path / "m.onnx")]
-    _, unchecked = judge(*source)
+    _, unchecked = evaluate(*source)
     assert "cannot be checked" in unchecked["notes"][0]
     assert "cannot be checked" in capsys.readouterr().out
     shutil.copy(checkpoint.parent / "training_rows.json", tmp_path / "m_training_rows.json")
-    _, alike = judge(*source, "--skip_overlap")
+    _, alike = evaluate(*source, "--skip_overlap")
     accuracy = [of["overall"]["metrics"]["auroc"]["value"] for of in (alike, found)]
     assert accuracy[0] == pytest.approx(accuracy[1], abs=1e-3)
 
 
-def test_rows_of_a_table_without_a_class_are_left_out_by_a_flag_and_named(judge, checkpoint, other):
+def test_rows_of_a_table_without_a_class_are_left_out_by_a_flag_and_named(
+    evaluate, checkpoint, other
+):
     rows = pd.read_csv(other / "table.csv")[:30]
     rows["label"] = rows["label"].replace({"nevus": "benign", "melanoma": "malignant"})
     rows.loc[[3, 4], "label"] = ["", "unknown"]
@@ -91,7 +93,7 @@ def test_rows_of_a_table_without_a_class_are_left_out_by_a_flag_and_named(judge,
         flags = ["--checkpoint", checkpoint, "--external", "--data_path", other]
         flags += ["--dataset", f"table({table})"]
         refused(*flags)
-        folder, found = judge(*flags, "--skip_unlabelled")
+        folder, found = evaluate(*flags, "--skip_unlabelled")
         assert found["overall"]["n"] == 28
         assert any("2 images without a true class are left out" in n for n in found["notes"])
         names = pd.read_csv(folder / "unlabelled.csv")["image_name"].tolist()
@@ -100,10 +102,10 @@ def test_rows_of_a_table_without_a_class_are_left_out_by_a_flag_and_named(judge,
     assert "--skip_unlabelled" in refused("--checkpoint", checkpoint, *folders)
 
 
-def test_what_is_left_of_its_own_data_are_its_test_rows(judge, checkpoint, demo):
+def test_what_is_left_of_its_own_data_are_its_test_rows(evaluate, checkpoint, demo):
     own = ["--external", "--dataset", "isic2020", "--data_path", demo / "isic2020"]
-    _, expected = judge("--checkpoint", checkpoint)
-    _, found = judge("--checkpoint", checkpoint, *own, "--skip_overlap")
+    _, expected = evaluate("--checkpoint", checkpoint)
+    _, found = evaluate("--checkpoint", checkpoint, *own, "--skip_overlap")
     assert measured(found) == measured(expected)
 
 
@@ -163,20 +165,20 @@ def test_one_class_against_the_rest_adds_their_probabilities():
     assert against_rest(perfect(("mel", "nv"), 1), "mel").classes == ("mel", "nv")
 
 
-def test_a_csv_s_seven_classes_are_judged_as_one_against_the_rest(judge, write, softmax):
+def test_a_csv_s_seven_classes_are_evaluated_as_one_against_the_rest(evaluate, write, softmax):
     _, labels, probabilities, rows = softmax
     truth = {"dx": ["melanoma" if label == 0 else "other" for label in labels]}
     flags = ["--predictions_csv", write({**rows, **truth}), "--label_column", "dx"]
     flags += ["--probability_columns", *tuple(rows)[-7:], "--positive", "MEL"]
     assert "--class_map" in refused(*flags)
-    _, found = judge(*flags, "--class_map", "melanoma=MEL,*=rest")
+    _, found = evaluate(*flags, "--class_map", "melanoma=MEL,*=rest")
     assert found["source"]["classes"] == ["rest", "MEL"]
     assert found["overall"]["n_positive"] == (labels == 0).sum()
     hit = (probabilities.argmax(axis=1) == 0)[labels == 0].mean()
     assert found["overall"]["metrics"]["sensitivity"]["value"] == pytest.approx(hit)
 
 
-def test_images_without_a_truth_are_left_out_by_a_flag_and_named(judge, write, capsys):
+def test_images_without_a_truth_are_left_out_by_a_flag_and_named(evaluate, write, capsys):
     n = 60
     rows = {"image": [f"{i}.jpg" for i in range(n)], "probability_malignant": np.arange(n) / n}
     rows["probability_benign"] = 1 - rows["probability_malignant"]
@@ -193,7 +195,7 @@ def test_images_without_a_truth_are_left_out_by_a_flag_and_named(judge, write, c
     ):
         assert "--skip_unlabelled" in refused(*flags)
         capsys.readouterr()
-        folder, found = judge(*flags, "--skip_unlabelled")
+        folder, found = evaluate(*flags, "--skip_unlabelled")
         assert found["overall"]["n"] == n - 4
         assert found["notes"][0].startswith("4 images without a true class are left out (first: 0")
         assert "4 images without a true class" in capsys.readouterr().out

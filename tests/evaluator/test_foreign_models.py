@@ -23,11 +23,11 @@ def test_flags_of_foreign_models_take_such_a_model(tmp_path):
             melanoma_eval.main(["--predictions_csv", str(path), *flags.split()])
 
 
-def test_one_sigmoid_output_is_evaluated_and_nan_is_not(judge, demo, tmp_path):
+def test_one_sigmoid_output_is_evaluated_and_nan_is_not(evaluate, demo, tmp_path):
     data = ["--data_path", demo / "isic2020"]
     shape, tail = ("n", 32, 32, 3), (node("Sigmoid", "scores", "y"),)
     path = scorer(tmp_path / "x.onnx", tail, WEIGHTS[1], shape, last="y")
-    folder, _ = judge("--onnx_model_path", path, *data, "--normalize", "half")
+    folder, _ = evaluate("--onnx_model_path", path, *data, "--normalize", "half")
     (csv,) = folder.glob("predictions*.csv")
     found = pd.read_csv(csv).set_index("image_name")
     image = next((demo / "isic2020" / "test" / "malignant").iterdir())
@@ -37,8 +37,8 @@ def test_one_sigmoid_output_is_evaluated_and_nan_is_not(judge, demo, tmp_path):
         np.testing.assert_allclose(of_image[f"probability_{name}"], probability, atol=1e-6)
     scorer(path, tail, WEIGHTS[1], ("n", "h", "w", 3), last="y")
     sizes = ["--image_height", 32, "--image_width", 32]
-    again, _ = judge("--onnx_model_path", path, *data, "--normalize", "half", *sizes)
+    again, _ = evaluate("--onnx_model_path", path, *data, "--normalize", "half", *sizes)
     pd.testing.assert_frame_equal(pd.read_csv(again / csv.name).set_index("image_name"), found)
     scorer(path, (), [[float("nan")] * 2] * 3, shape)
     with pytest.raises(UserError, match=r"\.jpg: the model's output is NaN"):
-        judge("--onnx_model_path", path, *data)
+        evaluate("--onnx_model_path", path, *data)

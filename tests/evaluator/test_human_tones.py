@@ -86,19 +86,21 @@ def test_a_run_names_the_types_in_all_its_files(folds, typed):
     assert [(12, 34, 56)[group] for group in again.group_indices] == own[names].tolist()
 
 
-def test_numbers_by_both_sources_stand_side_by_side(folds, typed, judge):
+def test_numbers_by_both_sources_stand_side_by_side(folds, typed, evaluate):
     more = ["--metadata_csv", typed / "tones.csv", "--group_by", "group"]
     for source in (
         ["--checkpoint", folds / "fold_0" / "best_checkpoint.pth"],
         ["--onnx_model_path", folds / "ensemble"],
         ["--predictions_csv", folds / "fold_0" / "predictions_test.csv"],
     ):
-        _, found = judge(*source, *more, figures="--checkpoint" in source)
+        _, found = evaluate(*source, *more, figures="--checkpoint" in source)
         assert list(found["groups"]["skin tone"]) == PAIRS
         assert list(found["groups"]["skin tone in tones.csv"]) == list(GROUP_NAMES)
         sizes = [part["n"] for part in found["groups"]["skin tone"].values()]
         assert sizes == [8, 8, 8]
-    report = (judge(*["--predictions_csv", source[1]], *more)[0] / "report.html").read_text("utf-8")
+    report = (evaluate(*["--predictions_csv", source[1]], *more)[0] / "report.html").read_text(
+        "utf-8"
+    )
     assert all(name in report for name in (*PAIRS, "skin tone in tones.csv"))
 
 
@@ -163,7 +165,9 @@ def labelled(tiny_settings, tmp_path_factory):
         return train(cfg), csv
 
 
-def test_a_tone_csvs_types_go_through_training_contract_and_evaluation(labelled, judge, tmp_path):
+def test_a_tone_csvs_types_go_through_training_contract_and_evaluation(
+    labelled, evaluate, tmp_path
+):
     """With figures by angle beside them, from every source, each of which names where both are."""
     run, csv = labelled
     told = "Fitzpatrick types in column fitzpatrick_skin_type of people.csv (SHA-256 "
@@ -192,7 +196,7 @@ def test_a_tone_csvs_types_go_through_training_contract_and_evaluation(labelled,
         (["--predictions_csv", run / "predictions_test.csv", *metadata], "in column group of"),
         (["--predictions_csv", tmp_path / "unnamed.csv", *metadata], told),
     ):
-        folder, found = judge(*source)
+        folder, found = evaluate(*source)
         assert list(found["groups"]) == names, source
         sizes = {name: part["n"] for name, part in found["groups"]["skin tone"].items()}
         assert sizes == {types[1]: 6, types[3]: 6, types[4]: 6, "unknown": 6}
@@ -206,7 +210,7 @@ def test_a_tone_csvs_types_go_through_training_contract_and_evaluation(labelled,
 
 
 def test_figures_by_angle_are_given_without_the_uncertain_ones_too(
-    typed, tiny_settings, judge, tmp_path, monkeypatch
+    typed, tiny_settings, evaluate, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("src.report.files.plot_fairness", lambda *_: None)
     settings = tiny_settings | {"data_path": str(typed), "epochs": 1, "batch_size": 8}
@@ -221,7 +225,7 @@ def test_figures_by_angle_are_given_without_the_uncertain_ones_too(
         ["--predictions_csv", tmp_path / "p.csv", "--metadata_csv", typed / "tones.csv"],
     )
     for source in sources:
-        groups = judge(*source)[1]["groups"]
+        groups = evaluate(*source)[1]["groups"]
         assert list(groups) == ["skin tone", "skin tone, certain only"]
         assert [part["n"] for part in groups["skin tone"].values()] == [8, 8, 4, 4]
         assert groups["skin tone, certain only"]["unknown"]["n"] == 8

@@ -57,16 +57,16 @@ def test_a_run_s_file_with_one_name_for_two_images_tells_nothing(write):
 
 
 def test_units_of_two_files_are_apart(write):
-    def judged(names, patients):
+    def evaluated(names, patients):
         n = len(names)
         rows = {"image": names, "target": [0] * n, "label": [1] * n, "patient_id": patients}
         path = write(rows)
         return path, read_predictions(path, None)
 
-    (first, valid), (second, test) = judged(NAMES, PATIENTS), judged(["a", "b"], ["", "r"])
+    (first, valid), (second, test) = evaluated(NAMES, PATIENTS), evaluated(["a", "b"], ["", "r"])
     names = valid.names + test.names
     require_clusters_apart(known_images(names, None, [first, second]), valid, test)
-    second, test = judged(["a", "b"], ["", "q"])
+    second, test = evaluated(["a", "b"], ["", "q"])
     known = known_images(names, None, [first, second])
     with pytest.raises(UserError, match=r"1 of its 3 clusters \(patient_id\) are evaluated too"):
         require_clusters_apart(known, valid, test)

@@ -39,7 +39,7 @@ def figures(evaluation):
     return {name: of["value"] for name, of in evaluation["overall"]["metrics"].items()}
 
 
-def test_lesions_are_evaluated_as_pooled_by_hand(judge, csvs):
+def test_lesions_are_evaluated_as_pooled_by_hand(evaluate, csvs):
     for fit in ([], ["--threshold", "max_f1", "--calibration", "temperature"]):
         flags = {
             suffix: [
@@ -48,10 +48,10 @@ def test_lesions_are_evaluated_as_pooled_by_hand(judge, csvs):
             ]
             for suffix in ("", "_by_hand")
         }
-        by_hand = judge("--predictions_csv", csvs / "test_by_hand.csv", *flags["_by_hand"])[1]
-        images = judge("--predictions_csv", csvs / "test.csv", *flags[""])[1]
+        by_hand = evaluate("--predictions_csv", csvs / "test_by_hand.csv", *flags["_by_hand"])[1]
+        images = evaluate("--predictions_csv", csvs / "test.csv", *flags[""])[1]
         pooled = ["--predictions_csv", csvs / "test.csv", "--aggregate", "lesion", *flags[""]]
-        folder, lesions = judge(*pooled)
+        folder, lesions = evaluate(*pooled)
         assert figures(lesions) == pytest.approx(figures(by_hand), abs=1e-9, nan_ok=True)
         assert figures(lesions) != pytest.approx(figures(images), abs=1e-3, nan_ok=True)
         rows = pd.read_csv(folder / "predictions.csv").set_index("image_name")
@@ -61,12 +61,12 @@ def test_lesions_are_evaluated_as_pooled_by_hand(judge, csvs):
         assert "60 lesions of 130 images" in " ".join(lesions["notes"])
 
 
-def test_a_comparison_is_of_lesions_too(judge, csvs):
+def test_a_comparison_is_of_lesions_too(evaluate, csvs):
     """The other CSV has its images in another order; a model against itself differs in nothing."""
     other = pd.read_csv(csvs / "test.csv").sample(frac=1, random_state=5)
     other.to_csv(csvs / "other.csv", index=False)
     flags = ["--predictions_csv", csvs / "test.csv", "--compare", csvs / "other.csv"]
-    found = judge(*flags, "--aggregate", "lesion")[1]["comparison"]
+    found = evaluate(*flags, "--aggregate", "lesion")[1]["comparison"]
     assert found["differences"]["auroc"]["value"] == 0
 
 

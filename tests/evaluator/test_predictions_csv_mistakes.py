@@ -124,7 +124,7 @@ def test_files_too_large_or_not_text_are_refused(reader, write, tmp_path, monkey
         reader(write(FEW))
 
 
-def test_a_binary_target_does_not_judge_seven_classes(softmax, read):
+def test_a_binary_target_does_not_evaluate_seven_classes(softmax, read):
     names, _, probabilities, rows = softmax
     scores = tuple(rows)[-probabilities.shape[1] :]
     with pytest.raises(UserError, match="say nothing of the 7 classes"):

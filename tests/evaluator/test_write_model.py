@@ -41,18 +41,18 @@ def decided(model, demo, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_fitted_with_views_is_used_with_them(judge, sources, demo, tmp_path):
+def test_what_is_fitted_with_views_is_used_with_them(evaluate, sources, demo, tmp_path):
     """The written model says so itself: predict.py decides as the report, and no other way."""
     target = tmp_path / "fitted.onnx"
     views = ["--onnx_model_path", sources["onnx_model_path"], "--tta", "dihedral"]
-    folder, found = judge(*views, *FIT, "--write_model", target)
+    folder, found = evaluate(*views, *FIT, "--write_model", target)
     assert any("8 dihedral views" in note for note in found["notes"])
     report = pd.read_csv(folder / "predictions.csv").set_index("image_name")
     model = decided(target, demo, tmp_path).loc[report.index]
     assert model["target"].tolist() == report["target"].tolist()
     columns = [column for column in report if column.startswith("probability")]
     np.testing.assert_allclose(model[columns], report[columns], atol=1e-5)
-    once = judge("--onnx_model_path", sources["onnx_model_path"], *FIT)[0]
+    once = evaluate("--onnx_model_path", sources["onnx_model_path"], *FIT)[0]
     other = pd.read_csv(once / "predictions.csv").set_index("image_name").loc[report.index]
     assert not np.allclose(other[columns], report[columns], atol=1e-4)
     assert OnnxPredictor(target).contract.provenance["fitted"]["tta"] == "dihedral"
@@ -85,10 +85,10 @@ def test_a_checkpoint_predicts_as_its_onnx_file(sources, demo, capsys):
 @pytest.mark.parametrize("kind", ["checkpoint", "onnx_model_path"])
 @pytest.mark.parametrize("fit", [FIT, FIT[:2], FIT[2:]], ids=["both", "threshold", "temperature"])
 def test_predictions_of_the_written_model_are_those_of_the_report(
-    judge, sources, demo, tmp_path, kind, fit
+    evaluate, sources, demo, tmp_path, kind, fit
 ):
     target = tmp_path / "deep" / "fitted.onnx"
-    folder, found = judge(f"--{kind}", sources[kind], *fit, "--write_model", target)
+    folder, found = evaluate(f"--{kind}", sources[kind], *fit, "--write_model", target)
     report = pd.read_csv(folder / "predictions.csv").set_index("image_name")
     model = decided(target, demo, tmp_path).loc[report.index]
     assert model["target"].tolist() == report["target"].tolist()
@@ -107,16 +107,16 @@ def test_predictions_of_the_written_model_are_those_of_the_report(
 
 
 def test_thresholds_by_group_decide_by_the_groups_and_overall_without(
-    judge, sources, demo, tmp_path, capsys
+    evaluate, sources, demo, tmp_path, capsys
 ):
     target = tmp_path / "fitted.pth"
     flags = ["--threshold", "max_f1", "--group_thresholds", "--min_group", "1"]
-    folder, found = judge("--checkpoint", sources["checkpoint"], *flags, "--write_model", target)
+    folder, found = evaluate("--checkpoint", sources["checkpoint"], *flags, "--write_model", target)
     assert found["threshold"]["groups"]
     contract = load_contract(target)
     assert contract.rule.name == "thresholds_by_group"
     assert [rule.name for rule in contract.other_rules] == ["threshold"]
-    again, _ = judge("--checkpoint", target)
+    again, _ = evaluate("--checkpoint", target)
     first, second = (pd.read_csv(f / "predictions.csv") for f in (folder, again))
     pd.testing.assert_frame_equal(first, second)
     exported = tmp_path / "fitted.onnx"
@@ -129,10 +129,10 @@ def test_thresholds_by_group_decide_by_the_groups_and_overall_without(
     assert rows["target"].tolist() == positive.astype(int).tolist()
 
 
-def test_fitting_again_multiplies_the_temperature(judge, sources, tmp_path):
+def test_fitting_again_multiplies_the_temperature(evaluate, sources, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
-    judge("--onnx_model_path", sources["onnx_model_path"], *FIT, "--write_model", first)
-    _, found = judge("--onnx_model_path", first, *FIT, "--write_model", second)
+    evaluate("--onnx_model_path", sources["onnx_model_path"], *FIT, "--write_model", first)
+    _, found = evaluate("--onnx_model_path", first, *FIT, "--write_model", second)
     assert found["calibration"]["temperature"]["value"] == pytest.approx(1, abs=1e-4)
     contracts = [OnnxPredictor(path).contract for path in (first, second)]
     assert contracts[1].temperature == pytest.approx(contracts[0].temperature, rel=1e-4)
@@ -188,26 +188,26 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(flags, named,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_model_without_a_contract_is_not_written(judge, demo, tmp_path):
+def test_a_model_without_a_contract_is_not_written(evaluate, demo, tmp_path):
     path, target = foreign_model(tmp_path / "x.onnx"), tmp_path / "y.onnx"
     with pytest.raises(UserError, match="no contract"):
-        judge("--onnx_model_path", path, "--threshold", "fixed", "--write_model", target)
+        evaluate("--onnx_model_path", path, "--threshold", "fixed", "--write_model", target)
     assert not target.exists()
 
 
-def test_a_models_own_threshold_and_a_new_temperature_contradict(judge, sources, tmp_path):
+def test_a_models_own_threshold_and_a_new_temperature_contradict(evaluate, sources, tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
-    judge("--onnx_model_path", sources["onnx_model_path"], *FIT[:2], "--write_model", first)
+    evaluate("--onnx_model_path", sources["onnx_model_path"], *FIT[:2], "--write_model", first)
     with pytest.raises(UserError, match="give --threshold as well"):
-        judge("--onnx_model_path", first, *FIT[2:], "--write_model", second)
+        evaluate("--onnx_model_path", first, *FIT[2:], "--write_model", second)
     assert not second.exists()
 
 
-def test_a_graph_whose_temperature_does_nothing_is_not_written(judge, sources, tmp_path):
+def test_a_graph_whose_temperature_does_nothing_is_not_written(evaluate, sources, tmp_path):
     model = onnx.load(sources["onnx_model_path"])
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1.0), "temperature"))
     path, target = tmp_path / "x.onnx", tmp_path / "y.onnx"
     onnx.save(model, path)
     with pytest.raises(UserError, match="cannot be changed"):
-        judge("--onnx_model_path", path, *FIT, "--write_model", target)
+        evaluate("--onnx_model_path", path, *FIT, "--write_model", target)
     assert not target.exists()

@@ -118,7 +118,7 @@ def test_classes_in_another_order_are_put_in_the_tables(student, tmp_path, image
     )
 
 
-def test_a_teacher_that_saw_what_judges_the_student_is_refused(student, tmp_path, images):
+def test_a_teacher_that_saw_what_evaluates_the_student_is_refused(student, tmp_path, images):
     """By its name, its bytes, its patient or its lesion; in whatever split of its own."""
     splits, nobody = ["train"] * 7 + ["valid"] + ["test"] * 4, [f"p{n}" for n in range(N)]
     known = {"patient_id": nobody, "lesion_id": nobody}

@@ -82,7 +82,7 @@ def test_a_group_that_group_dro_lost_sight_of_comes_back():
         assert found.item() == pytest.approx(wanted)
 
 
-def test_group_dro_is_judged_by_its_worst_group():
+def test_group_dro_is_evaluated_by_its_worst_group():
     objective = build("group_dro").eval()
     arguments = batch(objective, 15)
     torch.testing.assert_close(objective(*arguments), by_group(*arguments).max())

@@ -96,7 +96,7 @@ def test_a_weight_of_two_counts_its_rows_twice(name):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_judging_neither_changes_the_state_nor_depends_on_it(call):
+def test_evaluating_neither_changes_the_state_nor_depends_on_it(call):
     trained, new = build(call), build(call).eval()
     for seed in range(3):
         trained(*batch(trained, seed=seed))

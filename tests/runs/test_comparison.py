@@ -107,7 +107,7 @@ def test_rows_of_unknown_group_are_in_totals_and_in_no_group():
         assert other[name] == line[name]
 
 
-def loop_of_resamples(runs, n_resamples, judged):
+def loop_of_resamples(runs, n_resamples, evaluated):
     """Figure -> values [names, n_resamples], of rows repeated and concatenated."""
     rng = np.random.default_rng(0)
     first, *_ = runs.values()
@@ -116,14 +116,14 @@ def loop_of_resamples(runs, n_resamples, judged):
     picks = rng.integers(len(first), size=(n_resamples, len(first)))
     pairs = list(zip(draws, picks, strict=True))
     lines = [
-        [figures_of_a_draw(scores, counts, pick, judged) for counts, pick in pairs]
+        [figures_of_a_draw(scores, counts, pick, evaluated) for counts, pick in pairs]
         for scores in runs.values()
     ]
     found = {key: np.array([[d[key] for d in line] for line in lines]) for key in lines[0][0]}
     return found | {"auroc_gain": found["auroc"] - found["auroc"][0]}
 
 
-def figures_of_a_draw(scores, counts, pick, judged):
+def figures_of_a_draw(scores, counts, pick, evaluated):
     parts, auroc = [], []
     for number in pick:
         run = scores[number]
@@ -135,7 +135,7 @@ def figures_of_a_draw(scores, counts, pick, judged):
         parts.append((target, decision[rows], run.predictions.groups[rows]))
     target, decision, groups = map(np.concatenate, zip(*parts, strict=True))
     recalls = [mean(decision[target & (groups == g)]) for g in range(len(GROUPS))]
-    known = np.array(recalls)[list(judged)]
+    known = np.array(recalls)[list(evaluated)]
     return {
         "auroc": np.mean(auroc),
         "sensitivity": mean(decision[target]),
@@ -162,7 +162,7 @@ def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n
     found = compare(runs, GROUPS, 1, 100)
     names = [c.removesuffix("_low") for c in found if c.endswith("_low")]
     draws = np.reshape(seen, (len(runs), len(names), 100))
-    wanted = loop_of_resamples(runs, 100, judged=(0, 1, 2))
+    wanted = loop_of_resamples(runs, 100, evaluated=(0, 1, 2))
     assert set(names) == set(wanted) >= set(FIGURES)
     for place, name in enumerate(names):
         np.testing.assert_allclose(draws[:, place], wanted[name], rtol=1e-9, atol=1e-12)
@@ -171,8 +171,8 @@ def test_every_draw_is_the_loop_over_units_and_runs(monkeypatch, seed, n_runs, n
     assert np.ptp(draws[0, names.index("auroc")]) > 0.01
 
 
-@pytest.mark.parametrize(("min_positives", "judged"), [(1, (0, 1, 2)), (6, (0, 1)), (7, (0, 1))])
-def test_groups_of_few_positive_images_are_not_judged(min_positives, judged):
+@pytest.mark.parametrize(("min_positives", "evaluated"), [(1, (0, 1, 2)), (6, (0, 1)), (7, (0, 1))])
+def test_groups_of_few_positive_images_are_not_evaluated(min_positives, evaluated):
     """The dark have 5 of them, and the least recall; the pale 7, the brown 8."""
     rates = {0: (7, 6), 1: (8, 4), 2: (5, 1), -1: (9, 0)}
     groups = np.repeat([*rates], [n for n, _ in rates.values()])
@@ -180,7 +180,7 @@ def test_groups_of_few_positive_images_are_not_judged(min_positives, judged):
     rows = [(i, 1, 0.5, d, g) for i, (g, d) in enumerate(zip(groups, found, strict=True))]
     rows += [(90, 0, 0.1, 0, 0), (91, 0, 0.9, 1, 2)]
     (line,) = compare({"x": [scores_of(rows)]}, GROUPS, min_positives, 100).to_dict("records")
-    recalls = [rates[g][1] / rates[g][0] for g in judged]
+    recalls = [rates[g][1] / rates[g][0] for g in evaluated]
     assert line["worst_group_sensitivity"] == pytest.approx(min(recalls))
     assert line["equal_opportunity_difference"] == pytest.approx(max(recalls) - min(recalls))
     assert line["sensitivity dark"] == 0.2

@@ -86,7 +86,7 @@ def test_each_kind_of_file_is_read(tmp_path):
     )
     write(tmp_path / "folds", kfold_json={"folds": 2, "oof": rows(0.3)})
     write(tmp_path / "folds" / "fold_0", config_json=settings(), metrics_json={"valid": rows(0.2)})
-    write(tmp_path / "judged", metrics_json={"decisions": rows(0.4)})
+    write(tmp_path / "evaluated", metrics_json={"decisions": rows(0.4)})
     write(tmp_path / "no_rows", metrics_json={})
     results, problems = find_results(tmp_path)
     assert not problems
@@ -95,7 +95,7 @@ def test_each_kind_of_file_is_read(tmp_path):
         "both": ("test", "net", 0.7),
         "folds": ("oof", "net", 0.3),
         "folds/fold_0": ("valid", "net", 0.2),
-        "judged": ("decisions", "", 0.4),
+        "evaluated": ("decisions", "", 0.4),
         "no_rows": ("", "", None),
     }
     assert results[0].metrics["equal_opportunity_difference"] == 0.7

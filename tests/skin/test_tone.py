@@ -360,7 +360,7 @@ def test_a_twentieth_of_the_image_is_enough_skin():
 
 @pytest.mark.parametrize("method", ITA_METHODS)
 def test_colours_that_are_no_skin_are_invalid_for_their_reason(method):
-    """Judged in CIELAB whatever the method; 8 bits hold each colour within 0.4."""
+    """Evaluated in CIELAB whatever the method; 8 bits hold each colour within 0.4."""
     for lab, reason in [
         ((16, 10, 12), ""),
         ((9, 8, 10), IMPLAUSIBLE_COLOR),

@@ -91,7 +91,7 @@ def value_of(row):
     return quality * (1 - 0.5**4)
 
 
-def test_trials_are_judged_by_their_best_epoch(sweep, trainer, tmp_path, capsys):
+def test_trials_are_evaluated_by_their_best_epoch(sweep, trainer, tmp_path, capsys):
     trials = sweep(6, figures=True)
     assert trials["number"].tolist() == list(range(6))
     complete = trials[trials["state"] == "complete"]

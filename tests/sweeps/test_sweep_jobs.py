@@ -59,7 +59,7 @@ def sweep(tmp_path, jobs):
     return run
 
 
-def test_trials_are_submitted_in_waves_and_judged_by_their_runs(sweep, jobs):
+def test_trials_are_submitted_in_waves_and_evaluated_by_their_runs(sweep, jobs):
     trials = sweep(5, "--parallel", "2")
     assert jobs.waves == [["trial_0", "trial_1"], ["trial_2", "trial_3"], ["trial_4"]]
     assert trials["value"].tolist() == pytest.approx(trials["lr"].tolist())
