@@ -81,7 +81,8 @@ def test_folders_that_were_made_for_a_lease_go_with_it(tmp_path):
 def test_a_job_that_is_queued_again_waits_for_its_earlier_attempt(holder, monkeypatch):
     process, path = holder
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
-    ending = threading.Timer(2, process.kill)
+    # waited for: what is killed and not waited for still has a process id
+    ending = threading.Timer(2, lambda: (process.kill(), process.wait()))
     ending.start()
     with leased(path, "the run") as lease:
         assert ending.finished.is_set()
