@@ -59,7 +59,8 @@ def at_size(request) -> Callable[[int, int], int]:
 @pytest.fixture(autouse=True)
 def offline(monkeypatch):
     """No test reaches for a network."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # for programs that are started
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # read when imported
 
 
 @pytest.fixture(autouse=True)
