@@ -91,20 +91,10 @@ def sample_size(run: Run) -> str:
 
 @question(*SPLIT_FILES)
 def missing_data(run: Run) -> str:
-    if not run.rows:
+    if not run.rows or run.n_unknown("label"):
         return ""
-    frames = run.rows.values()
-    n = sum(map(len, frames))
-    lacking = {
-        column: sum(
-            int((frame[column].isna() | (frame[column] == "-1")).sum())
-            if column in frame
-            else len(frame)
-            for frame in frames
-        )
-        for column in ("patient_id", "lesion_id", "group")
-    }
-    told = ", ".join(f"{column} {count:,}" for column, count in lacking.items())
+    n, columns = sum(map(len, run.rows.values())), ("patient_id", "lesion_id", "group")
+    told = ", ".join(f"{column} {run.n_unknown(column):,}" for column in columns)
     return (
         f"Every one of the {n:,} images has a class. Missing: {told}. Images of unknown tone group "
         "count in overall results and not in comparisons of groups; nothing is imputed."
@@ -128,8 +118,9 @@ def disjoint_level(run: Run) -> str:
         sets = [set(f[column].dropna()) if column in f else set() for f in run.rows.values()]
         if len(set().union(*sets)) < sum(map(len, sets)):
             return ""
-    names = " and ".join(column.removesuffix("_id") for column in columns)
-    return f"Disjoint by {names}: checked, no {names} is in two partitions."
+    whole = [column for column in columns if not run.n_unknown(column)]
+    names = " and ".join(column.removesuffix("_id") for column in whole)
+    return names and f"Disjoint by {names}: checked, no {names} is in two partitions."
 
 
 @question(CONFIG)
@@ -200,10 +191,9 @@ def uncertainty(run: Run) -> str:
 
 @question(CONFIG)
 def updating(run: Run) -> str:
+    """Open without `--finetune`: a run does not say what its weights were before, or are now."""
     tuned = run.setting("finetune")
-    return (
-        f"Fine-tuned from {tuned}." if tuned else "None: the model was not updated or recalibrated."
-    )
+    return f"Fine-tuned from {tuned}." if tuned else ""
 
 
 @question(CONFIG)

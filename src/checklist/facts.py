@@ -1,6 +1,6 @@
 """What the files of a run say, each figure with the file that it is from."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ..core.errors import UserError, require
+from ..core.files import file_sha256
 from ..datasets.csv_files import read_csv
 from ..runs.history import CONFIG, HISTORY, read_json
 
@@ -32,36 +33,36 @@ class Run:
         for name in names:
             path = self.folder / name
             if path.is_file():
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                told.append(f"{name} (SHA-256 {digest[:_SHOWN]})")
+                told.append(f"{name} (SHA-256 {file_sha256(path)[:_SHOWN]})")
         return ", ".join(told)
 
-    def _json(self, name: str, kind: type) -> Any:
+    def _json(self, name: str, empty: Any, fits: Callable[[Any], bool] = bool) -> Any:
+        """A file of the type of `empty` with what `fits`, or that where there is none."""
         path = self.folder / name
-        found = read_json(path) if path.is_file() else kind()
-        require(isinstance(found, kind), f"{path}: not the file of a run, or damaged")
+        found = read_json(path) if path.is_file() else empty
+        is_whole = type(found) is type(empty) and (not found or fits(found))
+        require(is_whole, f"{path}: not the file of a run, or damaged")
         return found
 
     @cached_property
     def settings(self) -> dict:
         """The run's settings."""
-        return self._json(CONFIG, dict)
+        return self._json(CONFIG, {})
 
     @cached_property
     def environment(self) -> dict:
         """Versions, platform and commit."""
-        return self._json("environment.json", dict)
+        return self._json("environment.json", {}, _has_packages)
 
     @cached_property
     def metrics(self) -> dict[str, dict]:
         """Metrics by split."""
-        return self._json("metrics.json", dict)
+        return self._json("metrics.json", {}, _has_counts)
 
     @cached_property
     def history(self) -> list[dict]:
         """The epochs."""
-        return self._json(HISTORY, list)
+        return self._json(HISTORY, [], _has_epochs)
 
     @cached_property
     def rows(self) -> dict[str, pd.DataFrame]:
@@ -80,17 +81,21 @@ class Run:
     @cached_property
     def by_group(self) -> dict[str, pd.DataFrame]:
         """Metrics of all rows and of each group, by split."""
-        paths = {split: self.folder / f"metrics_by_group_{split}.csv" for split in SPLITS}
-        return {
-            split: read_csv(path, ("attribute", "group", "n"))
-            for split, path in paths.items()
-            if path.is_file()
-        }
+        found = {}
+        for split in SPLITS:
+            path = self.folder / f"metrics_by_group_{split}.csv"
+            if path.is_file():
+                frame = read_csv(path, ("attribute", "group", "n", "n_positive"))
+                require(
+                    "all" in set(frame["attribute"]), f"{path}: no row of all images, or damaged"
+                )
+                found[split] = frame
+        return found
 
     @cached_property
     def table(self) -> str:
         """The digest of the table of all rows, empty where it is unknown."""
-        return str(self._json("training_rows.json", dict).get("table", ""))
+        return str(self._json("training_rows.json", {}).get("table", ""))
 
     @property
     def evaluated(self) -> str:
@@ -107,7 +112,7 @@ class Run:
         if frame is None or name not in frame:
             return ""
         row = frame[frame["attribute"] == "all"].iloc[0]
-        return _with_interval(row, name)
+        return _with_interval(row, name, split)
 
     def groups(self, split: str, name: str) -> str:
         """A metric of each skin-tone group of a split, with counts and intervals."""
@@ -117,7 +122,7 @@ class Run:
         own = frame[frame["attribute"] == "skin tone"]
         told = []
         for _, row in own.iterrows():
-            value = _with_interval(row, name) or "not defined"
+            value = _with_interval(row, name, split) or "not defined"
             told.append(f"{row['group']} {value} (n = {row['n']}, {row['n_positive']} positive)")
         return "; ".join(told)
 
@@ -131,12 +136,18 @@ class Run:
             told.append(f"{split}: {parts}")
         return "; ".join(told)
 
-    def known(self, column: str) -> bool:
-        """Whether any row names a value of this column."""
-        return any(
-            column in frame and (frame[column].notna() & (frame[column] != "-1")).any()
+    def n_unknown(self, column: str) -> int:
+        """How many rows of all splits name no value of this column."""
+        return sum(
+            int((frame[column].isna() | (frame[column] == "-1")).sum())
+            if column in frame
+            else len(frame)
             for frame in self.rows.values()
         )
+
+    def known(self, column: str) -> bool:
+        """Whether any row names a value of this column."""
+        return self.n_unknown(column) < sum(map(len, self.rows.values()))
 
     def hashed(self) -> str:
         """The run's best checkpoint or ONNX files with their hashes."""
@@ -144,9 +155,24 @@ class Run:
         return self.source(*names)
 
 
-def _with_interval(row: pd.Series, name: str) -> str:
+def _has_packages(environment: dict) -> bool:
+    return isinstance(environment.get("packages", {}), dict)
+
+
+def _has_counts(metrics: dict) -> bool:
+    return all(isinstance(one, dict) and type(one.get("n")) is int for one in metrics.values())
+
+
+def _has_epochs(history: list) -> bool:
+    return all(isinstance(one, dict) and type(one.get("epoch")) is int for one in history)
+
+
+def _with_interval(row: pd.Series, name: str, split: str) -> str:
     cells = [row.get(f"{name}{end}") for end in ("", "_low", "_high")]
-    numbers = [float(cell) if isinstance(cell, str) else float("nan") for cell in cells]
+    try:
+        numbers = [float(cell) if isinstance(cell, str) else float("nan") for cell in cells]
+    except ValueError:
+        raise UserError(f"metrics_by_group_{split}.csv: {name}: no number, or damaged") from None
     if numbers[0] != numbers[0]:
         return ""
     value = f"{numbers[0]:.3f}"

@@ -1,5 +1,7 @@
 """Answers on a run's results: its images, its performance, its failures, and its files."""
 
+import math
+
 from ..runs.history import CONFIG
 from .answers import SPLIT_FILES, outcome, question
 from .facts import Run
@@ -53,14 +55,17 @@ def heterogeneity(run: Run) -> str:
 @question("metrics.json", "predictions_test.csv", "predictions_valid.csv")
 def failures(run: Run) -> str:
     found = run.metrics.get(run.evaluated, {})
-    if "false_negative_rate" not in found or "n_positive" not in found:
+    names = ("n_positive", "false_negative_rate", "false_positive_rate")
+    figures, cases = [found.get(name) for name in names], f"predictions_{run.evaluated}.csv"
+    is_known = all(isinstance(one, (int, float)) and math.isfinite(one) for one in figures)
+    if not is_known or not run.source(cases):
         return ""
     n_missed = round(found["false_negative_rate"] * found["n_positive"])
     n_negative = found["n"] - found["n_positive"]
     n_alarms = round(found["false_positive_rate"] * n_negative)
     return (
         f"Missed: {n_missed} of {found['n_positive']} positive images. False alarms: {n_alarms} of "
-        f"{n_negative} others. Every case is in predictions_{run.evaluated}.csv."
+        f"{n_negative} others. Every case is in {cases}."
     )
 
 

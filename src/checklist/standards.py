@@ -55,7 +55,7 @@ TRIPOD_AI: tuple[Item, ...] = (
     ("22", "Full specification of the model", "specification"),
     ("23a", "Performance with intervals, also in key subgroups", "performance"),
     ("23b", "Heterogeneity of performance between clusters", "heterogeneity"),
-    ("24", "Results of updating", "updating"),
+    ("24", "Results of updating", ""),
     ("25", "Interpretation, with fairness", ""),
     ("26", "Limitations", ""),
     ("27a", "Handling of poor or missing input in use", "poor_input"),

@@ -1,6 +1,7 @@
 """Files: checked before anything is loaded, written so that a kill leaves the old or the new."""
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -82,6 +83,12 @@ def _is_written(entry: os.DirEntry, found: re.Match) -> bool:
     except PermissionError:
         pass
     return int(found[3]) != os.getpid()
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy_whole(source: Path, path: Path) -> None:

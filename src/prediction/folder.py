@@ -17,7 +17,7 @@ from ..artifact.foreign import ForeignModel
 from ..core.cells import guarded, visible
 from ..core.classes import look_like_indices
 from ..core.errors import UserError
-from ..core.files import check_output, csv_lines, make_folder
+from ..core.files import check_output, csv_lines, file_sha256, make_folder
 from ..core.image_files import list_images
 from ..core.progress import progress
 from ..inference.batches import Companion, Work, batch_size_of, predict_batches
@@ -156,10 +156,7 @@ def _job(
     said["accompany"] = repr(accompany)
     said["input_folder"] = str(options.input_folder.resolve())
     files = sorted(model_path.glob("*.onnx")) if model_path.is_dir() else [model_path]
-    models = []
-    for file in files:
-        with file.open("rb") as content:
-            models.append([file.name, hashlib.file_digest(content, "sha256").hexdigest()])
+    models = [[file.name, file_sha256(file)] for file in files]
     text = json.dumps([FORMAT, said, asdict(foreign), models, cv2.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -12,7 +12,7 @@ from ..evaluation.bootstrap import resample_weights
 from ..evaluation.metrics import METRICS, title_of
 from ..evaluation.weighted import Rows, Weighted
 from .kept import KeptEpochs
-from .optimism import Optimism, best_first, differs, folds_of, optimism_of
+from .optimism import Optimism, best_first, folds_of, lead_by_chance, optimism_of
 
 N_RESAMPLES = 1000
 
@@ -22,7 +22,7 @@ class Tried:
     """`optimism` of the best epoch of all runs by `metric`, in the metric's own direction.
 
     `winner` and `runner_up` are (run, epoch from 0), the second the best epoch of another run or
-    None; `difference` is the 95 % interval of how much better the first is.
+    None; `lead` is how much better the first is, `lead_by_chance` what `is_told_apart` asks of it.
     """
 
     metric: str
@@ -33,12 +33,17 @@ class Tried:
     winner: tuple[str, int]
     runner_up: tuple[str, int] | None = None
     runner_up_value: float = float("nan")
-    difference: tuple[float, float] = (float("nan"), float("nan"))
+    lead_by_chance: float = float("nan")
+
+    @property
+    def lead(self) -> float:
+        """How much better the winner is than the runner-up on the rows that chose it."""
+        return abs(self.optimism.naive - self.runner_up_value)
 
     @property
     def is_told_apart(self) -> bool:
-        """Whether the winner is better than the runner-up, at the 5 % level."""
-        return self.runner_up is not None and self.difference[0] > 0
+        """Whether the winner is better than the runner-up, at the two-sided 5 % level."""
+        return self.lead > self.lead_by_chance
 
 
 def is_measured(metric: str) -> bool:
@@ -67,26 +72,26 @@ def assess(runs: dict[str, KeptEpochs], metric: str) -> Tried:
     require(bool(order), f"--metric {metric}: undefined on these validation rows; choose another")
     resamples = resample_weights(held_out.shape[1], N_RESAMPLES, rng)
     winner = candidates[order[0]]
-    of_winner = _measured(metric, resamples, winner)[1:]
+    defined = [candidates[place] for place in order]
+    own = {one.epoch: _measured(metric, resamples, one) for one in defined if one.run == winner.run}
     inside, outside = np.split(np.array(others), 2)
     found = Tried(
         metric=metric,
         n_runs=len(runs),
         n_rows=len(target),
         n_positive=int(target.sum()),
-        optimism=optimism_of(values, inside, outside, of_winner, higher),
+        optimism=optimism_of(values, inside, outside, own[winner.epoch][1:], higher),
         winner=(winner.run, winner.epoch),
     )
-    second = next((place for place in order if candidates[place].run != winner.run), None)
+    second = next((one for one in defined if one.run != winner.run), None)
     if second is None:
         return found
-    of_second = _measured(metric, resamples, candidates[second])[1:]
-    pair = (of_winner, of_second) if higher else (of_second, of_winner)
+    sign, of_second = 1 if higher else -1, _measured(metric, resamples, second)
     return replace(
         found,
-        runner_up=(candidates[second].run, candidates[second].epoch),
-        runner_up_value=float(values[second]),
-        difference=differs(*pair),
+        runner_up=(second.run, second.epoch),
+        runner_up_value=float(of_second[0]),
+        lead_by_chance=lead_by_chance(sign * np.array([*own.values()]), sign * of_second),
     )
 
 
@@ -143,16 +148,14 @@ def sentences(tried: Tried) -> list[str]:
     if tried.runner_up is None:
         return lines
     run, epoch = _named(tried.runner_up)
-    low, high = tried.difference
     told = (
         "the winner can be told apart from it"
         if tried.is_told_apart
         else "the winner cannot be told apart from it"
     )
-    better = f"better by {abs(found.naive - tried.runner_up_value):.3f}"
     lines.append(
         f"Runner-up: {run}, epoch {epoch}, {name} {tried.runner_up_value:.3f}; the winner is "
-        f"{better} (95 % CI {low:+.3f} to {high:+.3f}): {told}."
+        f"better by {tried.lead:.3f} (by chance up to {tried.lead_by_chance:.3f}): {told}."
     )
     return lines
 

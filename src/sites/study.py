@@ -1,6 +1,5 @@
 """A model's evaluation at a site: images and CSV in, signed aggregates out; no row leaves."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from .. import __version__
 from ..artifact.contract import Contract
 from ..core.errors import require
-from ..core.files import check_output, expect_folder, write_text
+from ..core.files import check_output, expect_folder, file_sha256, write_text
 from ..core.image_files import list_images
 from ..core.progress import in_threads, progress
 from ..inference.batches import Work, predict_batches
@@ -162,13 +161,11 @@ def _head(
 ) -> dict[str, Any]:
     """What the counts are of."""
     rule = contract.rule
-    with model_path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "format": FORMAT,
         "version": __version__,
         "site": options.site,
-        "model": digest,
+        "model": file_sha256(model_path),
         "positive": contract.classes[contract.positive],
         "rule": str(rule),
         "threshold": rule.options["value"] if rule.name == "threshold" else None,

@@ -63,6 +63,49 @@ def test_the_text_follows_the_files(run):
     assert answers(run)["20"] == AUTHOR
 
 
+def test_what_the_files_say_in_part_is_open(run):
+    items = {"missing_data": "11", "updating": "12f", "disjoint": "20", "failures": "39"}
+    assert answers(run, "tripod_ai")[items["missing_data"]].startswith("Every one of the 24 images")
+    assert answers(run, "tripod_ai")[items["updating"]] == AUTHOR  # and by what came later?
+    assert (
+        answers(run)[items["disjoint"]]
+        == "Disjoint by lesion: checked, no lesion is in two partitions."
+    )
+    (run / "predictions_test.csv").unlink()
+    test = run / "test_split.csv"
+    test.write_text(test.read_text().replace("i200.jpg,nv", "i200.jpg,").replace("L201", ""))
+    found = answers(run)
+    assert found[items["disjoint"]] == found[items["failures"]] == AUTHOR
+    assert answers(run, "tripod_ai")[items["missing_data"]] == AUTHOR
+    settings = json.loads((run / "config.json").read_text()) | {"finetune": "old.pth"}
+    (run / "config.json").write_text(json.dumps(settings))
+    assert answers(run, "tripod_ai")[items["updating"]] == "Fine-tuned from old.pth."
+
+
+def test_damaged_files_are_named(run):
+    head = "attribute,group,n,n_positive,auroc,auroc_low,auroc_high\n"
+    wrong = {
+        "metrics.json": ["[]", '{"test": 5}', '{"test": {}}'],
+        "training_history.json": ["{}", "[1, 2]", '[{"is_best": true}]'],
+        "environment.json": ["[]", '{"packages": ["a"]}'],
+        "metrics_by_group_test.csv": [
+            f"{head}skin tone,Light,20,5,1,1,1\n",
+            f"{head}all,all,20,5,many,1,1\n",
+            "attribute,group,n,auroc\nall,all,20,1\n",
+        ],
+    }
+    for name, texts in wrong.items():
+        whole = (run / name).read_text()
+        for text in texts:
+            (run / name).write_text(text)
+            with pytest.raises(UserError, match=name):
+                fill(Run(run), "tripod_ai")
+        (run / name).write_text(whole)
+    # a rate of no images is null
+    (run / "metrics.json").write_text(json.dumps({"test": FOUND | {"false_negative_rate": None}}))
+    assert answers(run)["39"] == AUTHOR
+
+
 def test_without_validation_images_internal_validation_is_open(run):
     (run / "metrics.json").write_text(json.dumps({"test": FOUND}))
     (run / "valid_split.csv").unlink()

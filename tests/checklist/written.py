@@ -28,6 +28,7 @@ def write_run(folder):
         ),
         "training_rows.json": json.dumps({"table": "f00d" * 16}),
         "best_checkpoint.pth": "weights",
+        "predictions_test.csv": "image_name",
     }
     for split, first in (("train", 0), ("valid", 100), ("test", 200)):
         rows = [

@@ -1,6 +1,7 @@
 """What runs keep of their epochs, and what is told of the best of them."""
 
 import json
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_a_damaged_file_is_told_and_a_run_goes_on_over_it(tmp_path):
     for change in ({"labels": arrays["labels"] + 9}, {"epochs": np.array([object()])}):
         np.savez(tmp_path / "other.npz", **(arrays | change))
         wrong.append((tmp_path / "other.npz").read_bytes())
+    about = b'["' + b"[" * 100_000
+    np.savez(tmp_path / "other.npz", **(arrays | {"about": np.frombuffer(about, np.uint8)}))
+    wrong.append((tmp_path / "other.npz").read_bytes())
+    directory = whole.index(b"PK\x01\x02")
+    for place, value in ((8, 1), (10, 1), (10, 8)):  # encrypted, or compressed in other ways
+        damaged = bytearray(whole)
+        damaged[directory + place] = value
+        wrong.append(bytes(damaged))
+    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
+        archive.writestr("epochs.npy", "no array")
+    wrong.append((tmp_path / "other.npz").read_bytes())
     for content in wrong:
         path.write_bytes(content)
         with pytest.raises(UserError, match=KEPT):
@@ -65,14 +77,14 @@ def test_the_winner_and_the_best_of_another_run_are_named_and_told_apart(runs):
     for metric in ("auroc", "brier", "balanced_accuracy"):
         found = assess(kept, metric)
         assert found.winner == ("b", 1) and found.runner_up[0] != "b"
-        assert found.is_told_apart and found.difference[0] > 0
+        assert found.is_told_apart and found.lead > found.lead_by_chance > 0
         assert found.optimism.n_candidates == 6
         assert abs(found.optimism.optimism) < 1e-9  # nothing else is ever chosen
         assert found.optimism.low < found.optimism.naive < found.optimism.high
         assert (found.n_runs, found.n_rows, found.n_positive) == (3, 120, 40)
     alike = {name: kept[name].before(1) for name in "abc"}
     found = assess(alike, "auroc")
-    assert not found.is_told_apart
+    assert not found.is_told_apart and found.lead < found.lead_by_chance
     assert found.optimism.optimism > 0.01
     assert "cannot be told apart" in sentences(found)[-1]
     assert assess({"a": kept["a"]}, "auroc").runner_up is None
