@@ -8,6 +8,7 @@ from ..evaluation.bootstrap import percentile_interval, resample_weights, wilson
 
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
+LEAST_FOUND = 20  # images; the bootstrap of fewer is too narrow for a finding
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def effect_of(
 
     It is found where the interval of the mean change at 1 - 0.05 / `n_tests`, Bonferroni's, lies
     beyond `tolerance` on one side: changes that small are no reason to distrust a model, however
-    certain they are.
+    certain they are. Nothing is found in fewer than `LEAST_FOUND` images.
     """
     changes = after - before
     n, nan = len(changes), float("nan")
@@ -70,5 +71,6 @@ def effect_of(
     means = weights @ changes / n
     low, high = percentile_interval(means, CONFIDENCE)
     reach = percentile_interval(means, 1 - (1 - CONFIDENCE) / n_tests)
-    is_found = bool(reach[0] > tolerance or reach[1] < -tolerance)
+    is_beyond = bool(reach[0] > tolerance or reach[1] < -tolerance)
+    is_found = n >= LEAST_FOUND and is_beyond
     return Effect(n, float(changes.mean()), low, high, *flips, is_found)

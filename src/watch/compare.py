@@ -36,7 +36,7 @@ TITLES = {
 def compare_day(reference: Reference, state: State, found: Measured) -> tuple[State, list[str]]:
     """(the state with one more day, what is told of it): is any sign distributed otherwise?
 
-    Each sign is tested by Kolmogorov and Smirnov, the mix of tones by chi-square; the level is
+    Each sign is tested by Kolmogorov and Smirnov, the mix of tones by Fisher; the level is
     divided by the number of tests (Bonferroni) and spent over the days.
     """
     n = len(found.names)
@@ -109,8 +109,8 @@ def read_outcomes(path: Path, contract: Contract) -> Outcomes:
 
 def _group(cell: object) -> str:
     text = str(cell).strip()
-    if text.isdecimal() and int(text) < len(GROUP_NAMES):
-        return GROUP_NAMES[int(text)]
+    if text in (codes := [str(code) for code in range(len(GROUP_NAMES))]):
+        return GROUP_NAMES[codes.index(text)]
     return "" if text == "-1" else FORMER_NAMES.get(text, text)[:100]
 
 

@@ -69,6 +69,10 @@ def read_state(path: Path, reference: Reference) -> State:
     except (OSError, ValueError, RecursionError):
         raise UserError(f"--state {path}: not a state of watch, or damaged") from None
     state = from_json(State, content, f"--state {path}")
+    fits = state.n_days >= len(state.days) and all(
+        one.hits >= 0 and one.misses >= 0 for one in state.counts
+    )
+    require(fits, f"--state {path}: numbers that do not fit each other; damaged")
     require(
         state.reference == digest,
         f"--state {path}: begun with the reference of another model file; give another --state",

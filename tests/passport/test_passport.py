@@ -72,6 +72,9 @@ def test_effects_are_those_of_known_changes():
     after = before + 0.3
     found = effect_of(before, after, before > 0.5, after > 0.5, 0.05, 11)
     assert found.change == pytest.approx(0.3) and found.is_found
+    for n, is_found in ((4, False), (19, False), (20, True)):
+        few = (before[:n], after[:n], before[:n] > 0.5, after[:n] > 0.5)
+        assert effect_of(*few, 0.05, 11).is_found == is_found
     assert (found.to_positive.hits, found.to_positive.n, found.to_negative.n) == (50, 50, 0)
     small = effect_of(before, before + 0.04, before > 0.5, before > 0.5, 0.05, 11)
     assert small.low > 0 and not small.is_found

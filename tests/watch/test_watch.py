@@ -1,15 +1,20 @@
 """Tests that may be looked at every day: their false alarms, their power, and the watch itself."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
+from scipy.stats import binom, ks_2samp
 
 from src.core.errors import UserError
 from src.scripts import watch
+from src.skin.tone import GROUP_NAMES
+from src.watch.compare import _group
+from src.watch.reference import Reference
 from src.watch.sequential import SensitivityBets, ks_p_value, level_of_day, mix_p_value
+from src.watch.state import read_state, write_state
 from tests.passport.drawn import draw, write_darkness
 
 
@@ -66,6 +71,19 @@ def test_distributions_are_compared_as_scipy_does_but_for_what_was_not_kept():
     assert mix_p_value([50, 50, 0], [500, 500, 0]) == pytest.approx(1)
     assert mix_p_value([90, 10, 0], [500, 500, 0]) < 1e-6
     assert mix_p_value([30, 0, 0], [500, 0, 0]) == 1
+    # a rare group in a small day: the level holds even where it is near 1e-5
+    values = np.array([mix_p_value([20 - n, n], [940, 60]) for n in range(21)])
+    for level in (1e-2, 3.4e-5):
+        assert binom.pmf(np.arange(21), 20, 0.06)[values <= level].sum() <= level
+
+
+def test_damaged_cells_and_states_are_refused(tmp_path):
+    assert _group("9" * 5000) == "9" * 100 and _group("0") == GROUP_NAMES[0]
+    reference = Reference(100, (), (0,) * (len(GROUP_NAMES) + 1), ())
+    path = tmp_path / "state.json"
+    write_state(path, replace(read_state(path, reference), n_days=-1))
+    with pytest.raises(UserError, match="damaged"):
+        read_state(path, reference)
 
 
 @pytest.fixture(scope="module")
