@@ -70,6 +70,8 @@ def main(argv: list[str] | None) -> int:
     found = effects(answers, options.tolerance)
     name, contract = options.onnx_model_path.name, predictor.contract
     lines = write_passport(folder, name, contract, answers, found, options.tolerance)
+    if len(answers.names) < 20:
+        print("fewer than 20 images: no artefact can be reported")
     print("\n".join(lines) or f"no artefact beyond a change of {options.tolerance}")
     print(f"{contract.notice}\nwritten to {folder / 'passport.html'}")
     return 1 if answers.failed else 0

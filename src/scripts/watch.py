@@ -100,18 +100,20 @@ def _compare(options: Options, predictor) -> int:
     state = read_state(options.state, reference)
     lines: list[str] = []
     failed: list[str] = []
+    is_alarm = False
     if options.outcomes:
         outcomes = read_outcomes(options.outcomes, contract)
-        state, lines = count_outcomes(reference, state, outcomes, options.least_sensitivity)
+        least = options.least_sensitivity
+        state, lines, is_alarm = count_outcomes(reference, state, outcomes, least)
     if options.input_folder:
         found = measure(predictor, images_below(options.input_folder))
         failed = found.failed
         _tell(failed)
         state, told = compare_day(reference, state, found)
         lines = [*told, *lines]
+        is_alarm = is_alarm or state.days[-1].is_alarm
     write_state(options.state, state)
     print("\n".join([*lines, contract.notice]))
-    is_alarm = any("changed:" in line or "FALLEN" in line for line in lines)
     return 1 if is_alarm or failed else 0
 
 

@@ -17,6 +17,7 @@ from .sequential import ALPHA, SensitivityBets, ks_p_value, level_of_day, mix_p_
 from .state import Counts, Day, State, name_hash
 
 LEAST_OF_DAY = 20
+LEAST_BOUND = 0.02
 TONES = "tone mix"
 ALL = "all"
 TITLES = {
@@ -101,10 +102,15 @@ def read_outcomes(path: Path, contract: Contract) -> Outcomes:
     positive = codes["label"] == contract.positive
     groups = rows["group"] if "group" in rows else rows["image_name"].map(lambda _: "")
     return Outcomes(
-        names=[image_stem(str(name)) for name in rows["image_name"][positive]],
+        names=[_name(str(name)) for name in rows["image_name"][positive]],
         groups=[_group(cell) for cell in groups[positive].fillna("")],
         found=(codes["target"] == contract.positive)[positive],
     )
+
+
+def _name(cell: str) -> str:
+    folder = cell.strip().replace("\\", "/").rpartition("/")[0]
+    return f"{folder}/{image_stem(cell)}" if folder else image_stem(cell)
 
 
 def _group(cell: object) -> str:
@@ -124,15 +130,8 @@ def sensitivities_of(outcomes: Outcomes) -> list[Sensitivity]:
     return found
 
 
-def count_outcomes(
-    reference: Reference, state: State, outcomes: Outcomes, least: float | None
-) -> tuple[State, list[str]]:
-    """(the state with these outcomes, what is told of each group's sensitivity).
-
-    Images that were counted before are passed over. What a group's sensitivity must not fall below
-    is `least`, else the lower end of the reference's 95 % interval. An alarm needs a capital of the
-    number of groups / 0.05.
-    """
+def _bounds(reference: Reference, least: float | None) -> dict[str, float]:
+    """What each group must not fall below; none so low that a fall could not be told."""
     expected = {
         one.group: wilson_interval(one.hits, one.n_positive)[0] if least is None else least
         for one in reference.sensitivities
@@ -140,11 +139,25 @@ def count_outcomes(
     }
     if least is not None:
         expected.setdefault(ALL, least)
+    expected = {group: bound for group, bound in expected.items() if bound >= LEAST_BOUND}
     require(
         bool(expected),
-        "--outcomes: the reference holds no outcomes: write it with --outcomes, or give "
+        "--outcomes: the reference holds no outcomes to compare with: write it with more, or give "
         "--least_sensitivity",
     )
+    return expected
+
+
+def count_outcomes(
+    reference: Reference, state: State, outcomes: Outcomes, least: float | None
+) -> tuple[State, list[str], bool]:
+    """(the state with these outcomes, what is told of each group's sensitivity, any alarm?).
+
+    Images that were counted before are passed over. What a group's sensitivity must not fall below
+    is `least`, else the lower end of the reference's 95 % interval. An alarm needs a capital of the
+    number of groups / 0.05.
+    """
+    expected = _bounds(reference, least)
     seen, new = set(state.seen), []
     for place, name in enumerate(outcomes.names):
         key = name_hash(name, state)
@@ -152,28 +165,34 @@ def count_outcomes(
             seen.add(key)
             new.append((place, key))
     counts = {one.group: one for one in state.counts}
-    lines = []
+    lines, is_alarm = [], False
     for group, bound in expected.items():
         own = [outcomes.found[i] for i, _ in new if group in (ALL, outcomes.groups[i])]
-        now = _counted(counts.get(group, Counts(group, 0, 0, 1.0)), own, bound)
+        now = _counted(counts.get(group, Counts(group, 0, 0, 1.0, bound)), own, bound)
         counts[group] = now
         needed = len(expected) / ALPHA
         n, told = now.hits + now.misses, "no fall found"
         if now.highest >= needed:
+            is_alarm = True
             told = f"FALLEN below {bound:.3f} (capital reached {now.highest:.3g}, needs {needed:g})"
         lines.append(f"  sensitivity, {visible(group, 60)}: {now.hits} of {n} found: {told}")
     state = replace(
         state, counts=tuple(counts.values()), seen=(*state.seen, *(key for _, key in new))
     )
-    return state, [f"{len(new)} new positive images with an outcome", *lines]
+    return state, [f"{len(new)} new positive images with an outcome", *lines], is_alarm
 
 
 def _counted(before: Counts, found: list, expected: float) -> Counts:
     """The counts with these outcomes, in their order; the capital is looked at after each."""
+    require(
+        before.bound == expected,
+        f"--least_sensitivity: {visible(before.group, 60)}: this watch began with "
+        f"{before.bound:.3f}, not {expected:.3f}; give the same, or another --state",
+    )
     hits = before.hits + np.cumsum(np.array(found, int))
     misses = before.misses + np.cumsum(1 - np.array(found, int))
     if not len(found):
         return before
     highest = float(SensitivityBets(expected).capital(hits, misses).max())
     highest = max(before.highest, min(highest, 1e15))
-    return Counts(before.group, int(hits[-1]), int(misses[-1]), highest)
+    return Counts(before.group, int(hits[-1]), int(misses[-1]), highest, expected)

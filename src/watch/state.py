@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..core.errors import UserError, require
@@ -28,13 +29,15 @@ class Day:
 class Counts:
     """Positive images of a group that were found, and that were missed, since the watch began.
 
-    `highest` is the highest capital that the bets against the group have had.
+    `highest` is the highest capital that the bets against the group have had, for a
+    sensitivity of `bound`.
     """
 
     group: str
     hits: int
     misses: int
     highest: float
+    bound: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class State:
     """`reference` is a digest of what is compared with, `seen` hashes of names with outcomes."""
 
     reference: str
+    salt: str
     n_days: int
     days: tuple[Day, ...]
     counts: tuple[Counts, ...]
@@ -60,7 +64,7 @@ def read_state(path: Path, reference: Reference) -> State:
     """
     digest = digest_of(reference)
     if not path.exists():
-        return State(digest, 0, (), (), ())
+        return State(digest, secrets.token_hex(16), 0, (), (), ())
     require(
         path.is_file() and path.stat().st_size <= MAX_BYTES, f"--state {path}: not a state of watch"
     )
@@ -82,16 +86,13 @@ def read_state(path: Path, reference: Reference) -> State:
 
 def write_state(path: Path, state: State) -> None:
     """Replace the state; what is oldest goes where it would outgrow its limit."""
-    kept = State(
-        state.reference,
-        state.n_days,
-        state.days[-_MOST_DAYS:],
-        state.counts,
-        state.seen[-_MOST_SEEN:],
-    )
+    kept = replace(state, days=state.days[-_MOST_DAYS:], seen=state.seen[-_MOST_SEEN:])
     write_text(path, json.dumps(to_json(kept)))
 
 
 def name_hash(name: str, state: State) -> str:
-    """A salted hash of an image's name: the same in one watch, another in the next."""
-    return hashlib.sha256(f"{state.reference}\n{name}".encode()).hexdigest()[:_HASH]
+    """A salted hash of an image's name: the same in one watch, another in the next.
+
+    Two states cannot be linked by it; whoever has a state and guesses a name can check the guess.
+    """
+    return hashlib.sha256(f"{state.salt}\n{name}".encode()).hexdigest()[:_HASH]

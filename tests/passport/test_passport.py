@@ -110,7 +110,7 @@ def test_the_command_writes_a_passport_that_names_the_ruler(tmp_path, capsys):
     rng, features, labels = np.random.default_rng(5), [], []
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
-    for n in range(14):
+    for n in range(24):
         image, lesion = draw(rng, n % 2)
         picture = picture_of(image, lesion, n)
         features.append(pixels(ruler(picture) if n % 2 else image))
@@ -125,11 +125,11 @@ def test_the_command_writes_a_passport_that_names_the_ruler(tmp_path, capsys):
     assert passport.main(command) == 0
     assert "ruler: probability of malignant +" in capsys.readouterr().out
     content = json.loads((tmp_path / "out" / "passport.json").read_text())
-    assert content["n"] == 14 and any(line.startswith("ruler") for line in content["found"])
-    assert content["effects"]["all"]["ruler"]["n"] == 14
+    assert content["n"] == 24 and any(line.startswith("ruler") for line in content["found"])
+    assert content["effects"]["all"]["ruler"]["n"] == 24
     assert content["effects"]["all"]["zoom_blur 5"]["n"] == 1
     groups = [g for g in content["effects"] if g != "all"]
-    assert sum(content["effects"][g]["ruler"]["n"] for g in groups) == 14
+    assert sum(content["effects"][g]["ruler"]["n"] for g in groups) == 24
     page = (tmp_path / "out" / "passport.html").read_text()
     assert "ruler – reported" in page and "data:image/jpeg" in page and "MedMNIST-C" in page
     # a file that is no image is told; fewer images on demand

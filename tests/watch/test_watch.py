@@ -11,8 +11,8 @@ from scipy.stats import binom, ks_2samp
 from src.core.errors import UserError
 from src.scripts import watch
 from src.skin.tone import GROUP_NAMES
-from src.watch.compare import _group
-from src.watch.reference import Reference
+from src.watch.compare import Outcomes, _group, _name, count_outcomes
+from src.watch.reference import Reference, Sensitivity
 from src.watch.sequential import SensitivityBets, ks_p_value, level_of_day, mix_p_value
 from src.watch.state import read_state, write_state
 from tests.passport.drawn import draw, write_darkness
@@ -81,6 +81,14 @@ def test_damaged_cells_and_states_are_refused(tmp_path):
     assert _group("9" * 5000) == "9" * 100 and _group("0") == GROUP_NAMES[0]
     reference = Reference(100, (), (0,) * (len(GROUP_NAMES) + 1), ())
     path = tmp_path / "state.json"
+    assert _name("tue/a.jpg") != _name("mon/a.jpg") and _name("a.jpg") == "a"
+    assert read_state(path, reference).salt != read_state(path, reference).salt
+    held = replace(reference, sensitivities=(Sensitivity("all", 90, 100), Sensitivity("x", 0, 5)))
+    none = Outcomes(["FALLEN"], ["FALLEN"], np.ones(1, bool))
+    state, lines, is_alarm = count_outcomes(held, read_state(path, held), none, None)
+    assert len(lines) == 2 and not is_alarm
+    with pytest.raises(UserError, match="began with"):
+        count_outcomes(held, state, none, 0.97)
     write_state(path, replace(read_state(path, reference), n_days=-1))
     with pytest.raises(UserError, match="damaged"):
         read_state(path, reference)
