@@ -45,13 +45,17 @@ class Answers:
 def examine(
     predictor: OnnxPredictor, paths: list[Path], masks: dict[str, Path], n_corrupted: int
 ) -> Answers:
-    """The answers to all edits of the images, and to all corruptions of the first `n_corrupted`.
+    """The answers to all edits of the images, and to all corruptions of `n_corrupted` of them.
+
+    These are spread evenly over the paths, and come first: folders are often sorted by class.
 
     Lesions are those of `masks` by the stem of the image, else found. Memory is that of the edits
     of a few dozen pictures.
     """
     answers = Answers()
     parts: list[tuple[dict, Any]] = []
+    first = set(paths[:: max(1, len(paths) // max(1, n_corrupted))][:n_corrupted])
+    paths = sorted(paths, key=lambda path: path not in first)
     variants = ["", *EDITS, *_corruption_names()]
     for start in range(0, len(paths), _AT_A_TIME):
         chunk = paths[start : start + _AT_A_TIME]

@@ -58,6 +58,7 @@ def main(argv: list[str] | None) -> int:
     masks = expert_masks(options.masks, paths)
 
     from ..inference.predictor import OnnxPredictor
+    from ..passport.effects import LEAST_FOUND
     from ..passport.examine import effects, examine
     from ..passport.report import write_passport
 
@@ -70,9 +71,10 @@ def main(argv: list[str] | None) -> int:
     found = effects(answers, options.tolerance)
     name, contract = options.onnx_model_path.name, predictor.contract
     lines = write_passport(folder, name, contract, answers, found, options.tolerance)
-    if len(answers.names) < 20:
-        print("fewer than 20 images: no artefact can be reported")
-    print("\n".join(lines) or f"no artefact beyond a change of {options.tolerance}")
+    none = f"no artefact beyond a change of {options.tolerance}"
+    if len(answers.names) < LEAST_FOUND:
+        none = f"fewer than {LEAST_FOUND} images: no artefact can be reported"
+    print("\n".join(lines) or none)
     print(f"{contract.notice}\nwritten to {folder / 'passport.html'}")
     return 1 if answers.failed else 0
 
