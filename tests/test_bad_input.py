@@ -1,6 +1,7 @@
 """A user's mistake ends in one line, exit code 2 and nothing lost."""
 
 import json
+import multiprocessing
 import os
 import shutil
 
@@ -517,6 +518,7 @@ def test_an_image_that_vanishes_ends_a_run_in_one_line(refuse, isic, tmp_path, m
     flags = train_flags(isic, tmp_path)
     flags[flags.index("--num_workers") + 1] = "1"
     assert "No such file or directory" in refuse("train", *flags)
+    assert multiprocessing.active_children() == []  # none is left to the garbage collector
 
 
 def test_a_name_that_is_not_utf8_is_listed(tiny_onnx, demo, tmp_path, capsys):

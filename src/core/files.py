@@ -124,10 +124,15 @@ def require_regular(path: Path, message: str) -> None:
     require(path.is_file(), message + found)
 
 
-def expect_output_folder(path: Path | str, name: str) -> None:
-    """Raise `UserError` where no folder can be made, since a part of the path is a file."""
+def expect_output_folder(path: Path | str, name: str, images: Path | None = None) -> None:
+    """Raise `UserError` where no folder can be made, since a part of the path is a file.
+
+    Also where it is the folder of the `images`, among which what is written would lie.
+    """
     existing = next(p for p in (Path(path), *Path(path).absolute().parents) if p.exists())
     require(existing.is_dir(), f"{name} {path}: cannot be written to ({existing} is a file)")
+    is_input = images is not None and Path(path).resolve() == images.resolve()
+    require(not is_input, f"{name}: is the folder of images; expected another one")
 
 
 def check_training_paths(cfg: Config) -> None:

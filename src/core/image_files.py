@@ -5,7 +5,7 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,11 @@ def list_images(folder: Path, recursive: bool = False) -> list[Path]:
     """
     files = _files_below(folder) if recursive else _files_in(folder)
     return sorted(filter(_is_named_image, files), key=Path.as_posix)
+
+
+def evenly(paths: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of the paths, evenly spaced."""
+    return [*paths[:: max(1, len(paths) // most)]][:most]
 
 
 def left_out(folder: Path, recursive: bool = False) -> list[str]:

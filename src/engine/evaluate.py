@@ -57,7 +57,7 @@ class Evaluator:
         self.cfg, self.table, self.contract, self.device = cfg, table, contract, device
         self.objective = objective.to(device)
         self.processes, self.prepared = processes, prepared
-        self._batches: dict[str, Any] = {}  # of each split that was evaluated
+        self.loaders: dict[str, Any] = {}  # of each split that was evaluated
 
     def __call__(self, network: Network, split: str) -> tuple[Predictions, dict]:
         """The predictions of a split's rows and their metrics, the objective's loss among them.
@@ -85,15 +85,15 @@ class Evaluator:
         """Start the processes that load a split, where there is no model yet to copy."""
         rows, in_memory = self.table.split(split), isinstance(self.prepared, ResidentImages)
         if len(rows) and not in_memory and not self.cfg.model.feature_views:
-            self._batches[split] = self._loader(rows)
-            self._batches[split].start()
+            self.loaders[split] = self._loader(rows)
+            self.loaders[split].start()
 
     def _outputs(self, network: Network, rows: Table, title: str) -> list[np.ndarray]:
         """[logits [N, n_outputs], probabilities [N, classes]] of all rows in order."""
         quiet = not self.processes.is_main
-        if title not in self._batches:
-            self._batches[title] = self._loaded(network, rows)
-        own = predict(network, self._batches[title], title, quiet)
+        if title not in self.loaders:
+            self.loaders[title] = self._loaded(network, rows)
+        own = predict(network, self.loaders[title], title, quiet)
         batches = self.processes.all_batches(own)
         return [np.concatenate(column) for column in zip(*batches, strict=True)]
 

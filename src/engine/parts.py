@@ -52,6 +52,12 @@ class Parts:
     contract: Contract
     evaluator: Evaluator
 
+    def stop_loading(self) -> None:
+        """End the loading processes of all splits."""
+        for loader in (self.loader, *self.evaluator.loaders.values()):
+            if isinstance(loader, DeviceBatches):
+                loader.stop()
+
     def evaluated_network(self) -> Network:
         """`network` with the weights as they are now, the same in all processes."""
         average = self.trainer.average

@@ -66,6 +66,7 @@ def train(cfg: Config, after_epoch: Callable[[list[dict]], None] | None = None) 
             if processes.is_main:
                 write_training_rows(table, folder)
             parts = make_parts(cfg, spec, table, device, processes, soft)
+            held.callback(parts.stop_loading)
             processes.from_main(lambda: list_unchanged(table, spec, cfg.data.augment, folder))
             progress = train_epochs(cfg, parts, folder, run_log, after_epoch)
             content = processes.from_main(lambda: best_state(folder, progress.best_epoch))

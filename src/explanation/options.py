@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import require
 from ..core.files import expect_output_folder
 from ..core.options import Section, flag
 
@@ -27,6 +26,4 @@ class Explanations(Section):
     def check(self, images: Path) -> None:
         """Raise `UserError` where overlays cannot be written, or would lie among the `images`."""
         if self.explain:
-            expect_output_folder(self.explain, "--explain")
-            is_input = self.explain.resolve() == images.resolve()
-            require(not is_input, "--explain: is the folder of images; expected another one")
+            expect_output_folder(self.explain, "--explain", images)

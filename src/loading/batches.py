@@ -59,6 +59,12 @@ class DeviceBatches:
             iter(self._loader)
             self._keys.are_held_back = False
 
+    def stop(self) -> None:
+        """End the loading processes. Left to the garbage collector, pipes may be closed twice."""
+        running, self._loader._iterator = self._loader._iterator, None
+        if running is not None:
+            running._shutdown_workers()
+
     def __len__(self) -> int:
         return len(self._loader)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..batch.mask_files import read_lesion
+from ..core.image_files import evenly
 from ..core.progress import in_threads
 from ..inference.batches import Work
 from ..inference.predictor import OnnxPredictor, predict_together
@@ -54,7 +55,7 @@ def examine(
     """
     answers = Answers()
     parts: list[tuple[dict, Any]] = []
-    first = set(paths[:: max(1, len(paths) // max(1, n_corrupted))][:n_corrupted])
+    first = set(evenly(paths, n_corrupted)) if n_corrupted else set()
     paths = sorted(paths, key=lambda path: path not in first)
     variants = ["", *EDITS, *_corruption_names()]
     for start in range(0, len(paths), _AT_A_TIME):

@@ -16,8 +16,7 @@ from ..artifact.contract import Contract
 from ..artifact.foreign import ForeignModel
 from ..core.cells import guarded, visible
 from ..core.classes import look_like_indices
-from ..core.errors import UserError
-from ..core.files import check_output, csv_lines, file_sha256, make_folder
+from ..core.files import check_output, csv_lines, expect_output_folder, file_sha256, make_folder
 from ..core.image_files import list_images
 from ..core.progress import progress
 from ..inference.batches import Companion, Work, batch_size_of, predict_batches
@@ -126,10 +125,8 @@ def _check_outputs(options: PredictionOptions, paths: Sequence[Path], model_path
     for what in ("errors", "lesions"):
         check_output(options.beside_output(what), *inputs)
     if options.save_processed:
+        expect_output_folder(options.save_processed, "--save_processed", options.input_folder)
         make_folder(options.save_processed)
-        is_input = options.save_processed.resolve() == options.input_folder.resolve()
-        if is_input:
-            raise UserError("--save_processed: is the folder of images; expected another one")
 
 
 def _lesions(options: PredictionOptions, paths: Sequence[Path]) -> Callable | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.cells import visible
-from ..core.errors import require, run_main
+from ..core.errors import run_main
 from ..core.files import (
     check_replaceable,
     expect_file,
@@ -16,7 +16,7 @@ from ..core.files import (
     expect_output_folder,
     make_folder,
 )
-from ..core.image_files import ImageFolder, expert_masks, images_below
+from ..core.image_files import ImageFolder, evenly, expert_masks, images_below
 from ..core.options import REQUIRED, flag, parse_options
 
 
@@ -40,16 +40,12 @@ class Options(ImageFolder):
 def main(argv: list[str] | None) -> int:
     """0 once the files are written; 1 where some images have no explanation."""
     options = parse_options(argv, __doc__, Options)[0]
-    found = images_below(options.folder)
-    step = max(1, len(found) // options.n_images)
-    paths = found[::step][: options.n_images]
+    paths = evenly(images_below(options.folder), options.n_images)
     expect_file(options.checkpoint_path, "--checkpoint_path")
     expect_file(options.onnx_model_path, "--onnx_model_path")
     expect_folder(options.masks, "--masks")
     masks = expert_masks(options.masks, paths)
-    expect_output_folder(options.output_dir, "--output_dir")
-    is_input = options.output_dir.resolve() == options.folder.resolve()
-    require(not is_input, "--output_dir: is the folder of images; expected another one")
+    expect_output_folder(options.output_dir, "--output_dir", options.folder)
     for name in ("contact_sheet.png", "pointing_game.csv"):
         check_replaceable(options.output_dir / name)
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..core.errors import require, run_main
 from ..core.files import expect_file, expect_folder
 from ..core.flags import parse_evaluation, resolve
-from ..core.image_files import list_images
+from ..core.image_files import evenly, list_images
 from ..core.options import REQUIRED, Section, flag
 
 
@@ -84,7 +84,7 @@ def _images(folder: Path | None, name: str, options: Options) -> list[Path]:
     expect_folder(folder, name)
     found = list_images(folder, options.recursive)
     require(len(found) > 1, f"{name} {folder}: expected images; found {len(found)}")
-    return found[:: max(1, len(found) // options.n_images)][: options.n_images]
+    return evenly(found, options.n_images)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.errors import UserError, require
 from ..core.files import expect_folder
-from .disclosure import EDGES
+from .disclosure import EDGES, logit
 from .meta_analysis import LEAST_SITES, pool
 from .options import MergeOptions
 from .ranking import auroc_of_histograms
@@ -116,19 +116,13 @@ def _flagged(site: dict, told: dict, key: tuple[str, str], kind: str) -> Count:
         return Count(0, told[kind]["n"])
     histograms = site["histograms"][kind]
     parts = histograms.values() if key == (ALL, ALL) else [histograms[key[1]]]
-    at, total = _logit_of(site["threshold"]), Count(0, 0)
+    at, total = float(logit(site["threshold"])), Count(0, 0)
     for part in parts:
         edges, counts = np.array(part["edges"]), np.array(part["counts"])
         above = edges[1:] > at
         above[-1] = at <= edges[-1]  # the last bin has its upper edge
         total += Count(int(counts[edges[:-1] >= at].sum()), int(counts[above].sum()))
     return total
-
-
-def _logit_of(threshold: float) -> float:
-    if not 0 < threshold < 1:
-        return math.inf if threshold >= 1 else -math.inf
-    return float(np.clip(math.log(threshold / (1 - threshold)), EDGES[0], EDGES[-1]))
 
 
 def _auroc(sites: Sequence[dict]) -> float | None:
